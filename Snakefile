@@ -1,0 +1,54 @@
+# CXR-CAM: train, audit and explain chest X-ray classifiers.
+#
+#   images on disk ─ cache ─ index ─ splits ─ train ─ predict ─ evaluate ─ tables, figures
+#                  (decode once)                         └ cam (maps drawn over the X-rays)
+#
+# Settings: config.yaml, explained key by key in schemas/config.schema.yaml.
+# Results: results/<dataset>/, explained in results/README.md.
+
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/datasets.smk"
+include: "rules/splits.smk"
+include: "rules/training.smk"
+include: "rules/evaluation.smk"
+include: "rules/cam.smk"
+
+
+wildcard_constraints:
+    dataset=one_of(config["datasets"]),
+    task=one_of(config["tasks"]),
+    scheme=one_of(config["schemes"]),
+    fold=r"\d+",
+    seed=r"\d+",
+    shard=r"\d{5}",
+
+
+localrules:
+    all,
+    run_config,
+    weights,
+
+
+# Everything: tables, figures and maps of every run.
+rule all:
+    default_target: True
+    input:
+        "results/run_config.yaml",
+        f"results/{config['dataset']}/index/quarantine.csv",
+        f"results/{config['dataset']}/tables/metrics.csv",
+        f"results/{config['dataset']}/tables/summary.csv",
+        f"results/{config['dataset']}/figures/accuracy.png",
+        run_figures(config["dataset"]),
+        run_galleries(config["dataset"]),
+
+
+onsuccess:
+    show_summary(f"results/{config['dataset']}/tables/summary.csv")

@@ -1,0 +1,35 @@
+# Class activation maps drawn over the X-rays.
+#
+# in   cam/.../maps.parquet (raw, from the forward pass of `predict`), runs/.../predictions.parquet
+# out  cam/.../overlays/*.png, cam/.../gallery/<class>.png
+
+
+def run_galleries(dataset):
+    """Galleries of every run."""
+    return [f"{CAM}/gallery".format(**run) for run in runs(dataset)]
+
+
+rule cam:
+    input:
+        maps=rules.predict.output.maps,
+        predictions=rules.predict.output.predictions,
+        images=rules.index.output.images,
+    output:
+        overlays=directory(f"{CAM}/overlays"),
+        galleries=directory(f"{CAM}/gallery"),
+    log:
+        f"{CAM.replace('results', 'results/logs', 1)}/cam.log",
+    benchmark:
+        f"{CAM.replace('results', 'results/benchmarks', 1)}/cam.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code("cam.py"),
+        classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
+        settings=config["cam"],
+        max_pixels=config["image"]["max_pixels"],
+    message:
+        "Drawing maps of {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
+    script:
+        "../workflow_scripts/cam.py"

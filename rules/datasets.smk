@@ -1,0 +1,131 @@
+# From image files to cached pixels and the index.
+#
+# in   images on disk (or the settings of the phantoms)
+# out  index/images.parquet, index/quarantine.csv, cache/shard-*.parquet, audit/duplicates.parquet
+#
+# Each image is read and decoded once, in the cache job of its shard, which also takes its checksums and
+# fingerprints; the index then gathers those. Whether a file was replaced is seen from its name, size and
+# time, hashed a shard: replacing one image renews one shard.
+
+
+rule run_config:
+    output:
+        "results/run_config.yaml",
+    log:
+        "results/logs/run_config.log",
+    params:
+        code=code("run_config.py"),
+        configuration=config,
+    message:
+        "Writing the resolved configuration"
+    script:
+        "../workflow_scripts/run_config.py"
+
+
+rule phantoms:
+    output:
+        table="results/{dataset}/phantoms/phantoms.csv",
+    log:
+        f"{LOG}/phantoms.log",
+    benchmark:
+        f"{BENCHMARK}/phantoms.tsv"
+    threads: 8
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        settings=phantom_settings(),
+    message:
+        "Drawing phantom radiographs"
+    script:
+        "../workflow_scripts/phantoms.py"
+
+
+def drawn_phantoms(wildcards):
+    return rules.phantoms.output.table if SETTINGS["kind"] == "phantom" else []
+
+
+rule listing:
+    input:
+        drawn_phantoms,
+    output:
+        "results/{dataset}/index/listing.parquet",
+    log:
+        f"{LOG}/index/listing.log",
+    benchmark:
+        f"{BENCHMARK}/index/listing.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("listing.py"),
+        files=datasets.listing_fingerprint(IMAGES),
+        settings=SETTINGS,
+        phantom_root=str(PHANTOM_ROOT),
+    message:
+        "Listing {wildcards.dataset}"
+    script:
+        "../workflow_scripts/listing.py"
+
+
+rule cache:
+    input:
+        drawn_phantoms,
+        # Its content counts through the params below, a shard at a time.
+        listing=ancient(rules.listing.output[0]),
+    output:
+        shard="results/{dataset}/cache/shard-{shard}.parquet",
+        facts="results/{dataset}/index/facts/shard-{shard}.parquet",
+    log:
+        f"{LOG}/cache/shard-{{shard}}.log",
+    benchmark:
+        f"{BENCHMARK}/cache/shard-{{shard}}.tsv"
+    # Decoding is threaded: few shards take several threads each, many shards run side by side.
+    threads: max(1, 8 // N_SHARDS)
+    resources:
+        mem_mb=lambda wildcards: 500 + 4 * config["image"]["shard_images"] * config["image"]["size"] ** 2 // 2**20,
+        runtime=30,
+    params:
+        code=code("cache.py"),
+        files=lambda wildcards: SHARD_FINGERPRINTS[int(wildcards.shard)],
+        phantoms=phantom_settings(),
+        settings={
+            key: config["image"][key] for key in ("max_pixels", "mean", "resampling", "size", "std")
+        },
+        n_shards=N_SHARDS,
+    message:
+        "Decoding shard {wildcards.shard} of {wildcards.dataset}"
+    script:
+        "../workflow_scripts/cache.py"
+
+
+def metadata_tables(wildcards):
+    """The database's own tables (<class>.metadata.xlsx), where there are any."""
+    if SETTINGS["kind"] != "class_folders":
+        return []
+    return sorted(str(path) for path in datasets.find_root(SETTINGS["root"]).glob("*.metadata.xlsx"))
+
+
+rule index:
+    input:
+        listing=rules.listing.output[0],
+        facts=expand(rules.cache.output.facts, shard=SHARDS, allow_missing=True),
+        metadata=metadata_tables,
+    output:
+        images="results/{dataset}/index/images.parquet",
+        quarantine="results/{dataset}/index/quarantine.csv",
+        duplicates="results/{dataset}/audit/duplicates.parquet",
+    log:
+        f"{LOG}/index/images.log",
+    benchmark:
+        f"{BENCHMARK}/index/images.tsv"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        code=code("index.py"),
+        max_quarantined_share=config["image"]["max_quarantined_share"],
+    message:
+        "Indexing {wildcards.dataset} and looking for near-duplicates"
+    script:
+        "../workflow_scripts/index.py"

@@ -1,0 +1,105 @@
+# What the predictions are worth: numbers a run, tables over all runs, curves a task and scheme.
+#
+# in   runs/.../predictions.parquet, runs/.../history.parquet, splits/...
+# out  runs/.../metrics.json, tables/metrics.csv, tables/summary.csv, figures/*.png and *.svg
+
+
+rule evaluate:
+    input:
+        predictions=rules.predict.output.predictions,
+        split=rules.splits.output[0],
+    output:
+        f"{RUN}/metrics.json",
+    log:
+        f"{RUN.replace('results', 'results/logs', 1)}/evaluate.log",
+    benchmark:
+        f"{RUN.replace('results', 'results/benchmarks', 1)}/evaluate.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("evaluate.py"),
+        classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
+    message:
+        "Evaluating {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
+    script:
+        "../workflow_scripts/evaluate.py"
+
+
+rule tables:
+    input:
+        of_runs(rules.evaluate.output[0]),
+    output:
+        metrics="results/{dataset}/tables/metrics.csv",
+        summary="results/{dataset}/tables/summary.csv",
+        figure="results/{dataset}/figures/accuracy.png",
+        figure_svg="results/{dataset}/figures/accuracy.svg",
+    log:
+        f"{LOG}/tables/metrics.log",
+    benchmark:
+        f"{BENCHMARK}/tables/metrics.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("tables.py"),
+        runs=lambda wildcards: runs(wildcards.dataset),
+    message:
+        "Collecting the metrics of all runs"
+    script:
+        "../workflow_scripts/tables.py"
+
+
+FIGURES = ("history", "confusion", "roc", "precision_recall", "reliability")
+
+
+def run_figures(dataset):
+    """Figures of every task and scheme."""
+    return expand(
+        "results/{dataset}/figures/{figure}-{task}-{scheme}.png",
+        dataset=dataset,
+        figure=FIGURES,
+        task=config["tasks"],
+        scheme=config["schemes"],
+    )
+
+
+rule figures:
+    input:
+        predictions=of_runs(rules.predict.output.predictions),
+        histories=of_runs(rules.train.output.history),
+    output:
+        png=expand("results/{{dataset}}/figures/{figure}-{{task}}-{{scheme}}.png", figure=FIGURES),
+        svg=expand("results/{{dataset}}/figures/{figure}-{{task}}-{{scheme}}.svg", figure=FIGURES),
+    log:
+        f"{LOG}/figures/{{task}}-{{scheme}}.log",
+    benchmark:
+        f"{BENCHMARK}/figures/{{task}}-{{scheme}}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("figures.py"),
+        classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
+        runs=lambda wildcards: runs(wildcards.dataset, wildcards.task, wildcards.scheme),
+    message:
+        "Drawing the curves of {wildcards.task}, {wildcards.scheme}"
+    script:
+        "../workflow_scripts/figures.py"
+
+
+def show_summary(table):
+    """Print the headline of a finished run."""
+    import csv
+
+    if not os.path.exists(table):
+        return
+    with open(table, newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))
+    print(f"\nTest accuracy, all runs of a design together (95 % interval), from {table}:")
+    for row in rows:
+        print(
+            f"  {row['task']:<14} {row['scheme']:<18} {float(row['pooled_accuracy']):.3f} "
+            f"({float(row['pooled_accuracy_low']):.3f} to {float(row['pooled_accuracy_high']):.3f}), "
+            f"n = {row['pooled_n']} in {row['n_runs']} run{'s' * (row['n_runs'] != '1')}"
+        )

@@ -1,0 +1,96 @@
+# One model a task, scheme, fold and seed, and what it says of the images that it has not seen.
+#
+# in   splits/<task>/<scheme>/fold-<k>.parquet, cache/shard-*.parquet
+# out  runs/<task>/<scheme>/fold-<k>/seed-<s>/{model.safetensors, history.parquet, predictions.parquet},
+#      cam/.../maps.parquet
+#
+# Device, precision `auto` and threads are chosen when the job starts and do not make results stale.
+
+WEIGHTS = config["model"]["weights"]
+
+
+rule weights:
+    output:
+        "results/weights/{architecture}-imagenet.safetensors",
+    log:
+        "results/logs/weights/{architecture}-imagenet.log",
+    params:
+        code=code("weights.py"),
+    message:
+        "Fetching ImageNet weights of {wildcards.architecture} (once; needs a network)"
+    script:
+        "../workflow_scripts/weights.py"
+
+
+def pretrained_weights(wildcards):
+    if WEIGHTS == "random":
+        return []
+    if WEIGHTS == "imagenet":
+        return expand(rules.weights.output, architecture=config["model"]["architecture"])
+    return WEIGHTS
+
+
+def training_memory_mb(wildcards):
+    """Pixels in memory once, plus PyTorch and the activations of a batch."""
+    size = config["image"]["size"]
+    batch = configuration.train_settings(config, wildcards.task, wildcards.scheme)["batch_size"]
+    # A ResNet18 keeps about 25 MB of activations and gradients for an image of 224 pixels.
+    return int(2000 + (len(IMAGES) * size**2) / 2**20 + batch * 25 * (size / 224) ** 2)
+
+
+rule train:
+    input:
+        split=rules.splits.output[0],
+        shards=cache_shards,
+        weights=pretrained_weights,
+    output:
+        model=f"{RUN}/model.safetensors",
+        history=f"{RUN}/history.parquet",
+    log:
+        f"{RUN.replace('results', 'results/logs', 1)}/train.log",
+    benchmark:
+        f"{RUN.replace('results', 'results/benchmarks', 1)}/train.tsv"
+    threads: config["compute"]["threads"]
+    resources:
+        gpu=1,
+        mem_mb=training_memory_mb,
+        runtime=240,
+    params:
+        code=code("train.py"),
+        classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
+        image={key: config["image"][key] for key in ("mean", "size", "std")},
+        model=config["model"],
+        settings=lambda wildcards: configuration.train_settings(
+            config, wildcards.task, wildcards.scheme
+        ),
+        precision=config["compute"]["precision"],
+        deterministic=config["compute"]["deterministic"],
+    message:
+        "Training {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
+    script:
+        "../workflow_scripts/train.py"
+
+
+rule predict:
+    input:
+        model=rules.train.output.model,
+        split=rules.splits.output[0],
+        shards=cache_shards,
+    output:
+        predictions=f"{RUN}/predictions.parquet",
+        maps=f"{CAM}/maps.parquet",
+    log:
+        f"{RUN.replace('results', 'results/logs', 1)}/predict.log",
+    benchmark:
+        f"{RUN.replace('results', 'results/benchmarks', 1)}/predict.tsv"
+    threads: config["compute"]["threads"]
+    resources:
+        gpu=1,
+        mem_mb=training_memory_mb,
+        runtime=60,
+    params:
+        code=code("predict.py"),
+    message:
+        "Predicting {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
+    script:
+        "../workflow_scripts/predict.py"

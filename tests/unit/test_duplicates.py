@@ -1,0 +1,392 @@
+"""Near-duplicates: no candidate missed, copies confirmed, other patients left alone."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from workflow_scripts.cxrcam import duplicates
+from workflow_scripts.cxrcam.duplicates import (
+    candidate_pair_blocks,
+    candidate_pairs,
+    cluster_labels,
+    confirmed_pairs,
+    find_duplicates,
+    normalised_thumbnails,
+    pair_correlations,
+)
+from workflow_scripts.cxrcam.fingerprints import perceptual_fingerprints, pixel_sha256
+from workflow_scripts.cxrcam.images import read_grey
+
+REAL = Path(__file__).parents[3] / "shared" / "cxr" / "COVID-19_Radiography_Dataset"
+
+
+def brute_force(hashes: np.ndarray, radius: int, queries: np.ndarray | None = None):
+    """All pairs, by unpacking every bit."""
+    bits = np.unpackbits(hashes, axis=1).astype(int)
+    others = bits if queries is None else np.unpackbits(queries, axis=1).astype(int)
+    distances = (others[:, None] != bits[None]).sum(axis=2)
+    i, j = np.nonzero(distances <= radius)
+    if queries is None:
+        i, j = i[i < j], j[i < j]
+    return np.stack([i, j], axis=1), distances[i, j]
+
+
+def clustered_hashes(generator: np.random.Generator, n: int) -> np.ndarray:
+    """Random hashes, noisy copies of them, equal ones, and many that share most of their bits."""
+    centres = generator.integers(0, 256, (max(n // 4, 1), 32), dtype=np.uint8)
+    centres[: len(centres) // 2, 8:] = 0  # flat regions: most bits constant
+    bits = np.unpackbits(centres[generator.integers(0, len(centres), n)], axis=1)
+    bits ^= generator.random(bits.shape) < generator.choice([0, 0.03, 0.1], (n, 1))
+    return np.packbits(bits, axis=1)
+
+
+def assert_same(found, expected):
+    assert np.array_equal(found[0], expected[0])
+    assert np.array_equal(found[1], expected[1])
+
+
+# --- candidates ----------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 80), st.sampled_from([0, 1, 5, 20, 36, 70, 255]))
+@settings(max_examples=40, deadline=None)
+def test_no_candidate_is_missed_or_invented(seed, n, radius):
+    hashes = clustered_hashes(np.random.default_rng(seed), n)
+    assert_same(candidate_pairs(hashes, radius), brute_force(hashes, radius))
+
+
+@pytest.fixture
+def multi_index(monkeypatch):
+    """Make the planner believe that comparing every pair is dear."""
+    monkeypatch.setattr(duplicates, "EXHAUSTIVE_COST", 1e9)
+    monkeypatch.setattr(duplicates, "PLANNING_PAIRS", 2000)
+    monkeypatch.setattr(duplicates, "BAND_COUNTS", (16, 18))
+
+
+def test_multi_index_hashing_misses_and_repeats_nothing(multi_index, monkeypatch):
+    monkeypatch.setattr(duplicates, "BLOCK_PAIRS", 500)  # several blocks, buckets cut in two
+    generator = np.random.default_rng(5)
+    hashes, queries = clustered_hashes(generator, 400), clustered_hashes(generator, 100)
+    queries[:30] = hashes[:30]
+    for radius in (0, 7, 20, 36):
+        plan = duplicates._plan(hashes, hashes, radius, True)
+        assert plan is not None and sum(band.radius + 1 for band in plan) == radius + 1
+        expected = brute_force(hashes, radius)
+        assert len(expected[0]) > 50
+        assert_same(candidate_pairs(hashes, radius), expected)
+        assert_same(candidate_pairs(hashes, radius, queries), brute_force(hashes, radius, queries))
+
+
+def test_the_farthest_pairs_of_every_spread_are_found(multi_index):
+    """Differences packed into one band, or spread over all: the corners of the pigeonhole."""
+    generator = np.random.default_rng(6)
+    base = np.unpackbits(generator.integers(0, 256, (1, 32), dtype=np.uint8))
+    rows = [base]
+    for step in (1, 2, 5, 7, 16, 17):
+        changed = base.copy()
+        changed[(np.arange(36) * step) % 256] ^= 1
+        rows.append(changed)
+    hashes = np.packbits(np.stack(rows), axis=1)
+    assert_same(candidate_pairs(hashes, 36), brute_force(hashes, 36))
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_searching_is_symmetric(seed):
+    generator = np.random.default_rng(seed)
+    a, b = clustered_hashes(generator, 30), clustered_hashes(generator, 40)
+    forth, _ = candidate_pairs(a, 40, queries=b)
+    back, _ = candidate_pairs(b, 40, queries=a)
+    assert set(map(tuple, forth.tolist())) == {(i, j) for j, i in back.tolist()}
+    shuffled = generator.permutation(30)
+    pairs, _ = candidate_pairs(a[shuffled], 40)
+    renamed = {tuple(sorted(pair)) for pair in shuffled[pairs].tolist()}
+    assert renamed == set(map(tuple, candidate_pairs(a, 40)[0].tolist()))
+
+
+def test_opposite_hashes_are_not_taken_for_equal():
+    """256 differing bits do not fit into the byte that counts them."""
+    hashes = np.stack([np.zeros(32, np.uint8), np.full(32, 255, np.uint8)])
+    assert len(candidate_pairs(hashes, 255)[0]) == 0
+
+
+def test_crowds_of_equal_hashes_come_in_bounded_blocks(monkeypatch):
+    monkeypatch.setattr(duplicates, "BLOCK_PAIRS", 1000)
+    hashes = np.zeros((300, 32), np.uint8)
+    hashes[200:, 0] = 1
+    blocks = list(candidate_pair_blocks(hashes, 2))
+    assert max(len(pairs) for pairs, _ in blocks) <= 1000
+    pairs = np.concatenate([pairs for pairs, _ in blocks])
+    assert len(np.unique(pairs, axis=0)) == len(pairs) == 300 * 299 // 2
+
+
+def test_nothing_to_search_gives_nothing():
+    empty = np.empty((0, 32), np.uint8)
+    pairs, distances = candidate_pairs(empty, 10)
+    assert pairs.shape == (0, 2) and pairs.dtype == distances.dtype == np.int64
+    assert len(candidate_pairs(np.zeros((1, 32), np.uint8), 10)[0]) == 0
+    assert len(candidate_pairs(np.zeros((3, 32), np.uint8), 10, empty)[0]) == 0
+
+
+@pytest.mark.parametrize("radius", [-1, 256])
+def test_a_radius_out_of_range_is_named(radius):
+    with pytest.raises(ValueError, match=f"radius is {radius}"):
+        candidate_pairs(np.zeros((2, 32), np.uint8), radius)
+
+
+def test_wrong_shapes_are_named():
+    with pytest.raises(ValueError, match=r"queries are uint8 of shape \(2, 31\)"):
+        candidate_pairs(np.zeros((2, 32), np.uint8), 3, np.zeros((2, 31), np.uint8))
+    with pytest.raises(ValueError, match="thumbnails are"):
+        normalised_thumbnails(np.zeros((2, 16, 16), np.uint8))
+    with pytest.raises(ValueError, match="1 image_ids, 2 pixel_sha256s"):
+        thumbnails = np.zeros((2, 32, 32), np.uint8)
+        find_duplicates(["a"], ["x", "y"], np.zeros((2, 32), np.uint8), thumbnails)
+
+
+# --- correlation ---------------------------------------------------------------------------------
+
+
+def test_correlation_is_pearson_s_of_normalised_thumbnails():
+    """Against a direct computation, window by window, in double precision."""
+    generator = np.random.default_rng(0)
+    thumbnails = generator.integers(0, 256, (2, 32, 32), dtype=np.uint8)
+    normalised = np.empty((2, 32, 32))
+    for k, thumbnail in enumerate(thumbnails):
+        padded = np.pad(thumbnail.astype(float), 1, mode="symmetric")
+        detail = np.empty((32, 32))
+        for y in range(32):
+            for x in range(32):
+                detail[y, x] = thumbnail[y, x] - padded[y : y + 3, x : x + 3].mean()
+        padded = np.pad(detail, 1, mode="symmetric")
+        for y in range(32):
+            for x in range(32):
+                power = (padded[y : y + 3, x : x + 3] ** 2).mean()
+                normalised[k, y, x] = detail[y, x] / (np.sqrt(power) + 4)
+    expected = np.corrcoef(normalised.reshape(2, -1))[0, 1]
+    ready = normalised_thumbnails(thumbnails)
+    found = pair_correlations(np.array([[0, 1], [0, 0]]), ready, ready)
+    assert found[0] == pytest.approx(expected, abs=0.002)
+    assert found[1] == pytest.approx(1, abs=1e-5)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_correlation_is_symmetric_and_bounded(seed):
+    thumbnails = np.random.default_rng(seed).integers(0, 256, (6, 32, 32), dtype=np.uint8)
+    thumbnails[0] = 9
+    ready = normalised_thumbnails(thumbnails)
+    pairs = np.array([(i, j) for i in range(6) for j in range(6)])
+    matrix = pair_correlations(pairs, ready, ready).reshape(6, 6)
+    assert np.allclose(matrix, matrix.T, atol=1e-6)
+    assert np.abs(matrix).max() <= 1 + 1e-5
+    assert not matrix[0].any()  # one grey throughout resembles nothing, not even itself
+
+
+# --- clusters ------------------------------------------------------------------------------------
+
+
+def test_labels_are_the_smallest_member():
+    pairs = np.array([[5, 3], [3, 4], [1, 6]])
+    assert cluster_labels(7, pairs).tolist() == [0, 1, 2, 3, 3, 3, 1]
+    assert cluster_labels(3, np.empty((0, 2), np.int64)).tolist() == [0, 1, 2]
+    assert cluster_labels(0, np.empty((0, 2), np.int64)).tolist() == []
+
+
+def test_labels_refuse_rows_that_do_not_exist():
+    with pytest.raises(ValueError, match="from 0 to 3 of 3 images"):
+        cluster_labels(3, np.array([[0, 3]]))
+
+
+@given(st.lists(st.tuples(st.integers(0, 29), st.integers(0, 29)), max_size=40))
+@settings(max_examples=50, deadline=None)
+def test_duplicates_always_share_a_label(pairs):
+    labels = cluster_labels(30, np.array(pairs, np.int64).reshape(-1, 2))
+    assert all(labels[a] == labels[b] for a, b in pairs)
+    assert (labels <= np.arange(30)).all() and np.array_equal(labels[labels], labels)
+    assert len(set(labels.tolist())) >= 30 - len(pairs)
+
+
+# --- whole search --------------------------------------------------------------------------------
+
+
+def picture(seed: int, side: int = 192) -> np.ndarray:
+    """Structure at all scales, as in a radiograph: brightness falls off with frequency."""
+    generator = np.random.default_rng(seed)
+    total = np.zeros((side, side))
+    for coarse in (4, 8, 16, 32, 64):
+        grid = Image.fromarray(generator.integers(0, 256, (coarse, coarse), dtype=np.uint8))
+        total += np.asarray(grid.resize((side, side), Image.Resampling.BICUBIC), float) / coarse
+    return np.interp(total, (total.min(), total.max()), (10, 240)).astype(np.uint8)
+
+
+def jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
+    return np.array(Image.open(stream))
+
+
+def scaled(pixels: np.ndarray, factor: float) -> np.ndarray:
+    size = round(pixels.shape[1] * factor), round(pixels.shape[0] * factor)
+    return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
+
+
+def brighter(pixels: np.ndarray, factor: float) -> np.ndarray:
+    return np.clip(np.rint(pixels * factor), 0, 255).astype(np.uint8)
+
+
+def mirrored(pixels: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(pixels[:, ::-1])
+
+
+COPIES = {
+    "near": [
+        lambda p: jpeg(p, 60),
+        lambda p: jpeg(p, 90),
+        lambda p: scaled(p, 0.9),
+        lambda p: brighter(p, 1.1),
+        lambda p: brighter(p, 0.9),
+        lambda p: jpeg(scaled(brighter(p, 0.9), 0.9), 60),
+    ],
+    "mirrored": [mirrored, lambda p: jpeg(mirrored(p), 75)],
+    "inverted": [lambda p: 255 - p, lambda p: jpeg(255 - p, 75)],
+}
+
+
+def fingerprinted(pictures: list[np.ndarray]) -> dict[str, object]:
+    prints = [perceptual_fingerprints(pixels) for pixels in pictures]
+    return {
+        "pixel_sha256s": [pixel_sha256(pixels) for pixels in pictures],
+        "dhashes": np.array([np.frombuffer(dhash, np.uint8) for dhash, _ in prints]),
+        "thumbnails": np.array([small for _, small in prints]),
+    }
+
+
+def planted(originals: list[np.ndarray]) -> tuple[pd.DataFrame, set[tuple[str, str, str]]]:
+    """Search originals together with copies of them; return what is found and what is there."""
+    names = [f"original-{k}" for k in range(len(originals))]
+    pictures, expected = list(originals), set()
+    for k, pixels in enumerate(originals):
+        for kind, copies in COPIES.items():
+            for number, copy in enumerate(copies):
+                names.append(f"{kind}-{number}-of-{k}")
+                pictures.append(copy(pixels))
+                expected.add((names[k], names[-1], kind))
+    return find_duplicates(names, **fingerprinted(pictures)), expected
+
+
+def recall_and_false_pairs(found: pd.DataFrame, expected: set) -> tuple[float, int]:
+    rows = set(
+        zip(
+            found["image_id_a"],
+            found["image_id_b"],
+            found["kind"].replace("exact", "near"),
+            strict=True,
+        )
+    )
+    family_a = found["image_id_a"].str.extract(r"(\d+)$")[0]
+    family_b = found["image_id_b"].str.extract(r"(\d+)$")[0]
+    return len(rows & expected) / len(expected), int((family_a != family_b).sum())
+
+
+def test_planted_copies_are_found_and_nothing_else():
+    found, expected = planted([picture(seed) for seed in range(40)])
+    recall, false_pairs = recall_and_false_pairs(found, expected)
+    assert recall == 1 and false_pairs == 0
+    assert list(found.columns) == ["image_id_a", "image_id_b", "distance", "correlation", "kind"]
+    assert not found.duplicated(["image_id_a", "image_id_b"]).any()
+    assert (found["distance"] <= 36).all() and (found["correlation"] >= 0.67).all()
+
+
+def test_kinds_can_be_left_out():
+    pixels = picture(0)
+    prints = fingerprinted([pixels, mirrored(pixels), picture(1)])
+    del prints["pixel_sha256s"]
+    assert confirmed_pairs(**prints)["kind"].tolist() == ["mirrored"]
+    assert len(confirmed_pairs(**prints, kinds=["near", "inverted"])) == 0
+    with pytest.raises(ValueError, match="'rotated'"):
+        confirmed_pairs(**prints, kinds=["rotated"])
+
+
+def test_a_symmetric_image_is_no_duplicate_of_itself():
+    pixels = picture(0)
+    pixels[:, 96:] = pixels[:, 95::-1]
+    prints = fingerprinted([pixels, picture(1)])
+    assert len(find_duplicates(["a", "b"], **prints)) == 0
+
+
+def test_identical_images_are_exact_and_their_neighbours_near():
+    pixels = picture(0)
+    prints = fingerprinted([pixels, picture(1), pixels, jpeg(pixels, 80), pixels])
+    table = find_duplicates(list("abcde"), **prints)
+    kinds = {
+        (a, b): kind
+        for a, b, kind in zip(table["image_id_a"], table["image_id_b"], table["kind"], strict=True)
+    }
+    assert kinds == {
+        ("a", "c"): "exact", ("a", "e"): "exact", ("c", "e"): "exact",
+        ("a", "d"): "near", ("c", "d"): "near", ("d", "e"): "near",
+    }  # fmt: skip
+    exact = table[table["kind"] == "exact"]
+    assert (exact["distance"] == 0).all() and (exact["correlation"] == 1).all()
+
+
+def test_blank_images_are_duplicates_only_where_identical():
+    black, grey = np.zeros((64, 64), np.uint8), np.full((64, 64), 90, np.uint8)
+    table = find_duplicates(list("abcd"), **fingerprinted([black, grey, black, picture(0)]))
+    assert table[["image_id_a", "image_id_b", "kind"]].values.tolist() == [["a", "c", "exact"]]
+
+
+def test_thousands_of_identical_images_stay_few_rows():
+    prints = fingerprinted([picture(0), picture(1)])
+    rows = [0] * 3000 + [1]
+    table = find_duplicates(
+        [str(k) for k in range(3001)],
+        [prints["pixel_sha256s"][row] for row in rows],
+        prints["dhashes"][rows],
+        prints["thumbnails"][rows],
+    )
+    assert len(table) == 2999
+    labels = cluster_labels(3001, table[["image_id_a", "image_id_b"]].astype(int).to_numpy())
+    assert labels[:3000].max() == 0 and labels[3000] == 3000
+
+
+def test_no_images_give_an_empty_table():
+    table = find_duplicates([], [], np.empty((0, 32), np.uint8), np.empty((0, 32, 32), np.uint8))
+    assert len(table) == 0 and list(table.columns)[-1] == "kind"
+
+
+# --- real X-rays ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def real_images():
+    if not REAL.is_dir():
+        pytest.skip(f"the real X-rays are not here: {REAL}")
+    paths = sorted(REAL.glob("*/images/*.png"))
+    return {
+        f"{path.parts[-3]}/{path.stem}": read_grey(path, max_pixels=10**7).pixels for path in paths
+    }
+
+
+def test_the_30_known_clusters_of_real_images_are_found_and_no_others(real_images):
+    table = find_duplicates(list(real_images), **fingerprinted(list(real_images.values())))
+    row_of = {image_id: row for row, image_id in enumerate(real_images)}
+    pairs = table[["image_id_a", "image_id_b"]].map(row_of.__getitem__).to_numpy()
+    sizes = np.bincount(cluster_labels(len(real_images), pairs))
+    assert (sizes > 1).sum() == 30 and sizes[sizes > 1].sum() == 61
+    both = pd.concat([table["image_id_a"], table["image_id_b"]])
+    assert both.str.startswith("COVID/").all()
+
+
+def test_planted_copies_of_real_images_are_found(real_images):
+    originals = list(real_images.values())[::35]
+    found, expected = planted(originals)
+    recall, false_pairs = recall_and_false_pairs(found, expected)
+    assert recall >= 0.99 and false_pairs == 0

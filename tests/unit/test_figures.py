@@ -1,0 +1,349 @@
+"""Figures: same bytes twice, names print literally, nothing collides, nothing global changes."""
+
+import inspect
+import sys
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from workflow_scripts.cxrcam import figures
+from workflow_scripts.cxrcam.figure_style import PNG_DPI, fitted, literal, wrapped
+from workflow_scripts.cxrcam.figures import (
+    accuracy_overview_figure,
+    confusion_figure,
+    gallery,
+    history_figure,
+    precision_recall_figure,
+    reliability_figure,
+    roc_figure,
+    save_figure,
+)
+
+ODD = ["$a_1^2$ vs $b$", "_under^score", "Bilateral interstitial pneumonia of unknown origin"]
+LONG = "Lung_Opacity_with_a_very_long_unbroken_name_that_goes_on"
+
+
+def predictions(classes, n=40, runs=2, seed=0):
+    generator = np.random.default_rng(seed)
+    truth = generator.integers(0, len(classes), n * runs)
+    truth[: len(classes)] = np.arange(len(classes))
+    truth[n : n + len(classes)] = np.arange(len(classes))
+    scores = generator.dirichlet(np.ones(len(classes)), n * runs) + np.eye(len(classes))[truth]
+    table = pd.DataFrame(
+        scores / scores.sum(axis=1, keepdims=True),
+        columns=[f"probability_{name}" for name in classes],
+    )
+    table["label"] = np.array(classes, dtype=object)[truth]
+    table["run"] = np.repeat(np.arange(runs), n)[: len(table)]
+    return table
+
+
+def history(runs=2):
+    return pd.DataFrame(
+        {
+            "run": run,
+            "role": role,
+            "iteration": step,
+            "epoch": step / 10,
+            "loss": 1 / (step + run),
+            "accuracy": 1 - 1 / (step + run + 1),
+        }
+        for run in range(runs)
+        for role in ("train", "test")
+        for step in range(1, 31, 3)
+    )
+
+
+def metrics_table():
+    return pd.DataFrame(
+        {
+            "task": ["two_class"] * 3 + [ODD[0]],
+            "scheme": ["holdout", "kfold", "kfold", LONG],
+            "fold": [0, 0, 1, 0],
+            "n": [60, 60, 60, 90],
+            "correct": [57, 55, 60, 80],
+            "majority_share": [0.5, 0.5, 0.55, 0.34],
+        }
+    )
+
+
+def small_gallery(n=6, **other):
+    generator = np.random.default_rng(0)
+    records = pd.DataFrame(
+        {
+            "image_id": [f"${i}_x$" for i in range(n)],
+            "label": ODD[0],
+            "predicted": [ODD[0], ODD[1]] * (n // 2),
+            "probability": np.linspace(0.5, 0.9, n),
+        }
+    )
+    return gallery(
+        generator.integers(0, 255, (n, 32, 32)).astype(np.uint8),
+        generator.random((n, 32, 32)),
+        records,
+        class_name=ODD[0],
+        scale_max=3.0,
+        **other,
+    )
+
+
+EVERY = {
+    "confusion": lambda: confusion_figure(np.arange(9).reshape(3, 3), ODD),
+    "roc": lambda: roc_figure(predictions(ODD), ODD, repeats=50),
+    "precision_recall": lambda: precision_recall_figure(predictions(ODD), ODD, repeats=50),
+    "reliability": lambda: reliability_figure(predictions(ODD), ODD),
+    "history": lambda: history_figure(history()),
+    "overview": lambda: accuracy_overview_figure(metrics_table()),
+    "gallery": small_gallery,
+}
+
+
+def texts(figure):
+    """Every text of a figure as it is drawn: escapes undone, line breaks as spaces."""
+    return [
+        text.get_text().replace(r"\$", "$").replace("\n", " ")
+        for text in figure.findobj(Text)
+        if text.get_text() and text.get_visible()
+    ]
+
+
+def lines_of(figure):
+    return " | ".join(texts(figure))
+
+
+@pytest.mark.parametrize("name", list(EVERY))
+def test_the_same_figure_is_the_same_bytes_twice(name, tmp_path):
+    before = dict(matplotlib.rcParams)
+    for turn in ("a", "b"):
+        png, svg = save_figure(EVERY[name](), tmp_path / turn / "fold-0.5")
+        assert (png.name, svg.name) == ("fold-0.5.png", "fold-0.5.svg")
+    for suffix in ("png", "svg"):
+        first, second = (tmp_path / turn / f"fold-0.5.{suffix}" for turn in ("a", "b"))
+        assert first.read_bytes() == second.read_bytes(), suffix
+    assert b"<dc:date>" not in svg.read_bytes()
+    assert dict(matplotlib.rcParams) == before
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [png.name, svg.name]
+
+
+@pytest.mark.parametrize("name", list(EVERY))
+def test_letters_are_at_least_seven_points(name):
+    sizes = {text.get_fontsize() for text in EVERY[name]().findobj(Text) if text.get_text()}
+    assert min(sizes) >= 7.0
+
+
+CROWDED = {
+    "confusion of ten": lambda: confusion_figure(
+        np.full((10, 10), 1000), [f"{i} {LONG}" for i in range(10)], title=LONG * 3
+    ),
+    "roc of ten": lambda: roc_figure(
+        predictions([f"{i} {LONG}" for i in range(10)], n=60),
+        [f"{i} {LONG}" for i in range(10)],
+        repeats=20,
+        title=LONG * 3,
+    ),
+    "gallery in four columns": lambda: small_gallery(
+        6, columns=4, total=10**6, wrong=10**5, map_class=LONG, title=LONG * 3
+    ),
+    "gallery of two": lambda: small_gallery(2, map_class=LONG),
+}
+
+
+@pytest.mark.parametrize("name", [*EVERY, *CROWDED])
+def test_every_text_lies_on_the_page_and_on_no_other_text(name, monkeypatch):
+    drawn = []
+    draw = Text.draw
+
+    def recording_draw(self, renderer, *args, **kwargs):
+        if self.get_text().strip() and self.get_visible():
+            drawn.append((self.get_text(), self.get_window_extent(renderer)))
+        return draw(self, renderer, *args, **kwargs)
+
+    monkeypatch.setattr(Text, "draw", recording_draw)
+    figure = (EVERY | CROWDED)[name]()
+    figure.set_dpi(PNG_DPI)
+    FigureCanvasAgg(figure).draw()
+    assert len(drawn) > 5
+    page = figure.bbox
+    for position, (text, box) in enumerate(drawn):
+        assert page.x0 - 1 <= box.x0 < box.x1 <= page.x1 + 1, text
+        assert page.y0 - 1 <= box.y0 < box.y1 <= page.y1 + 1, text
+        for other_text, other in drawn[position + 1 :]:
+            # One pixel of tolerance: boxes include the spacing around the letters.
+            width = min(box.x1, other.x1) - max(box.x0, other.x0)
+            height = min(box.y1, other.y1) - max(box.y0, other.y0)
+            assert min(width, height) <= 1, (text, other_text)
+
+
+def test_dollars_underscores_and_carets_print_literally():
+    assert literal("$a_1^2$") == r"\$a_1^2\$"
+    figure = Figure()
+    text = figure.text(0, 0, literal("$a_1^2$"))
+    assert text._preprocess_math(text.get_text()) == ("$a_1^2$", False)
+    for name in ("confusion", "roc", "gallery"):
+        figure = EVERY[name]()
+        assert "$a_1^2$ vs $b$" in lines_of(figure), name
+        for text in figure.findobj(Text):
+            assert text._preprocess_math(text.get_text())[1] is False, text.get_text()
+
+
+def test_names_that_begin_with_an_underscore_survive():
+    assert "_under^score" in lines_of(EVERY["confusion"]())
+    assert "_under^score" in lines_of(EVERY["roc"]())
+
+
+def test_long_names_are_cut_and_break_after_underscores():
+    assert wrapped(LONG, 1.0, 7.0, 2).split("\n")[0].endswith("_")
+    assert len(wrapped(LONG, 1.0, 7.0, 2).split("\n")) == 2
+    assert wrapped("Viral Pneumonia", 0.6, 7.0) == "Viral\nPneumonia"
+    assert wrapped("COVID", 3.0, 7.0) == "COVID"
+    assert "…" in fitted(LONG, 1.0, 7.0)
+
+
+@pytest.mark.parametrize("k", [2, 3, 10])
+def test_curves_have_a_panel_for_each_class_but_one_for_two(k):
+    classes = [f"class {i}" for i in range(k)]
+    for draw in (roc_figure, precision_recall_figure):
+        figure = draw(predictions(classes, n=60), classes, repeats=20)
+        assert len(figure.axes) == (1 if k == 2 else k)
+
+
+def test_the_second_of_two_classes_is_the_positive_one():
+    figure = roc_figure(predictions(["Normal", "COVID"]), ["Normal", "COVID"], repeats=20)
+    assert "positive: COVID" in lines_of(figure)
+
+
+def test_the_roc_legend_gives_n_and_the_area_with_its_interval():
+    table = predictions(["Normal", "COVID"], n=30, runs=3)
+    shown = lines_of(roc_figure(table, ["Normal", "COVID"], repeats=100))
+    from sklearn.metrics import roc_auc_score
+
+    area = roc_auc_score(table["label"] == "COVID", table["probability_COVID"])
+    assert f"all runs, n = 90 AUROC {area:.3f} 95 % CI " in shown
+    assert "each of 3 runs AUROC " in shown
+    assert "chance" in shown
+
+
+def test_a_class_without_test_images_is_not_assessable():
+    table = predictions(["a", "b", "c"])
+    table = table[table["label"] != "c"]
+    shown = lines_of(roc_figure(table, ["a", "b", "c"], repeats=20))
+    assert "not assessable: no test image is of this class" in shown
+
+
+def test_confusion_shows_counts_shares_and_empty_rows():
+    shown = texts(confusion_figure([[9, 1], [0, 0]], ["Normal", "COVID"]))
+    assert "90 % 9" in shown
+    assert "10 % 1" in shown
+    assert "Normal (n = 10)" in shown
+    assert shown.count("–") == 2
+    with pytest.raises(ValueError, match=r"\(2, 2\) for 3 classes"):
+        confusion_figure([[1, 2], [3, 4]], ["a", "b", "c"])
+
+
+def test_reliability_points_are_the_accuracy_of_the_bins():
+    table = pd.DataFrame(
+        {"probability_a": [0.8] * 4, "probability_b": [0.2] * 4, "label": ["a", "a", "a", "b"]}
+    )
+    figure = reliability_figure(table, ["a", "b"], bins=10)
+    (point,) = figure.axes[0].containers[0].lines[0].get_xydata()
+    assert point == pytest.approx([0.8, 0.75])
+    assert "this run, n = 4, ECE 0.050" in lines_of(figure)
+
+
+def test_history_has_a_panel_for_each_number_and_role_and_draws_the_mean():
+    figure = history_figure(history(runs=2))
+    assert len(figure.axes) == 4
+    loss = figure.axes[0]
+    thin, thick = loss.lines[:2], loss.lines[2]
+    assert len(loss.lines) == 3
+    np.testing.assert_allclose(
+        thick.get_ydata(), np.mean([line.get_ydata() for line in thin], axis=0), atol=1e-12
+    )
+    assert thick.get_linewidth() > thin[0].get_linewidth()
+    assert "iteration (10 batches an epoch)" in lines_of(figure)
+
+
+def test_history_mean_ends_where_the_shortest_run_ends():
+    table = history(runs=2)
+    table = table[(table["run"] == 0) | (table["iteration"] <= 16)]
+    assert history_figure(table).axes[0].lines[2].get_xdata().max() == 16
+
+
+def test_overview_says_where_no_floor_is_measured():
+    table = metrics_table()
+    assert texts(accuracy_overview_figure(table)).count("floor not yet measured") == 3
+    table["floor_grey_histogram"] = [0.9, 0.8, float("nan"), float("nan")]
+    shown = texts(accuracy_overview_figure(table))
+    assert shown.count("floor not yet measured") == 1
+    assert "floor: grey histogram" in shown
+
+
+def test_overview_prints_every_accuracy_with_its_wilson_interval():
+    shown = lines_of(accuracy_overview_figure(metrics_table()))
+    # 57 of 60, the paper's size of test set: 86 to 98 %.
+    assert "0.950 (0.863–0.983)" in shown
+    assert "1.000 (0.940–1.000)" in shown
+    assert "fold 1, n = 60" in shown
+
+
+def test_gallery_shows_mistakes_first_then_falling_confidence():
+    shown = texts(small_gallery(6, columns=6, most=4))
+    ids = [text for text in shown if text.endswith("_x$")]
+    assert ids == ["$5_x$", "$3_x$", "$4_x$", "$2_x$"]
+    assert sum(text.startswith("✗ called") for text in shown) == 2
+    assert shown.count("✓ correct") == 2
+    assert "research use only" in shown
+    assert "≥ 3" in shown
+
+
+def test_gallery_claims_nothing_about_images_it_was_not_given():
+    assert "True class $a_1^2$ vs $b$: 6 images" in texts(small_gallery(6))
+    shown = lines_of(small_gallery(6, total=150, wrong=23))
+    assert "6 of 150 test images" in shown
+    assert "(23 of all 150 are mistakes)" in shown
+
+
+def test_gallery_explains_outlines_only_if_there_are_any():
+    mask = np.zeros((32, 32), bool)
+    mask[8:20, 8:20] = True
+    shown = texts(small_gallery(6, lung_masks=[mask] * 6, lesion_masks=[None] * 6))
+    assert "lung outline" in shown
+    assert "lesion outline" not in shown
+
+
+def test_bad_tables_are_named():
+    with pytest.raises(ValueError, match="'probability_COVID'"):
+        roc_figure(pd.DataFrame({"label": ["a"], "probability_a": [1.0]}), ["a", "COVID"])
+    with pytest.raises(ValueError, match="history table is empty"):
+        history_figure(history().iloc[:0])
+    with pytest.raises(ValueError, match="6 images, 6 maps and 5 records"):
+        gallery(
+            np.zeros((6, 4, 4), np.uint8),
+            np.zeros((6, 4, 4)),
+            pd.DataFrame({"image_id": list("abcde"), "label": "x", "predicted": "x"}).assign(
+                probability=1.0
+            ),
+            class_name="x",
+            scale_max=1.0,
+        )
+    with pytest.raises(ValueError, match="no image of the gallery is of class 'x'"):
+        gallery(
+            np.zeros((1, 4, 4), np.uint8),
+            np.zeros((1, 4, 4)),
+            pd.DataFrame({"image_id": ["a"], "label": "y", "predicted": "x", "probability": 1.0}),
+            class_name="x",
+            scale_max=1.0,
+        )
+
+
+def test_pyplot_is_never_used():
+    for name in ("figures", "figure_style", "overlays"):
+        module = sys.modules[f"workflow_scripts.cxrcam.{name}"]
+        assert "import pyplot" not in inspect.getsource(module)
+        assert "matplotlib.pyplot" not in inspect.getsource(module)
+    assert set(figures.__all__) <= set(dir(figures))

@@ -1,0 +1,604 @@
+"""Reading image files: every format that users have, and every way a file can be broken."""
+
+import io
+import pickle
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFile, PngImagePlugin
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    JPEGLosslessSV1,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
+
+from workflow_scripts.cxrcam.images import (
+    UnreadableImage,
+    read_grey,
+    read_mask,
+    resize_grey,
+)
+
+MAX_PIXELS = 1_000_000
+NOWHERE = Path("does-not-exist.png")
+
+LIBRARY_WORDS = ("PIL", "Pillow", "pydicom", "zlib", "struct", "Error", "Traceback", "numpy", "0x")
+
+
+def picture(height: int = 40, width: int = 60) -> np.ndarray:
+    """A smooth picture with some noise: neither flat nor incompressible."""
+    y, x = np.mgrid[:height, :width]
+    smooth = 120 + 80 * np.sin(x / 9) * np.cos(y / 7)
+    return (smooth + np.random.default_rng(7).normal(0, 6, smooth.shape)).clip(0, 255).astype("u1")
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def read(content: bytes, path: Path = NOWHERE, max_pixels: int = MAX_PIXELS):
+    return read_grey(path, max_pixels, content)
+
+
+def reason(content: bytes, path: Path = NOWHERE, max_pixels: int = MAX_PIXELS) -> str:
+    with pytest.raises(UnreadableImage) as caught:
+        read(content, path, max_pixels)
+    assert_plain(caught.value.reason)
+    return caught.value.reason
+
+
+def assert_plain(sentence: str) -> None:
+    assert sentence.endswith(".") and sentence[0].isupper() and "\n" not in sentence
+    assert not any(word in sentence for word in LIBRARY_WORDS), sentence
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+# --- formats -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "options"),
+    [
+        ("PNG", "L", {}),
+        ("PNG", "RGB", {}),
+        ("PNG", "RGBA", {}),
+        ("PNG", "LA", {}),
+        ("PNG", "L", {"optimize": True}),
+        ("TIFF", "L", {}),
+        ("TIFF", "RGB", {"compression": "tiff_lzw"}),
+        ("BMP", "L", {}),
+        ("BMP", "RGB", {}),
+        ("WEBP", "RGB", {"lossless": True}),
+        ("JPEG2000", "L", {}),
+        ("GIF", "L", {}),
+        ("PPM", "L", {}),
+    ],
+)
+def test_lossless_formats_give_the_exact_grey(kind, mode, options):
+    pixels = picture()
+    image = read(encoded(Image.fromarray(pixels).convert(mode), kind, **options))
+    assert np.array_equal(image.pixels, pixels)
+    assert (image.width, image.height) == (60, 40)
+    assert image.pixels.dtype == np.uint8 and image.pixels.flags.c_contiguous
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "1"])
+def test_mode_is_that_of_the_file(mode):
+    assert read(encoded(Image.fromarray(picture()).convert(mode))).mode == mode
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_jpeg_is_close_to_the_grey_that_was_stored(mode):
+    pixels = picture()
+    image = read(encoded(Image.fromarray(pixels).convert(mode), "JPEG", quality=95))
+    assert image.mode == mode
+    assert np.abs(image.pixels.astype(int) - pixels).mean() < 3
+
+
+def test_colour_becomes_itu_601_luma():
+    colour = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    luma = colour @ np.array([0.299, 0.587, 0.114])
+    grey = read(encoded(Image.fromarray(colour))).pixels
+    assert np.abs(grey - luma).max() <= 0.51
+
+
+def test_palette_colours_become_their_luma():
+    image = Image.fromarray((np.arange(400).reshape(20, 20) % 2).astype("u1"), "P")
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    assert set(np.unique(read(encoded(image)).pixels)) == {76, 29}
+
+
+def test_one_bit_images_become_black_and_white():
+    bits = picture() > 128
+    assert np.array_equal(read(encoded(Image.fromarray(bits))).pixels, bits * np.uint8(255))
+
+
+def test_transparency_shows_black_behind():
+    pixels = np.full((20, 20), 200, np.uint8)
+    alpha = np.full((20, 20), 255, np.uint8)
+    alpha[:, :10] = 0
+    alpha[0, 10] = 128
+    layers = [Image.fromarray(pixels)] * 3 + [Image.fromarray(alpha)]
+    grey = read(encoded(Image.merge("RGBA", layers))).pixels
+    assert grey[5, 5] == 0 and grey[5, 15] == 200
+    assert abs(int(grey[0, 10]) - 100) <= 1
+
+
+def test_a_transparent_grey_level_shows_black():
+    pixels = np.full((20, 20), 200, np.uint8)
+    pixels[:, :5] = 255
+    grey = read(encoded(Image.fromarray(pixels), transparency=255)).pixels
+    assert grey[0, 0] == 0 and grey[0, 10] == 200
+
+
+def test_sixteen_bits_are_stretched_over_the_image_s_own_range():
+    """12-bit content in a 16-bit file must not come out black."""
+    deep = (picture().astype(np.uint16) << 4) + 3
+    image = read(encoded(Image.fromarray(deep)))
+    assert image.mode == "I;16"
+    assert image.pixels.min() == 0 and image.pixels.max() == 255
+    low, high = int(deep.min()), int(deep.max())
+    expected = np.rint((deep.astype(float) - low) * 255 / (high - low))
+    assert np.array_equal(image.pixels, expected)
+
+
+def test_a_flat_sixteen_bit_image_is_black_and_no_error():
+    assert not read(encoded(Image.fromarray(np.full((20, 20), 999, np.uint16)))).pixels.any()
+
+
+def test_float_tiff_is_stretched_and_not_a_number_is_refused():
+    values = picture().astype(np.float32) / 7
+    assert read(encoded(Image.fromarray(values), "TIFF")).pixels.max() == 255
+    values[3, 3] = np.nan
+    assert "not finite" in reason(encoded(Image.fromarray(values), "TIFF"))
+
+
+def sixteen_bit_rgb_png(value: int) -> bytes:
+    header = struct.pack(">IIBBBBB", 20, 20, 16, 2, 0, 0, 0)
+    row = b"\0" + struct.pack(">H", value) * 60
+    body = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(row * 20))
+    return b"\x89PNG\r\n\x1a\n" + body + png_chunk(b"IEND", b"")
+
+
+def test_dark_sixteen_bit_colour_is_refused_rather_than_read_as_black():
+    assert "16-bit grey" in reason(sixteen_bit_rgb_png(0x0FFF))
+    assert read(sixteen_bit_rgb_png(0x8FFF)).pixels.max() == 0x8F
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+def test_exif_orientation_is_applied(kind):
+    pixels = np.zeros((40, 60), np.uint8)
+    pixels[:, :30] = 200
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    image = read(encoded(Image.fromarray(pixels), kind, exif=exif))
+    assert (image.width, image.height) == (40, 60) == image.pixels.shape[::-1]
+    assert image.pixels[:25].mean() > 190 and image.pixels[35:].mean() < 10
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".dcm", ".txt", ""])
+def test_files_are_recognised_by_content(suffix, tmp_path):
+    path = tmp_path / f"image{suffix}"
+    path.write_bytes(encoded(Image.fromarray(picture())))
+    assert np.array_equal(read_grey(path, MAX_PIXELS).pixels, picture())
+
+
+def test_bytes_in_hand_are_not_read_again():
+    assert read(encoded(Image.fromarray(picture())), Path("/nowhere/at/all.png")).mode == "L"
+
+
+@given(st.integers(16, 70), st.integers(16, 70), st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None)
+def test_png_round_trip_keeps_every_pixel(height, width, seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
+    assert np.array_equal(read(encoded(Image.fromarray(pixels))).pixels, pixels)
+
+
+# --- damage --------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:.*Corrupt EXIF:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*Truncated File:UserWarning")
+@pytest.mark.parametrize(
+    ("kind", "mode", "options"),
+    [
+        ("PNG", "L", {}),
+        ("PNG", "RGB", {}),
+        ("JPEG", "L", {}),
+        ("JPEG", "RGB", {"progressive": True}),
+        ("TIFF", "L", {}),
+        ("BMP", "L", {}),
+    ],
+)
+def test_cut_off_files_are_refused_or_complete(kind, mode, options):
+    """At every tenth byte. Only the trailer of a file may be missing without a pixel being lost."""
+    content = encoded(Image.fromarray(picture()).convert(mode), kind, **options)
+    whole = read(content).pixels
+    for length in range(0, len(content), 10):
+        try:
+            pixels = read(content[:length]).pixels
+        except UnreadableImage as error:
+            assert_plain(error.reason)
+        else:
+            assert np.array_equal(pixels, whole)
+            assert kind != "PNG" and length > 0.9 * len(content) - 300
+
+
+def test_a_cut_off_file_stays_refused_when_another_library_allows_padding(monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    content = encoded(Image.fromarray(picture(200, 200)), "JPEG")
+    assert "cut off" in reason(content[: len(content) // 2])
+
+
+def test_a_flipped_bit_in_png_pixels_is_noticed():
+    content = encoded(Image.fromarray(picture()))
+    for position in range(45, len(content) - 16, 29):
+        damaged = bytearray(content)
+        damaged[position] ^= 0x10
+        assert reason(bytes(damaged))
+
+
+@pytest.mark.filterwarnings("ignore:.*Corrupt EXIF:UserWarning")
+@given(
+    st.binary(max_size=300), st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0"])
+)
+@settings(max_examples=150, deadline=None)
+def test_arbitrary_bytes_raise_nothing_but_unreadable_image(junk, signature):
+    reason(signature + junk)
+    reason(signature + junk, Path("x.dcm"))
+
+
+@given(st.binary(min_size=1, max_size=8), st.integers(132, 1500))
+@settings(max_examples=100, deadline=None)
+def test_damaged_dicom_raises_nothing_but_unreadable_image(junk, position):
+    content = bytearray(dicom_bytes(dicom()))
+    content[position : position + len(junk)] = junk
+    try:
+        read(bytes(content))
+    except UnreadableImage as error:
+        assert_plain(error.reason)
+
+
+def test_files_that_are_no_files(tmp_path):
+    cases = {
+        "empty": tmp_path / "empty.png",
+        "folder": tmp_path,
+        "does not exist": tmp_path / "absent.png",
+    }
+    cases["empty"].touch()
+    for words, path in cases.items():
+        with pytest.raises(UnreadableImage, match=words) as caught:
+            read_grey(path, MAX_PIXELS)
+        assert_plain(caught.value.reason)
+
+
+def test_no_permission_is_a_reason(tmp_path, monkeypatch):
+    path = tmp_path / "secret.png"
+    path.write_bytes(b"x")
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)  # root may read everything
+    with pytest.raises(UnreadableImage, match="permission"):
+        read_grey(path, MAX_PIXELS)
+
+
+def test_a_named_pipe_does_not_block(tmp_path):
+    import os
+
+    path = tmp_path / "pipe.png"
+    os.mkfifo(path)
+    with pytest.raises(UnreadableImage, match="regular file"):
+        read_grey(path, MAX_PIXELS)
+
+
+def test_an_endless_file_is_refused_unread(tmp_path):
+    path = tmp_path / "sparse.png"
+    with path.open("wb") as stream:
+        stream.truncate(100 * 2**20)
+    with pytest.raises(UnreadableImage, match="more than an image"):
+        read_grey(path, max_pixels=1000)
+
+
+@pytest.mark.parametrize("content", [b"not an image", b"%PDF-1.7 ...", b"<svg></svg>", b"PK\3\4"])
+def test_other_files_are_no_images(content):
+    assert "not an image" in reason(content)
+
+
+def test_a_file_whose_header_alone_is_left_says_so():
+    assert "PNG image, but its header" in reason(b"\x89PNG\r\n\x1a\n")
+
+
+def test_memory_errors_become_reasons(monkeypatch):
+    def fail(self):
+        raise MemoryError
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", fail)
+    assert "memory" in reason(encoded(Image.fromarray(picture())))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("x"),
+        RecursionError("deep"),
+        zlib.error("bad"),
+        NotImplementedError(),
+        AttributeError("a"),
+        SyntaxError("s"),
+    ],
+)
+def test_whatever_a_decoder_raises_becomes_one_sentence(monkeypatch, error):
+    def fail(self):
+        raise error
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", fail)
+    assert "damaged" in reason(encoded(Image.fromarray(picture())))
+
+
+# --- sizes ---------------------------------------------------------------------------------------
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(monkeypatch):
+    header = struct.pack(">IIBBBBB", 30000, 30000, 8, 0, 0, 0, 0)
+    body = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+    content = b"\x89PNG\r\n\x1a\n" + body + png_chunk(b"IEND", b"")
+
+    def never(self):
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", never)
+    assert "more" in reason(content, max_pixels=10**12)
+    small = encoded(Image.fromarray(picture(100, 100)))
+    assert "100 x 100 pixels, more than the limit of 9999" in reason(small, max_pixels=9999)
+
+
+def test_a_text_chunk_that_explodes_is_refused():
+    content = encoded(Image.fromarray(picture()))
+    bomb = png_chunk(b"zTXt", b"key\0\0" + zlib.compress(b"0" * 50_000_000))
+    assert "expands" in reason(content[:33] + bomb + content[33:])
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (15, 200), (200, 15)])
+def test_tiny_images_are_refused(height, width):
+    assert "smaller than 16 pixels" in reason(encoded(Image.fromarray(picture(height, width))))
+
+
+def test_sixteen_pixels_are_enough():
+    assert read(encoded(Image.fromarray(picture(16, 16)))).width == 16
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "TIFF", "WEBP"])
+def test_several_frames_are_refused(kind):
+    frames = [Image.fromarray(picture()), Image.fromarray(255 - picture())]
+    content = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    assert "several frames" in reason(content)
+
+
+def test_errors_and_images_cross_process_borders():
+    error = pickle.loads(pickle.dumps(UnreadableImage("The file is empty (0 bytes).")))
+    assert error.reason == str(error) == "The file is empty (0 bytes)."
+
+
+# --- DICOM ---------------------------------------------------------------------------------------
+
+
+def dicom(pixels: np.ndarray | None = None, photometric: str = "MONOCHROME2") -> Dataset:
+    pixels = picture().astype(np.uint16) * 16 if pixels is None else pixels
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = generate_uid()
+    dataset.SOPClassUID = SecondaryCaptureImageStorage
+    dataset.Rows, dataset.Columns = pixels.shape[:2]
+    dataset.SamplesPerPixel = 1 if pixels.ndim == 2 else 3
+    if pixels.ndim == 3:
+        dataset.PlanarConfiguration = 0
+    dataset.PhotometricInterpretation = photometric
+    dataset.BitsAllocated = dataset.BitsStored = pixels.dtype.itemsize * 8
+    dataset.HighBit = dataset.BitsStored - 1
+    dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
+    dataset.PixelData = pixels.tobytes()
+    dataset["PixelData"].VR = "OB" if pixels.dtype.itemsize == 1 else "OW"
+    return dataset
+
+
+def dicom_bytes(dataset: Dataset) -> bytes:
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def test_dicom_spreads_its_own_range_over_8_bits():
+    image = read(dicom_bytes(dicom()))
+    assert image.mode == "DICOM MONOCHROME2" and image.pixels.shape == (40, 60)
+    low, high = int(picture().min()), int(picture().max())
+    assert np.array_equal(image.pixels, np.rint((picture() - float(low)) * 255 / (high - low)))
+
+
+def test_monochrome1_is_inverted():
+    plain = read(dicom_bytes(dicom())).pixels
+    inverted = read(dicom_bytes(dicom(photometric="MONOCHROME1")))
+    assert inverted.mode == "DICOM MONOCHROME1"
+    assert np.array_equal(inverted.pixels, 255 - plain)
+
+
+def test_rescale_comes_before_the_first_window():
+    """Values 0..4080, rescaled by 2 x - 1000; windows of DICOM PS3.3, C.11.2.1.2."""
+    dataset = dicom()
+    dataset.RescaleSlope, dataset.RescaleIntercept = 2, -1000
+    dataset.WindowCenter, dataset.WindowWidth = [3000, 1], [2001, 7]
+    values = picture().astype(float) * 16 * 2 - 1000
+    expected = np.rint(np.clip((values - (3000 - 0.5)) / 2000 + 0.5, 0, 1) * 255)
+    assert np.array_equal(read(dicom_bytes(dataset)).pixels, expected)
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        ("LINEAR_EXACT", lambda v: np.clip((v - 2000) / 1000 + 0.5, 0, 1)),
+        ("SIGMOID", lambda v: 1 / (1 + np.exp(-4 * (v - 2000) / 1000))),
+    ],
+)
+def test_window_functions_follow_the_standard(function, expected):
+    dataset = dicom()
+    dataset.WindowCenter, dataset.WindowWidth, dataset.VOILUTFunction = 2000, 1000, function
+    values = picture().astype(float) * 16
+    assert np.abs(read(dicom_bytes(dataset)).pixels - expected(values) * 255).max() <= 0.51
+
+
+def test_voi_table_is_applied():
+    pixels = picture()
+    dataset = dicom(pixels)
+    table = Dataset()
+    table.LUTDescriptor = [256, 0, 8]
+    table.LUTData = struct.pack("<256H", *range(255, -1, -1))
+    table["LUTData"].VR = "OW"
+    dataset.VOILUTSequence = [table]
+    assert np.array_equal(read(dicom_bytes(dataset)).pixels, 255 - pixels)
+
+
+def test_padding_does_not_spoil_the_contrast():
+    values = picture().astype(np.int16) * 4
+    values[:, :5] = -2000
+    dataset = dicom(values)
+    dataset.add_new("PixelPaddingValue", "SS", -2000)
+    grey = read(dicom_bytes(dataset)).pixels
+    assert grey[:, 5:].min() == 0 and grey.max() == 255 and not grey[:, :5].any()
+
+
+def test_dicom_colour_becomes_luma():
+    colour = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    image = read(dicom_bytes(dicom(colour, "RGB")))
+    assert np.array_equal(image.pixels, np.asarray(Image.fromarray(colour).convert("L")))
+
+
+def test_dicom_without_preamble_needs_its_suffix():
+    content = dicom_bytes(dicom())[132:]
+    assert read(content, Path("x.dcm")).mode == "DICOM MONOCHROME2"
+    assert "not an image" in reason(content, Path("x.png"))
+
+
+def changed(**elements) -> Dataset:
+    dataset = dicom()
+    for name, value in elements.items():
+        if value is None:
+            delattr(dataset, name)
+        else:
+            setattr(dataset, name, value)
+    return dataset
+
+
+@pytest.mark.parametrize(
+    ("elements", "words"),
+    [
+        ({"PixelData": None}, "no pixel data"),
+        ({"Rows": None}, "number of rows"),
+        ({"PhotometricInterpretation": None}, "photometric"),
+        ({"NumberOfFrames": 2}, "2 frames"),
+        ({"Rows": 60000, "Columns": 60000}, "more than the limit"),
+        ({"WindowCenter": 5, "WindowWidth": 0}, "window width 0"),
+        ({"WindowCenter": 5, "WindowWidth": 9, "VOILUTFunction": "OTHER"}, "window function"),
+        ({"PhotometricInterpretation": "HSV"}, "HSV|damaged"),
+    ],
+)
+def test_dicom_that_is_no_single_image_is_refused(elements, words):
+    import re
+
+    assert re.search(words, reason(dicom_bytes(changed(**elements))))
+
+
+def test_missing_decoder_names_the_compression():
+    dataset = dicom()
+    dataset.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+    dataset.PixelData = encapsulate([b"\xff\xd8\xff\xd9"])
+    dataset["PixelData"].is_undefined_length = True
+    assert "JPEG Lossless" in reason(dicom_bytes(dataset))
+
+
+def test_cut_off_dicom_is_refused():
+    content = dicom_bytes(dicom())
+    for length in range(133, len(content) - 1, 97):
+        assert reason(content[:length])
+    assert "cut off" in reason(content[:-2])
+
+
+def test_a_deflated_dicom_that_explodes_is_refused():
+    dataset = dicom()
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    assert np.array_equal(read(dicom_bytes(dataset)).pixels, read(dicom_bytes(dicom())).pixels)
+    dataset.PixelData = bytes(2**27)
+    assert "expands" in reason(dicom_bytes(dataset))
+
+
+# --- resizing and masks --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("resampling", ["bilinear", "lanczos", "bicubic", "box"])
+def test_resizing_stretches_to_a_square_with_antialiasing(resampling):
+    stripes = np.tile(np.array([0, 255], np.uint8), (64, 64))
+    small = resize_grey(stripes, 16, resampling)
+    assert small.shape == (16, 16) and small.dtype == np.uint8 and small.flags.writeable
+    assert np.abs(small[2:-2, 2:-2].astype(int) - 128).max() <= 2
+
+
+def test_resizing_to_the_same_size_copies():
+    pixels = picture(32, 32)
+    same = resize_grey(pixels, 32)
+    assert np.array_equal(same, pixels) and not np.shares_memory(same, pixels)
+
+
+def test_resizing_names_what_is_wrong():
+    with pytest.raises(ValueError, match="'nearest'"):
+        resize_grey(picture(), 16, "nearest")
+    with pytest.raises(ValueError, match="size is 0"):
+        resize_grey(picture(), 0)
+    with pytest.raises(ValueError, match="float64"):
+        resize_grey(picture().astype(float), 16)
+
+
+def mask_file(folder: Path, values: np.ndarray) -> Path:
+    path = folder / "mask.png"
+    Image.fromarray(values).convert("RGB").save(path)  # the database ships colour masks
+    return path
+
+
+def test_mask_is_inside_above_127(tmp_path):
+    values = np.full((20, 20), 127, np.uint8)
+    values[:, 10:] = 128
+    assert np.array_equal(read_mask(mask_file(tmp_path, values), None, MAX_PIXELS), values == 128)
+
+
+def test_resized_mask_is_inside_where_half_of_the_area_is(tmp_path):
+    values = np.zeros((32, 32), np.uint8)
+    values[:, :9] = 255  # of output column 4, covering columns 8 and 9, exactly half
+    inside = read_mask(mask_file(tmp_path, values), 16, MAX_PIXELS)
+    assert inside.dtype == bool and inside[:, :5].all() and not inside[:, 5:].any()
+
+
+def test_mask_of_zeros_and_ones_is_refused_rather_than_empty(tmp_path):
+    values = np.zeros((20, 20), np.uint8)
+    assert not read_mask(mask_file(tmp_path, values), None, MAX_PIXELS).any()
+    values[5, 5] = 1
+    with pytest.raises(UnreadableImage, match="largest value is 1"):
+        read_mask(mask_file(tmp_path, values), None, MAX_PIXELS)

@@ -1,0 +1,45 @@
+"""Decode the images of one shard: pixels into the cache, facts for the index."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from workflow_scripts.cxrcam.cache import decode_images, write_shard
+from workflow_scripts.cxrcam.datasets import shard_number
+from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.logs import start_log
+
+if __name__ == "__main__":
+    log = start_log(snakemake.log[0])
+    settings = snakemake.params.settings
+    listing = pq.read_table(snakemake.input.listing, columns=["image_id", "path"])
+    files = [
+        (image_id, Path(path))
+        for image_id, path in zip(
+            listing["image_id"].to_pylist(), listing["path"].to_pylist(), strict=True
+        )
+        if shard_number(image_id, snakemake.params.n_shards) == int(snakemake.wildcards.shard)
+    ]
+    facts, image_ids, pixels = decode_images(
+        files,
+        size=settings["size"],
+        resampling=settings["resampling"],
+        max_pixels=settings["max_pixels"],
+        threads=snakemake.threads,
+    )
+    write_shard(
+        Path(snakemake.output.shard),
+        image_ids,
+        pixels,
+        metadata={
+            "size": settings["size"],
+            "resampling": settings["resampling"],
+            "mean": json.dumps(settings["mean"]),
+            "std": json.dumps(settings["std"]),
+            "source_fingerprint": snakemake.params.files,
+        },
+    )
+    with atomic_path(Path(snakemake.output.facts)) as temporary:
+        pq.write_table(facts, temporary)
+    log.info("Decoded %d of %d images.", len(image_ids), len(files))

@@ -1,0 +1,131 @@
+"""Draw the class activation maps of one run over the X-rays."""
+
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow.parquet as pq
+
+from workflow_scripts.cxrcam.figures import gallery, save_figure
+from workflow_scripts.cxrcam.images import read_grey, read_mask, resize_grey
+from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.overlays import (
+    captioned_overlay,
+    heat_scale,
+    normalise_map,
+    save_png,
+    upsample_map,
+)
+
+PICTURE_SIDE = 299  # pixels; the size of the database's own images
+
+
+def read_maps(file: Path, image_ids: list[str], classes: list[str]) -> npt.NDArray[np.float32]:
+    """Raw maps of some images: float32, shape (n, classes, height, width)."""
+    table = pq.read_table(file)
+    height, width = (int(table.schema.metadata[key]) for key in (b"height", b"width"))
+    frame = table.to_pandas().set_index("image_id").loc[image_ids]
+    columns = [np.frombuffer(b"".join(frame[f"map_{name}"]), dtype=np.float32) for name in classes]
+    return np.stack([c.reshape(-1, height, width) for c in columns], axis=1)
+
+
+def mistakes_first(records: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Up to `most` images: mistakes first, then the most confident, classes taking turns."""
+    ordered = records.sort_values(
+        ["correct", "probability", "image_id"], ascending=[True, False, True]
+    )
+    turn = ordered.groupby(["correct", "label"]).cumcount()
+    return (
+        ordered.assign(turn=turn)
+        .sort_values(["correct", "turn", "label"], kind="stable")[:most]
+        .drop(columns="turn")
+    )
+
+
+def mask_of(path: object, max_pixels: int) -> npt.NDArray[np.bool_] | None:
+    """Mask in picture size, where the index names one."""
+    return read_mask(Path(path), PICTURE_SIDE, max_pixels) if isinstance(path, str) else None
+
+
+if __name__ == "__main__":
+    log = start_log(snakemake.log[0])
+    classes, settings = list(snakemake.params.classes), snakemake.params.settings
+    max_pixels = snakemake.params.max_pixels
+    index = pd.read_parquet(snakemake.input.images).set_index("image_id")
+    predictions = pd.read_parquet(snakemake.input.predictions)
+    test = predictions[predictions["role"] == "test"].reset_index(drop=True)
+    probabilities = test[[f"probability_{name}" for name in classes]].to_numpy(dtype=float)
+    records = test[["image_id", "label"]].assign(
+        predicted=[classes[k] for k in probabilities.argmax(axis=1)],
+        probability=probabilities.max(axis=1),
+    )
+    records["correct"] = records["predicted"] == records["label"]
+
+    # Each picture shows the map of the class that the model named; one colour scale for the whole
+    # run, so that faint and strong evidence look faint and strong.
+    raw = read_maps(Path(snakemake.input.maps), records["image_id"].tolist(), classes)
+    shown = raw[np.arange(len(raw)), probabilities.argmax(axis=1)]
+    scale = heat_scale(shown)
+    row_of = {image_id: row for row, image_id in enumerate(records["image_id"])}
+
+    def picture(image_id: str) -> dict[str, npt.NDArray[np.generic] | None]:
+        """X-ray, heat and masks of an image, all in picture size."""
+        entry = index.loc[image_id]
+        heat = normalise_map(upsample_map(shown[row_of[image_id]], PICTURE_SIDE), scale)
+        return {
+            "grey": resize_grey(read_grey(Path(entry["path"]), max_pixels).pixels, PICTURE_SIDE),
+            "heat": heat,
+            "lung_mask": mask_of(entry["mask_path"], max_pixels),
+            "lesion_mask": mask_of(entry["lesion_mask_path"], max_pixels),
+        }
+
+    chosen = mistakes_first(records, settings["overlays"])
+    of_class = {
+        name: mistakes_first(records[records["label"] == name], settings["gallery_images"])
+        for name in classes
+    }
+    wanted = dict.fromkeys([*chosen["image_id"], *pd.concat(of_class.values())["image_id"]])
+    pictures = {image_id: picture(image_id) for image_id in wanted}
+
+    overlays = Path(snakemake.output.overlays)
+    overlays.mkdir(parents=True, exist_ok=True)
+    for number, row in enumerate(chosen.itertuples(), start=1):
+        # Numbered in the order of interest; a name from the data may hold anything.
+        name = quote(str(row.image_id).replace("/", "_"), safe=" ()+,=@")
+        outcome = "correct" if row.correct else "mistake"
+        save_png(
+            captioned_overlay(
+                **pictures[row.image_id],
+                image_id=row.image_id,
+                label=row.label,
+                predicted=row.predicted,
+                probability=row.probability,
+                scale_max=scale,
+                opacity=settings["opacity"],
+            ),
+            overlays / f"{number:03d}-{outcome}-{name[:120]}.png",
+        )
+
+    galleries = Path(snakemake.output.galleries)
+    galleries.mkdir(parents=True, exist_ok=True)
+    for name, rows in of_class.items():
+        if rows.empty:
+            log.warning("No test image of class %s: no gallery.", name)
+            continue
+        parts = [pictures[image_id] for image_id in rows["image_id"]]
+        figure = gallery(
+            np.stack([p["grey"] for p in parts]),
+            np.stack([p["heat"] for p in parts]),
+            rows,
+            class_name=name,
+            scale_max=scale,
+            columns=4,
+            most=len(rows),
+            opacity=settings["opacity"],
+            lung_masks=[p["lung_mask"] for p in parts],
+            lesion_masks=[p["lesion_mask"] for p in parts],
+        )
+        save_figure(figure, galleries / quote(name, safe=" ()+,=@"))
+    log.info("Drew %d overlays; %d mistakes in all.", len(chosen), (~records["correct"]).sum())

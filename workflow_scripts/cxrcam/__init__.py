@@ -1,0 +1,1 @@
+"""The library under the workflow: pure modules that know nothing of Snakemake."""

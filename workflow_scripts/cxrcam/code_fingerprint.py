@@ -1,0 +1,121 @@
+"""What a rule's result depends on in our own code, as one short hash.
+
+Snakemake notices a change of the entry script but not of the modules that it imports. Each rule
+therefore passes the fingerprint of its script's import closure as a param: when a module that the
+script really uses changes, its outputs become stale; a comment, a docstring, the formatting or a
+module that it never imports change nothing.
+"""
+
+import ast
+import hashlib
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGE = "workflow_scripts"
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    """Remove docstrings in place: they explain the code, they do not change what it does."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = node.body[1:] or [ast.Pass()]
+    return tree
+
+
+def _module_file(root: Path, dotted: str) -> Path | None:
+    """File of a module of our package, or None when the name is not a module of ours."""
+    if dotted != PACKAGE and not dotted.startswith(PACKAGE + "."):
+        return None
+    stem = root.joinpath(*dotted.split("."))
+    for candidate in (stem.with_suffix(".py"), stem / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@lru_cache(maxsize=256)
+def _parsed(file: Path) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Hash of one file's code, the dotted names that it imports, and its top-level packages."""
+    tree = ast.parse(file.read_bytes(), filename=str(file))
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ValueError(f"{file}: relative import; write 'from {PACKAGE}.… import …'")
+            module = node.module or ""
+            names.append(module)
+            # `from package import module` names a module only in its second half.
+            names += [f"{module}.{alias.name}" for alias in node.names]
+    code = ast.dump(_without_docstrings(tree))
+    outside = {name.split(".")[0] for name in names} - {PACKAGE, ""}
+    return hashlib.sha256(code.encode()).hexdigest(), tuple(names), tuple(sorted(outside))
+
+
+def import_closure(script: Path, root: Path) -> list[Path]:
+    """All files of our own that a script runs: itself and what it imports, however deep.
+
+    Parameters
+    ----------
+    script : Path
+        Entry script.
+    root : Path
+        Folder that holds the package ``workflow_scripts``.
+
+    Returns
+    -------
+    list of Path
+        Sorted, the script included.
+    """
+    seen: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        file = waiting.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        for name in _parsed(file)[1]:
+            imported = _module_file(root, name)
+            if imported is not None:
+                waiting.append(imported)
+    return sorted(seen)
+
+
+def code_fingerprint(script: Path, root: Path, libraries: tuple[str, ...] = ()) -> str:
+    """Hash of everything that decides what a script computes, except its settings and inputs.
+
+    Parameters
+    ----------
+    script : Path
+        Entry script of a rule.
+    root : Path
+        Folder that holds the package ``workflow_scripts``.
+    libraries : tuple of str
+        Distributions whose version changes results (for example ``torch``). Only those that the
+        script's closure imports count.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
+    closure = import_closure(script, root)
+    digest = hashlib.sha256()
+    imported: set[str] = set()
+    for file in closure:
+        digest.update(f"{file.relative_to(root).as_posix()} {_parsed(file)[0]}\n".encode())
+        imported.update(_parsed(file)[2])
+    for library in sorted(imported.intersection(libraries)):
+        try:
+            digest.update(f"{library} {version(library)}\n".encode())
+        except PackageNotFoundError:
+            digest.update(f"{library} absent\n".encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,97 @@
+"""Columns and types of the Parquet files that stages hand to each other, in one place."""
+
+import pyarrow as pa
+
+DHASH_BYTES = 32  # 256 bits
+THUMBNAIL_SIDE = 32  # pixels; enough to confirm a near-duplicate
+
+LISTING = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("path", pa.string()),
+        ("label", pa.string()),
+        ("mask_path", pa.string()),
+        ("lesion_mask_path", pa.string()),
+        ("patient", pa.string()),
+        ("source", pa.string()),
+        ("split", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("modified_ns", pa.int64()),
+        ("extra", pa.string()),  # further manifest columns as JSON
+    ]
+)
+
+# What one decoding of an image tells, beside its resized pixels.
+FACTS = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("mode", pa.string()),
+        ("file_sha256", pa.string()),
+        ("pixel_sha256", pa.string()),
+        ("dhash", pa.binary(DHASH_BYTES)),
+        ("thumbnail", pa.binary(THUMBNAIL_SIDE * THUMBNAIL_SIDE)),
+        ("quarantine_reason", pa.string()),  # null for a readable image
+    ]
+)
+
+INDEX_COLUMNS = (
+    "image_id",
+    "path",
+    "label",
+    "width",
+    "height",
+    "mode",
+    "file_sha256",
+    "pixel_sha256",
+    "dhash",
+    "group",
+    "source",
+    "mask_path",
+    "lesion_mask_path",
+    "patient",
+    "split",
+)
+
+SPLIT = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("label", pa.string()),
+        ("group", pa.string()),
+        ("role", pa.string()),
+    ]
+)
+
+HISTORY = pa.schema(
+    [
+        ("iteration", pa.int64()),
+        ("epoch", pa.float64()),
+        ("seconds", pa.float64()),  # training only, without evaluation
+        ("wall_seconds", pa.float64()),
+        ("role", pa.string()),
+        ("loss", pa.float64()),
+        ("accuracy", pa.float64()),
+        ("learning_rate", pa.float64()),
+    ]
+)
+
+
+def cache_schema(size: int) -> pa.Schema:
+    """Schema of a cache shard of ``size × size`` uint8 grey pixels, stored row by row."""
+    return pa.schema([("image_id", pa.string()), ("pixels", pa.binary(size * size))])
+
+
+def predictions_schema(classes: list[str]) -> pa.Schema:
+    """Schema of a run's predictions: logits and probabilities, a column each and class."""
+    return pa.schema(
+        [("image_id", pa.string()), ("label", pa.string()), ("role", pa.string())]
+        + [(f"logit_{name}", pa.float32()) for name in classes]
+        + [(f"probability_{name}", pa.float32()) for name in classes]
+    )
+
+
+def maps_schema(classes: list[str], height: int, width: int) -> pa.Schema:
+    """Schema of a run's raw class activation maps: float32, row by row, a column a class."""
+    binary = pa.binary(4 * height * width)
+    return pa.schema([("image_id", pa.string())] + [(f"map_{name}", binary) for name in classes])

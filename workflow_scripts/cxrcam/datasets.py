@@ -1,0 +1,343 @@
+"""What images a data set has: its listing, made from names and sizes alone.
+
+Imported while Snakemake reads the workflow, so it uses the standard library only and opens no
+image. Three kinds of data set give the same listing:
+
+- ``class_folders``: one folder a class, as the COVID-19 Radiography Database unpacks
+  (``COVID/images/*.png`` with ``COVID/masks/*.png``, or the older flat ``COVID/*.png``);
+- ``manifest``: a CSV or Parquet table with ``path,label`` and optional columns;
+- ``phantom``: images that the workflow draws itself, known from the configuration before they exist.
+"""
+
+import csv
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"}
+)
+
+from workflow_scripts.cxrcam.errors import InputError
+
+# Columns of a manifest that mean something to the workflow; others are carried along as text.
+MANIFEST_COLUMNS = ("path", "label", "patient", "source", "split", "mask_path", "lesion_mask_path")
+
+
+class DatasetError(InputError):
+    """The data set is not where or what the configuration says; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One image of a data set, as listed.
+
+    Attributes
+    ----------
+    image_id : str
+        Stable name: class (or folder) and file name without suffix, for example
+        ``COVID/COVID-12``. Everything after the index is keyed by it.
+    path, mask_path, lesion_mask_path : str
+        Files, relative to the working directory or absolute; masks empty where there is none.
+    label : str
+        Class name as the data set spells it.
+    patient, source, split : str
+        From a manifest; empty where unknown.
+    size_bytes, modified_ns : int
+        Of the file, to notice that it was replaced.
+    extra : dict
+        Further manifest columns.
+    """
+
+    image_id: str
+    path: str
+    label: str
+    mask_path: str = ""
+    lesion_mask_path: str = ""
+    patient: str = ""
+    source: str = ""
+    split: str = ""
+    size_bytes: int = 0
+    modified_ns: int = 0
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+def list_images(settings: Mapping[str, Any], phantom_root: Path) -> list[ImageFile]:
+    """All images of a data set, sorted by `image_id`.
+
+    Parameters
+    ----------
+    settings : mapping
+        Entry of ``datasets`` in the configuration.
+    phantom_root : Path
+        Folder into which phantoms are (or will be) drawn; used by that kind only.
+
+    Raises
+    ------
+    DatasetError
+        Folder or table missing, no image found, a row without file, an image listed twice.
+    """
+    kind = settings["kind"]
+    if kind == "class_folders":
+        images = _list_class_folders(find_root(settings["root"]), settings.get("classes"))
+    elif kind == "manifest":
+        images = _list_manifest(Path(settings["path"]))
+    elif kind == "phantom":
+        images = _list_phantoms(settings, phantom_root)
+    else:
+        raise DatasetError(f"Unknown kind of data set {kind!r}.")
+    return sorted(images, key=lambda image: image.image_id)
+
+
+def find_root(root: str | Sequence[str]) -> Path:
+    """First existing folder of one or several candidates.
+
+    Raises
+    ------
+    DatasetError
+        If none exists.
+    """
+    candidates = [root] if isinstance(root, str) else list(root)
+    for candidate in candidates:
+        if Path(candidate).is_dir():
+            return Path(candidate)
+    raise DatasetError(
+        f"The data set's folder {' or '.join(map(repr, candidates))} does not exist (looked from "
+        f"{Path.cwd()}). Put or link the images there, or set `root` of this data set to the folder "
+        "that holds one folder a class."
+    )
+
+
+def _scan(folder: Path) -> list[os.DirEntry[str]]:
+    """Image files directly in a folder; hidden files are not images."""
+    with os.scandir(folder) as entries:
+        return [
+            entry
+            for entry in entries
+            if not entry.name.startswith(".")
+            and os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 (speed)
+            and entry.is_file()
+        ]
+
+
+def _list_class_folders(root: Path, classes: Sequence[str] | None) -> list[ImageFile]:
+    present = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+    present = [name for name in present if not name.startswith(".")]
+    for name in classes or []:
+        if name not in present:
+            raise DatasetError(
+                f"The class folder {name!r} does not exist in {root}. Found: "
+                f"{', '.join(present) or 'no folder at all'}."
+            )
+    images: list[ImageFile] = []
+    for label in classes or present:
+        folder = root / label / "images"
+        if not folder.is_dir():
+            folder = root / label  # the database's older, flat layout
+        masks = _by_stem(root / label / "masks")
+        lesions = _by_stem(root / label / "lesions")
+        entries = _scan(folder)
+        repeated = {
+            stem for stem, n in Counter(Path(entry.name).stem for entry in entries).items() if n > 1
+        }
+        for entry in entries:
+            stem = Path(entry.name).stem
+            status = entry.stat()
+            images.append(
+                ImageFile(
+                    # Two files that differ by suffix only keep it, so that each has its own name.
+                    image_id=f"{label}/{entry.name if stem in repeated else stem}",
+                    path=entry.path,
+                    label=label,
+                    mask_path=masks.get(stem, ""),
+                    lesion_mask_path=lesions.get(stem, ""),
+                    size_bytes=status.st_size,
+                    modified_ns=status.st_mtime_ns,
+                )
+            )
+    if not images:
+        raise DatasetError(
+            f"No image found in {root}: expected one folder a class with images directly in it or "
+            f"in its folder 'images'. Folders found: {', '.join(present) or 'none'}."
+        )
+    return images
+
+
+def _by_stem(folder: Path) -> dict[str, str]:
+    if not folder.is_dir():
+        return {}
+    return {Path(entry.name).stem: entry.path for entry in _scan(folder)}
+
+
+def _read_manifest(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns and rows of a manifest, every value as stripped text."""
+    if path.suffix.lower() in {".parquet", ".pq"}:
+        import pyarrow.parquet as pq  # only here: a CSV user does not wait for it
+
+        table = pq.read_table(path)
+        columns = table.column_names
+        rows = [
+            {k: "" if v is None else str(v).strip() for k, v in row.items()}
+            for row in table.to_pylist()
+        ]
+        return columns, rows
+    text = path.read_bytes()
+    for encoding in ("utf-8-sig", "latin-1"):
+        try:
+            lines = text.decode(encoding).splitlines(keepends=True)
+            break
+        except UnicodeDecodeError:
+            continue
+    header = lines[0] if lines else ""
+    # Spreadsheets of many countries save "CSV" with semicolons or tabs.
+    delimiter = max(",;\t", key=header.count)
+    reader = csv.DictReader(lines, delimiter=delimiter)
+    columns = [(name or "").strip() for name in reader.fieldnames or []]
+    rows = []
+    for number, values in enumerate(reader, start=2):
+        if None in values or None in values.values():
+            raise DatasetError(
+                f"Row {number} of {path} has another number of columns than its first line "
+                f"({len(columns)}): put values that contain {delimiter!r} in quotes."
+            )
+        rows.append({(k or "").strip(): (v or "").strip() for k, v in values.items()})
+    return columns, rows
+
+
+def _list_manifest(path: Path) -> list[ImageFile]:
+    if not path.is_file():
+        raise DatasetError(
+            f"The manifest {str(path)!r} does not exist (looked from {Path.cwd()}). Write a CSV or "
+            "Parquet table with the columns path and label, and set `path` of this data set to it."
+        )
+    try:
+        columns, rows = _read_manifest(path)
+    except (csv.Error, OSError) as error:
+        raise DatasetError(
+            f"The manifest {str(path)!r} cannot be read as a table: {error}."
+        ) from error
+    except Exception as error:
+        if isinstance(error, DatasetError) or type(error).__module__.split(".")[0] != "pyarrow":
+            raise
+        raise DatasetError(f"The manifest {str(path)!r} is not a Parquet file: {error}") from error
+    missing = [name for name in ("path", "label") if name not in columns]
+    if missing:
+        raise DatasetError(
+            f"The manifest {str(path)!r} has no column {' and no column '.join(missing)}. It has: "
+            f"{', '.join(columns) or 'none'}. The first line must name the columns."
+        )
+    if not rows:
+        raise DatasetError(f"The manifest {str(path)!r} lists no image.")
+    folder = path.parent
+    images, seen = [], {}
+    for number, row in enumerate(rows, start=2):
+        place = f"Row {number} of {path}"
+        if not row["path"] or not row["label"]:
+            raise DatasetError(f"{place} has no {'path' if not row['path'] else 'label'}.")
+        if row["path"] in seen:
+            raise DatasetError(
+                f"{place} lists {row['path']!r} again (first in row {seen[row['path']]}, label "
+                f"{rows[seen[row['path']] - 2]['label']!r}; here {row['label']!r}). Keep one."
+            )
+        seen[row["path"]] = number
+        file = folder / row["path"]
+        try:
+            status = file.stat()
+        except (OSError, ValueError):
+            raise DatasetError(
+                f"{place} names the file {row['path']!r}, which does not exist (looked for {file}). "
+                "Paths are relative to the manifest's folder."
+            ) from None
+        masks = {}
+        for column in ("mask_path", "lesion_mask_path"):
+            masks[column] = str(folder / row[column]) if row.get(column) else ""
+            if masks[column] and not Path(masks[column]).is_file():
+                raise DatasetError(
+                    f"{place} names the {column} {row[column]!r}, which does not exist."
+                )
+        images.append(
+            ImageFile(
+                image_id=PurePosixPath(row["path"]).with_suffix("").as_posix(),
+                path=str(file),
+                label=row["label"],
+                patient=row.get("patient", ""),
+                source=row.get("source", ""),
+                split=row.get("split", ""),
+                size_bytes=status.st_size,
+                modified_ns=status.st_mtime_ns,
+                extra={k: v for k, v in row.items() if k not in MANIFEST_COLUMNS},
+                **masks,
+            )
+        )
+    repeated = {i for i, n in Counter(image.image_id for image in images).items() if n > 1}
+    return [
+        image
+        if image.image_id not in repeated
+        else ImageFile(**{**vars(image), "image_id": image.image_id + Path(image.path).suffix})
+        for image in images
+    ]
+
+
+def _list_phantoms(settings: Mapping[str, Any], root: Path) -> list[ImageFile]:
+    images = []
+    for label, count in settings["images_per_class"].items():
+        for number in range(1, count + 1):
+            name = f"{label}-{number}"
+            lesion = "" if label == "Normal" else str(root / label / "lesions" / f"{name}.png")
+            images.append(
+                ImageFile(
+                    image_id=f"{label}/{name}",
+                    path=str(root / label / "images" / f"{name}.png"),
+                    label=label,
+                    mask_path=str(root / label / "masks" / f"{name}.png"),
+                    lesion_mask_path=lesion,
+                    source="phantom",
+                )
+            )
+    return images
+
+
+def shard_count(n_images: int, shard_images: int) -> int:
+    """Number of cache shards: a power of two, so that growing data seldom moves images about."""
+    count = 1
+    while count * shard_images < n_images:
+        count *= 2
+    return count
+
+
+def shard_number(image_id: str, n_shards: int) -> int:
+    """Shard of an image: by the hash of its name, so that others may come and go."""
+    return int.from_bytes(hashlib.sha256(image_id.encode()).digest()[:8]) % n_shards
+
+
+def shard_fingerprints(images: Iterable[ImageFile], n_shards: int) -> list[str]:
+    """One hash a shard over name, size and time of its files: changes when an image is replaced."""
+    digests = [hashlib.sha256(f"{n_shards}\n".encode()) for _ in range(n_shards)]
+    for image in images:
+        line = f"{image.image_id}\x1f{image.path}\x1f{image.size_bytes}\x1f{image.modified_ns}\n"
+        digests[shard_number(image.image_id, n_shards)].update(line.encode())
+    return [digest.hexdigest()[:16] for digest in digests]
+
+
+def listing_fingerprint(images: Iterable[ImageFile]) -> str:
+    """One hash over everything that the listing says, labels and masks included."""
+    digest = hashlib.sha256()
+    for image in images:
+        digest.update("\x1f".join(map(str, vars(image).values())).encode() + b"\n")
+    return digest.hexdigest()[:16]
+
+
+def class_sizes(images: Iterable[ImageFile]) -> dict[str, int]:
+    """Number of listed images of each class."""
+    return dict(Counter(image.label for image in images))
+
+
+def place(settings: Mapping[str, Any]) -> str:
+    """Where a data set was looked for, for messages."""
+    if settings["kind"] == "class_folders":
+        return str(find_root(settings["root"]))
+    return str(settings["path"]) if settings["kind"] == "manifest" else "the phantoms"

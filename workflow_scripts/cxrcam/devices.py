@@ -1,0 +1,69 @@
+"""Where to compute and how precisely, decided when the job starts."""
+
+import os
+from contextlib import AbstractContextManager
+
+import torch
+
+from workflow_scripts.cxrcam.errors import InputError
+
+
+class DeviceError(InputError):
+    """The device or precision asked for is not there."""
+
+
+def choose_device(asked: str, gpus_granted: int | None) -> torch.device:
+    """Device of a job.
+
+    Parameters
+    ----------
+    asked : {"auto", "cpu", "cuda"}
+        ``compute.device``.
+    gpus_granted : int or None
+        The job's ``gpu`` resource; 0 means that the user gave Snakemake no GPU to hand out.
+
+    Raises
+    ------
+    DeviceError
+        If ``cuda`` was asked for and there is none.
+    """
+    there = torch.cuda.is_available()
+    if asked == "cuda" and not there:
+        raise DeviceError(
+            "compute.device is cuda, but PyTorch sees no GPU here. Set it to auto or cpu, or check "
+            "the driver and CUDA_VISIBLE_DEVICES."
+        )
+    use_gpu = asked == "cuda" or (asked == "auto" and there and gpus_granted != 0)
+    return torch.device("cuda" if use_gpu else "cpu")
+
+
+def choose_precision(asked: str, device: torch.device) -> str:
+    """``float32`` or ``bfloat16``: the latter by ``auto`` only where hardware multiplies it.
+
+    bfloat16 emulated in software would be slower than float32 and less exact.
+    """
+    if asked != "auto":
+        return asked
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
+    """Context in which convolutions and matrix products run in `precision`."""
+    context: AbstractContextManager[None] = torch.autocast(
+        device.type, torch.bfloat16, enabled=precision == "bfloat16"
+    )
+    return context
+
+
+def set_up_torch(threads: int, deterministic: bool) -> None:
+    """Threads and determinism of this process; call once, before the first computation."""
+    torch.set_num_threads(max(1, threads))
+    if deterministic:
+        # cuBLAS reads this when it first starts.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+    else:
+        torch.backends.cudnn.benchmark = True

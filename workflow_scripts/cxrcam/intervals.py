@@ -1,0 +1,410 @@
+"""Intervals of uncertainty: Wilson for proportions, group bootstrap for everything else.
+
+A test set of 60 images on which 57 are right supports any accuracy from 86 % to 98 %. No number
+of this workflow is shown without such an interval, and the units that are resampled are groups
+(patients, or clusters of near-duplicates), because two views of one patient are not two patients.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import ndtri
+
+Floats = npt.NDArray[np.float64]
+
+# Elements of the largest temporary array of a vectorised bootstrap: 4 million float64 are 32 MB.
+_BATCH_ELEMENTS = 4_000_000
+
+# A percentile interval from fewer than half of the draws would describe only the lucky resamples.
+_LEAST_DEFINED_SHARE = 0.5
+
+
+class Interval(NamedTuple):
+    """A two-sided interval, `low` ≤ `high`, in the unit of the statistic it belongs to."""
+
+    low: float
+    high: float
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence is {confidence}; give a share between 0 and 1, such as 0.95")
+
+
+def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interval:
+    """Wilson score interval of a proportion, without continuity correction.
+
+    Unlike the textbook p ± 1.96·√(p(1−p)/n) it stays inside [0, 1] and is not of zero width when
+    every image is right, which is the usual situation with small test sets.
+
+    Parameters
+    ----------
+    successes : int
+        Number of successes, 0 ≤ `successes` ≤ `n`.
+    n : int
+        Number of trials, at least 1.
+    confidence : float, default 0.95
+        Two-sided coverage, strictly between 0 and 1.
+
+    Returns
+    -------
+    Interval
+        Bounds as shares in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If `n` < 1, `successes` is outside 0..`n`, or `confidence` is outside (0, 1).
+
+    References
+    ----------
+    Wilson EB (1927), J Am Stat Assoc 22:209-212; Brown, Cai & DasGupta (2001), Stat Sci
+    16:101-133, who recommend it for small n.
+    """
+    _check_confidence(confidence)
+    if n < 1:
+        raise ValueError(f"n is {n}; a proportion needs at least one image")
+    if not 0 <= successes <= n:
+        raise ValueError(f"successes is {successes}, outside 0..{n}")
+    z = float(ndtri(0.5 + confidence / 2.0))
+    share = successes / n
+    denominator = 1.0 + z * z / n
+    centre = (share + z * z / (2 * n)) / denominator
+    half = z / denominator * math.sqrt(share * (1.0 - share) / n + z * z / (4.0 * n * n))
+    # At the ends the bound is 0 or 1 exactly; rounding must not leave 1e-17 there.
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == n else min(1.0, centre + half)
+    return Interval(low, high)
+
+
+def bootstrap_weights(
+    n: int,
+    *,
+    groups: npt.ArrayLike | None = None,
+    seed: int | np.random.SeedSequence,
+    repeats: int = 2000,
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Bootstrap resamples as counts: how often each observation was drawn.
+
+    Whole groups are drawn with replacement, as many as there are groups, so that the duplicates
+    or patients of a group are always drawn together (cluster bootstrap).
+
+    Parameters
+    ----------
+    n : int
+        Number of observations, at least 1.
+    groups : array-like of shape (n,), optional
+        Group of each observation (names or numbers). Default: each its own group.
+    seed : int or numpy.random.SeedSequence
+        Seed of `numpy.random.default_rng`; the same seed gives the same resamples.
+    repeats : int, default 2000
+        Number of resamples.
+
+    Yields
+    ------
+    ndarray of int64, shape (batch, n)
+        Counts ≥ 0, in batches that together have `repeats` rows. The draws do not depend on the
+        size of a batch.
+
+    Raises
+    ------
+    ValueError
+        If `n` or `repeats` is below 1, or `groups` has not length `n` or a missing value.
+    """
+    if n < 1:
+        raise ValueError("nothing to resample: there are no observations")
+    if repeats < 1:
+        raise ValueError(f"repeats is {repeats}; a bootstrap needs at least one")
+    if groups is None:
+        codes = np.arange(n)
+        n_groups = n
+    else:
+        group_array = np.asarray(groups)
+        if group_array.shape != (n,):
+            raise ValueError(f"groups has shape {group_array.shape}, expected ({n},)")
+        nameless = np.flatnonzero(pd.isna(group_array))
+        if nameless.size:
+            # Taken as one group they would be drawn together, images of strangers and all.
+            raise ValueError(f"observation {nameless[0]} has no group; give each its own")
+        if group_array.dtype == object:
+            group_array = group_array.astype(str)
+        _, codes = np.unique(group_array, return_inverse=True)
+        n_groups = int(codes.max()) + 1
+    generator = np.random.default_rng(seed)
+    batch = max(1, _BATCH_ELEMENTS // n)
+    for start in range(0, repeats, batch):
+        rows = min(batch, repeats - start)
+        drawn = generator.integers(0, n_groups, size=(rows, n_groups))
+        drawn += np.arange(rows)[:, None] * n_groups
+        counts = np.bincount(drawn.ravel(), minlength=rows * n_groups).reshape(rows, n_groups)
+        yield counts[:, codes]
+
+
+def bootstrap_interval(
+    statistic: Callable[..., Any],
+    *arrays: npt.ArrayLike,
+    groups: npt.ArrayLike | None = None,
+    seed: int | np.random.SeedSequence,
+    repeats: int = 2000,
+    confidence: float = 0.95,
+    weighted: bool = False,
+) -> Interval:
+    """Percentile bootstrap interval of any statistic, resampling whole groups.
+
+    Parameters
+    ----------
+    statistic : callable
+        With ``weighted=False``: ``statistic(*resampled_arrays) -> float``, called once a resample.
+        With ``weighted=True``: ``statistic(*arrays, weights) -> (batch,) floats`` where `weights`
+        is (batch, n) counts; one call handles a whole batch (see `weighted_auroc`).
+        NaN means "undefined on this resample" (for example no image of the class was drawn);
+        such resamples are left out.
+    *arrays : array-like, each of first dimension n
+        The data, resampled along the first axis with the same draws.
+    groups : array-like of shape (n,), optional
+        Observations that stay together. Default: each its own group.
+    seed : int or numpy.random.SeedSequence
+        Seed of the draws.
+    repeats : int, default 2000
+        Number of resamples.
+    confidence : float, default 0.95
+        Two-sided coverage.
+    weighted : bool, default False
+        Whether `statistic` takes counts (fast) or resampled arrays (anything).
+
+    Returns
+    -------
+    Interval
+        The (1 − confidence)/2 and (1 + confidence)/2 quantiles of the defined resamples.
+
+    Raises
+    ------
+    ValueError
+        If the arrays differ in length, or the statistic is undefined on more than half of the
+        resamples (then the test set is too small for an interval).
+
+    References
+    ----------
+    Efron & Tibshirani (1993), An Introduction to the Bootstrap, ch. 13; Field & Welsh (2007),
+    J R Stat Soc B 69:369-390, for the resampling of clusters.
+    """
+    _check_confidence(confidence)
+    if not arrays:
+        raise ValueError("no arrays to resample")
+    data = [np.asarray(array) for array in arrays]
+    n = len(data[0])
+    lengths = [len(array) for array in data]
+    if len(set(lengths)) != 1:
+        raise ValueError(f"arrays to resample together differ in length: {lengths}")
+    values: list[Floats] = []
+    for counts in bootstrap_weights(n, groups=groups, seed=seed, repeats=repeats):
+        if weighted:
+            values.append(np.asarray(statistic(*data, counts), dtype=np.float64))
+            continue
+        everyone = np.arange(n)
+        rows = [np.repeat(everyone, row) for row in counts]
+        values.append(
+            np.array([statistic(*(array[row] for array in data)) for row in rows], dtype=np.float64)
+        )
+    draws = np.concatenate(values)
+    defined = draws[~np.isnan(draws)]
+    if defined.size < _LEAST_DEFINED_SHARE * draws.size:
+        raise ValueError(
+            f"the statistic is undefined on {draws.size - defined.size} of {draws.size} resamples;"
+            " the test set is too small for a bootstrap interval"
+        )
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(defined, [tail, 1.0 - tail])
+    return Interval(float(low), float(high))
+
+
+def _weights_by_score(
+    positive: npt.ArrayLike, scores: npt.ArrayLike, weights: npt.ArrayLike
+) -> tuple[Floats, Floats]:
+    """Sum the weights of positives and negatives at each distinct score, in ascending order.
+
+    Returns
+    -------
+    tuple of ndarray of float64, each of shape (batch, levels)
+        Weight of the positives, weight of the negatives.
+    """
+    is_positive = np.asarray(positive, dtype=bool)
+    score = np.asarray(scores, dtype=np.float64)
+    weight = np.atleast_2d(np.asarray(weights, dtype=np.float64))
+    if is_positive.shape != score.shape or score.ndim != 1 or weight.shape[1:] != score.shape:
+        raise ValueError(
+            f"positive {is_positive.shape}, scores {score.shape} and weights {weight.shape}"
+            " do not belong together; expected (n,), (n,) and (batch, n)"
+        )
+    if not np.isfinite(score).all():
+        raise ValueError(f"score {score[~np.isfinite(score)][0]} is not a finite number")
+    order = np.argsort(score, kind="stable")
+    ascending = score[order]
+    first_of_level = np.flatnonzero(np.r_[True, ascending[1:] != ascending[:-1]])
+    weight = weight[:, order]
+    total = np.add.reduceat(weight, first_of_level, axis=1)
+    of_positives = np.add.reduceat(weight * is_positive[order], first_of_level, axis=1)
+    return of_positives, total - of_positives
+
+
+def weighted_auroc(
+    positive: npt.ArrayLike, scores: npt.ArrayLike, weights: npt.ArrayLike
+) -> Floats:
+    """Area under the ROC curve for many sets of weights at once.
+
+    The Mann-Whitney form: the share of (positive, negative) pairs in which the positive has the
+    higher score, ties counting one half (Hanley & McNeil 1982, Radiology 143:29-36).
+
+    Parameters
+    ----------
+    positive : array-like of bool, shape (n,)
+        Whether an image is of the positive class.
+    scores : array-like of float, shape (n,)
+        Higher means more positive.
+    weights : array-like, shape (batch, n) or (n,)
+        Weights ≥ 0, usually the counts of a bootstrap resample.
+
+    Returns
+    -------
+    ndarray of float64, shape (batch,)
+        Values in [0, 1]; NaN where a resample has no positive or no negative.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a score is not finite.
+    """
+    of_positives, of_negatives = _weights_by_score(positive, scores, weights)
+    negatives_below = np.cumsum(of_negatives, axis=1) - 0.5 * of_negatives
+    won = (of_positives * negatives_below).sum(axis=1)
+    pairs = of_positives.sum(axis=1) * of_negatives.sum(axis=1)
+    auroc: Floats = np.divide(won, pairs, out=np.full_like(won, np.nan), where=pairs > 0)
+    return auroc
+
+
+def weighted_average_precision(
+    positive: npt.ArrayLike, scores: npt.ArrayLike, weights: npt.ArrayLike
+) -> Floats:
+    """Average precision (area under the precision-recall curve) for many sets of weights.
+
+    The step-wise sum Σ (Rᵢ − Rᵢ₋₁)·Pᵢ over falling thresholds, as
+    `sklearn.metrics.average_precision_score`; linear interpolation would be too optimistic
+    (Davis & Goadrich 2006).
+
+    Parameters
+    ----------
+    positive, scores, weights
+        As in `weighted_auroc`.
+
+    Returns
+    -------
+    ndarray of float64, shape (batch,)
+        Values in [0, 1]; NaN where a resample has no positive.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a score is not finite.
+    """
+    of_positives, of_negatives = _weights_by_score(positive, scores, weights)
+    # Falling thresholds: the highest score comes first.
+    of_positives, of_negatives = of_positives[:, ::-1], of_negatives[:, ::-1]
+    true_positives = np.cumsum(of_positives, axis=1)
+    called_positive = true_positives + np.cumsum(of_negatives, axis=1)
+    precision = np.divide(
+        true_positives,
+        called_positive,
+        out=np.zeros_like(true_positives),
+        where=called_positive > 0,
+    )
+    positives = true_positives[:, -1]
+    gained = (of_positives * precision).sum(axis=1)
+    average_precision: Floats = np.divide(
+        gained, positives, out=np.full_like(gained, np.nan), where=positives > 0
+    )
+    return average_precision
+
+
+def auroc_interval(
+    positive: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    *,
+    groups: npt.ArrayLike | None = None,
+    seed: int | np.random.SeedSequence,
+    repeats: int = 2000,
+    confidence: float = 0.95,
+) -> Interval:
+    """Bootstrap interval of the area under the ROC curve, resampling whole groups.
+
+    Parameters
+    ----------
+    positive : array-like of bool, shape (n,)
+        Whether an image is of the positive class; both kinds must occur.
+    scores : array-like of float, shape (n,)
+        Higher means more positive.
+    groups, seed, repeats, confidence
+        As in `bootstrap_interval`.
+
+    Returns
+    -------
+    Interval
+        Bounds in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If only one kind of image occurs, shapes do not fit, or a score is not finite.
+    """
+    _require_both_kinds(positive, "AUROC")
+    return bootstrap_interval(
+        weighted_auroc,
+        np.asarray(positive, dtype=bool),
+        scores,
+        groups=groups,
+        seed=seed,
+        repeats=repeats,
+        confidence=confidence,
+        weighted=True,
+    )
+
+
+def average_precision_interval(
+    positive: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    *,
+    groups: npt.ArrayLike | None = None,
+    seed: int | np.random.SeedSequence,
+    repeats: int = 2000,
+    confidence: float = 0.95,
+) -> Interval:
+    """Bootstrap interval of the average precision, resampling whole groups.
+
+    Parameters, result and errors are those of `auroc_interval`.
+    """
+    _require_both_kinds(positive, "AUPRC")
+    return bootstrap_interval(
+        weighted_average_precision,
+        np.asarray(positive, dtype=bool),
+        scores,
+        groups=groups,
+        seed=seed,
+        repeats=repeats,
+        confidence=confidence,
+        weighted=True,
+    )
+
+
+def _require_both_kinds(positive: npt.ArrayLike, name: str) -> None:
+    is_positive = np.asarray(positive, dtype=bool)
+    if is_positive.all() or not is_positive.any():
+        kind = "positive" if is_positive.size and is_positive.all() else "negative"
+        raise ValueError(
+            f"{name} is undefined: all {is_positive.size} images are {kind};"
+            " it needs at least one of either kind"
+        )

@@ -1,0 +1,255 @@
+"""The networks: torchvision's, with the last layer replaced, and where their maps come from."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.files import atomic_path
+
+
+class WeightsError(InputError):
+    """A file of weights cannot be used; the message names it and says why."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One network that the workflow knows.
+
+    Attributes
+    ----------
+    build : callable
+        torchvision's constructor.
+    imagenet : torchvision.models.WeightsEnum
+        Published ImageNet weights.
+    head : str
+        Dotted name of the last layer, an `nn.Linear` fed by global average pooling.
+    feature_layer : str
+        Dotted name of the layer whose output is pooled: the place of class activation maps.
+    """
+
+    build: Callable[..., nn.Module]
+    imagenet: Any
+    head: str
+    feature_layer: str
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "resnet18": Architecture(
+        build=torchvision.models.resnet18,
+        imagenet=torchvision.models.ResNet18_Weights.IMAGENET1K_V1,
+        head="fc",
+        feature_layer="layer4",
+    ),
+}
+
+METADATA_KEY = "cxrcam"  # one key: safetensors keeps several in no fixed order
+
+
+def build_classifier(
+    architecture: str,
+    n_classes: int,
+    seed: int,
+    pretrained: Mapping[str, torch.Tensor] | None = None,
+) -> nn.Module:
+    """Network with a new last layer for `n_classes`, reproducibly initialised.
+
+    Parameters
+    ----------
+    architecture : str
+        Key of `ARCHITECTURES`.
+    n_classes : int
+        Outputs of the new last layer.
+    seed : int
+        Of the random initialisation (all layers, or the last one when `pretrained` is given).
+    pretrained : mapping of str to tensor, optional
+        State dict; its own last layer is left out.
+
+    Returns
+    -------
+    nn.Module
+        In training mode, on the CPU, float32.
+
+    Raises
+    ------
+    WeightsError
+        If `pretrained` does not fit the architecture.
+    """
+    known = ARCHITECTURES[architecture]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = known.build(weights=None, num_classes=n_classes)
+    if pretrained is not None:
+        body = {k: v for k, v in pretrained.items() if not k.startswith(known.head + ".")}
+        own = {k: v for k, v in model.state_dict().items() if not k.startswith(known.head + ".")}
+        missing = sorted(own.keys() - body.keys())
+        # Files older than BatchNorm's step counter lack it; it plays no part in the result.
+        missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+        unknown = sorted(body.keys() - own.keys())
+        misshapen = sorted(k for k in own.keys() & body.keys() if own[k].shape != body[k].shape)
+        if missing or unknown or misshapen:
+            problems = [
+                f"{len(names)} {what} (for example {names[0]})"
+                for names, what in (
+                    (missing, "tensors missing"),
+                    (unknown, "unknown tensors"),
+                    (misshapen, "tensors of another shape"),
+                )
+                if names
+            ]
+            raise WeightsError(f"the weights are not those of {architecture}: {', '.join(problems)}")
+        bad = [k for k, v in body.items() if v.is_floating_point() and not v.isfinite().all()]
+        if bad:
+            raise WeightsError(f"the weights hold NaN or infinite values, for example in {bad[0]}")
+        model.load_state_dict(body, strict=False)
+    return model
+
+
+def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """Read a state dict from .safetensors, or from .pth without running code that it may hold.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, damaged, holds anything but tensors, or has another suffix.
+    """
+    if not path.is_file():
+        raise WeightsError(f"The weights file {str(path)!r} does not exist (model.weights).")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        if path.suffix in {".pth", ".pt"}:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        else:
+            raise WeightsError(
+                f"The weights file {str(path)!r} is neither .safetensors nor .pth (model.weights)."
+            )
+    except WeightsError:
+        raise
+    except Exception as error:  # torch and safetensors raise a dozen kinds for a bad file
+        raise WeightsError(
+            f"The weights file {str(path)!r} cannot be read as a state dict of tensors: it is "
+            f"damaged, or holds Python objects, which are refused ({type(error).__name__})."
+        ) from error
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
+        raise WeightsError(f"The weights file {str(path)!r} holds something else than tensors.")
+    return state
+
+
+def download_imagenet(architecture: str, target: Path, url: str | None = None) -> None:
+    """Fetch published ImageNet weights once, verify their checksum, keep them as safetensors.
+
+    Parameters
+    ----------
+    architecture : str
+        Key of `ARCHITECTURES`.
+    target : Path
+        File to write.
+    url : str, optional
+        Other place of the same file; its name must end in ``-<first digits of the SHA-256>.pth``.
+
+    Raises
+    ------
+    WeightsError
+        If it cannot be fetched or its checksum is wrong.
+    """
+    address = url or ARCHITECTURES[architecture].imagenet.url
+    try:
+        state = torch.hub.load_state_dict_from_url(
+            address,
+            model_dir=str(target.parent / "download"),
+            map_location="cpu",
+            progress=False,
+            check_hash=True,
+            weights_only=True,
+        )
+    except Exception as error:  # URLError, HTTPError, RuntimeError (checksum), OSError
+        raise WeightsError(
+            f"The ImageNet weights of {architecture} could not be fetched from {address}: {error}. "
+            "On a machine without a network set model.weights to a local file, or to random."
+        ) from error
+    with atomic_path(target) as temporary:
+        save_file({k: v.contiguous() for k, v in state.items()}, temporary)
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a saved model says of itself.
+
+    Attributes
+    ----------
+    classes : list of str
+        In the order of the outputs.
+    architecture : str
+    image_size : int
+        Pixels a side.
+    mean, std : list of float
+        Of the three input channels, for pixels in [0, 1].
+    weights_origin : str
+        ``random``, ``imagenet`` or the file's name and checksum.
+    configuration_hash, data_fingerprint : str
+        What it was trained with and on.
+    training : dict
+        Settings, precision and device of the training.
+    """
+
+    classes: list[str]
+    architecture: str
+    image_size: int
+    mean: list[float]
+    std: list[float]
+    weights_origin: str
+    configuration_hash: str
+    data_fingerprint: str
+    training: dict[str, Any]
+
+
+def save_model(path: Path, model: nn.Module, card: ModelCard) -> None:
+    """Write weights and card as safetensors, whole or not at all."""
+    state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    text = json.dumps(vars(card), sort_keys=True, ensure_ascii=False)
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, metadata={METADATA_KEY: text})
+
+
+def load_model(path: Path) -> tuple[nn.Module, ModelCard]:
+    """Read a model saved by `save_model`; in evaluation mode, on the CPU.
+
+    Raises
+    ------
+    WeightsError
+        If the file is damaged or was not written by this workflow.
+    """
+    try:
+        with safe_open(path, framework="pt") as handle:
+            metadata = handle.metadata() or {}
+        card = ModelCard(**json.loads(metadata[METADATA_KEY]))
+        model = ARCHITECTURES[card.architecture].build(weights=None, num_classes=len(card.classes))
+        model.load_state_dict(load_file(path))
+    except (SafetensorError, KeyError, TypeError, RuntimeError, OSError) as error:
+        raise WeightsError(
+            f"The model {str(path)!r} is damaged or was not written by this workflow: delete it, "
+            "and the next run trains it anew."
+        ) from error
+    return model.eval(), card
+
+
+def file_origin(path: Path) -> str:
+    """Name and checksum of a weights file, for the model's card."""
+    return f"{path.name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -1,0 +1,234 @@
+"""Which image is used for what: train, validation, test.
+
+Three designs: one `holdout` of the complete data set, repeated `random_subsample` draws of a few
+images a class, and `stratified_kfold`. Each is stratified (every part has the classes in the same
+shares). With ``grouped: true`` all images of one group, that is of one patient or of one cluster
+of near-duplicates, stay on one side; otherwise a network may recognise a test image instead of its
+disease.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workflow_scripts.cxrcam.errors import InputError
+
+TRAIN, VALIDATION, TEST, UNUSED = "train", "validation", "test", "unused"
+
+
+class SplitError(InputError):
+    """The data cannot be divided as asked; the message says why and what to change."""
+
+
+def part_size(n_images: int, fraction: float) -> int:
+    """Number of images of a class in a part: the fraction, rounded half up."""
+    return int(np.floor(n_images * fraction + 0.5))
+
+
+def _units(
+    labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], n_classes: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Indivisible units: number of each image's unit, and images of each class a unit holds."""
+    _, unit = np.unique(groups, return_inverse=True)
+    counts = np.zeros((int(unit.max(initial=-1)) + 1, n_classes), dtype=np.int64)
+    np.add.at(counts, (unit, labels), 1)
+    return unit, counts
+
+
+def draw_part(
+    labels: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    wanted: Sequence[int],
+    classes: Sequence[str],
+    rng: np.random.Generator,
+) -> npt.NDArray[np.bool_]:
+    """Draw a given number of images of each class at random, whole groups at a time.
+
+    Groups come in random order, and each is taken if it still fits: every group has the same
+    chance whatever its size, and single images fill the rest exactly.
+
+    Parameters
+    ----------
+    labels, groups : int array, shape (n,)
+        Class number and group number of each image.
+    wanted : sequence of int
+        Images to draw of each class.
+    classes : sequence of str
+        Their names, for messages.
+    rng : np.random.Generator
+
+    Returns
+    -------
+    bool array, shape (n,)
+        True for the images drawn.
+
+    Raises
+    ------
+    SplitError
+        If no image of a class could be drawn although some were wanted.
+    """
+    unit, counts = _units(labels, groups, len(wanted))
+    left = np.array(wanted, dtype=np.int64)
+    taken = np.zeros(len(counts), dtype=bool)
+    for candidate in rng.permutation(len(counts)):
+        if (counts[candidate] <= left).all():
+            taken[candidate] = True
+            left -= counts[candidate]
+            if not left.any():
+                break
+    drawn: npt.NDArray[np.bool_] = taken[unit]
+    for number, n_wanted in enumerate(wanted):
+        if n_wanted and not (drawn & (labels == number)).any():
+            largest = int(counts[:, number].max(initial=0))
+            raise SplitError(
+                f"no group of class {classes[number]!r} is small enough for a part of {n_wanted} "
+                f"images (the largest group has {largest})"
+            )
+    return drawn
+
+
+def deal_folds(
+    labels: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    n_classes: int,
+    folds: int,
+    rng: np.random.Generator,
+) -> npt.NDArray[np.int64]:
+    """Deal images into folds of equal class shares, whole groups at a time.
+
+    Large groups are dealt first, each to the fold that lacks most of its classes, so that the
+    single images at the end even out what is left.
+
+    Returns
+    -------
+    int array, shape (n,)
+        Fold of each image, 0 to ``folds - 1``.
+    """
+    unit, counts = _units(labels, groups, n_classes)
+    target = np.bincount(labels, minlength=n_classes) / folds
+    held = np.zeros((folds, n_classes))
+    fold_of_unit = np.empty(len(counts), dtype=np.int64)
+    order = rng.permutation(len(counts))
+    order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+    for current in order:
+        lack = ((target - held) * counts[current]).sum(axis=1)
+        best = np.flatnonzero(lack >= lack.max() - 1e-9)
+        # Equal lacks go to the fold with the fewest images, so that rests of several classes
+        # do not all land in the first fold.
+        chosen = best[np.argmin(held[best].sum(axis=1))]
+        fold_of_unit[current] = chosen
+        held[chosen] += counts[current]
+    return fold_of_unit[unit]
+
+
+def assign_roles(
+    labels: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    classes: Sequence[str],
+    scheme: Mapping[str, Any],
+    fold: int,
+    rng_of: Callable[[str | int], np.random.Generator],
+    given: Sequence[str | None] = (),
+) -> npt.NDArray[np.str_]:
+    """Role of each image in one fold of a scheme.
+
+    Parameters
+    ----------
+    labels : int array, shape (n,)
+        Position of each image's class in `classes`.
+    groups : int array, shape (n,)
+        Group of each image; pass distinct numbers for an ungrouped design.
+    classes : sequence of str
+        For messages.
+    scheme : mapping
+        Entry of ``schemes``: ``kind`` and its parameters.
+    fold : int
+        Counted from 1.
+    rng_of : callable
+        ``rng_of(fold)`` gives the generator of a fold; ``rng_of("folds")`` the one shared by all
+        folds of a k-fold design, which are one draw.
+    given : sequence of str or None
+        Roles that a manifest's ``split`` column gives, for the kind ``predefined``.
+
+    Returns
+    -------
+    str array, shape (n,)
+        ``train``, ``validation``, ``test`` or ``unused`` (not drawn into a sub-sample).
+
+    Raises
+    ------
+    SplitError
+        A class or a part would be empty.
+    """
+    n_classes = len(classes)
+    roles = np.full(len(labels), TRAIN, dtype="<U10")
+    rng = rng_of(fold)
+    kind = scheme["kind"]
+    everyone = np.arange(len(labels))
+    try:
+        if kind == "predefined":
+            roles[:] = _given_roles(given)
+        elif kind == "stratified_kfold":
+            dealt = deal_folds(labels, groups, n_classes, scheme["folds"], rng_of("folds"))
+            roles[dealt == fold - 1] = TEST
+        else:
+            if kind == "random_subsample":
+                per_class = scheme["images_per_class"]
+                everyone = _subsample(labels, classes, per_class, rng)
+                roles[:] = UNUSED
+                roles[everyone] = TRAIN
+            sizes = np.bincount(labels[everyone], minlength=n_classes)
+            wanted = [part_size(n, scheme["test_fraction"]) for n in sizes]
+            drawn = draw_part(labels[everyone], groups[everyone], wanted, classes, rng)
+            roles[everyone[drawn]] = TEST
+        validation_fraction = scheme.get("validation_fraction", 0.0)
+        if validation_fraction:
+            rest = everyone[roles[everyone] == TRAIN]
+            sizes = np.bincount(labels[everyone], minlength=n_classes)
+            wanted = [part_size(n, validation_fraction) for n in sizes]
+            drawn = draw_part(labels[rest], groups[rest], wanted, classes, rng)
+            roles[rest[drawn]] = VALIDATION
+    except SplitError as error:
+        raise SplitError(
+            f"Fold {fold} of a {kind} design cannot be drawn: {error}. Use larger parts, fewer "
+            "folds, or grouped: false (and then read the leak table)."
+        ) from error
+    for number, name in enumerate(classes):
+        for role in (TRAIN, TEST):
+            if not ((labels == number) & (roles == role)).any():
+                raise SplitError(
+                    f"Class {name!r} has no image in the {role} part of fold {fold} "
+                    f"({int((labels == number).sum())} readable images): use more images, fewer "
+                    "folds or another test_fraction."
+                )
+    return roles
+
+
+def _given_roles(given: Sequence[str | None]) -> list[str]:
+    """Roles from a manifest's column; an empty one means that the image is not used."""
+    known = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "test": TEST, "": UNUSED}
+    names = [(name or "").strip().lower() for name in given]
+    unknown = sorted(set(names) - known.keys())
+    if unknown:
+        raise SplitError(
+            f"the manifest's column split holds {unknown[0]!r}; known are train, validation, test"
+        )
+    return [known[name] for name in names]
+
+
+def _subsample(
+    labels: npt.NDArray[np.int64], classes: Sequence[str], per_class: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Draw exactly `per_class` images of each class, without replacement; sorted positions."""
+    drawn = []
+    for number, name in enumerate(classes):
+        members = np.flatnonzero(labels == number)
+        if len(members) < per_class:
+            raise SplitError(
+                f"class {name!r} has {len(members)} readable images, fewer than the "
+                f"images_per_class: {per_class} of this scheme"
+            )
+        drawn.append(rng.choice(members, per_class, replace=False))
+    return np.sort(np.concatenate(drawn))

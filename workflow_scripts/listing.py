@@ -1,0 +1,20 @@
+"""List the images of a data set: names, labels, masks and what a manifest says of them."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workflow_scripts.cxrcam.contracts import LISTING
+from workflow_scripts.cxrcam.datasets import class_sizes, list_images
+from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.logs import start_log
+
+if __name__ == "__main__":
+    log = start_log(snakemake.log[0])
+    images = list_images(snakemake.params.settings, Path(snakemake.params.phantom_root))
+    rows = [{**vars(image), "extra": json.dumps(image.extra)} for image in images]
+    with atomic_path(Path(snakemake.output[0])) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema=LISTING), temporary)
+    log.info("Listed %d images: %s.", len(images), class_sizes(images))

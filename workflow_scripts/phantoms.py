@@ -1,0 +1,22 @@
+"""Draw the built-in demo's chest radiographs."""
+
+from pathlib import Path
+
+from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.phantom import PhantomSettings, write_phantom_dataset
+
+if __name__ == "__main__":
+    log = start_log(snakemake.log[0])
+    chosen = snakemake.params.settings
+    table = write_phantom_dataset(
+        Path(snakemake.output.table).parent,
+        images_per_class=chosen["images_per_class"],
+        seed=chosen["seed"],
+        settings=PhantomSettings(
+            size=chosen["size"],
+            difficulty=chosen["difficulty"],
+            confounders=tuple(chosen["confounders"]),
+        ),
+        processes=snakemake.threads,
+    )
+    log.info("Drew %d phantoms.", len(table))

@@ -1,0 +1,55 @@
+"""Predictions and raw maps of the images that a model was not trained on, in one forward pass."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workflow_scripts.cxrcam.cache import read_pixels
+from workflow_scripts.cxrcam.contracts import maps_schema, predictions_schema
+from workflow_scripts.cxrcam.devices import choose_device, set_up_torch
+from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.models import load_model
+from workflow_scripts.cxrcam.prediction import predict
+from workflow_scripts.cxrcam.training import Normalisation
+
+if __name__ == "__main__":
+    log = start_log(snakemake.log[0])
+    compute = snakemake.config["compute"]
+    device = choose_device(compute["device"], snakemake.resources.get("gpu"))
+    set_up_torch(snakemake.threads, compute["deterministic"])
+    model, card = load_model(Path(snakemake.input.model))
+    split = pq.read_table(snakemake.input.split).to_pandas()
+    unseen = split[split["role"] != "train"]
+    pixels = read_pixels(snakemake.input.shards, unseen["image_id"].tolist(), card.image_size)
+    result = predict(
+        model,
+        card.architecture,
+        pixels,
+        Normalisation(tuple(card.mean), tuple(card.std)),
+        device,
+    )
+    columns = [pa.array(unseen[name]) for name in ("image_id", "label", "role")]
+    columns += [pa.array(result.logits[:, k]) for k in range(len(card.classes))]
+    columns += [pa.array(result.probabilities[:, k]) for k in range(len(card.classes))]
+    with atomic_path(Path(snakemake.output.predictions)) as temporary:
+        schema = predictions_schema(card.classes)
+        pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary)
+
+    n, _, height, width = result.maps.shape
+    schema = maps_schema(card.classes, height, width).with_metadata(
+        {"height": str(height), "width": str(width)}
+    )
+    map_columns = [
+        pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(4 * height * width),
+            n,
+            [None, pa.py_buffer(np.ascontiguousarray(result.maps[:, k]))],
+        )
+        for k in range(len(card.classes))
+    ]
+    with atomic_path(Path(snakemake.output.maps)) as temporary:
+        pq.write_table(pa.Table.from_arrays([columns[0], *map_columns], schema=schema), temporary)
+    log.info("Predicted %d images on %s.", n, device)

@@ -1,0 +1,133 @@
+"""Train one classifier: one task, scheme, fold and seed."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from workflow_scripts.cxrcam.cache import read_pixels
+from workflow_scripts.cxrcam.contracts import HISTORY
+from workflow_scripts.cxrcam.devices import choose_device, choose_precision, set_up_torch
+from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.models import (
+    ModelCard,
+    build_classifier,
+    file_origin,
+    parameter_count,
+    read_state_dict,
+    save_model,
+)
+from workflow_scripts.cxrcam.seeds import generator, integer_seed
+from workflow_scripts.cxrcam.training import Normalisation, Part, Progress, TrainSettings, train
+
+
+def data_fingerprint(split_file: Path, shards: Sequence[str]) -> str:
+    """Hash of the split and of the state of the images in the cache."""
+    digest = hashlib.sha256(split_file.read_bytes())
+    for shard in shards:
+        digest.update(pq.read_schema(shard).metadata[b"source_fingerprint"])
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    log = start_log(snakemake.log[0])
+    params, wildcards = snakemake.params, snakemake.wildcards
+    classes, image = list(params.classes), params.image
+    run = (wildcards.task, wildcards.scheme, int(wildcards.fold))
+    seed = int(wildcards.seed)
+    settings = TrainSettings.from_mapping(params.settings)
+    device = choose_device(snakemake.config["compute"]["device"], snakemake.resources.get("gpu"))
+    precision = choose_precision(params.precision, device)
+    set_up_torch(snakemake.threads, params.deterministic)
+
+    split = pq.read_table(snakemake.input.split).to_pandas()
+    parts = {}
+    for role in {"train", *settings.watch} & set(split["role"]):
+        chosen = split[split["role"] == role]
+        parts[role] = Part.on(
+            device,
+            read_pixels(snakemake.input.shards, chosen["image_id"].tolist(), image["size"]),
+            np.array([classes.index(name) for name in chosen["label"]]),
+        )
+    training = parts.pop("train")
+
+    weights_file = snakemake.input.get("weights")
+    model = build_classifier(
+        params.model["architecture"],
+        len(classes),
+        integer_seed(seed, "initialise", *run),
+        read_state_dict(Path(weights_file)) if weights_file else None,
+    )
+    origin = file_origin(Path(weights_file)) if weights_file else "random"
+    log.info(
+        "%s from %s weights, %d parameters, on %s in %s with %d threads; %d training images.",
+        *(params.model["architecture"], origin, parameter_count(model), device, precision),
+        *(snakemake.threads, len(training)),
+    )
+
+    bar = tqdm(
+        desc="/".join(map(str, (*run, seed))),
+        unit=" images",
+        total=len(training) * settings.epochs,
+        disable=not sys.stderr.isatty(),
+        leave=False,
+    )
+
+    def show(progress: Progress) -> None:
+        """Move the bar in a terminal."""
+        bar.n = round(bar.total * progress.iteration / progress.iterations)
+        bar.set_postfix(loss=f"{progress.loss:.3f}", accuracy=f"{progress.accuracy:.3f}")
+
+    def note(records: Sequence[dict[str, Any]]) -> None:
+        """Write one plain line an evaluation into the log."""
+        parts_text = ", ".join(
+            f"{r['role']} loss {r['loss']:.4f} accuracy {r['accuracy']:.4f}" for r in records
+        )
+        first = records[0]
+        log.info(
+            "epoch %.2f of %d, iteration %d, %.0f images/s: %s",
+            *(first["epoch"], settings.epochs, first["iteration"]),
+            *(first["epoch"] * len(training) / first["seconds"], parts_text),
+        )
+
+    with bar:
+        history = train(
+            model,
+            training,
+            {role: parts[role] for role in settings.watch if role in parts},
+            settings,
+            Normalisation(tuple(image["mean"]), tuple(image["std"])),
+            precision,
+            generator(seed, "train", *run),
+            on_step=show,
+            on_record=note,
+        )
+
+    used = {"image": image, "model": params.model, "train": params.settings, "run": [*run, seed]}
+    save_model(
+        Path(snakemake.output.model),
+        model,
+        ModelCard(
+            classes=classes,
+            architecture=params.model["architecture"],
+            image_size=image["size"],
+            mean=image["mean"],
+            std=image["std"],
+            weights_origin=origin,
+            configuration_hash=hashlib.sha256(
+                json.dumps(used, sort_keys=True).encode()
+            ).hexdigest(),
+            data_fingerprint=data_fingerprint(Path(snakemake.input.split), snakemake.input.shards),
+            training={**params.settings, "precision": precision, "device": device.type},
+        ),
+    )
+    with atomic_path(Path(snakemake.output.history)) as temporary:
+        pq.write_table(pa.Table.from_pylist(history, schema=HISTORY), temporary)
