@@ -15,6 +15,7 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/inputs.smk"
 include: "rules/datasets.smk"
 include: "rules/splits.smk"
 include: "rules/training.smk"

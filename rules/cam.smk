@@ -4,11 +4,6 @@
 # out  cam/.../overlays/*.png, cam/.../gallery/<class>.png
 
 
-def run_galleries(dataset):
-    """Galleries of every run."""
-    return [f"{CAM}/gallery".format(**run) for run in runs(dataset)]
-
-
 rule cam:
     input:
         maps=rules.predict.output.maps,
@@ -21,6 +16,8 @@ rule cam:
         f"{CAM.replace('results', 'results/logs', 1)}/cam.log",
     benchmark:
         f"{CAM.replace('results', 'results/benchmarks', 1)}/cam.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
     resources:
         mem_mb=2000,
         runtime=30,

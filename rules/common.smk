@@ -1,7 +1,7 @@
 # What all rules share: the checked configuration, the listing of the images, and the names of runs.
 # Read by every job, so nothing heavy is imported and nothing is written or drawn here.
 
-import os
+import csv
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -40,7 +40,12 @@ config = checked(
 SETTINGS = config["datasets"][config["dataset"]]
 PHANTOM_ROOT = Path(f"results/{config['dataset']}/phantoms")
 IMAGES = checked(datasets.list_images, SETTINGS, PHANTOM_ROOT)
-checked(configuration.check_against_images, config, datasets.class_sizes(IMAGES), datasets.place(SETTINGS))
+checked(
+    configuration.check_against_images,
+    config,
+    datasets.class_sizes(IMAGES),
+    datasets.place(SETTINGS),
+)
 
 N_SHARDS = datasets.shard_count(len(IMAGES), config["image"]["shard_images"])
 SHARDS = [f"{number:05d}" for number in range(N_SHARDS)]
@@ -62,34 +67,3 @@ def phantom_settings():
     if SETTINGS["kind"] != "phantom":
         return {}
     return {"code": code("phantoms.py"), **SETTINGS}
-
-
-def runs(dataset, task="*", scheme="*"):
-    """Wildcards of all training runs of the configuration, in its order."""
-    return [
-        {"dataset": dataset, "task": t, "scheme": s, "fold": fold, "seed": seed}
-        for t in config["tasks"]
-        if task in ("*", t)
-        for s in config["schemes"]
-        if scheme in ("*", s)
-        for fold in range(1, configuration.fold_count(config["schemes"][s]) + 1)
-        for seed in config["seeds"]
-    ]
-
-
-def of_runs(pattern, task="*", scheme="*"):
-    """Input function: one file a run."""
-    return lambda wildcards: [
-        pattern.format(**run)
-        for run in runs(wildcards.dataset, getattr(wildcards, "task", task), getattr(wildcards, "scheme", scheme))
-    ]
-
-
-def cache_shards(wildcards):
-    """All cache files of the data set."""
-    return [f"results/{wildcards.dataset}/cache/shard-{shard}.parquet" for shard in SHARDS]
-
-
-def run_name(wildcards):
-    """How a run is called in logs and on the progress bar."""
-    return f"{wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"

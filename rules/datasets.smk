@@ -13,6 +13,8 @@ rule run_config:
         "results/run_config.yaml",
     log:
         "results/logs/run_config.log",
+    conda:
+        "../envs/cxrcam.yaml"
     params:
         code=code("run_config.py"),
         configuration=config,
@@ -29,6 +31,8 @@ rule phantoms:
         f"{LOG}/phantoms.log",
     benchmark:
         f"{BENCHMARK}/phantoms.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
     threads: 8
     resources:
         mem_mb=1000,
@@ -41,10 +45,6 @@ rule phantoms:
         "../workflow_scripts/phantoms.py"
 
 
-def drawn_phantoms(wildcards):
-    return rules.phantoms.output.table if SETTINGS["kind"] == "phantom" else []
-
-
 rule listing:
     input:
         drawn_phantoms,
@@ -54,6 +54,8 @@ rule listing:
         f"{LOG}/index/listing.log",
     benchmark:
         f"{BENCHMARK}/index/listing.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
@@ -80,30 +82,27 @@ rule cache:
         f"{LOG}/cache/shard-{{shard}}.log",
     benchmark:
         f"{BENCHMARK}/cache/shard-{{shard}}.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
     # Decoding is threaded: few shards take several threads each, many shards run side by side.
     threads: max(1, 8 // N_SHARDS)
     resources:
-        mem_mb=lambda wildcards: 500 + 4 * config["image"]["shard_images"] * config["image"]["size"] ** 2 // 2**20,
+        mem_mb=lambda wildcards: 500
+        + 4 * config["image"]["shard_images"] * config["image"]["size"] ** 2 // 2**20,
         runtime=30,
     params:
         code=code("cache.py"),
         files=lambda wildcards: SHARD_FINGERPRINTS[int(wildcards.shard)],
         phantoms=phantom_settings(),
         settings={
-            key: config["image"][key] for key in ("max_pixels", "mean", "resampling", "size", "std")
+            key: config["image"][key]
+            for key in ("max_pixels", "mean", "resampling", "size", "std")
         },
         n_shards=N_SHARDS,
     message:
         "Decoding shard {wildcards.shard} of {wildcards.dataset}"
     script:
         "../workflow_scripts/cache.py"
-
-
-def metadata_tables(wildcards):
-    """The database's own tables (<class>.metadata.xlsx), where there are any."""
-    if SETTINGS["kind"] != "class_folders":
-        return []
-    return sorted(str(path) for path in datasets.find_root(SETTINGS["root"]).glob("*.metadata.xlsx"))
 
 
 rule index:
@@ -119,6 +118,8 @@ rule index:
         f"{LOG}/index/images.log",
     benchmark:
         f"{BENCHMARK}/index/images.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
     resources:
         mem_mb=4000,
         runtime=30,

@@ -14,6 +14,8 @@ rule evaluate:
         f"{RUN.replace('results', 'results/logs', 1)}/evaluate.log",
     benchmark:
         f"{RUN.replace('results', 'results/benchmarks', 1)}/evaluate.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
     resources:
         mem_mb=2000,
         runtime=10,
@@ -38,6 +40,8 @@ rule tables:
         f"{LOG}/tables/metrics.log",
     benchmark:
         f"{BENCHMARK}/tables/metrics.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
     resources:
         mem_mb=2000,
         runtime=10,
@@ -50,23 +54,10 @@ rule tables:
         "../workflow_scripts/tables.py"
 
 
-FIGURES = ("history", "confusion", "roc", "precision_recall", "reliability")
-
-
-def run_figures(dataset):
-    """Figures of every task and scheme."""
-    return expand(
-        "results/{dataset}/figures/{figure}-{task}-{scheme}.png",
-        dataset=dataset,
-        figure=FIGURES,
-        task=config["tasks"],
-        scheme=config["schemes"],
-    )
-
-
 rule figures:
     input:
         predictions=of_runs(rules.predict.output.predictions),
+        splits=of_runs(rules.splits.output[0]),
         histories=of_runs(rules.train.output.history),
     output:
         png=expand("results/{{dataset}}/figures/{figure}-{{task}}-{{scheme}}.png", figure=FIGURES),
@@ -75,6 +66,8 @@ rule figures:
         f"{LOG}/figures/{{task}}-{{scheme}}.log",
     benchmark:
         f"{BENCHMARK}/figures/{{task}}-{{scheme}}.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
     resources:
         mem_mb=2000,
         runtime=10,
@@ -86,20 +79,3 @@ rule figures:
         "Drawing the curves of {wildcards.task}, {wildcards.scheme}"
     script:
         "../workflow_scripts/figures.py"
-
-
-def show_summary(table):
-    """Print the headline of a finished run."""
-    import csv
-
-    if not os.path.exists(table):
-        return
-    with open(table, newline="", encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle))
-    print(f"\nTest accuracy, all runs of a design together (95 % interval), from {table}:")
-    for row in rows:
-        print(
-            f"  {row['task']:<14} {row['scheme']:<18} {float(row['pooled_accuracy']):.3f} "
-            f"({float(row['pooled_accuracy_low']):.3f} to {float(row['pooled_accuracy_high']):.3f}), "
-            f"n = {row['pooled_n']} in {row['n_runs']} run{'s' * (row['n_runs'] != '1')}"
-        )

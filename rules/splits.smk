@@ -4,12 +4,6 @@
 # out  splits/<task>/<scheme>/fold-<k>.parquet
 
 
-def scheme_design(wildcards):
-    """What decides one fold. Not the number of repeats: another one leaves those there untouched."""
-    scheme = config["schemes"][wildcards.scheme]
-    return {key: scheme[key] for key in sorted(scheme) if key not in ("train", "repeats")}
-
-
 rule splits:
     input:
         rules.index.output.images,
@@ -19,6 +13,8 @@ rule splits:
         f"{LOG}/splits/{{task}}/{{scheme}}/fold-{{fold}}.log",
     benchmark:
         f"{BENCHMARK}/splits/{{task}}/{{scheme}}/fold-{{fold}}.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
     resources:
         mem_mb=2000,
         runtime=10,

@@ -6,36 +6,20 @@
 #
 # Device, precision `auto` and threads are chosen when the job starts and do not make results stale.
 
-WEIGHTS = config["model"]["weights"]
-
 
 rule weights:
     output:
         "results/weights/{architecture}-imagenet.safetensors",
     log:
         "results/logs/weights/{architecture}-imagenet.log",
+    conda:
+        "../envs/cxrcam.yaml"
     params:
         code=code("weights.py"),
     message:
         "Fetching ImageNet weights of {wildcards.architecture} (once; needs a network)"
     script:
         "../workflow_scripts/weights.py"
-
-
-def pretrained_weights(wildcards):
-    if WEIGHTS == "random":
-        return []
-    if WEIGHTS == "imagenet":
-        return expand(rules.weights.output, architecture=config["model"]["architecture"])
-    return WEIGHTS
-
-
-def training_memory_mb(wildcards):
-    """Pixels in memory once, plus PyTorch and the activations of a batch."""
-    size = config["image"]["size"]
-    batch = configuration.train_settings(config, wildcards.task, wildcards.scheme)["batch_size"]
-    # A ResNet18 keeps about 25 MB of activations and gradients for an image of 224 pixels.
-    return int(2000 + (len(IMAGES) * size**2) / 2**20 + batch * 25 * (size / 224) ** 2)
 
 
 rule train:
@@ -50,6 +34,8 @@ rule train:
         f"{RUN.replace('results', 'results/logs', 1)}/train.log",
     benchmark:
         f"{RUN.replace('results', 'results/benchmarks', 1)}/train.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
     threads: config["compute"]["threads"]
     resources:
         gpu=1,
@@ -83,6 +69,8 @@ rule predict:
         f"{RUN.replace('results', 'results/logs', 1)}/predict.log",
     benchmark:
         f"{RUN.replace('results', 'results/benchmarks', 1)}/predict.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
     threads: config["compute"]["threads"]
     resources:
         gpu=1,

@@ -123,6 +123,8 @@ if __name__ == "__main__":
             scale_max=scale,
             columns=4,
             most=len(rows),
+            total=int((records["label"] == name).sum()),
+            wrong=int((~records.loc[records["label"] == name, "correct"]).sum()),
             opacity=settings["opacity"],
             lung_masks=[p["lung_mask"] for p in parts],
             lesion_masks=[p["lesion_mask"] for p in parts],

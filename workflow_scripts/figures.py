@@ -1,6 +1,6 @@
 """Curves of all runs of one task and scheme."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -17,22 +17,30 @@ from workflow_scripts.cxrcam.figures import (
 from workflow_scripts.cxrcam.logs import start_log
 
 
-def gathered(files: Sequence[str], runs: Sequence[dict[str, object]]) -> pd.DataFrame:
+def gathered(tables: Iterable[pd.DataFrame], runs: Sequence[dict[str, object]]) -> pd.DataFrame:
     """Tables of several runs below each other, with the run in a column."""
     return pd.concat(
         [
-            pd.read_parquet(file).assign(run=f"fold {run['fold']}, seed {run['seed']}")
-            for file, run in zip(files, runs, strict=True)
+            table.assign(run=f"fold {run['fold']}, seed {run['seed']}")
+            for table, run in zip(tables, runs, strict=True)
         ],
         ignore_index=True,
     )
 
 
+def with_groups(predictions_file: str, split_file: str) -> pd.DataFrame:
+    """Predictions with the group of each image, which the bootstrap keeps together."""
+    groups = pd.read_parquet(split_file, columns=["image_id", "group"])
+    return pd.read_parquet(predictions_file).merge(groups, on="image_id", validate="one_to_one")
+
+
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     classes, runs = list(snakemake.params.classes), snakemake.params.runs
-    histories = gathered(snakemake.input.histories, runs)
-    predictions = gathered(snakemake.input.predictions, runs)
+    histories = gathered(map(pd.read_parquet, snakemake.input.histories), runs)
+    predictions = gathered(
+        map(with_groups, snakemake.input.predictions, snakemake.input.splits), runs
+    )
     test = predictions[predictions["role"] == "test"].reset_index(drop=True)
     predicted = test[[f"probability_{name}" for name in classes]].to_numpy().argmax(axis=1)
     matrix = confusion_matrix(test["label"], [classes[k] for k in predicted], labels=classes)

@@ -762,10 +762,10 @@ def accuracy_overview_figure(
     axes.grid(False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel(
-        "accuracy on the test images (share correct)"
-        + ("\nfloor: the same split, by a simple classifier that cannot read the lungs" if floors else "")
-    )
+    axis_label = "accuracy on the test images (share correct)"
+    if floors:
+        axis_label += "\nfloor: the same split, by a simple classifier that cannot read the lungs"
+    axes.set_xlabel(axis_label)
     # The numbers themselves, as in a forest plot.
     right = axes.twinx()
     right.set_ylim(axes.get_ylim())

@@ -118,7 +118,7 @@ def add_shoulder_bones(
         centre = canvas.pixel(sign * (width + 0.07), -0.58)
         radius = np.array([0.095 * canvas.scale_x, 0.10 * canvas.scale_y])
         box = [*(centre - radius), *(centre + radius)]
-        shaft = [(centre[0], centre[1]), _point(canvas, sign * (width + 0.17), 0.3)]
+        shaft = [(centre[0], centre[1]), _point(canvas, sign * (width + 0.26), 1.3)]
         if traits.arms != "out of view":
             pen.line(shaft, fill=74, width=max(1, round(0.085 * canvas.scale_x)))
             pen.line(shaft, fill=52, width=max(1, round(0.045 * canvas.scale_x)))

@@ -50,7 +50,7 @@ def add_finding(
         extent, opacity = _interstitial_pattern(anatomy, canvas, rng)
         visible = extent > VISIBLE_PATTERN
     # A tenth of the contrast is left at difficulty 1, so that the task never becomes undefined.
-    contrast = (1.0 - 0.9 * difficulty) * rng.uniform(0.9, 1.2)
+    contrast = (1.0 - 0.9 * difficulty) * rng.uniform(1.0, 1.3)
     filled = np.minimum(contrast * opacity, 0.92)
     attenuation = anatomy.attenuation + anatomy.air * filled
     return attenuation, visible & anatomy.lung_mask
@@ -104,11 +104,11 @@ def _interstitial_pattern(
     # Ridges of smooth noise make a net whose meshes have the size of the noise; several sizes
     # together keep single meshes from standing out as worms.
     net = np.zeros(shape, np.float32)
-    for cells in (25, 41, 67):
+    for cells in (22, 36, 58):
         ridge = np.abs(smooth_noise(rng, shape, cells))
         net += np.clip(1 - ridge * np.float32(1 / 0.45), 0, 1) * np.float32(1 / 3)
     # Between the thickened walls air is trapped: meshes are a little darker than healthy lung.
-    opacity = extent * (np.float32(0.85) * net + np.float32(0.36 / 255) * streaks - 0.14)
+    opacity = extent * (np.float32(1.05) * net + np.float32(0.42 / 255) * streaks - 0.15)
     return extent, np.clip(opacity, -0.12, 1)
 
 

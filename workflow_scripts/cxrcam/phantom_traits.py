@@ -217,7 +217,7 @@ def _sample_independent_traits(rng: np.random.Generator) -> PhantomTraits:
         build=float(rng.beta(2, 2.5)),
         heart_size=float(rng.normal(1.09 if bedside else 0.96, 0.09)),
         lung_density=float(rng.uniform(0.2, 0.36)),
-        lung_unevenness=float(rng.uniform(0.01, 0.10)),
+        lung_unevenness=float(rng.uniform(0.01, 0.08)),
         vessel_contrast=float(rng.uniform(0.7, 1.35)),
         bone_contrast=float(rng.uniform(0.55, 1.35)),
         arms=_choose(rng, {"down": 0.4, "raised": 0.2, "out of view": 0.4}),

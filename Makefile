@@ -1,0 +1,49 @@
+# Two commands are enough: `make demo` and `make test`. Each does all of its own set-up.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+# GPUs that Snakemake may hand out at a time: none given means as many as jobs want (each takes one).
+GPUS ?= $(shell nvidia-smi --list-gpus 2>/dev/null | wc -l)
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup demo test lint unit benchmark lock clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY)  ## the virtual environment, from the pinned lock
+
+$(READY): envs/requirements.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r envs/requirements.txt
+	touch $@
+
+demo: $(READY)  ## the default configuration through the whole workflow (about 5 minutes on two cores)
+	snakemake --cores $(CORES) $(if $(filter-out 0,$(GPUS)),--resources gpu=$(GPUS))
+
+test: $(READY) lint unit  ## style, types and all tests
+
+lint: $(READY)
+	ruff check .
+	ruff format --check .
+	snakefmt --check --compact-diff Snakefile rules
+	mypy
+	snakemake --lint
+
+unit: $(READY)
+	pytest
+
+benchmark: $(READY)  ## how fast it is here; run it with nothing else running
+	python -m benchmarks.workflow
+
+lock: $(READY)  ## resolve envs/requirements.in anew (minutes; needs the network)
+	$(BIN)/python -m pip install --quiet pip-tools
+	pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras --allow-unsafe --output-file envs/requirements.txt envs/requirements.in
+
+clean:  ## remove the environment; results stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Measurements of this project; run them with nothing else running."""

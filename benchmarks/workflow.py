@@ -1,0 +1,149 @@
+"""How long the workflow takes on this machine: `make benchmark` (nothing else should be running).
+
+Everything is generated: phantoms in the numbers of the COVID-19 Radiography Database as the paper
+used it (3,616 COVID, 10,192 Normal, 1,345 Viral Pneumonia; 15,153 in all, 299 × 299). Prints a
+table and writes it to results/benchmarks/workflow.csv. These are figures of one run on one machine;
+machines that are shared are noisy.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[1]
+COPIED = ("Snakefile", "rules", "workflow_scripts", "schemas", "config.yaml", "profiles", "envs")
+PAPER = {"COVID": 3616, "Normal": 10192, "Viral Pneumonia": 1345}
+FRACTIONS = (0.25, 0.5, 1.0)  # of the paper's number of images: is the cost a straight line?
+
+
+def settings(root: str | None, fraction: float, size: int) -> dict[str, object]:
+    """Overlay for the paper's eight training runs, on phantoms or on a folder of images."""
+    counts = {name: max(1, round(n * fraction)) for name, n in PAPER.items()}
+    data = (
+        {"kind": "class_folders", "root": root}
+        if root
+        else {"kind": "phantom", "images_per_class": counts}
+    )
+    return {
+        "dataset": "bench",
+        "datasets": {"bench": data},
+        "schemes": {
+            "holdout": {"test_fraction": 0.1, "train": {}},
+            "random_subsample": {"images_per_class": 300, "test_fraction": 0.1, "train": {}},
+        },
+        "image": {"size": size},
+        "train": {"epochs": 1, "batch_size": 128},
+    }
+
+
+def copy_project(folder: Path, overlay: dict[str, object]) -> None:
+    """Put a copy of the project into a folder, with an overlay beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in COPIED:
+        source = PROJECT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, folder / name)
+    (folder / "bench.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
+
+
+def snakemake(folder: Path, *arguments: str) -> tuple[float, float]:
+    """Run Snakemake in a folder: seconds, and peak memory of it and all its jobs in GiB."""
+    command = [sys.executable, "-m", "snakemake", "--configfile", "bench.yaml", *arguments]
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    peak = [0.0]
+
+    def watch() -> None:
+        root = psutil.Process(process.pid)
+        while process.poll() is None:
+            total = 0
+            try:
+                for each in (root, *root.children(recursive=True)):
+                    try:
+                        # Shared pages counted once: forked workers share most of theirs.
+                        total += each.memory_full_info().pss
+                    except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+                        continue
+            except psutil.NoSuchProcess:
+                return
+            peak[0] = max(peak[0], total / 2**30)
+            time.sleep(0.1)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    output, _ = process.communicate()
+    watcher.join()
+    seconds = time.perf_counter() - began
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{output[-4000:]}")
+    return seconds, peak[0]
+
+
+def main() -> None:
+    """Run all measurements and print them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cores", default=str(os.cpu_count()))
+    parser.add_argument("--fraction", type=float, default=1.0, help="of the paper's 15,153 images")
+    options = parser.parse_args()
+    cores = ("--cores", options.cores)
+    rows: list[dict[str, object]] = []
+
+    def record(what: str, seconds: float, peak: float | None = None, images: int = 0) -> None:
+        rows.append(
+            {
+                "measurement": what,
+                "seconds": round(seconds, 2),
+                "images": images or None,
+                "ms an image": round(1000 * seconds / images, 3) if images else None,
+                "peak memory GiB": round(peak, 2) if peak else None,
+            }
+        )
+        print(rows[-1], flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="cxrcam-benchmark-") as temporary:
+        for fraction in FRACTIONS:
+            folder = Path(temporary) / f"fraction-{fraction}"
+            overlay = settings(None, fraction * options.fraction, 224)
+            copy_project(folder, overlay)
+            images = sum(overlay["datasets"]["bench"]["images_per_class"].values())  # type: ignore[index]
+            seconds, peak = snakemake(folder, *cores, "results/bench/phantoms/phantoms.csv")
+            record("draw phantoms", seconds, peak, images)
+            seconds, peak = snakemake(folder, *cores, "results/bench/index/images.parquet")
+            record("index + cache at 224 px", seconds, peak, images)
+
+        root = folder / "results/bench/phantoms"
+        paper = Path(temporary) / "paper"
+        copy_project(paper, settings(str(root), options.fraction, 32))
+        seconds, _ = snakemake(paper, *cores, "-n")
+        record("dry run, 8 training runs", seconds, None, images)
+        seconds, peak = snakemake(paper, *cores)
+        record("whole workflow, 8 training runs of 1 epoch at 32 px", seconds, peak, images)
+        seconds, _ = snakemake(paper, *cores)
+        record("nothing to be done", seconds, None, images)
+
+    table = pd.DataFrame(rows)
+    target = PROJECT / "results/benchmarks/workflow.csv"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(target, index=False)
+    print(f"\n{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(table.to_string(index=False, na_rep=""))
+    print(f"\nWritten to {target.relative_to(PROJECT)}.")
+
+
+if __name__ == "__main__":
+    main()
