@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 from workflow_scripts.cxrcam import configuration, datasets
 from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint
+from workflow_scripts.cxrcam.errors import InputError
 
 PROJECT = Path(workflow.basedir)
 
@@ -24,13 +25,12 @@ def checked(action, *arguments):
     """Call a function of the library; a fault of the input ends the run with its one sentence."""
     try:
         return action(*arguments)
-    except (configuration.ConfigurationError, datasets.DatasetError) as error:
+    except InputError as error:
         raise WorkflowError(str(error)) from None
 
 
 for file in workflow.configfiles:
-    for repeated in configuration.duplicate_keys(Path(file)):
-        raise WorkflowError(f"{file}: {repeated}")
+    checked(configuration.refuse_repeated_keys, Path(file))
 
 config = checked(
     configuration.resolve_configuration,

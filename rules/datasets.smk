@@ -72,9 +72,9 @@ rule listing:
 
 rule cache:
     input:
+        # Not the listing, not even as ancient(): a stale job above an ancient() input makes Snakemake
+        # overlook that the params below changed.
         drawn_phantoms,
-        # Its content counts through the params below, a shard at a time.
-        listing=ancient(rules.listing.output[0]),
     output:
         shard="results/{dataset}/cache/shard-{shard}.parquet",
         facts="results/{dataset}/index/facts/shard-{shard}.parquet",
@@ -92,6 +92,7 @@ rule cache:
         runtime=30,
     params:
         code=code("cache.py"),
+        # Names, sizes and times of the shard's images: replacing one renews this shard alone.
         files=lambda wildcards: SHARD_FINGERPRINTS[int(wildcards.shard)],
         phantoms=phantom_settings(),
         settings={
@@ -99,6 +100,7 @@ rule cache:
             for key in ("max_pixels", "mean", "resampling", "size", "std")
         },
         n_shards=N_SHARDS,
+        phantom_root=str(PHANTOM_ROOT),
     message:
         "Decoding shard {wildcards.shard} of {wildcards.dataset}"
     script:

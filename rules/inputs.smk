@@ -60,6 +60,11 @@ def pretrained_weights(wildcards):
         return []
     if weights == "imagenet":
         return expand(rules.weights.output, architecture=config["model"]["architecture"])
+    if not Path(weights).is_file():
+        raise WorkflowError(
+            f"model.weights: the file {weights!r} does not exist (looked from {Path.cwd()}). Correct "
+            "the path, or set model.weights to random or imagenet."
+        )
     return weights
 
 

@@ -6,20 +6,20 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.cache import decode_images, write_shard
-from workflow_scripts.cxrcam.datasets import shard_number
+from workflow_scripts.cxrcam.datasets import list_images, shard_number
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     settings = snakemake.params.settings
-    listing = pq.read_table(snakemake.input.listing, columns=["image_id", "path"])
     files = [
-        (image_id, Path(path))
-        for image_id, path in zip(
-            listing["image_id"].to_pylist(), listing["path"].to_pylist(), strict=True
+        (image.image_id, Path(image.path))
+        for image in list_images(
+            snakemake.config["datasets"][snakemake.wildcards.dataset],
+            Path(snakemake.params.phantom_root),
         )
-        if shard_number(image_id, snakemake.params.n_shards) == int(snakemake.wildcards.shard)
+        if shard_number(image.image_id, snakemake.params.n_shards) == int(snakemake.wildcards.shard)
     ]
     facts, image_ids, pixels = decode_images(
         files,

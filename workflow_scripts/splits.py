@@ -19,7 +19,7 @@ if __name__ == "__main__":
     table = pq.read_table(snakemake.input[0], columns=["image_id", "label", "group", "split"])
     table = table.filter(pa.compute.is_in(table["label"], pa.array(classes))).sort_by("image_id")
     labels = np.array([classes.index(name) for name in table["label"].to_pylist()])
-    names = np.array(table["group" if scheme["grouped"] else "image_id"].to_pylist())
+    names = np.array(table["group" if scheme.get("grouped", False) else "image_id"].to_pylist())
     groups = np.unique(names, return_inverse=True)[1]
 
     roles = assign_roles(
@@ -29,7 +29,7 @@ if __name__ == "__main__":
         scheme,
         int(wildcards.fold),
         rng_of=lambda part: generator(
-            scheme["seed"], "split", wildcards.task, wildcards.scheme, part
+            scheme.get("seed", 0), "split", wildcards.task, wildcards.scheme, part
         ),
         given=table["split"].to_pylist(),
     )

@@ -1,4 +1,4 @@
-"""The configuration's schema, its defaults, and the words in which its faults are told."""
+"""The configuration: its defaults, the words in which its faults are told, and its answers."""
 
 import copy
 import math
@@ -10,19 +10,19 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
 
 from workflow_scripts.cxrcam.configuration import (
-    MOST_PROBLEMS_SHOWN,
     ConfigurationError,
     check_against_images,
-    duplicate_keys,
     fold_count,
     load_schema,
-    part_size,
+    refuse_repeated_keys,
     resolve_configuration,
     train_settings,
 )
+from workflow_scripts.cxrcam.configuration_checks import part_size
+from workflow_scripts.cxrcam.configuration_problems import MOST_PROBLEMS_SHOWN
+from workflow_scripts.cxrcam.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = load_schema(ROOT / "schemas" / "config.schema.yaml")
@@ -85,89 +85,18 @@ def complaint(config):
     return message
 
 
-# --- the schema itself ----------------------------------------------------------------------------
-
-
-def walk_schema(node, path="schema"):
-    """Every schema in the schema, with the path to it."""
-    yield path, node
-    for key in ("properties", "$defs"):
-        for name, child in node.get(key, {}).items():
-            yield from walk_schema(child, f"{path}.{key}.{name}")
-    for key in ("items", "additionalProperties", "propertyNames", "then"):
-        if isinstance(node.get(key), dict):
-            yield from walk_schema(node[key], f"{path}.{key}")
-    for position, child in enumerate(node.get("allOf", [])):
-        yield from walk_schema(child, f"{path}.allOf[{position}]")
-
-
-def definition(node):
-    """A schema with its reference followed."""
-    if "$ref" not in node:
-        return node
-    target = SCHEMA["$defs"][node["$ref"].removeprefix("#/$defs/")]
-    return {**definition(target), **node}
-
-
-def test_schema_is_a_valid_json_schema():
-    Draft202012Validator.check_schema(SCHEMA)
-
-
-def test_schema_is_closed_at_every_level():
-    levels = 0
-    for path, node in walk_schema(SCHEMA):
-        if "allOf" in node:
-            # Chooses by `kind`: each branch has to be closed, and each kind to have a branch.
-            kinds = [rule["if"]["properties"]["kind"]["const"] for rule in node["allOf"]]
-            assert kinds == node["properties"]["kind"]["enum"], path
-            assert "kind" in node["required"], path
-            for rule in node["allOf"]:
-                assert definition(rule["then"])["additionalProperties"] is False, path
-        elif "properties" in node:
-            levels += 1
-            assert node["additionalProperties"] is False, f"{path} takes unknown keys"
-        elif node.get("type") == "object":
-            levels += 1
-            assert "propertyNames" in node, f"{path} takes any name"
-            assert isinstance(node["additionalProperties"], dict), path
-    assert levels > 10
-
-
-def test_every_key_is_described_and_has_a_default_unless_it_is_required():
-    keys = 0
-    for path, node in walk_schema(SCHEMA):
-        if "allOf" in node:
-            continue  # its `kind` is described in the branches
-        for name, child in node.get("properties", {}).items():
-            keys += 1
-            whole = definition(child)
-            assert len(whole.get("description", "")) > 20, f"{path}.{name} has no description"
-            required = name in node.get("required", [])
-            assert required or "default" in whole, f"{path}.{name} has no default"
-    assert keys > 50
-
-
-def test_every_default_is_itself_allowed():
-    defaults = 0
-    for path, node in walk_schema(SCHEMA):
-        if "default" in node:
-            defaults += 1
-            rules = {"$defs": SCHEMA["$defs"], **node}
-            assert not list(Draft202012Validator(rules).iter_errors(node["default"])), path
-    assert defaults > 40
-
-
-def test_schema_speaks_no_oneof_whose_errors_name_no_key():
-    for path, node in walk_schema(SCHEMA):
-        assert not {"oneOf", "anyOf", "not"} & set(node), path
-
-
 # --- config.yaml ----------------------------------------------------------------------------------
 
 
 def test_config_file_is_valid_and_has_no_duplicate_key():
     assert resolve_configuration(CONFIG, SCHEMA)["dataset"] == CONFIG["dataset"]
-    assert duplicate_keys(ROOT / "config.yaml") == []
+    refuse_repeated_keys(ROOT / "config.yaml")
+
+
+def test_editors_find_the_schema_through_the_first_line_of_the_config_file():
+    first = (ROOT / "config.yaml").read_text(encoding="utf-8").splitlines()[0]
+    named = first.removeprefix("# yaml-language-server: $schema=")
+    assert (ROOT / named).samefile(ROOT / "schemas" / "config.schema.yaml")
 
 
 def leaves(node, path=()):
@@ -181,7 +110,7 @@ def leaves(node, path=()):
 def test_config_file_shows_every_section_and_key_of_the_schema():
     for section, node in SCHEMA["properties"].items():
         assert section in CONFIG, f"config.yaml does not show {section}"
-        for key in definition(node).get("properties", {}):
+        for key in node.get("properties", {}):
             assert key in CONFIG[section], f"config.yaml does not show {section}.{key}"
 
 
@@ -275,6 +204,16 @@ def test_null_removes_an_entry():
     assert "three_class" not in resolved["tasks"]
     assert "random_subsample" not in resolved["schemes"]
     assert "mine" not in resolved["datasets"]
+
+
+def test_seeds_may_come_from_the_command_line_as_text():
+    resolved = resolve_configuration(changed(SMALLEST, ("seeds",), ["0", "12", 3]), SCHEMA)
+    assert resolved["seeds"] == [0, 12, 3]
+
+
+def test_classes_that_are_called_by_numbers_stay_text():
+    config = changed(SMALLEST, ("tasks", "digits"), {"classes": ["0", "1"]})
+    assert resolve_configuration(config, SCHEMA)["tasks"]["digits"]["classes"] == ["0", "1"]
 
 
 def test_equal_numbers_have_equal_text_whatever_their_spelling():
@@ -371,7 +310,9 @@ BAD = [
     (("seeds",), [1, 1], ["seeds lists 1 more than once"]),
     (("seeds",), [-1], ["seeds[0] is -1"]),
     (("seeds",), [True], ["seeds[0] is true"]),
-    (("seeds",), ["0"], ["seeds[0] is the text '0'", "--configfile"]),
+    (("seeds",), ["0", "0.5"], ["seeds[1] is the text '0.5'", "--configfile"]),
+    (("seeds",), ["0", "00"], ["seeds lists 0 more than once"]),
+    (("image", "mean", 0), "1", ["image.mean[0] is the text '1'", "1 without quotes"]),
     # data sets
     (("dataset",), "drwan", ["dataset is 'drwan'", "mean 'drawn'?", "drawn, folders, mine"]),
     (("dataset",), None, ["dataset is null", "drawn, folders, mine"]),
@@ -429,6 +370,16 @@ BAD = [
     # schemes
     (("schemes",), {"once": None}, ["schemes has no entry left"]),
     (("schemes", "once", "kind"), "hold_out", ["schemes.once.kind", "Did you mean 'holdout'?"]),
+    (
+        ("schemes", "given"),
+        {"kind": "predefined"},
+        ["column split of a manifest", "of the kind phantom"],
+    ),
+    (
+        ("schemes", "given"),
+        {"kind": "predefined", "grouped": True},
+        ["'grouped' under 'schemes.given'", "this one is predefined"],
+    ),
     (("schemes", "once", "grouped"), "False", ["schemes.once.grouped", "write False"]),
     (
         ("schemes", "once", "validation_fraction"),
@@ -514,10 +465,9 @@ def test_long_values_do_not_drown_the_sentence():
 
 def closed_keys(node, schema, path=()):
     """Paths of all keys of a configuration that the schema, not the user, names."""
-    schema = definition(schema)
     for rule in schema.get("allOf", []):
         if rule["if"]["properties"]["kind"]["const"] == node.get("kind"):
-            schema = definition(rule["then"])
+            schema = rule["then"]
     for key, child in node.items():
         named = schema.get("properties", {}).get(key)
         if named is not None or "enum" in schema.get("propertyNames", {}):
@@ -594,6 +544,13 @@ def test_settings_of_an_unknown_task_or_scheme_are_refused(task, scheme):
         train_settings(resolve_configuration(FULL, SCHEMA), task, scheme)
 
 
+def test_predefined_division_is_one_fold_without_parameters():
+    config = changed(SMALLEST, ("schemes", "given"), {"kind": "predefined"})
+    design = resolve_configuration(config, SCHEMA)["schemes"]["given"]
+    assert design == {"kind": "predefined", "train": {}}
+    assert fold_count(design) == 1
+
+
 @pytest.mark.parametrize(("scheme", "folds"), [("once", 1), ("thrice", 4), ("folds", 5)])
 def test_folds_are_counted_by_kind(scheme, folds):
     config = changed(FULL, ("schemes", "thrice", "repeats"), 4)
@@ -602,7 +559,7 @@ def test_folds_are_counted_by_kind(scheme, folds):
 
 
 def test_folds_of_an_unknown_kind_are_not_guessed():
-    with pytest.raises(ConfigurationError, match="holdout, random_subsample, stratified_kfold"):
+    with pytest.raises(ConfigurationError, match="stratified_kfold, predefined"):
         fold_count({"kind": "bootstrap"})
 
 
@@ -680,6 +637,7 @@ def test_images_that_do_not_suffice_are_refused_with_a_way_out(images, scheme, w
         ({"Normal": 300, "COVID": 300}, {"kind": "random_subsample"}),
         ({"Normal": 3, "COVID": 3, "other": 0}, {"kind": "stratified_kfold"}),
         ({"Normal": 9, "COVID": 9}, {"kind": "holdout", "validation_fraction": 0.1}),
+        ({"Normal": 1, "COVID": 1}, {"kind": "predefined"}),
     ],
 )
 def test_images_that_just_suffice_are_accepted(images, scheme):
@@ -710,31 +668,37 @@ def test_each_task_and_scheme_at_fault_is_named():
 # --- files ----------------------------------------------------------------------------------------
 
 
-def test_duplicate_keys_are_found_at_every_depth_with_their_lines(tmp_path):
+def test_repeated_keys_are_refused_at_every_depth_with_their_lines(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(
         "train:\n  epochs: 1\n  'epochs': 2\n"
         "list:\n  - {a: 1, b: 2, a: 3}\n"
         "tasks: {x: &x {p: 1, p: 2}, y: *x}\n"
-        "train: {}\n"
+        "train: {}\ntrain: {}\n"
     )
-    assert duplicate_keys(path) == [
-        "train.epochs (line 3, first on line 2)",
-        "list[0].a (line 5, first on line 5)",
-        "tasks.x.p (line 6, first on line 6)",
-        "train (line 7, first on line 1)",
+    with pytest.raises(ConfigurationError) as caught:
+        refuse_repeated_keys(path)
+    assert str(caught.value).splitlines() == [
+        f"{path} sets {fault}: keep one."
+        for fault in (
+            "train.epochs twice (line 3, first on line 2)",
+            "list[0].a twice (line 5, first on line 5)",
+            "tasks.x.p twice (line 6, first on line 6)",
+            "train twice (line 7, first on line 1)",
+            "train twice (line 8, first on line 1)",
+        )
     ]
 
 
-def test_equal_keys_in_different_mappings_are_no_duplicates(tmp_path):
+@pytest.mark.parametrize(
+    "content",
+    ["# nothing\n", "a: {k: 1}\nb: {k: 1}\n1: x\n'1': y\nc: {<<: &m {k: 1}, <<: *m}\n"],
+    ids=["empty file", "equal keys in different mappings"],
+)
+def test_what_is_no_repetition_is_accepted(tmp_path, content):
     path = tmp_path / "config.yaml"
-    path.write_text("a: {k: 1}\nb: {k: 1}\n1: x\n'1': y\nc: {<<: &m {k: 1}, <<: *m}\n")
-    assert duplicate_keys(path) == []
-
-
-def test_empty_file_has_no_duplicate_keys(tmp_path):
-    (tmp_path / "config.yaml").write_text("# nothing\n")
-    assert duplicate_keys(tmp_path / "config.yaml") == []
+    path.write_text(content)
+    refuse_repeated_keys(path)
 
 
 @pytest.mark.parametrize(
@@ -746,7 +710,7 @@ def test_empty_file_has_no_duplicate_keys(tmp_path):
         (None, ["cannot be read", "No such file"]),
     ],
 )
-@pytest.mark.parametrize("read", [load_schema, duplicate_keys])
+@pytest.mark.parametrize("read", [load_schema, refuse_repeated_keys])
 def test_unreadable_file_is_refused_by_name_and_place(tmp_path, content, words, read):
     path = tmp_path / "broken.yaml"
     if content is not None:
@@ -761,6 +725,10 @@ def test_schema_that_is_no_mapping_is_refused(tmp_path):
     (tmp_path / "schema.yaml").write_text("- 1\n")
     with pytest.raises(ConfigurationError, match="not a mapping"):
         load_schema(tmp_path / "schema.yaml")
+
+
+def test_faults_of_the_configuration_are_told_like_all_faults_of_the_input():
+    assert issubclass(ConfigurationError, InputError)
 
 
 def test_parsing_the_workflow_imports_nothing_heavy():

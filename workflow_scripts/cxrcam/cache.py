@@ -24,7 +24,7 @@ from workflow_scripts.cxrcam.fingerprints import (
     perceptual_fingerprints,
     pixel_sha256,
 )
-from workflow_scripts.cxrcam.images import UnreadableImage, read_grey, resize_grey
+from workflow_scripts.cxrcam.images import Resampling, UnreadableImage, read_grey, resize_grey
 
 
 class CacheError(InputError):
@@ -40,7 +40,7 @@ class DecodedImage:
 
 
 def decode_image(
-    image_id: str, path: Path, size: int, resampling: str, max_pixels: int
+    image_id: str, path: Path, size: int, resampling: Resampling, max_pixels: int
 ) -> DecodedImage:
     """Read one image file once: checksums, fingerprints and resized pixels.
 
@@ -52,7 +52,7 @@ def decode_image(
         Image file.
     size : int
         Pixels a side of the result.
-    resampling : str
+    resampling : {"bilinear", "lanczos", "bicubic", "box"}
         Filter, see `images.resize_grey`.
     max_pixels : int
         Larger images are not decoded.
@@ -89,7 +89,11 @@ def decode_image(
 
 
 def decode_images(
-    files: Sequence[tuple[str, Path]], size: int, resampling: str, max_pixels: int, threads: int
+    files: Sequence[tuple[str, Path]],
+    size: int,
+    resampling: Resampling,
+    max_pixels: int,
+    threads: int,
 ) -> tuple[pa.Table, list[str], npt.NDArray[np.uint8]]:
     """Decode many images; the result does not depend on the number of threads.
 

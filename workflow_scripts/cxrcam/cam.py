@@ -1,12 +1,13 @@
-"""Exact class activation maps (Zhou et al. 2016, "Learning Deep Features for Discriminative
-Localization", CVPR).
+"""Exact class activation maps.
 
 Where global average pooling feeds one linear layer, the logit of class c is
 
     logit_c = b_c + mean over (x, y) of M_c(x, y),    M_c(x, y) = sum_k w_ck f_k(x, y)
 
-with f the last feature maps and w, b the linear layer. M_c is the map: an exact decomposition of the
-logit over places, no approximation and no gradient, for every class from one forward pass.
+with f the last feature maps and w, b the linear layer. M_c is the map: an exact decomposition of
+the logit over places, no approximation and no gradient, for every class from one forward pass.
+
+Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016.
 """
 
 from collections.abc import Iterator

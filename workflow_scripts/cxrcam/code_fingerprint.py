@@ -14,6 +14,9 @@ from pathlib import Path
 
 PACKAGE = "workflow_scripts"
 
+# Distributions that are called otherwise than the package that they bring.
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
+
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     """Remove docstrings in place: they explain the code, they do not change what it does."""
@@ -76,6 +79,7 @@ def import_closure(script: Path, root: Path) -> list[Path]:
         Sorted, the script included.
     """
     seen: set[Path] = set()
+    known: set[str] = set()
     waiting = [script]
     while waiting:
         file = waiting.pop()
@@ -83,9 +87,13 @@ def import_closure(script: Path, root: Path) -> list[Path]:
             continue
         seen.add(file)
         for name in _parsed(file)[1]:
-            imported = _module_file(root, name)
-            if imported is not None:
-                waiting.append(imported)
+            # Python runs the __init__ of every package above a module before the module itself.
+            while name and name not in known:
+                known.add(name)
+                imported = _module_file(root, name)
+                if imported is not None:
+                    waiting.append(imported)
+                name = name.rpartition(".")[0]
     return sorted(seen)
 
 
@@ -99,8 +107,8 @@ def code_fingerprint(script: Path, root: Path, libraries: tuple[str, ...] = ()) 
     root : Path
         Folder that holds the package ``workflow_scripts``.
     libraries : tuple of str
-        Distributions whose version changes results (for example ``torch``). Only those that the
-        script's closure imports count.
+        Packages, as they are imported, whose version changes results (for example ``torch`` or
+        ``PIL``). Only those that the script's closure imports count.
 
     Returns
     -------
@@ -115,7 +123,8 @@ def code_fingerprint(script: Path, root: Path, libraries: tuple[str, ...] = ()) 
         imported.update(_parsed(file)[2])
     for library in sorted(imported.intersection(libraries)):
         try:
-            digest.update(f"{library} {version(library)}\n".encode())
+            installed = version(DISTRIBUTIONS.get(library, library))
+            digest.update(f"{library} {installed}\n".encode())
         except PackageNotFoundError:
             digest.update(f"{library} absent\n".encode())
     return digest.hexdigest()[:16]

@@ -6,23 +6,26 @@ image. Three kinds of data set give the same listing:
 - ``class_folders``: one folder a class, as the COVID-19 Radiography Database unpacks
   (``COVID/images/*.png`` with ``COVID/masks/*.png``, or the older flat ``COVID/*.png``);
 - ``manifest``: a CSV or Parquet table with ``path,label`` and optional columns;
-- ``phantom``: images that the workflow draws itself, known from the configuration before they exist.
+- ``phantom``: images that the workflow draws itself, known from the configuration before they
+  exist.
 """
 
 import csv
 import hashlib
+import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
 from typing import Any
+
+from workflow_scripts.cxrcam.errors import InputError
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"}
 )
-
-from workflow_scripts.cxrcam.errors import InputError
 
 # Columns of a manifest that mean something to the workflow; others are carried along as text.
 MANIFEST_COLUMNS = ("path", "label", "patient", "source", "split", "mask_path", "lesion_mask_path")
@@ -90,6 +93,15 @@ def list_images(settings: Mapping[str, Any], phantom_root: Path) -> list[ImageFi
         images = _list_phantoms(settings, phantom_root)
     else:
         raise DatasetError(f"Unknown kind of data set {kind!r}.")
+    for image in images:
+        try:
+            image.path.encode()
+        except UnicodeEncodeError:
+            # Python reads such names, but hashes and Parquet do not take them.
+            raise DatasetError(
+                f"The name of the file {image.path!r} is not valid UTF-8: rename it (convmv does "
+                "whole folders)."
+            ) from None
     return sorted(images, key=lambda image: image.image_id)
 
 
@@ -107,8 +119,8 @@ def find_root(root: str | Sequence[str]) -> Path:
             return Path(candidate)
     raise DatasetError(
         f"The data set's folder {' or '.join(map(repr, candidates))} does not exist (looked from "
-        f"{Path.cwd()}). Put or link the images there, or set `root` of this data set to the folder "
-        "that holds one folder a class."
+        f"{Path.cwd()}). Put or link the images there, or set `root` of this data set to the "
+        "folder that holds one folder a class."
     )
 
 
@@ -141,16 +153,13 @@ def _list_class_folders(root: Path, classes: Sequence[str] | None) -> list[Image
         masks = _by_stem(root / label / "masks")
         lesions = _by_stem(root / label / "lesions")
         entries = _scan(folder)
-        repeated = {
-            stem for stem, n in Counter(Path(entry.name).stem for entry in entries).items() if n > 1
-        }
+        ids = _unique_ids(f"{label}/{entry.name}" for entry in entries)
         for entry in entries:
             stem = Path(entry.name).stem
             status = entry.stat()
             images.append(
                 ImageFile(
-                    # Two files that differ by suffix only keep it, so that each has its own name.
-                    image_id=f"{label}/{entry.name if stem in repeated else stem}",
+                    image_id=ids[f"{label}/{entry.name}"],
                     path=entry.path,
                     label=label,
                     mask_path=masks.get(stem, ""),
@@ -167,44 +176,65 @@ def _list_class_folders(root: Path, classes: Sequence[str] | None) -> list[Image
     return images
 
 
+def _unique_ids(names: Iterable[str]) -> dict[str, str]:
+    """`image_id` of each file: its name without suffix, where that is not taken.
+
+    Files that differ by suffix only (``a.png``, ``a.jpg``) keep it, and so does a file whose name
+    without suffix is another file's (``a.png.png`` beside ``a.png``): each has its own name.
+    """
+    short = {name: os.path.splitext(name)[0] for name in names}  # noqa: PTH122 (speed)
+    uses = Counter([*short, *short.values()])
+    return {name: stem if uses[stem] == 1 else name for name, stem in short.items()}
+
+
 def _by_stem(folder: Path) -> dict[str, str]:
     if not folder.is_dir():
         return {}
     return {Path(entry.name).stem: entry.path for entry in _scan(folder)}
 
 
-def _read_manifest(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Columns and rows of a manifest, every value as stripped text."""
+def _read_manifest(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
+    """Columns and numbered rows of a manifest, every value as stripped text.
+
+    Rows have the numbers that a spreadsheet shows: blank ones count, and are left out.
+    """
     if path.suffix.lower() in {".parquet", ".pq"}:
         import pyarrow.parquet as pq  # only here: a CSV user does not wait for it
 
         table = pq.read_table(path)
         columns = table.column_names
-        rows = [
-            {k: "" if v is None else str(v).strip() for k, v in row.items()}
-            for row in table.to_pylist()
-        ]
+        rows = {
+            number: {k: "" if v is None else str(v).strip() for k, v in row.items()}
+            for number, row in enumerate(table.to_pylist(), start=1)
+        }
         return columns, rows
-    text = path.read_bytes()
+    encoded = path.read_bytes()
     for encoding in ("utf-8-sig", "latin-1"):
         try:
-            lines = text.decode(encoding).splitlines(keepends=True)
+            text = encoded.decode(encoding)
             break
         except UnicodeDecodeError:
             continue
-    header = lines[0] if lines else ""
+    # Not str.splitlines: it also divides at characters that may stand within a value.
+    lines = io.StringIO(text, newline="")
+    header = lines.readline()
+    lines.seek(0)
     # Spreadsheets of many countries save "CSV" with semicolons or tabs.
     delimiter = max(",;\t", key=header.count)
-    reader = csv.DictReader(lines, delimiter=delimiter)
-    columns = [(name or "").strip() for name in reader.fieldnames or []]
-    rows = []
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    columns = [name.strip() for name in next(reader, [])]
+    rows = {}
     for number, values in enumerate(reader, start=2):
-        if None in values or None in values.values():
+        values = [value.strip() for value in values]
+        if not any(values):
+            continue
+        if len(values) != len(columns):
             raise DatasetError(
                 f"Row {number} of {path} has another number of columns than its first line "
                 f"({len(columns)}): put values that contain {delimiter!r} in quotes."
             )
-        rows.append({(k or "").strip(): (v or "").strip() for k, v in values.items()})
+        # Spreadsheets also save columns without name and content.
+        rows[number] = {name: v for name, v in zip(columns, values, strict=True) if name}
     return columns, rows
 
 
@@ -216,52 +246,80 @@ def _list_manifest(path: Path) -> list[ImageFile]:
         )
     try:
         columns, rows = _read_manifest(path)
-    except (csv.Error, OSError) as error:
+    except csv.Error as error:
         raise DatasetError(
-            f"The manifest {str(path)!r} cannot be read as a table: {error}."
+            f"The manifest {str(path)!r} cannot be read as a table ({error}): look for a quotation "
+            "mark that is not closed, or save the table anew as CSV."
         ) from error
+    except OSError as error:
+        raise DatasetError(f"The manifest {str(path)!r} cannot be read: {error}.") from error
     except Exception as error:
         if isinstance(error, DatasetError) or type(error).__module__.split(".")[0] != "pyarrow":
             raise
-        raise DatasetError(f"The manifest {str(path)!r} is not a Parquet file: {error}") from error
+        raise DatasetError(
+            f"The manifest {str(path)!r} is not a Parquet file ({error}): write it anew, or name "
+            "it .csv if it is text."
+        ) from error
     missing = [name for name in ("path", "label") if name not in columns]
     if missing:
         raise DatasetError(
             f"The manifest {str(path)!r} has no column {' and no column '.join(missing)}. It has: "
             f"{', '.join(columns) or 'none'}. The first line must name the columns."
         )
+    repeated = [name for name, n in Counter(columns).items() if n > 1 and name]
+    if repeated:
+        raise DatasetError(
+            f"The manifest {str(path)!r} has the column {repeated[0]!r} more than once. Keep one."
+        )
     if not rows:
-        raise DatasetError(f"The manifest {str(path)!r} lists no image.")
+        raise DatasetError(
+            f"The manifest {str(path)!r} lists no image: write one row an image below its first "
+            "line."
+        )
     folder = path.parent
-    images, seen = [], {}
-    for number, row in enumerate(rows, start=2):
+    names = {row["path"]: PurePosixPath(row["path"]).as_posix() for row in rows.values()}
+    ids = _unique_ids(names.values())
+    images: list[ImageFile] = []
+    seen: dict[str, int] = {}
+    for number, row in rows.items():
         place = f"Row {number} of {path}"
         if not row["path"] or not row["label"]:
-            raise DatasetError(f"{place} has no {'path' if not row['path'] else 'label'}.")
-        if row["path"] in seen:
             raise DatasetError(
-                f"{place} lists {row['path']!r} again (first in row {seen[row['path']]}, label "
-                f"{rows[seen[row['path']] - 2]['label']!r}; here {row['label']!r}). Keep one."
+                f"{place} has no {'path' if not row['path'] else 'label'}: fill it in, or remove "
+                "the row."
             )
-        seen[row["path"]] = number
         file = folder / row["path"]
+        # One file may be spelt in several ways: a.png, ./a.png, /data/a.png.
+        first = seen.setdefault(os.path.abspath(file), number)  # noqa: PTH100 (follows no link)
+        if first != number:
+            raise DatasetError(
+                f"{place} lists {row['path']!r} again (first in row {first}, label "
+                f"{rows[first]['label']!r}; here {row['label']!r}). Keep one."
+            )
         try:
             status = file.stat()
         except (OSError, ValueError):
             raise DatasetError(
-                f"{place} names the file {row['path']!r}, which does not exist (looked for {file}). "
-                "Paths are relative to the manifest's folder."
+                f"{place} names the file {row['path']!r}, which does not exist (looked for "
+                f"{file}). Paths are relative to the manifest's folder."
             ) from None
+        if not S_ISREG(status.st_mode):
+            raise DatasetError(
+                f"{place} names {row['path']!r}, which is no file (looked at {file}). List each "
+                "image of a folder in a row of its own."
+            )
         masks = {}
         for column in ("mask_path", "lesion_mask_path"):
             masks[column] = str(folder / row[column]) if row.get(column) else ""
             if masks[column] and not Path(masks[column]).is_file():
                 raise DatasetError(
-                    f"{place} names the {column} {row[column]!r}, which does not exist."
+                    f"{place} names the {column} {row[column]!r}, which does not exist (looked for "
+                    f"{masks[column]}). Paths are relative to the manifest's folder; leave it "
+                    "empty where there is none."
                 )
         images.append(
             ImageFile(
-                image_id=PurePosixPath(row["path"]).with_suffix("").as_posix(),
+                image_id=ids[names[row["path"]]],
                 path=str(file),
                 label=row["label"],
                 patient=row.get("patient", ""),
@@ -273,13 +331,7 @@ def _list_manifest(path: Path) -> list[ImageFile]:
                 **masks,
             )
         )
-    repeated = {i for i, n in Counter(image.image_id for image in images).items() if n > 1}
-    return [
-        image
-        if image.image_id not in repeated
-        else ImageFile(**{**vars(image), "image_id": image.image_id + Path(image.path).suffix})
-        for image in images
-    ]
+    return images
 
 
 def _list_phantoms(settings: Mapping[str, Any], root: Path) -> list[ImageFile]:

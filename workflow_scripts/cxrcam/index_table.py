@@ -116,7 +116,8 @@ def build_index(
     Returns
     -------
     index : DataFrame
-        Readable images sorted by `image_id`: `contracts.INDEX_COLUMNS`, then manifest columns.
+        Readable images sorted by `image_id`: `contracts.INDEX_COLUMNS`, then the manifest's other
+        columns; one of ours that it also has, such as ``width``, is called ``manifest_width``.
     quarantine : DataFrame
         What was left out and why: image_id, path, label, reason.
     """
@@ -145,7 +146,7 @@ def build_index(
     for column in ("source", "mask_path", "lesion_mask_path", "patient", "split"):
         index[column] = index[column].replace("", None)
     extra = pd.DataFrame([json.loads(text) for text in index["extra"]], index=index.index)
-    extra = extra[[c for c in extra.columns if c not in index.columns]]
+    extra = extra.rename(columns={name: f"manifest_{name}" for name in INDEX_COLUMNS})
     return pd.concat([index[list(INDEX_COLUMNS)], extra], axis=1), quarantine
 
 
@@ -165,6 +166,6 @@ def check_quarantine(quarantine: pd.DataFrame, n_images: int, allowed_share: flo
     raise IndexingError(
         f"{len(quarantine)} of {n_images} images cannot be read ({len(quarantine) / n_images:.1%}; "
         f"image.max_quarantined_share allows {allowed_share:.1%}). Reasons: {common}. For example: "
-        f"{files}. The whole list stands in this rule's log. Repair or remove the files, or allow a "
-        "larger share."
+        f"{files}. The whole list stands in this rule's log. Repair or remove the files, or allow "
+        "a larger share."
     )

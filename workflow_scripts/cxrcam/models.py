@@ -106,10 +106,16 @@ def build_classifier(
                 )
                 if names
             ]
-            raise WeightsError(f"the weights are not those of {architecture}: {', '.join(problems)}")
+            raise WeightsError(
+                f"The weights (model.weights) are not those of {architecture}: "
+                f"{', '.join(problems)}. Name a state dict of torchvision's {architecture}."
+            )
         bad = [k for k, v in body.items() if v.is_floating_point() and not v.isfinite().all()]
         if bad:
-            raise WeightsError(f"the weights hold NaN or infinite values, for example in {bad[0]}")
+            raise WeightsError(
+                f"The weights (model.weights) hold NaN or infinite values, for example in "
+                f"{bad[0]}: take a file from before the training diverged."
+            )
         model.load_state_dict(body, strict=False)
     return model
 
@@ -142,8 +148,13 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
         ) from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
-    if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
-        raise WeightsError(f"The weights file {str(path)!r} holds something else than tensors.")
+    if not isinstance(state, dict) or not all(
+        isinstance(k, str) and torch.is_tensor(v) for k, v in state.items()
+    ):
+        raise WeightsError(
+            f"The weights file {str(path)!r} (model.weights) holds something else than named "
+            "tensors: save the network's state_dict()."
+        )
     return state
 
 
@@ -237,7 +248,7 @@ def load_model(path: Path) -> tuple[nn.Module, ModelCard]:
         card = ModelCard(**json.loads(metadata[METADATA_KEY]))
         model = ARCHITECTURES[card.architecture].build(weights=None, num_classes=len(card.classes))
         model.load_state_dict(load_file(path))
-    except (SafetensorError, KeyError, TypeError, RuntimeError, OSError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         raise WeightsError(
             f"The model {str(path)!r} is damaged or was not written by this workflow: delete it, "
             "and the next run trains it anew."

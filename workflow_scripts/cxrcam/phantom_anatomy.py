@@ -103,11 +103,9 @@ def draw_anatomy(traits: PhantomTraits, canvas: Canvas, rng: np.random.Generator
     bone *= np.minimum(depth * np.float32(2.5 * traits.bone_contrast), traits.bone_contrast)
     air *= np.float32((1 - traits.lung_density) * FULL_DEPTH) * depth
     filled = draw_vessels(traits, canvas, (right, left), rng)
-    filled += np.float32(0.016) * smooth_noise(rng, depth.shape, 95)
     # Overlying fat and muscle and the weight of the lung itself make every lung uneven.
-    filled += np.float32(traits.lung_unevenness) * smooth_noise(rng, depth.shape, 5)
-    filled += np.float32(0.014) * smooth_noise(rng, depth.shape, 48)
-    unevenness = np.float32(FULL_DEPTH) + np.float32(0.06) * smooth_noise(rng, depth.shape, 6)
+    filled += smooth_noise(rng, depth.shape, (5, traits.lung_unevenness), (48, 0.014), (95, 0.016))
+    unevenness = np.float32(FULL_DEPTH) + smooth_noise(rng, depth.shape, (6, 0.06))
     attenuation = depth * unevenness
     attenuation += air * (filled - 1)
     attenuation += bone
@@ -138,7 +136,8 @@ def _soft_tissue(traits: PhantomTraits, canvas: Canvas, rng: np.random.Generator
     armpit = -0.30 + 0.1 * rng.standard_normal()
     girdle = trunk + (0.22 + 0.05 * traits.build) * ramp(armpit - y, 0.28)
     front = 0.78 + 0.22 * ramp(y + 0.3, 1.0)
-    depth = front * half_chord(1 - (x / girdle) ** 2 * (0.6 + 0.4 * (x / girdle) ** 2))
+    across = (x / girdle) ** 2
+    depth = front * half_chord(1 - across * (0.6 + 0.4 * across))
     below_shoulder = y - shoulder
     depth *= np.minimum(half_chord(below_shoulder / np.float32(0.55)), 1.0)
     neck_width = 0.2 + 0.05 * traits.build

@@ -29,6 +29,20 @@ def draw_ribs(canvas: Canvas, lung: Lung, rng: np.random.Generator) -> FloatArra
     A rib is a tilted hoop. Seen from the front its rear half runs outward and down from the spine,
     its front half from the chest wall further down towards the sternum. All hoops share one rib
     coordinate, so that a table lookup draws them all at once.
+
+    Parameters
+    ----------
+    canvas : Canvas
+        Where to draw.
+    lung : Lung
+        The lung that the ribs enclose.
+    rng : numpy.random.Generator
+        Source of the shapes.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, columns of the lung)
+        0 to about 2.
     """
     u = np.abs(canvas.x[:, lung.columns])
     rows = canvas.rows(lung.apex - 0.06, 9.0)
@@ -67,7 +81,22 @@ def draw_ribs(canvas: Canvas, lung: Lung, rng: np.random.Generator) -> FloatArra
 
 
 def draw_spine(canvas: Canvas, rng: np.random.Generator) -> tuple[slice, FloatArray]:
-    """Vertebral column: bodies, discs, pedicles and spinous processes, on the columns it covers."""
+    """Draw the vertebral column: bodies, discs, pedicles and spinous processes.
+
+    Parameters
+    ----------
+    canvas : Canvas
+        Where to draw.
+    rng : numpy.random.Generator
+        Source of the shapes.
+
+    Returns
+    -------
+    columns : slice
+        Columns of the canvas that the spine covers.
+    spine : ndarray of float32, shape (n, columns)
+        Attenuation, 0 to about 0.5.
+    """
     columns = canvas.columns(-0.15, 0.15)
     x, y = canvas.x[:, columns], canvas.y
     spacing = np.float32(rng.uniform(0.118, 0.14))
@@ -92,7 +121,19 @@ def draw_spine(canvas: Canvas, rng: np.random.Generator) -> tuple[slice, FloatAr
 def add_shoulder_bones(
     bone: FloatArray, traits: PhantomTraits, canvas: Canvas, rng: np.random.Generator
 ) -> None:
-    """Add clavicles, scapulae and humeral heads, drawn as soft-edged outlines."""
+    """Add clavicles, scapulae and upper arms.
+
+    Parameters
+    ----------
+    bone : ndarray of float32, shape (n, n)
+        Attenuation of bone; changed in place.
+    traits : PhantomTraits
+        View, build, arms and rotation.
+    canvas : Canvas
+        Where to draw.
+    rng : numpy.random.Generator
+        Source of the shapes.
+    """
     layer = Image.new("L", (canvas.side, canvas.side))
     pen = ImageDraw.Draw(layer)
     bedside = traits.view == "AP"
@@ -119,7 +160,7 @@ def add_shoulder_bones(
         radius = np.array([0.095 * canvas.scale_x, 0.10 * canvas.scale_y])
         box = [*(centre - radius), *(centre + radius)]
         shaft = [(centre[0], centre[1]), _point(canvas, sign * (width + 0.26), 1.3)]
-        if traits.arms != "out of view":
+        if traits.arms == "down":
             pen.line(shaft, fill=74, width=max(1, round(0.085 * canvas.scale_x)))
             pen.line(shaft, fill=52, width=max(1, round(0.045 * canvas.scale_x)))
         pen.ellipse(box, fill=58)

@@ -92,8 +92,10 @@ def make_canvas(traits: PhantomTraits, size: int) -> Canvas:
     )
 
 
-def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], cells: int) -> FloatArray:
-    """Gaussian noise of unit variance on a coarse grid, interpolated smoothly.
+def smooth_noise(
+    rng: np.random.Generator, shape: tuple[int, int], *octaves: tuple[int, float]
+) -> FloatArray:
+    """Sum of Gaussian noises on coarse grids, interpolated smoothly.
 
     Parameters
     ----------
@@ -101,15 +103,26 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], cells: int) -
         Source of randomness.
     shape : tuple of int
         Height and width of the result, in pixels.
-    cells : int
-        Grid points along each side: the smaller, the smoother.
+    *octaves : tuple of (int, float)
+        Grid points along each side (the fewer, the smoother), ascending, and standard deviation.
 
     Returns
     -------
     ndarray of float32, shape `shape`
     """
-    grid = Image.fromarray(rng.standard_normal((cells, cells), dtype=np.float32))
-    return np.asarray(grid.resize((shape[1], shape[0]), Image.Resampling.BICUBIC))
+    # Octaves meet on the grid of the finest one: enlarging to full size is what takes the time.
+    grid: FloatArray | None = None
+    for cells, deviation in octaves:
+        noise = np.float32(deviation) * rng.standard_normal((cells, cells), dtype=np.float32)
+        grid = noise if grid is None else noise + _enlarged(grid, (cells, cells))
+    if grid is None:
+        return np.zeros(shape, np.float32)
+    return _enlarged(grid, shape)
+
+
+def _enlarged(grid: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    large = Image.fromarray(grid).resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
+    return np.asarray(large)
 
 
 def wobble(rng: np.random.Generator, t: FloatArray, amplitude: float) -> FloatArray:

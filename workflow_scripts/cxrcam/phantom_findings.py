@@ -50,7 +50,7 @@ def add_finding(
         extent, opacity = _interstitial_pattern(anatomy, canvas, rng)
         visible = extent > VISIBLE_PATTERN
     # A tenth of the contrast is left at difficulty 1, so that the task never becomes undefined.
-    contrast = (1.0 - 0.9 * difficulty) * rng.uniform(1.0, 1.3)
+    contrast = (1.0 - 0.9 * difficulty) * rng.uniform(0.8, 1.3)
     filled = np.minimum(contrast * opacity, 0.92)
     attenuation = anatomy.attenuation + anatomy.air * filled
     return attenuation, visible & anatomy.lung_mask
@@ -77,9 +77,9 @@ def _ground_glass(
             half = extent[:, lung.columns]
             np.maximum(half, blob, out=half)
     # Noise shifts the threshold rather than the field, so that edges fray without leaving islands.
-    edge = 0.20 * smooth_noise(rng, shape, 14) + 0.12 * smooth_noise(rng, shape, 34)
+    edge = smooth_noise(rng, shape, (14, 0.20), (34, 0.12))
     extent = np.clip((extent * (1 + edge) - 0.15) * np.float32(1.35), 0, 1)
-    haze = 0.62 + 0.09 * smooth_noise(rng, shape, 26) + 0.08 * smooth_noise(rng, shape, 64)
+    haze = np.float32(0.62) + smooth_noise(rng, shape, (26, 0.09), (64, 0.08))
     return extent, np.clip(extent * haze, 0, 1)
 
 
@@ -99,16 +99,16 @@ def _interstitial_pattern(
         extent = np.maximum(extent, np.exp(-(near_x**2)) * np.exp(-(near_y**2)))
         draw_branches(pen, canvas, lung, rng, trunks=22, strength=0.85)
         _draw_bronchial_rings(pen, canvas, lung.hilum, lung.sign, rng)
-    extent *= 1 + 0.25 * smooth_noise(rng, shape, 8)
+    extent *= 1 + smooth_noise(rng, shape, (8, 0.25))
     streaks = np.asarray(layer.filter(ImageFilter.BoxBlur(0.8 * canvas.line)), np.float32)
     # Ridges of smooth noise make a net whose meshes have the size of the noise; several sizes
     # together keep single meshes from standing out as worms.
     net = np.zeros(shape, np.float32)
-    for cells in (22, 36, 58):
-        ridge = np.abs(smooth_noise(rng, shape, cells))
+    for cells in (25, 40, 62):
+        ridge = np.abs(smooth_noise(rng, shape, (cells, 1.0)))
         net += np.clip(1 - ridge * np.float32(1 / 0.45), 0, 1) * np.float32(1 / 3)
     # Between the thickened walls air is trapped: meshes are a little darker than healthy lung.
-    opacity = extent * (np.float32(1.05) * net + np.float32(0.42 / 255) * streaks - 0.15)
+    opacity = extent * (np.float32(1.0) * net + np.float32(0.42 / 255) * streaks - 0.15)
     return extent, np.clip(opacity, -0.12, 1)
 
 

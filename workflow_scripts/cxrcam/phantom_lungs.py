@@ -57,7 +57,22 @@ def draw_mediastinum(
     """Share of the chest depth filled by heart, great vessels and midline tissue, 0 to 1.
 
     The right border is drawn by superior vena cava and right atrium, the left one by aortic knob,
-    pulmonary trunk and left ventricle, whose apex rests on the diaphragm at `base`.
+    pulmonary trunk and left ventricle, whose apex rests on the diaphragm.
+
+    Parameters
+    ----------
+    traits : PhantomTraits
+        Heart size and rotation.
+    canvas : Canvas
+        Where to draw.
+    base : float
+        Height of the diaphragm, in body units.
+    rng : numpy.random.Generator
+        Source of the shapes.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, n)
     """
     x, y = canvas.x, canvas.y
     heart = traits.heart_size * rng.uniform(0.95, 1.05)
@@ -96,7 +111,34 @@ def draw_lung(
     blocked: FloatArray,
     rng: np.random.Generator,
 ) -> tuple[Lung, FloatArray, BoolArray]:
-    """Draw one lung: its geometry, its share of the chest depth (0 to 1), its outlined field."""
+    """Draw one lung.
+
+    Parameters
+    ----------
+    traits : PhantomTraits
+        Rotation.
+    canvas : Canvas
+        Where to draw.
+    columns : slice
+        Columns of the canvas on the lung's side of the midline.
+    sign : int
+        +1 for the patient's left, -1 for the right.
+    base : float
+        Height of the right dome of the diaphragm, in body units.
+    blocked : ndarray of float32, shape (n, columns)
+        What `draw_mediastinum` gave for these columns.
+    rng : numpy.random.Generator
+        Source of the shapes.
+
+    Returns
+    -------
+    lung : Lung
+        Its geometry.
+    field : ndarray of float32, shape (n, columns)
+        Share of the chest depth that is lung, 0 to 1.
+    in_view : ndarray of bool, shape (n, columns)
+        Lung field as a reader outlines it.
+    """
     u = np.abs(canvas.x[:, columns])
     y = canvas.y
     apex = -0.74 + 0.02 * rng.standard_normal()
@@ -135,7 +177,19 @@ def draw_lung(
 def add_airways(
     air: FloatArray, canvas: Canvas, traits: PhantomTraits, rng: np.random.Generator
 ) -> None:
-    """Let trachea and main bronchi show as a faint dark band in the mediastinum."""
+    """Let trachea and main bronchi show as a faint dark band in the mediastinum.
+
+    Parameters
+    ----------
+    air : ndarray of float32, shape (n, n)
+        Share of the chest depth that is air, 0 to 1; changed in place.
+    canvas : Canvas
+        Where to draw.
+    traits : PhantomTraits
+        Rotation.
+    rng : numpy.random.Generator
+        Source of the shapes.
+    """
     rows, columns = canvas.rows(-2.0, 0.0), canvas.columns(-0.3, 0.3)
     x, y = canvas.x[:, columns], canvas.y[rows]
     centre = 0.02 * traits.rotation - 0.01 + wobble(rng, y, 0.006)
@@ -155,7 +209,24 @@ def add_airways(
 def draw_vessels(
     traits: PhantomTraits, canvas: Canvas, lungs: tuple[Lung, Lung], rng: np.random.Generator
 ) -> FloatArray:
-    """Share of the air displaced by hila and pulmonary vessels, 0 to about 0.45."""
+    """Share of the air displaced by hila and pulmonary vessels.
+
+    Parameters
+    ----------
+    traits : PhantomTraits
+        Contrast of the vessels.
+    canvas : Canvas
+        Where to draw.
+    lungs : tuple of Lung
+        Right and left lung.
+    rng : numpy.random.Generator
+        Source of the shapes.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, n)
+        0 to 0.45.
+    """
     layer = Image.new("L", (canvas.side, canvas.side))
     pen = ImageDraw.Draw(layer)
     for lung in lungs:

@@ -205,6 +205,12 @@ def _sample_independent_traits(rng: np.random.Generator) -> PhantomTraits:
         rng, {"R": 0.3, "L": 0.25, "PORTABLE": 0.08, "AP": 0.06, "PA": 0.06, "": 0.25}
     )
     note_text = _choose(rng, {"": 0.7, "PORTABLE": 0.1, "AP": 0.06, "SUPINE": 0.06, "PA": 0.08})
+    if marker_text in ("R", "L"):
+        # A side mark stands on the side that it names; the patient's right is left in the image.
+        side = "left" if marker_text == "R" else "right"
+        marker_corner = f"{marker_corner.split('-')[0]}-{side}"
+    if note_corner == marker_corner:
+        note_text = ""
     return PhantomTraits(
         view=view,
         inspiration=float(rng.beta(2.5, 2.0) if not bedside else rng.beta(2.0, 2.5)),

@@ -50,7 +50,7 @@ def predict(
     device : torch.device
     batch_size : int
     """
-    model = model.to(device, memory_format=torch.channels_last).eval()
+    model = model.to(device).to(memory_format=torch.channels_last).eval()
     head = classifier_head(model, architecture)
     logits, maps = [], []
     with torch.inference_mode(), captured_features(model, architecture) as features:

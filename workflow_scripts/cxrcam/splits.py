@@ -46,8 +46,10 @@ def draw_part(
 ) -> npt.NDArray[np.bool_]:
     """Draw a given number of images of each class at random, whole groups at a time.
 
-    Groups come in random order, and each is taken if it still fits: every group has the same
-    chance whatever its size, and single images fill the rest exactly.
+    Groups come in random order, and each is taken if it still fits; single images fill the rest
+    exactly. A group has the same chance whatever its size as long as it is small beside the part:
+    with g images it must come before the last g - 1 places of a part of n are taken, so that its
+    chance is about 1 - (g - 1) / n of a single image's.
 
     Parameters
     ----------

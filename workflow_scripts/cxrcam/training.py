@@ -1,7 +1,7 @@
 """Train one classifier on pixels that lie in memory.
 
-The data set is a uint8 array on the device; a batch is taken from it by index, flipped and normalised
-there. Nothing is decoded, copied or converted image by image.
+The data set is a uint8 array on the device; a batch is taken from it by index, flipped and
+normalised there. Nothing is decoded, copied or converted image by image.
 """
 
 import time
@@ -213,7 +213,7 @@ def train(
         If the loss is not finite.
     """
     device = training.labels.device
-    model.to(device, memory_format=torch.channels_last).train()
+    model.to(device).to(memory_format=torch.channels_last).train()
     optimizer = make_optimizer(model, settings)
     bounds = batch_bounds(len(training), settings.batch_size)
     iterations = len(bounds) * settings.epochs
@@ -240,7 +240,7 @@ def train(
             logits = model(normalisation.apply(pixels))
             loss = nn.functional.cross_entropy(logits, labels)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if schedule is not None:
             schedule.step()

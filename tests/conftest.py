@@ -1,0 +1,38 @@
+"""Fixtures that several test files share."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def smooth_noise(seed: int, height: int = 20, width: int = 24) -> np.ndarray:
+    """A small grey picture, another one for each seed."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (5, 6)).astype("u1")
+    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+
+
+@pytest.fixture
+def tiny_image(tmp_path: Path) -> Callable[..., Path]:
+    """Function that writes a small picture under the test's folder and returns its path."""
+
+    def write(name: str, seed: int = 0, height: int = 20, width: int = 24) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(smooth_noise(seed, height, width)).save(path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def one_torch_thread() -> Iterator[None]:
+    """One thread for PyTorch: for networks this small, more of them only wait for each other."""
+    import torch  # only here: tests without it do not wait for it
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

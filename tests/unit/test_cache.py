@@ -1,0 +1,229 @@
+"""The pixel cache: what goes in comes out, in the order asked for, and bad files stay outside."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from workflow_scripts.cxrcam.cache import (
+    CacheError,
+    decode_image,
+    decode_images,
+    read_pixels,
+    write_shard,
+)
+from workflow_scripts.cxrcam.contracts import FACTS, cache_schema
+from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.fingerprints import file_sha256, pixel_sha256
+from workflow_scripts.cxrcam.images import read_grey, resize_grey
+
+MAX_PIXELS = 10_000
+
+
+def pictures(n: int, size: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (n, size, size), dtype=np.uint8)
+
+
+def names(n: int, first: int = 0) -> list[str]:
+    return [f"A/{k}" for k in range(first, first + n)]
+
+
+# --- shards ---------------------------------------------------------------------------------------
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_any_images_come_back_from_any_shards_in_the_order_asked(data):
+    size = data.draw(st.integers(1, 7), label="size")
+    n = data.draw(st.integers(0, 20), label="images")
+    n_shards = data.draw(st.integers(1, 4), label="shards")
+    ids = data.draw(st.lists(st.text(max_size=8), min_size=n, max_size=n, unique=True), label="ids")
+    shard_of = data.draw(st.lists(st.integers(0, n_shards - 1), min_size=n, max_size=n))
+    stored = pictures(n, size, seed=data.draw(st.integers(0, 99)))
+    rows = data.draw(st.permutations(range(n)), label="order")
+    asked = rows[: data.draw(st.integers(0, n), label="asked")]
+    with tempfile.TemporaryDirectory() as folder:
+        shards = [Path(folder) / f"shard-{number}.parquet" for number in range(n_shards)]
+        for number, path in enumerate(shards):
+            own = [k for k in range(n) if shard_of[k] == number]
+            write_shard(path, [ids[k] for k in own], stored[own], {})
+        read = read_pixels(shards, [ids[k] for k in asked], size)
+    assert read.dtype == np.uint8
+    np.testing.assert_array_equal(read, stored[list(asked)])
+
+
+def test_images_that_were_not_asked_for_stay_out(tmp_path):
+    stored = pictures(5, 4)
+    write_shard(tmp_path / "s.parquet", names(5), stored, {})
+    np.testing.assert_array_equal(
+        read_pixels([tmp_path / "s.parquet"], ["A/3", "A/1"], 4), stored[[3, 1]]
+    )
+
+
+def test_a_shard_of_several_row_groups_is_read_whole(tmp_path):
+    stored = pictures(10, 4)
+    write_shard(tmp_path / "s.parquet", names(10), stored, {})
+    table = pq.read_table(tmp_path / "s.parquet")
+    # Rows 1 to 8, in groups of three: batches that do not begin where their buffer does.
+    pq.write_table(table.slice(1, 8), tmp_path / "t.parquet", row_group_size=3)
+    read = read_pixels([tmp_path / "t.parquet"], ["A/8", "A/1", "A/5"], 4)
+    np.testing.assert_array_equal(read, stored[[8, 1, 5]])
+
+
+def test_an_empty_shard_is_no_obstacle(tmp_path):
+    write_shard(tmp_path / "empty.parquet", [], pictures(0, 4), {})
+    write_shard(tmp_path / "full.parquet", names(2), pictures(2, 4), {})
+    shards = [tmp_path / "empty.parquet", tmp_path / "full.parquet"]
+    np.testing.assert_array_equal(read_pixels(shards, names(2), 4), pictures(2, 4))
+
+
+def test_a_shard_has_the_contracts_schema_and_says_how_it_was_made(tmp_path):
+    metadata = {"size": 4, "resampling": "bilinear", "mean": json.dumps([0.5, 0.5, 0.5])}
+    write_shard(tmp_path / "s.parquet", names(3), pictures(3, 4), metadata)
+    schema = pq.read_schema(tmp_path / "s.parquet")
+    assert schema.equals(cache_schema(4))
+    assert schema.metadata[b"size"] == b"4"
+    assert schema.metadata[b"resampling"] == b"bilinear"
+    assert json.loads(schema.metadata[b"mean"]) == [0.5, 0.5, 0.5]
+
+
+def test_the_same_images_make_the_same_bytes(tmp_path):
+    for name, metadata in (("a", {"x": "1", "y": "2"}), ("b", {"y": "2", "x": "1"})):
+        write_shard(tmp_path / name, names(3), pictures(3, 4), metadata)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_pixels_that_are_not_contiguous_are_stored_as_they_look(tmp_path):
+    mirrored = pictures(3, 4)[:, :, ::-1]
+    write_shard(tmp_path / "s.parquet", names(3), mirrored, {})
+    np.testing.assert_array_equal(read_pixels([tmp_path / "s.parquet"], names(3), 4), mirrored)
+
+
+def test_a_shard_of_another_image_size_is_refused_by_name(tmp_path):
+    write_shard(tmp_path / "s.parquet", names(2), pictures(2, 4), {})
+    with pytest.raises(CacheError) as caught:
+        read_pixels([tmp_path / "s.parquet"], names(2), 8)
+    for words in (str(tmp_path / "s.parquet"), "16 bytes", "8 × 8", "delete it"):
+        assert words in str(caught.value)
+
+
+def test_an_image_that_no_shard_has_is_named(tmp_path):
+    write_shard(tmp_path / "s.parquet", names(2), pictures(2, 4), {})
+    with pytest.raises(CacheError, match=r"1 of 3 images are in no cache file.*A/2.*delete"):
+        read_pixels([tmp_path / "s.parquet"], names(3), 4)
+    assert issubclass(CacheError, InputError)
+
+
+# --- decoding -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mixed_files(tiny_image, tmp_path) -> list[tuple[str, Path]]:
+    """Eight readable images with four broken files among them."""
+    files = [(f"A/{k}", tiny_image(f"{k}.png", seed=k)) for k in range(8)]
+    broken = {
+        "empty": b"",
+        "text": b"not an image",
+        "cut": files[0][1].read_bytes()[:120],
+    }
+    for position, (name, content) in enumerate(broken.items()):
+        (tmp_path / f"{name}.png").write_bytes(content)
+        files.insert(3 * position, (f"B/{name}", tmp_path / f"{name}.png"))
+    files.insert(5, ("B/missing", tmp_path / "missing.png"))
+    return files
+
+
+def test_an_image_gives_the_facts_of_its_full_size_and_pixels_of_the_size_asked(tiny_image):
+    path = tiny_image("x.png", height=40, width=30)
+    decoded = decode_image("A/x", path, 16, "bilinear", MAX_PIXELS)
+    full = read_grey(path, MAX_PIXELS).pixels
+    facts = decoded.facts
+    assert list(facts) == FACTS.names
+    assert (facts["image_id"], facts["width"], facts["height"], facts["mode"]) == (
+        *("A/x", 30, 40, "L"),
+    )
+    assert facts["file_sha256"] == file_sha256(path.read_bytes())
+    assert facts["pixel_sha256"] == pixel_sha256(full)
+    assert facts["quarantine_reason"] is None
+    np.testing.assert_array_equal(decoded.pixels, resize_grey(full, 16, "bilinear"))
+
+
+def test_the_filter_asked_for_is_the_one_used(tiny_image):
+    path = tiny_image("x.png", height=40, width=30)
+    full = read_grey(path, MAX_PIXELS).pixels
+    for resampling in ("box", "lanczos"):
+        decoded = decode_image("A/x", path, 16, resampling, MAX_PIXELS)
+        np.testing.assert_array_equal(decoded.pixels, resize_grey(full, 16, resampling))
+
+
+def test_bad_files_are_set_apart_with_their_reasons_and_the_others_are_untouched(mixed_files):
+    facts, readable, pixels = decode_images(mixed_files, 16, "bilinear", MAX_PIXELS, threads=2)
+    assert facts.schema.equals(FACTS)
+    assert facts["image_id"].to_pylist() == [image_id for image_id, _ in mixed_files]
+    reasons = dict(
+        zip(*(facts[c].to_pylist() for c in ("image_id", "quarantine_reason")), strict=True)
+    )
+    assert {name for name, reason in reasons.items() if reason} == {
+        *("B/empty", "B/text", "B/cut", "B/missing"),
+    }
+    assert "empty" in reasons["B/empty"]
+    assert reasons["B/missing"] == "cannot be opened: No such file or directory"
+    assert readable == names(8)
+    alone = [
+        decode_image(i, p, 16, "bilinear", MAX_PIXELS).pixels for i, p in mixed_files if "A/" in i
+    ]
+    np.testing.assert_array_equal(pixels, np.stack(alone))
+
+
+def test_an_unreadable_file_keeps_its_checksum_and_has_no_other_facts(tmp_path):
+    (tmp_path / "x.png").write_bytes(b"not an image")
+    decoded = decode_image("A/x", tmp_path / "x.png", 16, "bilinear", MAX_PIXELS)
+    assert decoded.pixels is None
+    known = {name for name, value in decoded.facts.items() if value is not None}
+    assert known == {"image_id", "file_sha256", "quarantine_reason"}
+
+
+def test_an_image_above_the_limit_is_set_apart(tiny_image):
+    decoded = decode_image("A/x", tiny_image("x.png", height=40, width=30), 16, "bilinear", 1199)
+    assert decoded.pixels is None
+    assert (
+        decode_image("A/x", tiny_image("x.png", height=40, width=30), 16, "box", 1200).pixels
+        is not None
+    )
+
+
+def test_the_number_of_threads_changes_no_byte(mixed_files, tmp_path):
+    for threads in (1, 5):
+        facts, readable, pixels = decode_images(mixed_files, 16, "bilinear", MAX_PIXELS, threads)
+        write_shard(tmp_path / f"pixels-{threads}", readable, pixels, {})
+        pq.write_table(facts, tmp_path / f"facts-{threads}")
+    for part in ("pixels", "facts"):
+        assert (tmp_path / f"{part}-1").read_bytes() == (tmp_path / f"{part}-5").read_bytes()
+
+
+def test_a_shard_in_which_nothing_is_readable_can_be_written_and_read(tmp_path):
+    facts, readable, pixels = decode_images(
+        [("A/x", tmp_path / "missing.png")], 16, "bilinear", MAX_PIXELS, threads=1
+    )
+    write_shard(tmp_path / "s.parquet", readable, pixels, {})
+    assert (facts.num_rows, readable, pixels.shape) == (1, [], (0, 16, 16))
+    assert read_pixels([tmp_path / "s.parquet"], [], 16).shape == (0, 16, 16)
+
+
+def test_equal_pictures_in_different_formats_share_their_pixel_checksum(tiny_image, tmp_path):
+    png = tiny_image("x.png")
+    Image.open(png).save(tmp_path / "x.bmp")
+    facts, _, _ = decode_images(
+        [("A/x", png), ("B/x", tmp_path / "x.bmp")], 16, "bilinear", MAX_PIXELS, threads=1
+    )
+    assert facts["file_sha256"][0] != facts["file_sha256"][1]
+    for column in ("pixel_sha256", "dhash", "thumbnail"):
+        assert facts[column][0] == facts[column][1]
+    assert isinstance(facts["dhash"].type, pa.FixedSizeBinaryType)

@@ -1,0 +1,223 @@
+"""Code fingerprints: a change that matters is seen, anything else is not."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import pytest
+
+from workflow_scripts.cxrcam import code_fingerprint as module
+from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint, import_closure
+
+ROOT = Path(__file__).parents[2]
+LIBRARIES = ("numpy", "PIL", "torch")
+
+SCRIPT = '''"""Train."""
+from workflow_scripts.cxrcam.model import build
+
+if __name__ == "__main__":
+    build(3)
+'''
+MODEL = '''"""Models."""
+import numpy as np
+from workflow_scripts.cxrcam import layers
+
+
+def build(n):
+    """Build it."""
+    # the paper's size
+    return layers.dense(n) + np.zeros(n)
+'''
+LAYERS = '''"""Layers."""
+
+
+def dense(n):
+    return n * 2
+'''
+UNRELATED = "import torch\n\n\ndef draw():\n    return 1\n"
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """A small copy of our layout: a script, a module that it imports, and one deeper."""
+    package = tmp_path / "workflow_scripts"
+    (package / "cxrcam").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "cxrcam" / "__init__.py").write_text('"""Library."""\n')
+    (package / "train.py").write_text(SCRIPT)
+    for name, code in (("model", MODEL), ("layers", LAYERS), ("overlays", UNRELATED)):
+        (package / "cxrcam" / f"{name}.py").write_text(code)
+    return tmp_path
+
+
+@pytest.fixture
+def fingerprint(project) -> Callable[[], str]:
+    def compute(script: str = "train.py") -> str:
+        module._parsed.cache_clear()  # files are read once a process: here they change
+        return code_fingerprint(project / "workflow_scripts" / script, project, LIBRARIES)
+
+    return compute
+
+
+def edit(project: Path, name: str, old: str, new: str) -> None:
+    path = project / "workflow_scripts" / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("cxrcam/model.py", "# the paper's size", "# another remark"),
+        ("cxrcam/model.py", "    # the paper's size\n", ""),
+        ("cxrcam/model.py", '"""Build it."""', '"""Build the network."""'),
+        ("cxrcam/model.py", '    """Build it."""\n', ""),
+        ("cxrcam/model.py", '"""Models."""\n', ""),
+        ("cxrcam/model.py", "layers.dense(n) + np", "(layers.dense(\n        n\n    )\n    + np"),
+        ("cxrcam/layers.py", "n * 2", "(n*2)"),
+        ("train.py", '"__main__"', "'__main__'"),
+        ("cxrcam/overlays.py", "return 1", "return 2"),
+    ],
+    ids=[
+        *("comment", "no comment", "docstring", "no docstring", "module docstring"),
+        *("line breaks", "brackets", "quotes", "a module that is not imported"),
+    ],
+)
+def test_what_does_not_change_the_code_changes_nothing(project, fingerprint, name, old, new):
+    before = fingerprint()
+    if "(\n" in new:
+        edit(project, name, "np.zeros(n)", "np.zeros(n))")
+    edit(project, name, old, new)
+    ast.parse((project / "workflow_scripts" / name).read_text())
+    assert fingerprint() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("train.py", "build(3)", "build(2)"),
+        ("cxrcam/model.py", "np.zeros", "np.ones"),
+        ("cxrcam/layers.py", "n * 2", "n * 3"),
+        ("cxrcam/layers.py", '"""Layers."""', "SCALE = 2"),
+        ("cxrcam/layers.py", "def dense(n)", "def dense(n=1)"),
+        ("cxrcam/__init__.py", '"""Library."""', "import os\nos.environ['X'] = '1'"),
+        ("__init__.py", "", "SEED = 1\n"),
+    ],
+    ids=[
+        *("the script", "an imported module", "a module deeper", "a constant", "a default"),
+        *("the package's __init__", "the top package's __init__"),
+    ],
+)
+def test_what_the_script_runs_counts_however_deep_it_lies(project, fingerprint, name, old, new):
+    before = fingerprint()
+    if old:
+        edit(project, name, old, new)
+    else:
+        (project / "workflow_scripts" / name).write_text(new)
+    assert fingerprint() != before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import workflow_scripts.cxrcam.model",
+        "import workflow_scripts.cxrcam.model as m",
+        "from workflow_scripts.cxrcam import model",
+        "from workflow_scripts.cxrcam.model import build",
+        "def late():\n    from workflow_scripts.cxrcam.model import build",
+        "if True:\n    import workflow_scripts.cxrcam.model",
+    ],
+)
+def test_every_way_to_import_is_followed(project, line):
+    script = project / "workflow_scripts" / "other.py"
+    script.write_text(line + "\n")
+    assert {path.name for path in import_closure(script, project)} == {
+        *("other.py", "__init__.py", "model.py", "layers.py"),
+    }
+
+
+def test_the_closure_of_an_import_outside_is_the_script_itself(project):
+    script = project / "workflow_scripts" / "other.py"
+    script.write_text("import json, numpy.linalg\nfrom workflow_scripts_of_others import x\n")
+    assert import_closure(script, project) == [script]
+
+
+def test_modules_that_import_each_other_are_no_endless_loop(project, fingerprint):
+    edit(project, "cxrcam/layers.py", '"""Layers."""', "import workflow_scripts.cxrcam.model")
+    assert len(fingerprint()) == 16
+
+
+def test_a_library_counts_in_its_version_where_the_closure_imports_it(fingerprint, monkeypatch):
+    versions = {"numpy": "2.0", "torch": "2.0"}
+    monkeypatch.setattr(module, "version", lambda name: versions[name])
+    before = fingerprint()
+    versions["torch"] = "2.1"  # only overlays.py imports it
+    assert fingerprint() == before
+    versions["numpy"] = "2.1"  # model.py, one step away from the script, imports it
+    assert fingerprint() != before
+
+
+def test_pillow_counts_although_it_is_imported_as_pil(project, fingerprint, monkeypatch):
+    edit(project, "cxrcam/layers.py", '"""Layers."""', "from PIL import Image")
+    versions = {"numpy": "2.0", "pillow": "11"}
+
+    def installed(name: str) -> str:
+        if name not in versions:
+            raise PackageNotFoundError(name)
+        return versions[name]
+
+    monkeypatch.setattr(module, "version", installed)
+    before = fingerprint()
+    versions["pillow"] = "12"
+    assert fingerprint() != before
+    del versions["pillow"]
+    assert len(fingerprint()) == 16  # a library that is not there is no error
+
+
+def test_every_library_of_the_workflow_is_known_by_its_distribution():
+    text = (ROOT / "rules" / "common.smk").read_text(encoding="utf-8")
+    (libraries,) = re.findall(r"^RESULT_LIBRARIES = (\(.*?\))", text, re.MULTILINE | re.DOTALL)
+    for library in ast.literal_eval(libraries):
+        assert module.version(module.DISTRIBUTIONS.get(library, library))
+
+
+def test_a_relative_import_is_refused_by_file(project):
+    script = project / "workflow_scripts" / "other.py"
+    script.write_text("from .cxrcam import model\n")
+    with pytest.raises(ValueError, match=r"other\.py: relative import"):
+        import_closure(script, project)
+
+
+def test_the_folder_of_the_project_does_not_count(project, fingerprint, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "copy"
+    project.rename(elsewhere)
+    module._parsed.cache_clear()
+    moved = code_fingerprint(elsewhere / "workflow_scripts" / "train.py", elsewhere, LIBRARIES)
+    elsewhere.rename(project)
+    assert moved == fingerprint()
+
+
+def test_scripts_of_the_workflow_depend_on_what_they_should():
+    def closure(name: str) -> set[str]:
+        files = import_closure(ROOT / "workflow_scripts" / name, ROOT)
+        return {path.stem for path in files}
+
+    assert {"training", "models", "cache", "seeds"} <= closure("train.py")
+    assert not {"cam", "overlays", "figures", "metrics"} & closure("train.py")
+    assert {"prediction", "cam"} <= closure("predict.py")
+    assert "training" not in closure("cache.py")
+    assert "models" not in closure("splits.py")
+
+
+def test_fingerprints_need_no_library_that_is_slow_to_import():
+    code = (
+        "import sys; from workflow_scripts.cxrcam import code_fingerprint, datasets;"
+        "print([m for m in ('torch', 'numpy', 'pandas', 'pyarrow', 'PIL') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+    assert done.stdout.decode().strip() == "[]"

@@ -1,0 +1,337 @@
+"""One complete run: every promised file is there, and says what its contract says."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from PIL import Image
+from safetensors import safe_open
+
+from tests.workflow.small_project import (
+    CLASSES,
+    IMAGES_PER_CLASS,
+    RUNS,
+    TASKS,
+    Project,
+    small_configuration,
+)
+from workflow_scripts.cxrcam.contracts import (
+    FACTS,
+    HISTORY,
+    INDEX_COLUMNS,
+    LISTING,
+    SPLIT,
+    cache_schema,
+    maps_schema,
+    predictions_schema,
+)
+
+SETTINGS = small_configuration()
+SIZE = SETTINGS["image"]["size"]
+MAP_SIDE = 1  # ResNet18 divides each side by 32
+FIGURES = ("history", "confusion", "roc", "precision_recall", "reliability")
+every_run = pytest.mark.parametrize(("task", "scheme", "fold"), RUNS)
+
+
+@pytest.fixture(scope="module")
+def results(finished: Project) -> Path:
+    return finished.folder / "results" / "small"
+
+
+def run_folder(task: str, scheme: str, fold: int, kind: str = "runs") -> str:
+    return f"{kind}/{task}/{scheme}/fold-{fold}/seed-0"
+
+
+def read(file: Path) -> pd.DataFrame:
+    return pq.read_table(file).to_pandas()
+
+
+def has_columns(file: Path, contract: pa.Schema) -> None:
+    """Check names, types and order of the columns of a Parquet file."""
+    found = pq.read_schema(file).remove_metadata()
+    assert found.equals(contract.remove_metadata()), f"{file.name}: {found}"
+
+
+def pictures(folder: Path) -> Iterator[Image.Image]:
+    for file in sorted(folder.glob("*.png")):
+        with Image.open(file) as picture:
+            picture.load()
+            yield picture
+
+
+# --- the tree -------------------------------------------------------------------------------------
+
+
+def test_every_promised_file_exists(results: Path) -> None:
+    promised = {
+        "../run_config.yaml",
+        "index/images.parquet",
+        "index/quarantine.csv",
+        "audit/duplicates.parquet",
+        "tables/metrics.csv",
+        "tables/summary.csv",
+        "figures/accuracy.png",
+        "figures/accuracy.svg",
+    }
+    for task, scheme, fold in RUNS:
+        promised |= {
+            f"{run_folder(task, scheme, fold)}/{name}"
+            for name in (
+                "model.safetensors",
+                "history.parquet",
+                "predictions.parquet",
+                "metrics.json",
+            )
+        }
+        promised.add(f"splits/{task}/{scheme}/fold-{fold}.parquet")
+        promised.add(f"{run_folder(task, scheme, fold, 'cam')}/maps.parquet")
+        promised |= {
+            f"figures/{figure}-{task}-{scheme}.{kind}"
+            for figure in FIGURES
+            for kind in ("png", "svg")
+        }
+    empty = {name for name in promised if not (results / name).is_file()}
+    assert empty == set()
+    assert all((results / name).stat().st_size > 0 for name in promised)
+
+
+def test_nothing_half_written_is_left(finished: Project) -> None:
+    files = [Path(name).name for name in finished.results()]
+    assert [name for name in files if ".part" in name or name.startswith(".")] == []
+
+
+def test_every_job_has_a_log_and_a_benchmark(finished: Project) -> None:
+    header, *rows = finished.snakemake("--summary").stdout.splitlines()
+    columns = header.split("\t")
+    jobs = [dict(zip(columns, row.split("\t"), strict=True)) for row in rows]
+    assert len(jobs) > 60
+    for job in jobs:
+        log = job["log-file(s)"]
+        assert log.startswith("results/logs/"), f"{job['rule']} has no log"
+        assert (finished.folder / log).is_file(), f"{job['rule']} wrote no log"
+        assert "Unexpected" not in (finished.folder / log).read_text(encoding="utf-8")
+        if job["rule"] != "run_config":  # milliseconds of writing one file
+            benchmark = log.replace("results/logs", "results/benchmarks").replace(".log", ".tsv")
+            text = (finished.folder / benchmark).read_text(encoding="utf-8")
+            assert text.startswith("s\t"), f"{job['rule']} has no benchmark"
+
+
+def test_two_jobs_never_share_a_log(finished: Project) -> None:
+    header, *rows = finished.snakemake("--summary").stdout.splitlines()
+    log, rule = header.split("\t").index("log-file(s)"), header.split("\t").index("rule")
+    rules: dict[str, set[str]] = {}
+    for row in rows:
+        rules.setdefault(row.split("\t")[log], set()).add(row.split("\t")[rule])
+    assert {name for name, of in rules.items() if len(of) > 1} == set()
+
+
+def test_the_headline_is_printed(finished: Project) -> None:
+    printed = (finished.folder / "printed.txt").read_text(encoding="utf-8")
+    assert "Test accuracy, all runs of a design together (95 % interval)" in printed
+    for task in TASKS:
+        assert f"  {task}" in printed
+
+
+def test_the_resolved_configuration_stands_beside_the_results(results: Path) -> None:
+    used = yaml.safe_load((results.parent / "run_config.yaml").read_text(encoding="utf-8"))
+    assert list(used["datasets"]) == ["small"]
+    assert used["train"]["learning_rate"] == SETTINGS["train"]["learning_rate"]
+    assert used["train"]["momentum"] == 0.9  # a default that no file mentions for this run
+    assert used["schemes"]["random_subsample"]["repeats"] == 2
+
+
+# --- contracts ------------------------------------------------------------------------------------
+
+
+def test_the_index_has_a_row_an_image(results: Path) -> None:
+    index = read(results / "index/images.parquet")
+    assert tuple(index.columns) == INDEX_COLUMNS
+    assert index["image_id"].is_unique
+    assert index["image_id"].is_monotonic_increasing
+    assert index["label"].value_counts().to_dict() == dict.fromkeys(CLASSES, IMAGES_PER_CLASS)
+    assert index["mask_path"].notna().sum() == 2 * len(CLASSES)
+    assert set(index["image_id"].str.split("/").str[0]) == set(CLASSES)
+    assert index["dhash"].map(len).eq(32).all()
+    assert index["pixel_sha256"].is_unique
+
+
+def test_nothing_was_quarantined(results: Path) -> None:
+    with (results / "index/quarantine.csv").open(encoding="utf-8", newline="") as handle:
+        header, *rows = csv.reader(handle)
+    assert header == ["image_id", "path", "label", "reason"]
+    assert rows == []
+
+
+def test_listing_facts_and_cache_keep_their_contracts(results: Path) -> None:
+    has_columns(results / "index/listing.parquet", LISTING)
+    shards = sorted((results / "cache").glob("shard-*.parquet"))
+    assert len(shards) == 4
+    cached: list[str] = []
+    for shard in shards:
+        has_columns(shard, cache_schema(SIZE))
+        has_columns(results / "index/facts" / shard.name, FACTS)
+        metadata = pq.read_schema(shard).metadata
+        assert metadata[b"size"] == str(SIZE).encode()
+        assert {b"resampling", b"mean", b"std", b"source_fingerprint"} <= metadata.keys()
+        cached += pq.read_table(shard)["image_id"].to_pylist()
+    assert sorted(cached) == read(results / "index/images.parquet")["image_id"].tolist()
+
+
+@every_run
+def test_a_split_divides_its_images(results: Path, task: str, scheme: str, fold: int) -> None:
+    file = results / f"splits/{task}/{scheme}/fold-{fold}.parquet"
+    has_columns(file, SPLIT)
+    split = read(file)
+    assert split["image_id"].is_unique
+    assert set(split["label"]) == set(TASKS[task])
+    assert set(split["role"]) == {"train", "test"}
+    n, test = (10, 3) if scheme == "holdout" else (8, 2)
+    for label in TASKS[task]:
+        roles = split.loc[split["label"] == label, "role"].value_counts()
+        assert roles.to_dict() == {"train": n - test, "test": test}
+
+
+def test_repeats_draw_different_images(results: Path) -> None:
+    first, second = (
+        set(read(results / f"splits/three_class/random_subsample/fold-{k}.parquet")["image_id"])
+        for k in (1, 2)
+    )
+    assert first != second
+
+
+@every_run
+def test_predictions_are_of_exactly_the_unseen_images(
+    results: Path, task: str, scheme: str, fold: int
+) -> None:
+    classes = TASKS[task]
+    file = results / run_folder(task, scheme, fold) / "predictions.parquet"
+    has_columns(file, predictions_schema(classes))
+    split = read(results / f"splits/{task}/{scheme}/fold-{fold}.parquet")
+    predictions = read(file)
+    unseen = split[split["role"] != "train"]
+    assert predictions["image_id"].tolist() == unseen["image_id"].tolist()
+    assert predictions["label"].tolist() == unseen["label"].tolist()
+    probabilities = predictions[[f"probability_{name}" for name in classes]].to_numpy()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+@every_run
+def test_a_map_adds_up_to_its_logit(results: Path, task: str, scheme: str, fold: int) -> None:
+    classes = TASKS[task]
+    file = results / run_folder(task, scheme, fold, "cam") / "maps.parquet"
+    has_columns(file, maps_schema(classes, MAP_SIDE, MAP_SIDE))
+    maps = read(file)
+    run = results / run_folder(task, scheme, fold)
+    predictions = read(run / "predictions.parquet")
+    assert maps["image_id"].tolist() == predictions["image_id"].tolist()
+    with safe_open(run / "model.safetensors", framework="numpy") as model:
+        bias = model.get_tensor("fc.bias")
+    for k, name in enumerate(classes):
+        mean = [np.frombuffer(raw, dtype=np.float32).mean() for raw in maps[f"map_{name}"]]
+        np.testing.assert_allclose(
+            np.array(mean) + bias[k], predictions[f"logit_{name}"], rtol=1e-3, atol=1e-3
+        )
+
+
+@every_run
+def test_a_history_tells_the_training(results: Path, task: str, scheme: str, fold: int) -> None:
+    file = results / run_folder(task, scheme, fold) / "history.parquet"
+    has_columns(file, HISTORY)
+    history = read(file)
+    assert history["epoch"].max() == 1.0
+    assert set(history["role"]) == {"train", "test"}
+    assert np.isfinite(history["loss"]).all()
+    assert history["accuracy"].between(0, 1).all()
+    assert (history["wall_seconds"] >= history["seconds"]).all()
+
+
+def test_a_model_says_what_it_is(results: Path) -> None:
+    file = results / run_folder("three_class", "holdout", 1) / "model.safetensors"
+    with safe_open(file, framework="numpy") as model:
+        card = json.loads(model.metadata()["cxrcam"])
+        assert model.get_tensor("fc.weight").shape == (3, 512)
+    assert card["classes"] == TASKS["three_class"]
+    assert card["architecture"] == "resnet18"
+    assert card["image_size"] == SIZE
+    assert card["weights_origin"] == "random"
+    assert card["configuration_hash"]
+    assert card["data_fingerprint"]
+
+
+# --- numbers and pictures -------------------------------------------------------------------------
+
+
+def test_the_table_repeats_what_the_predictions_say(results: Path) -> None:
+    table = pd.read_csv(results / "tables/metrics.csv")
+    assert len(table) == len(RUNS)
+    for task, scheme, fold in RUNS:
+        classes = TASKS[task]
+        predictions = read(results / run_folder(task, scheme, fold) / "predictions.parquet")
+        columns = [f"probability_{name}" for name in classes]
+        predicted = predictions[columns].to_numpy().argmax(axis=1)
+        correct = np.array(classes)[predicted] == predictions["label"]
+        chosen = table["task"].eq(task) & table["scheme"].eq(scheme) & table["fold"].eq(fold)
+        (row,) = table[chosen].to_dict("records")
+        assert row["accuracy"] == pytest.approx(correct.mean())
+        assert row["n_test_images"] == len(predictions)
+
+
+def test_the_summary_has_a_row_a_design(results: Path) -> None:
+    summary = pd.read_csv(results / "tables/summary.csv")
+    designs = set(zip(summary["task"], summary["scheme"], strict=True))
+    assert designs == {(task, scheme) for task, scheme, _ in RUNS}
+    low, value, high = (summary[f"pooled_accuracy{end}"] for end in ("_low", "", "_high"))
+    assert (low <= value).all()
+    assert (value <= high).all()
+    assert (low < high).all(), "no headline without its interval"
+
+
+def test_every_figure_opens(results: Path) -> None:
+    drawn = list(pictures(results / "figures"))
+    assert len(drawn) >= 1 + len(FIGURES) * 4
+    # A figure in which nothing was drawn has one colour.
+    assert all(len(set(picture.convert("L").resize((64, 64)).tobytes())) > 2 for picture in drawn)
+
+
+@every_run
+def test_every_overlay_opens(results: Path, task: str, scheme: str, fold: int) -> None:
+    folder = results / run_folder(task, scheme, fold, "cam")
+    drawn = list(pictures(folder / "overlays"))
+    assert len(drawn) == SETTINGS["cam"]["overlays"]
+    assert all(min(picture.size) >= 299 for picture in drawn)
+    galleries = {file.stem for file in (folder / "gallery").glob("*.png")}
+    assert galleries == set(TASKS[task])
+    assert len(list(pictures(folder / "gallery"))) == len(galleries)
+
+
+# --- running again --------------------------------------------------------------------------------
+
+
+def test_training_again_gives_the_same_bytes(project: Project) -> None:
+    run = f"results/small/{run_folder('two_class', 'holdout', 1)}"
+    target = project.folder / run / "model.safetensors"
+    before = target.read_bytes()
+    target.unlink()
+    project.run(f"{run}/model.safetensors")
+    assert target.read_bytes() == before
+
+
+def test_only_the_stale_files_are_written_again(project: Project) -> None:
+    before = project.results()
+    project.change(cam={"opacity": 0.2})
+    redrawn = f"results/small/{run_folder('two_class', 'holdout', 1, 'cam')}"
+    project.run(f"{redrawn}/overlays")
+    after = project.results()
+    changed = {name for name in before if after.get(name) != before[name]}
+    assert changed, "nothing was redrawn"
+    for name in changed:
+        path = name.replace("results/logs/", "results/").replace("results/benchmarks/", "results/")
+        assert path.startswith(redrawn)
+        assert not name.endswith("maps.parquet")

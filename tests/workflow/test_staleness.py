@@ -1,0 +1,364 @@
+"""Only stale outputs rerun, and all stale outputs rerun.
+
+Each case changes one thing in a copy of the finished run and names exactly the jobs that follow.
+"""
+
+import ast
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+
+import pytest
+
+from tests.workflow.small_project import RUNS, TASKS, Project, save_xray
+
+ALL_RUNS = {f"{task}/{scheme}/fold-{fold}/seed-0" for task, scheme, fold in RUNS}
+ALL_SHARDS = {f"cache 0000{shard}" for shard in range(4)}
+REPLACED = "data/small/COVID/images/COVID-3.png"
+
+
+# --- what follows from what -----------------------------------------------------------------------
+
+
+def runs_of(task: str = "", scheme: str = "", fold: str = "") -> set[str]:
+    """Runs of a task, a scheme or both."""
+    return {
+        run
+        for run in ALL_RUNS
+        if (not task or run.startswith(f"{task}/"))
+        and (not scheme or f"/{scheme}/" in run)
+        and (not fold or f"/fold-{fold}/" in run)
+    }
+
+
+def per_run(runs: Iterable[str], *rules: str) -> set[str]:
+    return {f"{rule} {run}" for rule in rules for run in runs}
+
+
+def figures_of(runs: Iterable[str]) -> set[str]:
+    return {"figures {}-{}".format(*run.split("/")[:2]) for run in runs}
+
+
+def after_predict(runs: Iterable[str]) -> set[str]:
+    """The predictions of these runs are made again, and what is made of them."""
+    return per_run(runs, "predict", "evaluate", "cam") | figures_of(runs) | {"tables"}
+
+
+def after_train(runs: Iterable[str]) -> set[str]:
+    return per_run(runs, "train") | after_predict(runs)
+
+
+def after_splits(runs: Iterable[str]) -> set[str]:
+    return {f"splits {run.rsplit('/', 1)[0]}" for run in runs} | after_train(runs)
+
+
+def after_index() -> set[str]:
+    return {"index"} | after_splits(ALL_RUNS)
+
+
+# --- changes --------------------------------------------------------------------------------------
+
+
+def settings(**changes: object) -> Callable[[Project], None]:
+    """Change the configuration."""
+    return lambda project: project.change(**changes)
+
+
+def function(module: str, name: str) -> Callable[[Project], None]:
+    """Change the body of a function."""
+
+    def edit(project: Project) -> None:
+        file = project.folder / "workflow_scripts" / module
+        text = file.read_text(encoding="utf-8")
+        body = next(
+            node.body
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.FunctionDef) and node.name == name
+        )
+        first = next(n for n in body if not (isinstance(n, ast.Expr) and n is body[0]))
+        lines = text.splitlines(keepends=True)
+        lines.insert(first.lineno - 1, f"{' ' * first.col_offset}_changed = True\n")
+        file.write_text("".join(lines), encoding="utf-8")
+
+    return edit
+
+
+def comments_and_docstrings(project: Project) -> None:
+    """Explain every module better: entry scripts, library, rules."""
+    modules = list((project.folder / "workflow_scripts").rglob("*.py"))
+    assert len(modules) > 30
+    for module in modules:
+        text = module.read_text(encoding="utf-8")
+        assert text.startswith('"""'), f"{module.name} has no docstring"
+        lines = text.replace('"""', '"""Said in other words. ', 1).splitlines(keepends=True)
+        functions = [
+            node
+            for node in ast.walk(ast.parse("".join(lines)))
+            if isinstance(node, ast.FunctionDef) and ast.get_docstring(node)
+        ]
+        for node in functions:
+            line = node.body[0].lineno - 1
+            lines[line] = lines[line].replace('"""', '"""In other words: ', 1)
+        module.write_text("# A comment.\n" + "".join(lines) + "\n# Another.\n", encoding="utf-8")
+    for rules in (project.folder / "rules").glob("*.smk"):
+        rules.write_text(rules.read_text(encoding="utf-8") + "\n# A comment.\n", encoding="utf-8")
+
+
+def unrelated_files(project: Project) -> None:
+    """What is neither code, nor configuration, nor image."""
+    (project.folder / "README.md").write_text("Something new.\n", encoding="utf-8")
+    (project.folder / "results" / "small" / "my_notes.txt").write_text("", encoding="utf-8")
+    (project.folder / "data" / "small" / "README.md.txt").write_text("", encoding="utf-8")
+    (project.folder / "data" / "small" / "Normal" / "images" / ".DS_Store").write_bytes(b"")
+
+
+def new_time(project: Project) -> None:
+    """Touch every file of the code, as a fresh checkout does."""
+    for file in (project.folder / "workflow_scripts").rglob("*.py"):
+        os.utime(file)
+
+
+def replace_image(project: Project) -> None:
+    save_xray(project.folder / REPLACED, 77)
+
+
+def replace_by_equal_size(project: Project) -> None:
+    """Same name and number of bytes, other content: only the time tells."""
+    file = project.folder / REPLACED
+    changed = bytearray(file.read_bytes())
+    changed[-20] ^= 1
+    file.write_bytes(changed)
+
+
+def remove_image(project: Project) -> None:
+    (project.folder / REPLACED).unlink()
+
+
+def add_image(project: Project) -> None:
+    save_xray(project.folder / "data/small/COVID/images/COVID-11.png", 88)
+
+
+def add_mask(project: Project) -> None:
+    masks = project.folder / "data/small/COVID/masks"
+    shutil.copy2(masks / "COVID-1.png", masks / "COVID-3.png")
+
+
+def lose(pattern: str) -> Callable[[Project], None]:
+    """Delete one output."""
+
+    def remove(project: Project) -> None:
+        for file in project.folder.glob(pattern):
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
+
+    return remove
+
+
+def nothing(_project: Project) -> None:
+    """Leave everything as it is."""
+
+
+# --- claims ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """One change and the jobs that must follow."""
+
+    claim: str
+    change: Callable[[Project], None]
+    expected: set[str]
+    arguments: tuple[str, ...] = ()
+
+
+def new_runs(*runs: str) -> set[str]:
+    """Jobs of runs that did not exist before, splits included."""
+    return after_splits(runs)
+
+
+CONFIG = {"run_config"}
+LR = {"learning_rate": 0.002}
+SWAPPED = {"learning_rate": 0.001, "weight_decay": 0.01}
+TWO_FOLD = {"kind": "stratified_kfold", "folds": 2}
+
+CASES = [
+    # Nothing is stale.
+    Case("a second run", nothing, set()),
+    Case("an unrelated file", unrelated_files, set()),
+    Case("comments and docstrings everywhere", comments_and_docstrings, set()),
+    Case("new times of all code files", new_time, set()),
+    Case("another number of cores", nothing, set(), ("--cores", "7")),
+    Case("no GPU to hand out", nothing, set(), ("--resources", "gpu=0")),
+    Case("another device", settings(compute={"device": "cpu"}), CONFIG),
+    Case("another number of threads", settings(compute={"threads": 3}), CONFIG),
+    Case("a task that is left out", settings(tasks={"three_class": None}), CONFIG | {"tables"}),
+    Case("a scheme that is left out", settings(schemes={"holdout": None}), CONFIG | {"tables"}),
+    # Code.
+    Case(
+        "code of the maps",
+        function("cxrcam/cam.py", "class_activation_maps"),
+        after_predict(ALL_RUNS),
+    ),
+    Case(
+        "code of the forward pass",
+        function("cxrcam/prediction.py", "predict"),
+        after_predict(ALL_RUNS),
+    ),
+    Case("code of the training", function("cxrcam/training.py", "train"), after_train(ALL_RUNS)),
+    Case(
+        "code of the networks",
+        function("cxrcam/models.py", "build_classifier"),
+        after_train(ALL_RUNS),
+    ),
+    Case(
+        "code of the splits", function("cxrcam/splits.py", "assign_roles"), after_splits(ALL_RUNS)
+    ),
+    Case(
+        "code of the duplicates", function("cxrcam/duplicates.py", "find_duplicates"), after_index()
+    ),
+    Case(
+        "code of the decoder", function("cxrcam/images.py", "read_grey"), ALL_SHARDS | after_index()
+    ),
+    Case(
+        "code of the metrics",
+        function("cxrcam/metrics.py", "classification_metrics"),
+        # Figures use the metrics too; no network is trained or run again.
+        per_run(ALL_RUNS, "evaluate", "cam") | figures_of(ALL_RUNS) | {"tables"},
+    ),
+    Case(
+        "code of the overlays",
+        function("cxrcam/overlays.py", "overlay"),
+        per_run(ALL_RUNS, "cam") | figures_of(ALL_RUNS) | {"tables"},
+    ),
+    Case("code of an entry script", function("cam.py", "mistakes_first"), per_run(ALL_RUNS, "cam")),
+    Case(
+        "code of phantoms that are not drawn",
+        function("cxrcam/phantom.py", "write_phantom_dataset"),
+        set(),
+    ),
+    Case(
+        "code that only reads the configuration",
+        function("cxrcam/configuration.py", "fold_count"),
+        set(),
+    ),
+    # Settings of training.
+    Case("a setting of training", settings(train=LR), CONFIG | after_train(ALL_RUNS)),
+    Case("two values that change places", settings(train=SWAPPED), CONFIG | after_train(ALL_RUNS)),
+    Case(
+        "a setting of one task",
+        settings(tasks={"two_class": {"train": LR}}),
+        CONFIG | after_train(runs_of("two_class")),
+    ),
+    Case(
+        "a setting of one scheme",
+        settings(schemes={"holdout": {"train": LR}}),
+        CONFIG | after_train(runs_of(scheme="holdout")),
+    ),
+    Case(
+        "a setting that a task repeats as it is",
+        settings(tasks={"two_class": {"train": {"learning_rate": 0.01}}}),
+        CONFIG,
+    ),
+    Case(
+        "other weights to start from",
+        settings(model={"weights": "imagenet"}),
+        CONFIG | after_train(ALL_RUNS),
+    ),
+    Case(
+        "another precision",
+        settings(compute={"precision": "bfloat16"}),
+        CONFIG | after_train(ALL_RUNS),
+    ),
+    Case(
+        "another number of epochs",
+        settings(train={"epochs": 2}),
+        CONFIG | after_train(runs_of(scheme="holdout")),
+    ),
+    # Design of the experiment.
+    Case(
+        "one repeat more",
+        settings(schemes={"random_subsample": {"repeats": 3}}),
+        CONFIG | new_runs(*(f"{task}/random_subsample/fold-3/seed-0" for task in TASKS)),
+    ),
+    Case(
+        "one seed more",
+        settings(seeds=[0, 1]),
+        CONFIG | after_train({run.replace("seed-0", "seed-1") for run in ALL_RUNS}),
+    ),
+    Case(
+        "one scheme more",
+        settings(schemes={"two_fold": TWO_FOLD}),
+        CONFIG
+        | new_runs(*(f"{task}/two_fold/fold-{fold}/seed-0" for task in TASKS for fold in (1, 2))),
+    ),
+    Case(
+        "another test fraction",
+        settings(schemes={"holdout": {"test_fraction": 0.4}}),
+        CONFIG | after_splits(runs_of(scheme="holdout")),
+    ),
+    Case(
+        "another seed of a division",
+        settings(schemes={"random_subsample": {"seed": 5}}),
+        CONFIG | after_splits(runs_of(scheme="random_subsample")),
+    ),
+    Case(
+        "classes in another order",
+        settings(tasks={"two_class": {"classes": ["COVID", "Normal"]}}),
+        CONFIG | after_splits(runs_of("two_class")),
+    ),
+    # Images.
+    Case("another image size", settings(image={"size": 64}), CONFIG | ALL_SHARDS | after_index()),
+    Case("one image replaced", replace_image, {"listing", "cache 00002"} | after_index()),
+    Case(
+        "an image replaced by one of its size",
+        replace_by_equal_size,
+        {"listing", "cache 00002"} | after_index(),
+    ),
+    Case("one image removed", remove_image, {"listing", "cache 00002"} | after_index()),
+    Case("one image added", add_image, {"listing", "cache 00001"} | after_index()),
+    # Drawing.
+    Case("another opacity", settings(cam={"opacity": 0.3}), CONFIG | per_run(ALL_RUNS, "cam")),
+    Case("more overlays", settings(cam={"overlays": 5}), CONFIG | per_run(ALL_RUNS, "cam")),
+    # Lost outputs.
+    Case(
+        "a lost figure",
+        lose("results/small/figures/roc-two_class-holdout.png"),
+        {"figures two_class-holdout"},
+    ),
+    Case("a lost table", lose("results/small/tables/summary.csv"), {"tables"}),
+    Case(
+        "a lost model and what was made of it",
+        lose("results/small/*/two_class/holdout/fold-1/seed-0/*"),
+        after_train(runs_of("two_class", "holdout")),
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def plans(
+    finished: Project, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, "Future[set[str]]"]]:
+    """Plans of all cases: two dry runs at a time, as each is one process."""
+    folder = tmp_path_factory.mktemp("cases")
+    numbers = count()
+
+    def plan(case: Case) -> set[str]:
+        project = finished.copy(folder / str(next(numbers)))
+        case.change(project)
+        try:
+            return project.plan(*case.arguments)
+        finally:
+            shutil.rmtree(project.folder)
+
+    with ThreadPoolExecutor(2) as pool:
+        yield {case.claim: pool.submit(plan, case) for case in CASES}
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.claim)
+def test_reruns_exactly_what_is_stale(case: Case, plans: dict[str, "Future[set[str]]"]) -> None:
+    planned = plans[case.claim].result()
+    assert planned - case.expected == set(), "would run, but is not stale"
+    assert case.expected - planned == set(), "is stale, but would not run"

@@ -1,0 +1,105 @@
+"""Views of the workflow: graphs, summaries, checks of style, resources."""
+
+import itertools
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.small_project import ROOT, Project
+
+
+@pytest.mark.parametrize("view", ["--dag", "--rulegraph", "--filegraph"])
+def test_a_graph_is_all_that_goes_to_standard_output(finished: Project, view: str) -> None:
+    done = finished.snakemake(view)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("digraph")
+    assert done.stdout.rstrip().endswith("}")
+    # One line more, a print at parse time for instance, and dot would refuse it.
+    assert done.stdout.count("digraph") == 1
+    assert "train" in done.stdout
+
+
+@pytest.mark.parametrize("view", ["--dag", "--rulegraph"])
+def test_mermaid_graphs_are_clean_too(finished: Project, view: str) -> None:
+    done = finished.snakemake(view, "mermaid-js")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("---\ntitle: DAG\n---\nflowchart")
+    lines = [line.strip() for line in done.stdout.splitlines()[4:] if line.strip()]
+    assert all(re.match(r"(id\d+(\[| -->)|style id\d+ )", line) for line in lines)
+
+
+def test_rules_read_like_the_flow(finished: Project) -> None:
+    graph = finished.snakemake("--rulegraph").stdout
+    number = {name: n for n, name in re.findall(r"(\d+)\[label = \"(\w+)", graph)}
+    edges = set(re.findall(r"(\d+) -> (\d+)", graph))
+    flow = ["listing", "cache", "index", "splits", "train", "predict", "evaluate", "tables"]
+    for before, after in itertools.pairwise(flow):
+        assert (number[before], number[after]) in edges, f"{before} does not feed {after}"
+
+
+def test_the_summary_has_a_line_an_output(finished: Project) -> None:
+    done = finished.snakemake("--summary")
+    assert done.returncode == 0, done.stderr
+    header, *rows = done.stdout.splitlines()
+    assert header.startswith("output_file\t")
+    listed = {row.split("\t")[0] for row in rows}
+    assert "results/small/tables/metrics.csv" in listed
+    assert all((finished.folder / output).exists() for output in listed)
+
+
+def test_a_dry_run_warns_of_nothing(fresh: Project) -> None:
+    done = fresh.snakemake("--dry-run")
+    assert done.returncode == 0
+    assert "warning" not in (done.stdout + done.stderr).lower()
+    assert "deprecat" not in (done.stdout + done.stderr).lower()
+    assert not (fresh.folder / "results").exists(), "a dry run wrote results"
+
+
+def test_a_second_run_says_that_there_is_nothing_to_do(finished: Project) -> None:
+    assert "Nothing to be done" in finished.snakemake("--dry-run").stdout
+
+
+def test_lint_has_no_findings(fresh: Project) -> None:
+    done = fresh.snakemake("--lint")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "good condition" in done.stdout + done.stderr
+
+
+def test_rules_are_formatted() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("snakefmt"), "--check", "Snakefile", "rules"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def resources(project: Project, *arguments: str) -> dict[str, set[str]]:
+    """Resources that the jobs of each rule ask for, as a dry run shows them."""
+    # Where a rule has a message, Snakemake shows that instead of the job's particulars.
+    for file in (project.folder / "rules").glob("*.smk"):
+        text = file.read_text(encoding="utf-8")
+        text = re.sub(r"\n    message:\n(        .+\n)+", "\n", text)
+        file.write_text(text, encoding="utf-8")
+    done = project.snakemake("--dry-run", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, set[str]] = {}
+    pattern = r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    resources: (.+)$"
+    for rule, asked in re.findall(pattern, done.stdout, re.MULTILINE):
+        found.setdefault(rule, set()).update(asked.split(", "))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("limit", "granted"), [("", "gpu=1"), ("gpu=1", "gpu=1"), ("gpu=0", "gpu=0")]
+)
+def test_training_asks_for_a_gpu_and_does_without(fresh: Project, limit: str, granted: str) -> None:
+    asked = resources(fresh, *(["--resources", limit] if limit else []))
+    assert granted in asked["train"]
+    assert granted in asked["predict"]
+    assert not any(value.startswith("gpu=") for value in asked["evaluate"])
