@@ -53,19 +53,22 @@ def scheme_design(wildcards):
     return {key: scheme[key] for key in sorted(scheme) if key not in ("train", "repeats")}
 
 
+WEIGHTS = config["model"]["weights"]
+# Here, not in the input function below, whose faults Snakemake shows with a traceback.
+if WEIGHTS not in ("random", "imagenet") and not Path(WEIGHTS).is_file():
+    raise WorkflowError(
+        f"model.weights: the file {WEIGHTS!r} does not exist (looked from {Path.cwd()}). Correct "
+        "the path, or set model.weights to random or imagenet."
+    )
+
+
 def pretrained_weights(wildcards):
     """File of pretrained weights, where the configuration wants any."""
-    weights = config["model"]["weights"]
-    if weights == "random":
+    if WEIGHTS == "random":
         return []
-    if weights == "imagenet":
+    if WEIGHTS == "imagenet":
         return expand(rules.weights.output, architecture=config["model"]["architecture"])
-    if not Path(weights).is_file():
-        raise WorkflowError(
-            f"model.weights: the file {weights!r} does not exist (looked from {Path.cwd()}). Correct "
-            "the path, or set model.weights to random or imagenet."
-        )
-    return weights
+    return WEIGHTS
 
 
 def training_memory_mb(wildcards):

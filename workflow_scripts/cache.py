@@ -6,20 +6,28 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.cache import decode_images, write_shard
-from workflow_scripts.cxrcam.datasets import list_images, shard_number
+from workflow_scripts.cxrcam.datasets import list_images, shard_fingerprints, shard_number
+from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     settings = snakemake.params.settings
+    images = list_images(
+        snakemake.config["datasets"][snakemake.wildcards.dataset],
+        Path(snakemake.params.phantom_root),
+    )
+    n_shards, number = snakemake.params.n_shards, int(snakemake.wildcards.shard)
+    if shard_fingerprints(images, n_shards)[number] != snakemake.params.files:
+        raise InputError(
+            "Image files of this shard were added, removed or replaced after Snakemake had planned "
+            "this run. Run it again when the data set is at rest."
+        )
     files = [
         (image.image_id, Path(image.path))
-        for image in list_images(
-            snakemake.config["datasets"][snakemake.wildcards.dataset],
-            Path(snakemake.params.phantom_root),
-        )
-        if shard_number(image.image_id, snakemake.params.n_shards) == int(snakemake.wildcards.shard)
+        for image in images
+        if shard_number(image.image_id, n_shards) == number
     ]
     facts, image_ids, pixels = decode_images(
         files,

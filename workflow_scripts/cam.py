@@ -1,5 +1,6 @@
 """Draw the class activation maps of one run over the X-rays."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -8,27 +9,51 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
-from workflow_scripts.cxrcam.figures import gallery, save_figure
+from workflow_scripts.cxrcam.figure_style import save_figure
+from workflow_scripts.cxrcam.gallery import gallery
 from workflow_scripts.cxrcam.images import read_grey, read_mask, resize_grey
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.overlays import (
     captioned_overlay,
     heat_scale,
     normalise_map,
+    place_map,
     save_png,
-    upsample_map,
 )
 
 PICTURE_SIDE = 299  # pixels; the size of the database's own images
 
 
-def read_maps(file: Path, image_ids: list[str], classes: list[str]) -> npt.NDArray[np.float32]:
-    """Raw maps of some images: float32, shape (n, classes, height, width)."""
+@dataclass(frozen=True)
+class RawMaps:
+    """Raw maps of some images, and what is needed to lay them over the images.
+
+    Attributes
+    ----------
+    values : float32 array, shape (n, classes, height, width)
+    input_size : int
+        Pixels a side that the network saw.
+    stride : float
+        Input pixels between neighbouring cells.
+    """
+
+    values: npt.NDArray[np.float32]
+    input_size: int
+    stride: float
+
+
+def read_maps(file: Path, image_ids: list[str], classes: list[str]) -> RawMaps:
+    """Read the maps of some images, in the order asked for."""
     table = pq.read_table(file)
-    height, width = (int(table.schema.metadata[key]) for key in (b"height", b"width"))
+    facts = {key.decode(): value for key, value in table.schema.metadata.items()}
+    height, width = int(facts["height"]), int(facts["width"])
     frame = table.to_pandas().set_index("image_id").loc[image_ids]
     columns = [np.frombuffer(b"".join(frame[f"map_{name}"]), dtype=np.float32) for name in classes]
-    return np.stack([c.reshape(-1, height, width) for c in columns], axis=1)
+    return RawMaps(
+        np.stack([c.reshape(-1, height, width) for c in columns], axis=1),
+        int(facts["input_size"]),
+        float(facts["stride"]),
+    )
 
 
 def mistakes_first(records: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -66,17 +91,19 @@ if __name__ == "__main__":
     # Each picture shows the map of the class that the model named; one colour scale for the whole
     # run, so that faint and strong evidence look faint and strong.
     raw = read_maps(Path(snakemake.input.maps), records["image_id"].tolist(), classes)
-    shown = raw[np.arange(len(raw)), probabilities.argmax(axis=1)]
+    shown = raw.values[np.arange(len(records)), probabilities.argmax(axis=1)]
     scale = heat_scale(shown)
     row_of = {image_id: row for row, image_id in enumerate(records["image_id"])}
 
     def picture(image_id: str) -> dict[str, npt.NDArray[np.generic] | None]:
         """X-ray, heat and masks of an image, all in picture size."""
         entry = index.loc[image_id]
-        heat = normalise_map(upsample_map(shown[row_of[image_id]], PICTURE_SIDE), scale)
+        placed = place_map(
+            shown[row_of[image_id]], PICTURE_SIDE, input_size=raw.input_size, stride=raw.stride
+        )
         return {
             "grey": resize_grey(read_grey(Path(entry["path"]), max_pixels).pixels, PICTURE_SIDE),
-            "heat": heat,
+            "heat": normalise_map(placed, scale),
             "lung_mask": mask_of(entry["mask_path"], max_pixels),
             "lesion_mask": mask_of(entry["lesion_mask_path"], max_pixels),
         }

@@ -6,14 +6,11 @@ from pathlib import Path
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from workflow_scripts.cxrcam.figures import (
-    confusion_figure,
-    history_figure,
-    precision_recall_figure,
-    reliability_figure,
-    roc_figure,
-    save_figure,
-)
+from workflow_scripts.cxrcam.figure_style import save_figure
+from workflow_scripts.cxrcam.figures_confusion import confusion_figure
+from workflow_scripts.cxrcam.figures_curves import precision_recall_figure, roc_figure
+from workflow_scripts.cxrcam.figures_history import history_figure
+from workflow_scripts.cxrcam.figures_reliability import reliability_figure
 from workflow_scripts.cxrcam.logs import start_log
 
 

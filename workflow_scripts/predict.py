@@ -11,7 +11,7 @@ from workflow_scripts.cxrcam.contracts import maps_schema, predictions_schema
 from workflow_scripts.cxrcam.devices import choose_device, set_up_torch
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.models import load_model
+from workflow_scripts.cxrcam.models import ARCHITECTURES, load_model
 from workflow_scripts.cxrcam.prediction import predict
 from workflow_scripts.cxrcam.training import Normalisation
 
@@ -40,7 +40,12 @@ if __name__ == "__main__":
 
     n, _, height, width = result.maps.shape
     schema = maps_schema(card.classes, height, width).with_metadata(
-        {"height": str(height), "width": str(width)}
+        {
+            "height": str(height),
+            "width": str(width),
+            "input_size": str(card.image_size),
+            "stride": str(ARCHITECTURES[card.architecture].feature_stride),
+        }
     )
     map_columns = [
         pa.FixedSizeBinaryArray.from_buffers(

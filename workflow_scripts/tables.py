@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.figures import accuracy_overview_figure, save_figure
+from workflow_scripts.cxrcam.figure_style import save_figure
+from workflow_scripts.cxrcam.figures_overview import accuracy_overview_figure
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.metrics import metrics_table_row, summarise_over_folds

@@ -71,10 +71,18 @@ def test_a_shard_of_several_row_groups_is_read_whole(tmp_path):
     stored = pictures(10, 4)
     write_shard(tmp_path / "s.parquet", names(10), stored, {})
     table = pq.read_table(tmp_path / "s.parquet")
-    # Rows 1 to 8, in groups of three: batches that do not begin where their buffer does.
     pq.write_table(table.slice(1, 8), tmp_path / "t.parquet", row_group_size=3)
     read = read_pixels([tmp_path / "t.parquet"], ["A/8", "A/1", "A/5"], 4)
     np.testing.assert_array_equal(read, stored[[8, 1, 5]])
+
+
+def test_rows_that_do_not_begin_where_their_buffer_does_are_the_right_ones(tmp_path, monkeypatch):
+    stored = pictures(10, 4)
+    write_shard(tmp_path / "s.parquet", names(10), stored, {})
+    part = pq.read_table(tmp_path / "s.parquet").slice(4, 5)
+    monkeypatch.setattr(pq, "read_table", lambda *_, **__: part)
+    read = read_pixels([tmp_path / "s.parquet"], ["A/8", "A/4"], 4)
+    np.testing.assert_array_equal(read, stored[[8, 4]])
 
 
 def test_an_empty_shard_is_no_obstacle(tmp_path):

@@ -1,9 +1,7 @@
 """Devices: the GPU where there is one and it was granted, and never silently something else."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -13,10 +11,9 @@ from workflow_scripts.cxrcam.devices import (
     autocast,
     choose_device,
     choose_precision,
+    set_up_torch,
 )
 from workflow_scripts.cxrcam.errors import InputError
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -80,20 +77,36 @@ def test_autocast_computes_in_the_precision_asked():
             assert (a @ a).dtype == dtype
 
 
-@pytest.mark.parametrize(
-    ("threads", "deterministic", "said"),
-    [(2, True, "2 True False :4096:8"), (0, False, "1 False True None")],
-)
-def test_threads_and_determinism_are_set_as_asked(threads, deterministic, said):
-    # In a process of its own: these settings hold for all that follows.
-    code = (
-        "import os, torch; from workflow_scripts.cxrcam.devices import set_up_torch\n"
-        f"set_up_torch({threads}, {deterministic})\n"
-        "print(torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(),"
-        " torch.backends.cudnn.benchmark, os.environ.get('CUBLAS_WORKSPACE_CONFIG'))"
-    )
-    environment = {k: v for k, v in os.environ.items() if k != "CUBLAS_WORKSPACE_CONFIG"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
-    assert done.stdout.strip() == said, done.stderr
+@pytest.fixture
+def torch_settings(monkeypatch) -> Iterator[None]:
+    """What a test sets for the whole process is set back."""
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(strict)
+
+
+@pytest.mark.usefixtures("torch_settings")
+def test_a_deterministic_process_refuses_operations_that_are_not():
+    set_up_torch(1, deterministic=True)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.backends.cudnn.benchmark is False
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+@pytest.mark.usefixtures("torch_settings")
+def test_a_fast_process_may_choose_its_algorithms():
+    torch.use_deterministic_algorithms(False)
+    set_up_torch(1, deterministic=False)
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.backends.cudnn.benchmark is True
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+
+
+@pytest.mark.usefixtures("torch_settings")
+@pytest.mark.parametrize(("asked", "set_to"), [(2, 2), (1, 1), (0, 1)])
+def test_as_many_threads_as_the_job_has_and_never_none(asked, set_to):
+    set_up_torch(asked, deterministic=False)
+    assert torch.get_num_threads() == set_to

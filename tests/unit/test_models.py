@@ -186,7 +186,7 @@ class Harmful:
 def test_a_pickled_object_is_refused_and_its_code_does_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"a.weight": Harmful()}, "w.pth")
-    Path("plain.pth").write_bytes(pickle.dumps({"a.weight": Harmful()}))
+    Path("plain.pth").write_bytes(pickle.dumps({"a.weight": Harmful()}, protocol=2))
     for name in ("w.pth", "plain.pth"):
         with pytest.raises(WeightsError, match=rf"'{name}'.*Python objects, which are refused"):
             read_state_dict(Path(name))

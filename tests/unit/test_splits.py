@@ -262,6 +262,11 @@ def test_an_unknown_predefined_role_is_named():
         divide(labels, None, {"kind": "predefined"}, given=["train", "holdout", "train", "test"])
 
 
+def test_a_manifest_without_roles_is_sent_to_its_split_column():
+    with pytest.raises(SplitError, match=r"no image in the train part.*column `split`"):
+        divide(balanced(2, 2), None, {"kind": "predefined"}, given=[None, None, "", " "])
+
+
 # --- what cannot be done --------------------------------------------------------------------------
 
 
@@ -283,7 +288,7 @@ def test_a_group_larger_than_the_part_is_named_with_both_sizes_and_the_way_out()
 def test_a_class_without_readable_images_is_named():
     for scheme in (HOLDOUT, KFOLD):
         message = refusal(balanced(10, 0, 10), None, scheme)
-        for words in ("Class 'COVID'", "fold 1", "0 readable images", "use more images"):
+        for words in ("Class 'COVID'", "fold 1", "0 readable images", "Use more images"):
             assert words in message
 
 
@@ -301,7 +306,7 @@ def test_more_folds_than_images_of_a_class_is_refused():
 
 def test_a_part_that_would_round_to_no_image_is_refused():
     message = refusal(balanced(30, 30), None, {"kind": "holdout", "test_fraction": 0.01})
-    for words in ("'Normal'", "test part", "another test_fraction"):
+    for words in ("'Normal'", "test part", "larger parts"):
         assert words in message
 
 

@@ -102,7 +102,7 @@ FAULTS = [
         overlay("train:\n  epochs: 1\n  batch_size: 8\n  epochs: 2\n"),
         ("overlay.yaml", "train.epochs", "line 4", "line 2"),
     ),
-    Fault("a tab in YAML", overlay("train:\n\tepochs: 1\n"), ("overlay.yaml", "YAML")),
+    Fault("a tab in YAML", overlay("train:\n\tepochs: 1\n"), ("not valid JSON or YAML", "tab")),
     Fault(
         "no task left",
         settings(tasks={"two_class": None, "three_class": None}),

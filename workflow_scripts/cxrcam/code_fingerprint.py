@@ -83,8 +83,6 @@ def import_closure(script: Path, root: Path) -> list[Path]:
     waiting = [script]
     while waiting:
         file = waiting.pop()
-        if file in seen:
-            continue
         seen.add(file)
         for name in _parsed(file)[1]:
             # Python runs the __init__ of every package above a module before the module itself.

@@ -35,12 +35,16 @@ class Architecture:
         Dotted name of the last layer, an `nn.Linear` fed by global average pooling.
     feature_layer : str
         Dotted name of the layer whose output is pooled: the place of class activation maps.
+    feature_stride : int
+        Input pixels between the receptive field centres of neighbouring cells of that output; the
+        first cell is centred on the first pixel.
     """
 
     build: Callable[..., nn.Module]
     imagenet: Any
     head: str
     feature_layer: str
+    feature_stride: int
 
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -49,6 +53,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         imagenet=torchvision.models.ResNet18_Weights.IMAGENET1K_V1,
         head="fc",
         feature_layer="layer4",
+        feature_stride=32,
     ),
 }
 

@@ -107,29 +107,51 @@ def normalise_map(raw: npt.ArrayLike, scale_max: float) -> Heat:
     return (values / np.float32(scale_max)).clip(0.0, 1.0)
 
 
-@lru_cache(maxsize=32)
-def _interpolation_weights(
-    source: int, target: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Heat]:
-    """Neighbours and weight of one-dimensional linear interpolation, align_corners=False.
+Positions = npt.NDArray[np.float64]
+
+
+def _interpolate(raw: npt.ArrayLike, rows: Positions, columns: Positions) -> Heat:
+    """Bilinear values of maps at fractional cell positions; beyond the edge the edge goes on.
+
+    Parameters
+    ----------
+    raw : array-like of float, shape (h, w) or (n, h, w)
+    rows, columns : float arrays, shape (H,) and (W,)
+        Where to read, in cells.
 
     Returns
     -------
-    tuple of ndarray, each of shape (target,)
-        Left neighbour, right neighbour, weight of the right one. These are the two entries that
-        are not 0 in each row of the interpolation matrix.
+    ndarray of float32, shape (H, W) or (n, H, W)
     """
-    # Pixel centres: output pixel i lies at (i + 1/2)·source/target − 1/2 of the input, held
-    # inside the image, as torch.nn.functional.interpolate does.
-    position = (np.arange(target) + 0.5) * source / target - 0.5
-    position = np.clip(position, 0.0, source - 1.0)
-    left = np.floor(position).astype(np.int64)
-    right = np.minimum(left + 1, source - 1)
-    return left, right, (position - left).astype(np.float32)
+    maps = np.asarray(raw, dtype=np.float32)
+    if maps.ndim not in (2, 3) or 0 in maps.shape[-2:]:
+        raise ValueError(f"maps have shape {maps.shape}, expected (h, w) or (n, h, w)")
+    # Rows, then columns. Taking neighbours instead of multiplying by the (sparse) matrix keeps the
+    # threads of the BLAS out of it: they cost 8 ms a map where several jobs share the cores.
+    for axis, position in ((-2, rows), (-1, columns)):
+        last = maps.shape[axis] - 1
+        held = np.clip(position, 0.0, last)
+        low = np.floor(held).astype(np.int64)
+        weight = (held - low).astype(np.float32)
+        weight = weight[:, None] if axis == -2 else weight
+        maps = np.take(maps, low, axis) * (1 - weight) + (
+            np.take(maps, np.minimum(low + 1, last), axis) * weight
+        )
+    return maps
+
+
+def _pixel_positions(source: int, target: int) -> Positions:
+    """Where the pixels of an image of `target` pixels lie on one of `source`, by their centres."""
+    if target < 1:
+        raise ValueError(f"size is {target}; give a number of pixels")
+    positions: Positions = (np.arange(target) + 0.5) * source / target - 0.5
+    return positions
 
 
 def upsample_map(raw: npt.ArrayLike, size: int) -> Heat:
-    """Enlarge maps bilinearly, in the align_corners=False convention.
+    """Enlarge heat that already has the form of an image, bilinearly.
+
+    Raw activation maps go through `place_map`, which knows where their cells lie.
 
     Parameters
     ----------
@@ -149,20 +171,41 @@ def upsample_map(raw: npt.ArrayLike, size: int) -> Heat:
     ValueError
         If `raw` has other than 2 or 3 dimensions, is empty, or `size` < 1.
     """
-    maps = np.asarray(raw, dtype=np.float32)
-    if maps.ndim not in (2, 3) or 0 in maps.shape[-2:]:
-        raise ValueError(f"maps have shape {maps.shape}, expected (h, w) or (n, h, w)")
-    if size < 1:
-        raise ValueError(f"size is {size}; give a number of pixels")
-    # Rows, then columns. Taking neighbours instead of multiplying by the (sparse) matrix keeps the
-    # threads of the BLAS out of it: they cost 8 ms a map where several jobs share the cores.
-    top, bottom, weight = _interpolation_weights(maps.shape[-2], size)
-    rows = maps[..., top, :] * (np.float32(1.0) - weight)[:, None]
-    rows += maps[..., bottom, :] * weight[:, None]
-    left, right, weight = _interpolation_weights(maps.shape[-1], size)
-    enlarged: Heat = rows[..., left] * (np.float32(1.0) - weight)
-    enlarged += rows[..., right] * weight
-    return enlarged
+    height, width = np.shape(raw)[-2:] if np.ndim(raw) >= 2 else (1, 1)
+    return _interpolate(raw, _pixel_positions(height, size), _pixel_positions(width, size))
+
+
+def place_map(raw: npt.ArrayLike, size: int, *, input_size: int, stride: float) -> Heat:
+    """Lay raw activation maps over their image, each cell where its receptive field is centred.
+
+    In a network of padded convolutions, as ResNet, cell i of the last feature map is centred on
+    input pixel ``i · stride``: the first cell sits on the first pixel, not half a stride inside.
+    Stretching the map over the image, as is common, moves the heat by up to half a stride to the
+    lower right: 16 pixels for a ResNet.
+
+    Parameters
+    ----------
+    raw : array-like of float, shape (h, w) or (n, h, w)
+        Raw maps.
+    size : int
+        Pixels a side of the picture.
+    input_size : int
+        Pixels a side that the network saw.
+    stride : float
+        Input pixels between the centres of neighbouring cells.
+
+    Returns
+    -------
+    ndarray of float32, shape (size, size) or (n, size, size)
+        Bilinear between the cells; beyond the last one its value goes on.
+
+    Raises
+    ------
+    ValueError
+        As `upsample_map`.
+    """
+    cells = _pixel_positions(input_size, size) / stride
+    return _interpolate(raw, cells, cells)
 
 
 @lru_cache(maxsize=1)

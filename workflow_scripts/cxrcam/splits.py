@@ -194,18 +194,23 @@ def assign_roles(
             roles[rest[drawn]] = VALIDATION
     except SplitError as error:
         raise SplitError(
-            f"Fold {fold} of a {kind} design cannot be drawn: {error}. Use larger parts, fewer "
-            "folds, or grouped: false (and then read the leak table)."
+            f"Fold {fold} of a {kind} design cannot be drawn: {error}. {_way_out(kind)}"
         ) from error
     for number, name in enumerate(classes):
         for role in (TRAIN, TEST):
             if not ((labels == number) & (roles == role)).any():
                 raise SplitError(
                     f"Class {name!r} has no image in the {role} part of fold {fold} "
-                    f"({int((labels == number).sum())} readable images): use more images, fewer "
-                    "folds or another test_fraction."
+                    f"({int((labels == number).sum())} readable images). {_way_out(kind)}"
                 )
     return roles
+
+
+def _way_out(kind: str) -> str:
+    """What to change when a design cannot be drawn."""
+    if kind == "predefined":
+        return "Correct the column `split` of the manifest."
+    return "Use more images, larger parts, fewer folds, or grouped: false (it flatters the result)."
 
 
 def _given_roles(given: Sequence[str | None]) -> list[str]:

@@ -1,0 +1,80 @@
+"""Predictions and maps of many images: in order, and whatever the batch size."""
+
+import numpy as np
+import pytest
+import torch
+
+from workflow_scripts.cxrcam.models import build_classifier
+from workflow_scripts.cxrcam.prediction import Predictions, predict
+from workflow_scripts.cxrcam.training import Normalisation
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
+IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@pytest.fixture(scope="module")
+def network() -> torch.nn.Module:
+    return build_classifier("resnet18", 3, seed=0)
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    """Seven images of different brightness, so that none is taken for another."""
+    noise = np.random.default_rng(0).integers(0, 100, (7, 64, 64))
+    return (noise + 20 * np.arange(7)[:, None, None]).astype(np.uint8)
+
+
+def predicted(network, pixels, batch_size: int = 64) -> Predictions:
+    return predict(network, "resnet18", pixels, IMAGENET, torch.device("cpu"), batch_size)
+
+
+@pytest.fixture(scope="module")
+def result(network, pixels) -> Predictions:
+    return predicted(network, pixels)
+
+
+def test_outputs_have_one_row_an_image_and_one_column_a_class(result):
+    assert result.logits.shape == result.probabilities.shape == (7, 3)
+    assert result.maps.shape == (7, 3, 2, 2)
+    assert {a.dtype for a in vars(result).values()} == {np.dtype("float32")}
+    assert result.maps.flags["C_CONTIGUOUS"]
+
+
+def test_probabilities_are_the_softmax_of_the_logits(result):
+    powers = np.exp(result.logits.astype(np.float64))
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(result.probabilities, expected, atol=1e-6)
+
+
+def test_maps_belong_to_the_logits_of_the_same_image_and_class(network, result):
+    bias = network.fc.bias.detach().numpy()
+    np.testing.assert_allclose(result.maps.mean((2, 3)) + bias, result.logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 7])
+def test_the_batch_size_changes_nothing(network, pixels, result, batch_size):
+    other = predicted(network, pixels, batch_size)
+    for name in ("logits", "probabilities", "maps"):
+        np.testing.assert_allclose(getattr(other, name), getattr(result, name), atol=1e-5)
+
+
+def test_results_come_in_the_order_of_the_images(network, pixels, result):
+    order = [3, 0, 6, 1, 5, 2, 4]
+    other = predicted(network, pixels[order], batch_size=2)
+    assert len({tuple(row) for row in result.logits.round(4)}) == 7
+    for name in ("logits", "maps"):
+        np.testing.assert_allclose(getattr(other, name), getattr(result, name)[order], atol=1e-5)
+
+
+def test_prediction_is_in_evaluation_mode_and_changes_no_weight(network, pixels, result):
+    network.train()
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    again = predicted(network, pixels)
+    np.testing.assert_allclose(again.logits, result.logits, atol=1e-5)
+    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_one_image_is_enough(network, pixels, result):
+    np.testing.assert_allclose(predicted(network, pixels[:1]).logits, result.logits[:1], atol=1e-5)

@@ -1,0 +1,464 @@
+"""Training: the same bits each time, every image once an epoch, and clocks that tell the truth."""
+
+from itertools import chain, pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torchvision.transforms.functional import normalize, to_tensor
+
+from workflow_scripts.cxrcam import training
+from workflow_scripts.cxrcam.contracts import HISTORY
+from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.models import build_classifier
+from workflow_scripts.cxrcam.training import (
+    Normalisation,
+    Part,
+    TrainingError,
+    TrainSettings,
+    batch_bounds,
+    evaluate_loss,
+    make_optimizer,
+    train,
+)
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
+CPU = torch.device("cpu")
+IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+SIDE = 32
+SETTINGS = {
+    "epochs": 2,
+    "batch_size": 6,
+    "optimizer": "adam",
+    "learning_rate": 0.003,
+    "momentum": 0.9,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "horizontal_flip": 0.5,
+    "watch": ["validation", "test"],
+    "evaluate_every": "epoch",
+}
+
+
+def settings(**changes) -> TrainSettings:
+    return TrainSettings.from_mapping({**SETTINGS, **changes})
+
+
+def small_network(seed: int = 0) -> nn.Module:
+    """A convolutional network of a few hundred weights, with batch normalisation."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=4, padding=1, bias=False),
+            *(nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+            nn.Linear(8, 2),
+        )
+
+
+def noise(n: int, seed: int = 0) -> Part:
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (n, SIDE, SIDE), dtype=np.uint8)
+    return Part.on(CPU, pixels, np.arange(n) % 2)
+
+
+def dark_and_bright(n: int, seed: int = 0) -> Part:
+    """Two classes that anyone can tell apart."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    pixels = rng.integers(0, 90, (n, SIDE, SIDE)) + 120 * labels[:, None, None]
+    return Part.on(CPU, pixels.astype(np.uint8), labels)
+
+
+def fit(part: Part, watched=None, seed: int = 0, model: nn.Module | None = None, **changes):
+    """Train the small network; returns it and its history."""
+    model = small_network() if model is None else model
+    history = train(
+        model,
+        part,
+        watched or {},
+        settings(**changes),
+        IMAGENET,
+        "float32",
+        np.random.default_rng(seed),
+    )
+    return model, history
+
+
+def weights(model: nn.Module) -> list[torch.Tensor]:
+    return list(model.state_dict().values())
+
+
+def same(a: nn.Module, b: nn.Module) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
+
+
+def column(history, name: str, role: str = "train") -> list:
+    return [row[name] for row in history if row["role"] == role]
+
+
+# --- batches --------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 500), st.integers(1, 70))
+def test_batches_hold_every_image_once_in_order(n_images, batch_size):
+    bounds = batch_bounds(n_images, batch_size)
+    assert [k for first, last in bounds for k in range(first, last)] == list(range(n_images))
+
+
+@given(st.integers(2, 500), st.integers(2, 70))
+def test_no_batch_holds_one_image_and_none_is_much_larger_than_asked(n_images, batch_size):
+    sizes = [last - first for first, last in batch_bounds(n_images, batch_size)]
+    assert min(sizes) >= 2
+    assert max(sizes) <= batch_size + 1
+    assert all(size == batch_size for size in sizes[:-1])
+
+
+class Recorder(nn.Module):
+    """A network that notes which images pass it; each image is one grey value."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen: list[list[int]] = []
+        self.linear = nn.Linear(1, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen.append((x[:, 0, 0, 0] * 255).round().int().tolist())
+        return self.linear(x[:, :1].mean((2, 3)))
+
+
+def passed(n: int = 13, seed: int = 0, **changes) -> list[list[int]]:
+    pixels = np.arange(n, dtype=np.uint8)[:, None, None].repeat(4, 1).repeat(4, 2)
+    part = Part.on(CPU, pixels, np.arange(n) % 2)
+    recorder = Recorder()
+    plain = Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    rng = np.random.default_rng(seed)
+    train(recorder, part, {}, settings(batch_size=4, **changes), plain, "float32", rng)
+    return recorder.seen
+
+
+def test_every_epoch_sees_every_image_once_in_another_order():
+    batches = passed(epochs=3)
+    assert [len(batch) for batch in batches] == [4, 4, 5] * 3
+    epochs = [list(chain(*batches[k : k + 3])) for k in (0, 3, 6)]
+    assert all(sorted(epoch) == list(range(13)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+def test_the_order_of_images_does_not_depend_on_whether_they_are_flipped():
+    assert passed(horizontal_flip=0.0) == passed(horizontal_flip=1.0)
+
+
+# --- reproducibility ------------------------------------------------------------------------------
+
+
+def test_the_same_seed_trains_resnet18_to_the_same_bits_and_another_one_does_not():
+    def trained(seed: int) -> nn.Module:
+        model = build_classifier("resnet18", 2, seed=0)
+        return fit(noise(12), {"test": noise(4, seed=1)}, seed, model, epochs=1)[0]
+
+    first = trained(0)
+    assert same(first, trained(0))
+    assert not same(first, trained(1))
+
+
+def test_the_history_is_the_same_each_time_but_for_its_clocks():
+    def numbers() -> list[dict]:
+        history = fit(noise(14), {"test": noise(6, seed=1)})[1]
+        return [{k: v for k, v in row.items() if "seconds" not in k} for row in history]
+
+    assert numbers() == numbers()
+
+
+def test_training_does_not_depend_on_the_global_random_state():
+    torch.manual_seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    first = fit(noise(12))[0]
+    torch.manual_seed(2)
+    np.random.seed(2)  # noqa: NPY002
+    assert same(first, fit(noise(12))[0])
+
+
+def test_watched_parts_do_not_influence_the_weights():
+    alone = fit(noise(14))[0]
+    watched = {"validation": noise(5, seed=1), "test": noise(9, seed=2)}
+    assert same(alone, fit(noise(14), watched)[0])
+    assert same(alone, fit(noise(14), watched, evaluate_every=1)[0])
+
+
+def test_training_leaves_the_images_as_they_were():
+    part = noise(12)
+    before = part.pixels.clone()
+    fit(part, horizontal_flip=1.0)
+    assert torch.equal(part.pixels, before)
+
+
+# --- learning -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
+def test_the_loss_falls_where_classes_can_be_told_apart(optimizer, schedule):
+    _, history = fit(
+        dark_and_bright(32),
+        {"test": dark_and_bright(16, seed=1)},
+        optimizer=optimizer,
+        schedule=schedule,
+        epochs=8,
+        learning_rate=0.05,
+    )
+    losses = column(history, "loss")
+    assert losses[-1] < 0.5 * losses[0]
+    assert column(history, "accuracy")[-1] == 1.0
+    assert column(history, "accuracy", "test")[-1] == 1.0
+
+
+def test_resnet18_learns_bright_from_dark():
+    model = build_classifier("resnet18", 2, seed=0)
+    _, history = fit(dark_and_bright(24), model=model, epochs=3, learning_rate=0.0005)
+    assert column(history, "loss")[-1] < 0.5 * column(history, "loss")[0]
+
+
+def test_the_settings_reach_the_optimiser():
+    model = small_network()
+    adam = make_optimizer(model, settings(learning_rate=0.02, weight_decay=0.1))
+    assert isinstance(adam, torch.optim.Adam)
+    assert (adam.param_groups[0]["lr"], adam.param_groups[0]["weight_decay"]) == (0.02, 0.1)
+    sgd = make_optimizer(model, settings(optimizer="sgd", momentum=0.7, weight_decay=0.1))
+    assert isinstance(sgd, torch.optim.SGD)
+    assert (sgd.param_groups[0]["momentum"], sgd.param_groups[0]["weight_decay"]) == (0.7, 0.1)
+    for optimizer in (adam, sgd):
+        assert sum(len(g["params"]) for g in optimizer.param_groups) == len(
+            list(model.parameters())
+        )
+
+
+def test_mixed_precision_leaves_the_weights_in_float32():
+    model = small_network()
+    rng = np.random.default_rng(0)
+    history = train(model, dark_and_bright(12), {}, settings(epochs=3), IMAGENET, "bfloat16", rng)
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert np.isfinite(column(history, "loss")).all()
+    assert not same(model, fit(dark_and_bright(12), epochs=3)[0])
+
+
+# --- flips ----------------------------------------------------------------------------------------
+
+
+def test_flipping_always_is_training_on_mirrored_images():
+    part = noise(14)
+    mirrored = Part(part.pixels.flip(-1), part.labels)
+    upside_down = Part(part.pixels.flip(-2), part.labels)
+    flipped = fit(part, horizontal_flip=1.0)[0]
+    assert same(flipped, fit(mirrored, horizontal_flip=0.0)[0])
+    assert not same(flipped, fit(part, horizontal_flip=0.0)[0])
+    assert not same(flipped, fit(upside_down, horizontal_flip=0.0)[0])
+
+
+def test_half_of_the_images_are_flipped_each_on_its_own():
+    n = 200
+    pixels = np.zeros((n, 4, 4), dtype=np.uint8)
+    pixels[:, :, 0] = 255  # bright on the left
+    left: list[float] = []
+
+    class Sides(Recorder):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            left.extend(x[:, 0, 0, 0].tolist())
+            return super().forward(x)
+
+    part = Part.on(CPU, pixels, np.arange(n) % 2)
+    plain = Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    train(Sides(), part, {}, settings(batch_size=50), plain, "float32", np.random.default_rng(0))
+    assert len(left) == 2 * n
+    assert 0.4 < np.mean(left) < 0.6
+    assert left[:n] != left[n:]  # drawn anew in each epoch
+
+
+# --- history --------------------------------------------------------------------------------------
+
+
+def test_the_history_has_the_contracts_columns_and_one_row_a_part_and_evaluation():
+    _, history = fit(noise(14), {"validation": noise(4, 1), "test": noise(6, 2)}, epochs=3)
+    assert all(tuple(row) == tuple(HISTORY.names) for row in history)
+    assert [row["role"] for row in history] == ["train", "validation", "test"] * 3
+    assert column(history, "iteration") == [3, 6, 9]
+    assert column(history, "epoch", "test") == [1.0, 2.0, 3.0]
+
+
+def test_evaluation_counts_iterations_and_never_misses_the_end():
+    _, history = fit(noise(14), {"test": noise(4, 1)}, epochs=3, evaluate_every=4)
+    assert column(history, "iteration") == [4, 8, 9]
+    assert column(history, "epoch") == [4 / 3, 8 / 3, 3.0]
+
+
+def test_the_training_loss_is_the_mean_over_the_images_since_the_last_row():
+    # 14 images in batches of 6, 6 and 2: a mean of batches would weigh the last two too much.
+    _, single = fit(noise(14), evaluate_every=1, epochs=1)
+    _, whole = fit(noise(14), epochs=1)
+    for name in ("loss", "accuracy"):
+        expected = np.average(column(single, name), weights=[6, 6, 2])
+        assert column(whole, name)[0] == pytest.approx(expected, rel=1e-9)
+
+
+def test_rows_are_handed_out_when_they_are_made():
+    given_out: list[dict] = []
+    history = train(
+        *(small_network(), noise(12), {}, settings(), IMAGENET, "float32"),
+        np.random.default_rng(0),
+        on_record=given_out.extend,
+    )
+    assert given_out == history
+
+
+class Clock:
+    """A clock on which only what the test says takes time."""
+
+    now = 50.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(training, "time", clock)
+    return clock
+
+
+class Slow(nn.Module):
+    """One second a training step, a hundred an evaluated batch."""
+
+    def __init__(self, clock: Clock):
+        super().__init__()
+        self.network, self.clock = small_network(), clock
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.clock.now += 1 if self.training else 100
+        return self.network(x)
+
+
+def test_seconds_are_of_training_alone_and_wall_seconds_of_everything(clock):
+    _, history = fit(noise(12), {"test": noise(4, 1)}, model=Slow(clock), epochs=3)
+    assert column(history, "seconds") == [2, 4, 6]
+    assert column(history, "wall_seconds") == [2, 104, 206]
+
+
+def test_seconds_grow_and_never_exceed_wall_seconds():
+    _, history = fit(noise(12), {"test": noise(4, 1)}, epochs=4)
+    for name in ("seconds", "wall_seconds"):
+        assert all(b > a for a, b in pairwise(column(history, name)))
+    assert all(0 < row["seconds"] <= row["wall_seconds"] for row in history)
+
+
+def test_progress_is_told_about_twice_a_second(clock):
+    told = []
+    rng = np.random.default_rng(0)
+    train(
+        *(Slow(clock), noise(12), {}, settings(epochs=2), IMAGENET, "float32", rng),
+        on_step=told.append,
+    )
+    assert [(p.iteration, p.iterations, p.images) for p in told] == [
+        *((1, 4, 6), (2, 4, 12), (3, 4, 6), (4, 4, 12)),
+    ]
+    assert all(np.isfinite(p.loss) and 0 <= p.accuracy <= 1 for p in told)
+
+
+# --- learning rate --------------------------------------------------------------------------------
+
+
+def rates(**changes) -> list[float]:
+    return column(fit(noise(12), evaluate_every=1, **changes)[1], "learning_rate")
+
+
+def test_a_constant_rate_stays_as_it_is():
+    assert rates() == [0.003] * 4
+
+
+def test_one_cycle_goes_up_to_the_rate_asked_and_ends_low():
+    cycle = rates(schedule="one_cycle", epochs=20)
+    top = int(np.argmax(cycle))
+    assert max(cycle) == pytest.approx(0.003, rel=0.01)
+    assert 0 < top < len(cycle) / 2
+    assert all(b > a for a, b in pairwise(cycle[: top + 1]))
+    assert all(b < a for a, b in pairwise(cycle[top:]))
+    assert cycle[0] < 0.003 / 10
+    assert cycle[-1] < 0.003 / 1000
+
+
+def test_one_cycle_leaves_the_momentum_as_configured():
+    model = small_network()
+    optimizer = make_optimizer(model, settings(optimizer="sgd", momentum=0.7))
+    schedule = training.make_schedule(optimizer, settings(schedule="one_cycle"), 10)
+    optimizer.step()
+    schedule.step()
+    assert optimizer.param_groups[0]["momentum"] == 0.7
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_a_run_too_short_for_a_cycle_is_no_error(epochs):
+    assert len(rates(schedule="one_cycle", epochs=epochs, batch_size=12)) == epochs
+
+
+# --- divergence -----------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_no_number_stops_the_training_and_names_the_learning_rate():
+    with pytest.raises(TrainingError) as caught:
+        fit(noise(12), optimizer="sgd", learning_rate=1e30, epochs=3)
+    for words in ("train.learning_rate", "1e+30", "became nan", "up to", "compute.precision"):
+        assert words in str(caught.value)
+    assert isinstance(caught.value, InputError)
+
+
+# --- evaluation -----------------------------------------------------------------------------------
+
+
+def test_evaluation_is_the_mean_over_all_images_whatever_the_batch_size():
+    model, part = small_network(), noise(11)
+    with torch.no_grad():
+        logits = model.eval()(IMAGENET.apply(part.pixels))
+    loss = nn.functional.cross_entropy(logits, part.labels).item()
+    accuracy = (logits.argmax(1) == part.labels).double().mean().item()
+    for batch_size in (1, 4, 11, 128):
+        measured = evaluate_loss(model, part, IMAGENET, "float32", batch_size)
+        assert measured == pytest.approx((loss, accuracy), abs=1e-6)
+
+
+def test_evaluation_changes_nothing_and_hands_back_a_model_that_trains():
+    model = small_network()
+    before = [tensor.clone() for tensor in weights(model)]
+    evaluate_loss(model, noise(11), IMAGENET, "float32")
+    assert model.training
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(model), strict=True))
+
+
+# --- normalisation --------------------------------------------------------------------------------
+
+
+def test_normalisation_is_torchvisions_on_a_grey_image_in_three_channels():
+    # Every grey value there is.
+    pixels = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16)
+    rgb = pixels[0].numpy()[:, :, None].repeat(3, axis=2)
+    expected = normalize(to_tensor(rgb), IMAGENET.mean, IMAGENET.std)
+    result = IMAGENET.apply(pixels)
+    assert result.dtype == torch.float32
+    torch.testing.assert_close(result[0], expected, rtol=0, atol=1e-6)
+
+
+def test_normalised_images_lie_in_memory_with_the_channel_last():
+    result = IMAGENET.apply(noise(5).pixels)
+    assert result.shape == (5, 3, SIDE, SIDE)
+    assert result.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_normalisation_leaves_pixels_and_their_places_alone():
+    pixels = noise(2).pixels
+    before = pixels.clone()
+    result = IMAGENET.apply(pixels)
+    assert torch.equal(pixels, before)
+    back = (result[:, 1] * 0.224 + 0.456) * 255
+    torch.testing.assert_close(back, pixels.float(), rtol=0, atol=1e-3)
