@@ -71,6 +71,17 @@ def pretrained_weights(wildcards):
     return WEIGHTS
 
 
+def gpus(wildcards):
+    """GPUs that a job asks for: one, but none on this machine if it has none.
+
+    Otherwise `--resources gpu=1` would let jobs wait for each other for a GPU that is not there.
+    """
+    if config["compute"]["device"] == "cpu":
+        return 0
+    here = [node for name in ("nvidia[0-9]*", "dxg", "kfd") for node in Path("/dev").glob(name)]
+    return 1 if here or not workflow.local_exec else 0
+
+
 def training_memory_mb(wildcards):
     """Pixels in memory once, plus PyTorch and the activations of a batch."""
     size = config["image"]["size"]

@@ -38,7 +38,7 @@ rule train:
         "../envs/cxrcam.yaml"
     threads: config["compute"]["threads"]
     resources:
-        gpu=1,
+        gpu=gpus,
         mem_mb=training_memory_mb,
         runtime=240,
     params:
@@ -73,7 +73,7 @@ rule predict:
         "../envs/cxrcam.yaml"
     threads: config["compute"]["threads"]
     resources:
-        gpu=1,
+        gpu=gpus,
         mem_mb=training_memory_mb,
         runtime=60,
     params:

@@ -19,7 +19,7 @@ if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     compute = snakemake.config["compute"]
     device = choose_device(compute["device"], snakemake.resources.get("gpu"))
-    set_up_torch(snakemake.threads, compute["deterministic"])
+    set_up_torch(compute["threads"], compute["deterministic"])
     model, card = load_model(Path(snakemake.input.model))
     split = pq.read_table(snakemake.input.split).to_pandas()
     unseen = split[split["role"] != "train"]

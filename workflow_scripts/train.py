@@ -44,9 +44,10 @@ if __name__ == "__main__":
     run = (wildcards.task, wildcards.scheme, int(wildcards.fold))
     seed = int(wildcards.seed)
     settings = TrainSettings.from_mapping(params.settings)
-    device = choose_device(snakemake.config["compute"]["device"], snakemake.resources.get("gpu"))
+    compute = snakemake.config["compute"]
+    device = choose_device(compute["device"], snakemake.resources.get("gpu"))
     precision = choose_precision(params.precision, device)
-    set_up_torch(snakemake.threads, params.deterministic)
+    set_up_torch(compute["threads"], params.deterministic)
 
     split = pq.read_table(snakemake.input.split).to_pandas()
     parts = {}
@@ -70,7 +71,7 @@ if __name__ == "__main__":
     log.info(
         "%s from %s weights, %d parameters, on %s in %s with %d threads; %d training images.",
         *(params.model["architecture"], origin, parameter_count(model), device, precision),
-        *(snakemake.threads, len(training)),
+        *(compute["threads"], len(training)),
     )
 
     bar = tqdm(

@@ -84,6 +84,7 @@ def test_weights_do_not_depend_on_what_was_drawn_before(network):
 
 
 def test_building_leaves_the_global_random_state_alone():
+    torch.manual_seed(123)
     before = torch.random.get_rng_state()
     build_classifier("resnet18", 2, seed=0)
     assert torch.equal(torch.random.get_rng_state(), before)
@@ -147,6 +148,12 @@ def test_missing_tensors_are_refused_instead_of_left_random(published):
     message = refused({k: v for k, v in published.items() if k != "layer1.0.conv1.weight"})
     assert "1 tensors missing (for example layer1.0.conv1.weight)" in message
     refused({})
+
+
+def test_tensors_that_the_network_has_no_place_for_are_refused_instead_of_left_out(published):
+    message = refused({**published, "layer5.weight": torch.zeros(3)})
+    assert "1 unknown tensors (for example layer5.weight)" in message
+    assert "missing" not in message
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -276,8 +283,10 @@ def test_a_saved_model_comes_back_to_the_bit_with_its_card(network, saved):
     assert not model.training
 
 
-def test_saving_twice_gives_the_same_bytes(network, saved, tmp_path):
-    save_model(tmp_path / "again.safetensors", network, CARD)
+def test_saving_twice_gives_the_same_bytes_whatever_the_order_of_settings(network, saved, tmp_path):
+    settings = dict(reversed(CARD.training.items()))
+    card = ModelCard(**{**vars(CARD), "training": settings})
+    save_model(tmp_path / "again.safetensors", network, card)
     assert (tmp_path / "again.safetensors").read_bytes() == saved.read_bytes()
 
 

@@ -187,6 +187,17 @@ def test_grouped_folds_test_every_image_once_and_stay_balanced(images, seed):
     assert (counts.max(axis=0) - counts.min(axis=0) <= largest).all()
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_single_images_even_out_what_groups_leave_uneven_in_folds(seed):
+    # Of each class five groups of four, which three folds cannot share, and thirty single images.
+    labels = np.concatenate([balanced(20, 20), balanced(30, 30)])
+    groups = np.concatenate([np.arange(40) // 4, np.arange(40, 100)])
+    fold = deal_folds(labels, groups, 2, 3, np.random.default_rng(seed))
+    counts = np.stack([np.bincount(labels[fold == k], minlength=2) for k in range(3)])
+    assert set(counts.ravel()) == {16, 17}
+    assert all(len(set(fold[groups == g])) == 1 for g in range(10))
+
+
 def chance_of_test(groups: np.ndarray, n_test: int, draws: int) -> np.ndarray:
     """How often each image is drawn into a test part, of one class."""
     labels = np.zeros(len(groups), dtype=np.int64)

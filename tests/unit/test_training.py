@@ -303,6 +303,13 @@ def test_the_training_loss_is_the_mean_over_the_images_since_the_last_row():
         assert column(whole, name)[0] == pytest.approx(expected, rel=1e-9)
 
 
+def test_the_training_loss_is_the_cross_entropy_of_the_network_as_it_learns():
+    part, model = noise(12), small_network()
+    expected = nn.functional.cross_entropy(model(IMAGENET.apply(part.pixels)), part.labels)
+    _, history = fit(part, batch_size=12, epochs=1, horizontal_flip=0.0)
+    assert column(history, "loss")[0] == pytest.approx(expected.item(), rel=1e-5)
+
+
 def test_rows_are_handed_out_when_they_are_made():
     given_out: list[dict] = []
     history = train(
@@ -399,8 +406,8 @@ def test_one_cycle_leaves_the_momentum_as_configured():
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3])
-def test_a_run_too_short_for_a_cycle_is_no_error(epochs):
-    assert len(rates(schedule="one_cycle", epochs=epochs, batch_size=12)) == epochs
+def test_a_run_too_short_for_a_cycle_keeps_its_rate(epochs):
+    assert rates(schedule="one_cycle", epochs=epochs, batch_size=12) == [0.003] * epochs
 
 
 # --- divergence -----------------------------------------------------------------------------------

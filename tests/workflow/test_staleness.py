@@ -141,11 +141,6 @@ def add_image(project: Project) -> None:
     save_xray(project.folder / "data/small/COVID/images/COVID-11.png", 88)
 
 
-def add_mask(project: Project) -> None:
-    masks = project.folder / "data/small/COVID/masks"
-    shutil.copy2(masks / "COVID-1.png", masks / "COVID-3.png")
-
-
 def lose(pattern: str) -> Callable[[Project], None]:
     """Delete one output."""
 
@@ -224,8 +219,8 @@ CASES = [
     Case(
         "code of the metrics",
         function("cxrcam/metrics.py", "classification_metrics"),
-        # Figures use the metrics too; no network is trained or run again.
-        per_run(ALL_RUNS, "evaluate", "cam") | figures_of(ALL_RUNS) | {"tables"},
+        # Curves and tables use the metrics too; no network is trained or run again.
+        per_run(ALL_RUNS, "evaluate") | figures_of(ALL_RUNS) | {"tables"},
     ),
     Case(
         "code of the overlays",
