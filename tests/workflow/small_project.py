@@ -199,6 +199,7 @@ class Project:
             [sys.executable, "-m", "snakemake", *chosen, *arguments],
             cwd=self.folder,
             env=environment,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=timeout,
