@@ -44,11 +44,11 @@ rule all:
     input:
         "results/run_config.yaml",
         f"results/{config['dataset']}/index/quarantine.csv",
+        run_files(config["dataset"]),
         f"results/{config['dataset']}/tables/metrics.csv",
         f"results/{config['dataset']}/tables/summary.csv",
         f"results/{config['dataset']}/figures/accuracy.png",
         run_figures(config["dataset"]),
-        run_galleries(config["dataset"]),
 
 
 onsuccess:

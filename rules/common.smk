@@ -9,11 +9,12 @@ from snakemake.exceptions import WorkflowError
 from workflow_scripts.cxrcam import configuration, datasets
 from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.machine import has_gpu
 
 PROJECT = Path(workflow.basedir)
 
 # Libraries whose version decides results: a new torch makes trained models stale.
-RESULT_LIBRARIES = ("torch", "torchvision", "numpy", "PIL", "pydicom")
+RESULT_LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "sklearn", "PIL", "pydicom")
 
 RUN = "results/{dataset}/runs/{task}/{scheme}/fold-{fold}/seed-{seed}"
 CAM = "results/{dataset}/cam/{task}/{scheme}/fold-{fold}/seed-{seed}"
@@ -43,7 +44,7 @@ IMAGES = checked(datasets.list_images, SETTINGS, PHANTOM_ROOT)
 checked(
     configuration.check_against_images,
     config,
-    datasets.class_sizes(IMAGES),
+    datasets.class_sizes(IMAGES, datasets.class_folders(SETTINGS)),
     datasets.place(SETTINGS),
 )
 

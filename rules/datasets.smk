@@ -126,8 +126,8 @@ rule index:
         mem_mb=4000,
         runtime=30,
     params:
+        # Not image.max_quarantined_share: it may stop a run, but does not change what it makes.
         code=code("index.py"),
-        max_quarantined_share=config["image"]["max_quarantined_share"],
     message:
         "Indexing {wildcards.dataset} and looking for near-duplicates"
     script:

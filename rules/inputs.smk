@@ -72,14 +72,14 @@ def pretrained_weights(wildcards):
 
 
 def gpus(wildcards):
-    """GPUs that a job asks for: one, but none on this machine if it has none.
+    """GPUs that a job asks for: one, but none if this machine has none and runs the jobs itself.
 
     Otherwise `--resources gpu=1` would let jobs wait for each other for a GPU that is not there.
     """
-    if config["compute"]["device"] == "cpu":
-        return 0
-    here = [node for name in ("nvidia[0-9]*", "dxg", "kfd") for node in Path("/dev").glob(name)]
-    return 1 if here or not workflow.local_exec else 0
+    device = config["compute"]["device"]
+    if device == "auto":
+        return 0 if workflow.local_exec and not has_gpu() else 1
+    return int(device == "cuda")
 
 
 def training_memory_mb(wildcards):
@@ -116,6 +116,12 @@ def show_summary(table):
         )
 
 
-def run_galleries(dataset):
-    """Galleries of every run."""
-    return [f"{CAM}/gallery".format(**run) for run in runs(dataset)]
+def run_files(dataset):
+    """What every run leaves; named in `all`, so that a lost file is made again."""
+    patterns = [
+        *rules.train.output,
+        *rules.predict.output,
+        *rules.evaluate.output,
+        *rules.cam.output,
+    ]
+    return [str(pattern).format(**run) for run in runs(dataset) for pattern in patterns]

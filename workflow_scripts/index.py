@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflow_scripts.cxrcam.contracts import THUMBNAIL_SIDE
+from workflow_scripts.cxrcam.contracts import DHASH_BYTES, THUMBNAIL_SIDE
 from workflow_scripts.cxrcam.duplicates import find_duplicates
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.index_table import (
@@ -25,7 +25,9 @@ def duplicates_among(facts: pd.DataFrame) -> pd.DataFrame:
     return find_duplicates(
         readable["image_id"].tolist(),
         readable["pixel_sha256"].tolist(),
-        np.frombuffer(b"".join(readable["dhash"]), dtype=np.uint8).reshape(len(readable), -1),
+        np.frombuffer(b"".join(readable["dhash"]), dtype=np.uint8).reshape(
+            len(readable), DHASH_BYTES
+        ),
         np.frombuffer(b"".join(readable["thumbnail"]), dtype=np.uint8).reshape(
             len(readable), THUMBNAIL_SIDE, THUMBNAIL_SIDE
         ),
@@ -45,7 +47,7 @@ if __name__ == "__main__":
     )
     for row in quarantine.itertuples():
         log.info("Left out %s: %s", row.path, row.reason)
-    check_quarantine(quarantine, len(listing), snakemake.params.max_quarantined_share)
+    check_quarantine(quarantine, len(listing), snakemake.config["image"]["max_quarantined_share"])
     with atomic_path(Path(snakemake.output.images)) as temporary:
         images.to_parquet(temporary, index=False)
     with atomic_path(Path(snakemake.output.quarantine)) as temporary:

@@ -333,6 +333,7 @@ def test_phantoms_are_listed_before_they_are_drawn(tmp_path):
     images = list_images(settings, tmp_path / "not there yet")
     assert [i.image_id for i in images] == ["COVID/COVID-1", "COVID/COVID-2", "Normal/Normal-1"]
     assert class_sizes(images) == {"COVID": 2, "Normal": 1}
+    assert class_sizes(images, ["Empty", "COVID"]) == {"Empty": 0, "COVID": 2, "Normal": 1}
     assert all(i.mask_path and i.source == "phantom" for i in images)
     assert [bool(i.lesion_mask_path) for i in images] == [True, True, False]
     assert place(settings) == "the phantoms"

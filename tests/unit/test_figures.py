@@ -265,6 +265,13 @@ def test_history_has_a_panel_for_each_number_and_role_and_draws_the_mean():
     assert "iteration (10 batches an epoch)" in lines_of(figure)
 
 
+def test_a_spike_of_the_loss_does_not_flatten_the_other_curves():
+    table = history(runs=2)
+    assert history_figure(table).axes[0].get_yscale() == "linear"
+    table.loc[table.index[3], "loss"] = 50.0
+    assert history_figure(table).axes[0].get_yscale() == "log"
+
+
 def test_history_mean_ends_where_the_shortest_run_ends():
     table = history(runs=2)
     table = table[(table["run"] == 0) | (table["iteration"] <= 16)]

@@ -233,6 +233,12 @@ CASES = [
         function("cxrcam/phantom.py", "write_phantom_dataset"),
         set(),
     ),
+    Case("code that only writes messages", function("cxrcam/logs.py", "start_log"), set()),
+    Case(
+        "how many bad images are allowed",
+        settings(image={"max_quarantined_share": 0.5}),
+        CONFIG,
+    ),
     Case(
         "code that only reads the configuration",
         function("cxrcam/configuration.py", "fold_count"),
@@ -323,6 +329,16 @@ CASES = [
         {"figures two_class-holdout"},
     ),
     Case("a lost table", lose("results/small/tables/summary.csv"), {"tables"}),
+    Case(
+        "a lost model",
+        lose("results/small/runs/two_class/holdout/fold-1/seed-0/model.safetensors"),
+        after_train(runs_of("two_class", "holdout")),
+    ),
+    Case(
+        "lost pictures",
+        lose("results/small/cam/two_class/holdout/fold-1/seed-0/overlays"),
+        per_run(runs_of("two_class", "holdout"), "cam"),
+    ),
     Case(
         "a lost model and what was made of it",
         lose("results/small/*/two_class/holdout/fold-1/seed-0/*"),

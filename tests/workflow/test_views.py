@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.workflow.small_project import ROOT, Project
+from workflow_scripts.cxrcam.machine import has_gpu
 
 
 @pytest.mark.parametrize("view", ["--dag", "--rulegraph", "--filegraph"])
@@ -101,7 +102,15 @@ def resources(project: Project, *arguments: str) -> dict[str, set[str]]:
     ("limit", "granted"), [("", "gpu=1"), ("gpu=1", "gpu=1"), ("gpu=0", "gpu=0")]
 )
 def test_training_asks_for_a_gpu_and_does_without(fresh: Project, limit: str, granted: str) -> None:
+    fresh.change(compute={"device": "cuda"})
     asked = resources(fresh, *(["--resources", limit] if limit else []))
     assert granted in asked["train"]
     assert granted in asked["predict"]
     assert not any(value.startswith("gpu=") for value in asked["evaluate"])
+
+
+def test_no_gpu_is_asked_for_where_there_is_none(fresh: Project) -> None:
+    fresh.change(compute={"device": "cpu"})
+    assert "gpu=0" in resources(fresh)["train"]
+    fresh.change(compute={"device": "auto"})
+    assert ("gpu=1" in resources(fresh)["train"]) == has_gpu()

@@ -14,6 +14,9 @@ from pathlib import Path
 
 PACKAGE = "workflow_scripts"
 
+# What a job says decides nothing of what it computes.
+WITHOUT_EFFECT = frozenset({f"{PACKAGE}.cxrcam.logs"})
+
 # Distributions that are called otherwise than the package that they bring.
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
 
@@ -64,7 +67,7 @@ def _parsed(file: Path) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
 
 
 def import_closure(script: Path, root: Path) -> list[Path]:
-    """All files of our own that a script runs: itself and what it imports, however deep.
+    """All files of our own that decide a script's result: itself and what it imports.
 
     Parameters
     ----------
@@ -88,6 +91,8 @@ def import_closure(script: Path, root: Path) -> list[Path]:
             # Python runs the __init__ of every package above a module before the module itself.
             while name and name not in known:
                 known.add(name)
+                if name in WITHOUT_EFFECT:
+                    break
                 imported = _module_file(root, name)
                 if imported is not None:
                     waiting.append(imported)

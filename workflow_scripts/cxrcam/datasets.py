@@ -136,9 +136,14 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
         ]
 
 
+def _folders(root: Path) -> list[str]:
+    return sorted(
+        entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+    )
+
+
 def _list_class_folders(root: Path, classes: Sequence[str] | None) -> list[ImageFile]:
-    present = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
-    present = [name for name in present if not name.startswith(".")]
+    present = _folders(root)
     for name in classes or []:
         if name not in present:
             raise DatasetError(
@@ -383,9 +388,18 @@ def listing_fingerprint(images: Iterable[ImageFile]) -> str:
     return digest.hexdigest()[:16]
 
 
-def class_sizes(images: Iterable[ImageFile]) -> dict[str, int]:
-    """Number of listed images of each class."""
-    return dict(Counter(image.label for image in images))
+def class_sizes(images: Iterable[ImageFile], folders: Iterable[str] = ()) -> dict[str, int]:
+    """Number of listed images of each class; 0 for a class folder that has none."""
+    sizes = Counter(dict.fromkeys(folders, 0))
+    sizes.update(image.label for image in images)
+    return dict(sizes)
+
+
+def class_folders(settings: Mapping[str, Any]) -> list[str]:
+    """Class folders of a data set of that kind, empty ones too; none for other kinds."""
+    if settings["kind"] != "class_folders":
+        return []
+    return list(settings.get("classes") or _folders(find_root(settings["root"])))
 
 
 def place(settings: Mapping[str, Any]) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -29,6 +31,9 @@ _ROLES: Final = (
     ("validation", "validation", GREEN, "#8FD3BE"),
     ("test", "test", VERMILION, "#F0B48A"),
 )
+
+WIDE_LOSS: Final = 30.0
+"""Largest loss over the median loss from which the axis is logarithmic."""
 
 
 @styled
@@ -90,9 +95,7 @@ def history_figure(
             axes.plot(mean.index, mean, color=colour, marker=marker, markersize=3.0, zorder=3)
             if row == 0:
                 axes.set_title(role_name)
-    losses = history["loss"].to_numpy(dtype=np.float64)
-    grid[0, 0].set_ylabel("loss (cross-entropy, nats)")
-    grid[0, 0].set_ylim(bottom=min(0.0, float(np.nanmin(losses))) if losses.size else 0.0)
+    _scale_loss(grid[0, 0], history["loss"].to_numpy(dtype=np.float64))
     grid[1, 0].set_ylabel("accuracy (share correct)")
     grid[1, 0].set_ylim(top=1.02)
     for axes in grid[1]:
@@ -109,6 +112,17 @@ def history_figure(
         )
     figure.suptitle(wrapped(title, width - 0.2, 9.0, 2, bold=True))
     return figure
+
+
+def _scale_loss(axes: Axes, losses: npt.NDArray[np.float64]) -> None:
+    """From zero; logarithmic where one spike would flatten all other curves onto the axis."""
+    positive = losses[np.isfinite(losses) & (losses > 0)]
+    wide = positive.size == losses.size and positive.max() > WIDE_LOSS * np.median(positive)
+    if wide:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0.0)
+    axes.set_ylabel("loss (nats, log scale)" if wide else "loss (cross-entropy, nats)")
 
 
 def _mean_over_runs(series: Sequence[pd.Series]) -> pd.Series:

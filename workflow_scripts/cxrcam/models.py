@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,15 +183,20 @@ def download_imagenet(architecture: str, target: Path, url: str | None = None) -
         If it cannot be fetched or its checksum is wrong.
     """
     address = url or ARCHITECTURES[architecture].imagenet.url
+    if not re.search(r"-[0-9a-f]{8,64}\.pth$", address):
+        # torch.hub would then check nothing, and say nothing.
+        raise WeightsError(f"The name of {address} holds no checksum to verify it by.")
     try:
-        state = torch.hub.load_state_dict_from_url(
-            address,
-            model_dir=str(target.parent / "download"),
-            map_location="cpu",
-            progress=False,
-            check_hash=True,
-            weights_only=True,
-        )
+        # A folder of its own, gone afterwards: what is kept is the safetensors file.
+        with tempfile.TemporaryDirectory(prefix="cxrcam-weights-") as folder:
+            state = torch.hub.load_state_dict_from_url(
+                address,
+                model_dir=folder,
+                map_location="cpu",
+                progress=False,
+                check_hash=True,
+                weights_only=True,
+            )
     except Exception as error:  # URLError, HTTPError, RuntimeError (checksum), OSError
         raise WeightsError(
             f"The ImageNet weights of {architecture} could not be fetched from {address}: {error}. "
