@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.figure_style import save_figure
-from workflow_scripts.cxrcam.gallery import gallery
+from workflow_scripts.cxrcam.gallery import choose_images, gallery
 from workflow_scripts.cxrcam.images import read_grey, read_mask, resize_grey
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.overlays import (
@@ -56,19 +56,6 @@ def read_maps(file: Path, image_ids: list[str], classes: list[str]) -> RawMaps:
     )
 
 
-def mistakes_first(records: pd.DataFrame, most: int) -> pd.DataFrame:
-    """Up to `most` images: mistakes first, then the most confident, classes taking turns."""
-    ordered = records.sort_values(
-        ["correct", "probability", "image_id"], ascending=[True, False, True]
-    )
-    turn = ordered.groupby(["correct", "label"]).cumcount()
-    return (
-        ordered.assign(turn=turn)
-        .sort_values(["correct", "turn", "label"], kind="stable")[:most]
-        .drop(columns="turn")
-    )
-
-
 def mask_of(path: object, max_pixels: int) -> npt.NDArray[np.bool_] | None:
     """Mask in picture size, where the index names one."""
     return read_mask(Path(path), PICTURE_SIDE, max_pixels) if isinstance(path, str) else None
@@ -108,11 +95,14 @@ if __name__ == "__main__":
             "lesion_mask": mask_of(entry["lesion_mask_path"], max_pixels),
         }
 
-    chosen = mistakes_first(records, settings["overlays"])
+    by_class = {name: records[records["label"] == name] for name in classes}
     of_class = {
-        name: mistakes_first(records[records["label"] == name], settings["gallery_images"])
-        for name in classes
+        name: choose_images(rows, settings["gallery_images"]) for name, rows in by_class.items()
     }
+    each = -(-settings["overlays"] // len(classes))
+    chosen = pd.concat([choose_images(rows, each) for rows in by_class.values()]).sort_values(
+        ["correct", "probability", "image_id"], ascending=[True, False, True]
+    )
     wanted = dict.fromkeys([*chosen["image_id"], *pd.concat(of_class.values())["image_id"]])
     pictures = {image_id: picture(image_id) for image_id in wanted}
 
@@ -150,8 +140,8 @@ if __name__ == "__main__":
             scale_max=scale,
             columns=4,
             most=len(rows),
-            total=int((records["label"] == name).sum()),
-            wrong=int((~records.loc[records["label"] == name, "correct"]).sum()),
+            total=len(by_class[name]),
+            wrong=int((~by_class[name]["correct"]).sum()),
             opacity=settings["opacity"],
             lung_masks=[p["lung_mask"] for p in parts],
             lesion_masks=[p["lesion_mask"] for p in parts],

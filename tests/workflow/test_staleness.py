@@ -227,7 +227,7 @@ CASES = [
         function("cxrcam/overlays.py", "overlay"),
         per_run(ALL_RUNS, "cam") | figures_of(ALL_RUNS) | {"tables"},
     ),
-    Case("code of an entry script", function("cam.py", "mistakes_first"), per_run(ALL_RUNS, "cam")),
+    Case("code of an entry script", function("cam.py", "read_maps"), per_run(ALL_RUNS, "cam")),
     Case(
         "code of phantoms that are not drawn",
         function("cxrcam/phantom.py", "write_phantom_dataset"),

@@ -139,7 +139,7 @@ def gallery(
     table = table[table["label"] == class_name]
     if table.empty:
         raise ValueError(f"no image of the gallery is of class {class_name!r}")
-    shown = _chosen(table, most)
+    shown = choose_images(table, most)
     columns = max(1, min(columns, len(shown)))
     rows = math.ceil(len(shown) / columns)
     panel = (PAGE_WIDTH - 2 * _MARGIN - (columns - 1) * _COLUMN_GAP) / columns
@@ -178,11 +178,23 @@ def gallery(
     return page.figure
 
 
-def _chosen(records: pd.DataFrame, most: int) -> pd.DataFrame:
+def choose_images(records: pd.DataFrame, most: int) -> pd.DataFrame:
     """Choose and sort: mistakes first, each part by falling confidence.
 
     Where both kinds exist, neither takes more than half while the other still has images:
     a gallery of mistakes only would pass for the whole.
+
+    Parameters
+    ----------
+    records : DataFrame
+        `label`, `predicted` and `probability` of the predicted class, one row an image.
+    most : int
+        Most images to choose.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `records`.
     """
     wrong = records[records["predicted"] != records["label"]]
     right = records[records["predicted"] == records["label"]]
