@@ -13,13 +13,8 @@ from workflow_scripts.cxrcam.figure_style import save_figure
 from workflow_scripts.cxrcam.gallery import choose_images, gallery
 from workflow_scripts.cxrcam.images import read_grey, read_mask, resize_grey
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.overlays import (
-    captioned_overlay,
-    heat_scale,
-    normalise_map,
-    place_map,
-    save_png,
-)
+from workflow_scripts.cxrcam.map_placement import heat_scale, normalise_map, place_map
+from workflow_scripts.cxrcam.overlays import captioned_overlay, save_png
 
 PICTURE_SIDE = 299  # pixels; the size of the database's own images
 
@@ -146,5 +141,5 @@ if __name__ == "__main__":
             lung_masks=[p["lung_mask"] for p in parts],
             lesion_masks=[p["lesion_mask"] for p in parts],
         )
-        save_figure(figure, galleries / quote(name, safe=" ()+,=@"))
+        save_figure(figure, galleries / quote(name, safe=" ()+,=@"), kinds=["png"])
     log.info("Drew %d overlays; %d mistakes in all.", len(chosen), (~records["correct"]).sum())

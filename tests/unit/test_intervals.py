@@ -1,7 +1,5 @@
 """Intervals: against published examples, scipy and scikit-learn."""
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -152,11 +150,3 @@ def test_bad_scores_groups_and_lengths_are_named():
         bootstrap_interval(np.mean, [1, 2], [1, 2, 3], seed=0)
     with pytest.raises(ValueError, match="undefined on 20 of 20"):
         bootstrap_interval(lambda x: float("nan"), [1.0, 2.0], seed=0, repeats=20)
-
-
-def test_a_test_set_of_two_thousand_images_takes_less_than_two_seconds():
-    generator = np.random.default_rng(0)
-    positive = generator.random(2000) < 0.3
-    begun = time.process_time()
-    auroc_interval(positive, generator.random(2000), seed=0, repeats=2000)
-    assert time.process_time() - begun < 2.0

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.cam import captured_features
+from workflow_scripts.cxrcam.map_placement import place_map
 from workflow_scripts.cxrcam.models import ARCHITECTURES, build_classifier
-from workflow_scripts.cxrcam.overlays import place_map
 
 
 def receptive_centre(architecture: str, size: int, cell: tuple[int, int]) -> np.ndarray:

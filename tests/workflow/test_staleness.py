@@ -225,7 +225,7 @@ CASES = [
     Case(
         "code of the overlays",
         function("cxrcam/overlays.py", "overlay"),
-        per_run(ALL_RUNS, "cam") | figures_of(ALL_RUNS) | {"tables"},
+        per_run(ALL_RUNS, "cam"),
     ),
     Case("code of an entry script", function("cam.py", "read_maps"), per_run(ALL_RUNS, "cam")),
     Case(

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, ParamSpec
 
 import matplotlib
 from matplotlib.figure import Figure
 
+from workflow_scripts.cxrcam.captions import caption_font, shorten_middle
 from workflow_scripts.cxrcam.files import atomic_path
-from workflow_scripts.cxrcam.overlays import caption_font, shorten_middle
 
 Parameters = ParamSpec("Parameters")
 
@@ -169,28 +169,32 @@ def fitted(text: object, inches: float, points: float, bold: bool = False) -> st
     return literal(shorten_middle(str(text), inches * 720.0 * 0.98, font))
 
 
-def save_figure(figure: Figure, path_without_suffix: str | Path) -> tuple[Path, Path]:
+def save_figure(
+    figure: Figure, path_without_suffix: str | Path, kinds: Sequence[str] = ("png", "svg")
+) -> list[Path]:
     """Write a figure as PNG (200 dpi) and SVG, the same bytes for the same figure.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
-        What a function of `figures` returned.
+        What a function of a `figures_...` module or `gallery` returned.
     path_without_suffix : str or Path
         Where to; ".png" and ".svg" are appended (a dot in the name is kept). A missing
         folder is made.
+    kinds : sequence of {"png", "svg"}
+        An SVG of photographs is only a larger PNG: leave it out for those.
 
     Returns
     -------
-    tuple of Path
-        The PNG and the SVG file. Each appears whole or not at all.
+    list of Path
+        The files, in the order of `kinds`. Each appears whole or not at all.
     """
-    png, svg = (Path(f"{path_without_suffix}.{kind}") for kind in ("png", "svg"))
-    with matplotlib.rc_context(STYLE):
-        with atomic_path(png) as temporary:
-            figure.savefig(temporary, format="png", dpi=PNG_DPI, metadata={"Software": None})
-        with atomic_path(svg) as temporary:
-            figure.savefig(
-                temporary, format="svg", dpi=PNG_DPI, metadata={"Date": None, "Creator": None}
-            )
-    return png, svg
+    # Neither dates nor versions: they would change the bytes.
+    metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
+    written = []
+    for kind in kinds:
+        path = Path(f"{path_without_suffix}.{kind}")
+        with matplotlib.rc_context(STYLE), atomic_path(path) as temporary:
+            figure.savefig(temporary, format=kind, dpi=PNG_DPI, metadata=metadata[kind])
+        written.append(path)
+    return written

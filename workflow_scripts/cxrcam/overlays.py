@@ -1,9 +1,5 @@
 """Pictures of class activation maps over the X-ray they explain.
 
-A map is stored raw and becomes heat in [0, 1] only here, on a scale that is the same for all
-images of a run. Heat that is rescaled image by image always shows a red spot somewhere, even where
-the model saw nothing, and cannot be compared between images.
-
 The heat is transparent where it is low, so that the anatomy stays readable, and its colours
 grow in lightness from dark to bright (`inferno`), so that the order survives grey printing and
 every kind of colour vision. Jet-like rainbows have neither property.
@@ -12,7 +8,6 @@ every kind of colour vision. Jet-like rainbows have neither property.
 from __future__ import annotations
 
 import io
-import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -20,12 +15,13 @@ from typing import Final
 import matplotlib
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from workflow_scripts.cxrcam.captions import caption_font, shorten_middle
 from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.map_placement import upsample_map
 
 Bytes = npt.NDArray[np.uint8]
-Heat = npt.NDArray[np.float32]
 
 OPACITY: Final = 0.65
 """Opacity of the hottest point: bone edges and vessels stay visible through it."""
@@ -36,9 +32,6 @@ LUNG_COLOUR: Final = (86, 180, 233)
 LESION_COLOUR: Final = (0, 235, 160)
 """Lesion outline: Okabe-Ito bluish green, brightened to stand out on black."""
 
-SCALE_QUANTILE: Final = 0.995
-"""Share of the positive map values of a run that lie inside the drawing scale."""
-
 # The darkest fifth of inferno is black, which over a dark lung would look like missing tissue.
 _DARKEST_COLOUR_USED: Final = 0.22
 
@@ -47,165 +40,6 @@ _LEAST_PANEL: Final = 256
 
 # zlib level of PNG files: level 1 takes a quarter of the time of level 6 for a 10 % larger file.
 _PNG_LEVEL: Final = 1
-
-
-def heat_scale(raw_maps: npt.ArrayLike, quantile: float = SCALE_QUANTILE) -> float:
-    """Upper end of the drawing scale of a run: a high quantile of the positive evidence.
-
-    Parameters
-    ----------
-    raw_maps : array-like of float, any shape
-        Raw class activation maps of all images of the run, of the class that is drawn.
-    quantile : float, default 0.995
-        In (0, 1]. Below 1 a single extreme pixel does not darken all other images.
-
-    Returns
-    -------
-    float
-        Greater than 0, in the unit of the maps (logits). It is 1.0 if no value is positive:
-        then there is no heat to draw, whatever the scale.
-
-    Raises
-    ------
-    ValueError
-        If a value is not finite, or `quantile` is outside (0, 1].
-    """
-    if not 0.0 < quantile <= 1.0:
-        raise ValueError(f"quantile is {quantile}, outside (0, 1]")
-    values = np.asarray(raw_maps, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError(f"a class activation map holds {values[~np.isfinite(values)][0]}")
-    positive = values[values > 0.0]
-    return float(np.quantile(positive, quantile)) if positive.size else 1.0
-
-
-def normalise_map(raw: npt.ArrayLike, scale_max: float) -> Heat:
-    """Turn raw class activation into heat: 0 is no evidence, 1 is `scale_max` or more.
-
-    Parameters
-    ----------
-    raw : array-like of float, any shape
-        Raw class activation; negative values (evidence against the class) become 0.
-    scale_max : float
-        Upper end of the scale, greater than 0; the same for all images of a run.
-
-    Returns
-    -------
-    ndarray of float32, same shape
-        In [0, 1].
-
-    Raises
-    ------
-    ValueError
-        If a value is not finite or `scale_max` is not a positive finite number.
-    """
-    if not (math.isfinite(scale_max) and scale_max > 0.0):
-        raise ValueError(f"scale_max is {scale_max}; the drawing scale must be greater than 0")
-    values = np.asarray(raw, dtype=np.float32)
-    if not np.isfinite(values).all():
-        raise ValueError(f"a class activation map holds {values[~np.isfinite(values)][0]}")
-    return (values / np.float32(scale_max)).clip(0.0, 1.0)
-
-
-Positions = npt.NDArray[np.float64]
-
-
-def _interpolate(raw: npt.ArrayLike, rows: Positions, columns: Positions) -> Heat:
-    """Bilinear values of maps at fractional cell positions; beyond the edge the edge goes on.
-
-    Parameters
-    ----------
-    raw : array-like of float, shape (h, w) or (n, h, w)
-    rows, columns : float arrays, shape (H,) and (W,)
-        Where to read, in cells.
-
-    Returns
-    -------
-    ndarray of float32, shape (H, W) or (n, H, W)
-    """
-    maps = np.asarray(raw, dtype=np.float32)
-    if maps.ndim not in (2, 3) or 0 in maps.shape[-2:]:
-        raise ValueError(f"maps have shape {maps.shape}, expected (h, w) or (n, h, w)")
-    # Rows, then columns. Taking neighbours instead of multiplying by the (sparse) matrix keeps the
-    # threads of the BLAS out of it: they cost 8 ms a map where several jobs share the cores.
-    for axis, position in ((-2, rows), (-1, columns)):
-        last = maps.shape[axis] - 1
-        held = np.clip(position, 0.0, last)
-        low = np.floor(held).astype(np.int64)
-        weight = (held - low).astype(np.float32)
-        weight = weight[:, None] if axis == -2 else weight
-        maps = np.take(maps, low, axis) * (1 - weight) + (
-            np.take(maps, np.minimum(low + 1, last), axis) * weight
-        )
-    return maps
-
-
-def _pixel_positions(source: int, target: int) -> Positions:
-    """Where the pixels of an image of `target` pixels lie on one of `source`, by their centres."""
-    if target < 1:
-        raise ValueError(f"size is {target}; give a number of pixels")
-    positions: Positions = (np.arange(target) + 0.5) * source / target - 0.5
-    return positions
-
-
-def upsample_map(raw: npt.ArrayLike, size: int) -> Heat:
-    """Enlarge heat that already has the form of an image, bilinearly.
-
-    Raw activation maps go through `place_map`, which knows where their cells lie.
-
-    Parameters
-    ----------
-    raw : array-like of float, shape (h, w) or (n, h, w)
-        One map or a batch.
-    size : int
-        Height and width of the result in pixels, at least 1.
-
-    Returns
-    -------
-    ndarray of float32, shape (size, size) or (n, size, size)
-        Equal to ``torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`` when
-        enlarging.
-
-    Raises
-    ------
-    ValueError
-        If `raw` has other than 2 or 3 dimensions, is empty, or `size` < 1.
-    """
-    height, width = np.shape(raw)[-2:] if np.ndim(raw) >= 2 else (1, 1)
-    return _interpolate(raw, _pixel_positions(height, size), _pixel_positions(width, size))
-
-
-def place_map(raw: npt.ArrayLike, size: int, *, input_size: int, stride: float) -> Heat:
-    """Lay raw activation maps over their image, each cell where its receptive field is centred.
-
-    In a network of padded convolutions, as ResNet, cell i of the last feature map is centred on
-    input pixel ``i · stride``: the first cell sits on the first pixel, not half a stride inside.
-    Stretching the map over the image, as is common, moves the heat by up to half a stride to the
-    lower right: 16 pixels for a ResNet.
-
-    Parameters
-    ----------
-    raw : array-like of float, shape (h, w) or (n, h, w)
-        Raw maps.
-    size : int
-        Pixels a side of the picture.
-    input_size : int
-        Pixels a side that the network saw.
-    stride : float
-        Input pixels between the centres of neighbouring cells.
-
-    Returns
-    -------
-    ndarray of float32, shape (size, size) or (n, size, size)
-        Bilinear between the cells; beyond the last one its value goes on.
-
-    Raises
-    ------
-    ValueError
-        As `upsample_map`.
-    """
-    cells = _pixel_positions(input_size, size) / stride
-    return _interpolate(raw, cells, cells)
 
 
 @lru_cache(maxsize=1)
@@ -370,66 +204,6 @@ def overlay_with_contours(
             )
         picture[mask_outline(mask, width)] = colour
     return picture
-
-
-@lru_cache(maxsize=8)
-def caption_font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Load DejaVu Sans as it comes with matplotlib: the same pixels on every machine.
-
-    Parameters
-    ----------
-    size : int
-        Height of the letters' em square in pixels.
-    bold : bool, default False
-        Whether to load the bold cut.
-
-    Returns
-    -------
-    PIL.ImageFont.FreeTypeFont
-        The font.
-    """
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(
-        str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name),
-        size,
-        layout_engine=ImageFont.Layout.BASIC,
-    )
-
-
-def shorten_middle(text: str, width: float, font: ImageFont.FreeTypeFont) -> str:
-    """Cut the middle out of a text until it fits; both ends of an image id tell images apart.
-
-    Parameters
-    ----------
-    text : str
-        Any text; line breaks become spaces.
-    width : float
-        Room in pixels.
-    font : PIL.ImageFont.FreeTypeFont
-        Font it will be drawn in.
-
-    Returns
-    -------
-    str
-        `text`, or its ends around "…".
-    """
-    line = " ".join(text.split())
-    if font.getlength(line) <= width:
-        return line
-    # Binary search over the number of characters that are kept.
-    fits, fails = 0, len(line)
-    while fails - fits > 1:
-        kept = (fits + fails) // 2
-        if font.getlength(_cut(line, kept)) <= width:
-            fits = kept
-        else:
-            fails = kept
-    return _cut(line, fits)
-
-
-def _cut(line: str, kept: int) -> str:
-    tail = kept // 2
-    return line[: kept - tail] + "…" + (line[-tail:] if tail else "")
 
 
 def _enlarged(picture: Bytes, panel: int, smooth: bool = True) -> Bytes:

@@ -1,0 +1,178 @@
+"""From raw class activation to heat that lies on the image: scale, and place.
+
+A map is stored raw and becomes heat in [0, 1] only here, on a scale that is the same for all
+images of a run. Heat that is rescaled image by image always shows a red spot somewhere, even where
+the model saw nothing, and cannot be compared between images.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Heat = npt.NDArray[np.float32]
+
+SCALE_QUANTILE: Final = 0.995
+"""Share of the positive map values of a run that lie inside the drawing scale."""
+
+
+def heat_scale(raw_maps: npt.ArrayLike, quantile: float = SCALE_QUANTILE) -> float:
+    """Upper end of the drawing scale of a run: a high quantile of the positive evidence.
+
+    Parameters
+    ----------
+    raw_maps : array-like of float, any shape
+        Raw class activation maps of all images of the run, of the class that is drawn.
+    quantile : float, default 0.995
+        In (0, 1]. Below 1 a single extreme pixel does not darken all other images.
+
+    Returns
+    -------
+    float
+        Greater than 0, in the unit of the maps (logits). It is 1.0 if no value is positive:
+        then there is no heat to draw, whatever the scale.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite, or `quantile` is outside (0, 1].
+    """
+    if not 0.0 < quantile <= 1.0:
+        raise ValueError(f"quantile is {quantile}, outside (0, 1]")
+    values = np.asarray(raw_maps, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError(f"a class activation map holds {values[~np.isfinite(values)][0]}")
+    positive = values[values > 0.0]
+    return float(np.quantile(positive, quantile)) if positive.size else 1.0
+
+
+def normalise_map(raw: npt.ArrayLike, scale_max: float) -> Heat:
+    """Turn raw class activation into heat: 0 is no evidence, 1 is `scale_max` or more.
+
+    Parameters
+    ----------
+    raw : array-like of float, any shape
+        Raw class activation; negative values (evidence against the class) become 0.
+    scale_max : float
+        Upper end of the scale, greater than 0; the same for all images of a run.
+
+    Returns
+    -------
+    ndarray of float32, same shape
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite or `scale_max` is not a positive finite number.
+    """
+    if not (math.isfinite(scale_max) and scale_max > 0.0):
+        raise ValueError(f"scale_max is {scale_max}; the drawing scale must be greater than 0")
+    values = np.asarray(raw, dtype=np.float32)
+    if not np.isfinite(values).all():
+        raise ValueError(f"a class activation map holds {values[~np.isfinite(values)][0]}")
+    return (values / np.float32(scale_max)).clip(0.0, 1.0)
+
+
+Positions = npt.NDArray[np.float64]
+
+
+def _interpolate(raw: npt.ArrayLike, rows: Positions, columns: Positions) -> Heat:
+    """Bilinear values of maps at fractional cell positions; beyond the edge the edge goes on.
+
+    Parameters
+    ----------
+    raw : array-like of float, shape (h, w) or (n, h, w)
+    rows, columns : float arrays, shape (H,) and (W,)
+        Where to read, in cells.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W) or (n, H, W)
+    """
+    maps = np.asarray(raw, dtype=np.float32)
+    if maps.ndim not in (2, 3) or 0 in maps.shape[-2:]:
+        raise ValueError(f"maps have shape {maps.shape}, expected (h, w) or (n, h, w)")
+    # Rows, then columns. Taking neighbours instead of multiplying by the (sparse) matrix keeps the
+    # threads of the BLAS out of it: they cost 8 ms a map where several jobs share the cores.
+    for axis, position in ((-2, rows), (-1, columns)):
+        last = maps.shape[axis] - 1
+        held = np.clip(position, 0.0, last)
+        low = np.floor(held).astype(np.int64)
+        weight = (held - low).astype(np.float32)
+        weight = weight[:, None] if axis == -2 else weight
+        maps = np.take(maps, low, axis) * (1 - weight) + (
+            np.take(maps, np.minimum(low + 1, last), axis) * weight
+        )
+    return maps
+
+
+def _pixel_positions(source: int, target: int) -> Positions:
+    """Where the pixels of an image of `target` pixels lie on one of `source`, by their centres."""
+    if target < 1:
+        raise ValueError(f"size is {target}; give a number of pixels")
+    positions: Positions = (np.arange(target) + 0.5) * source / target - 0.5
+    return positions
+
+
+def upsample_map(raw: npt.ArrayLike, size: int) -> Heat:
+    """Enlarge heat that already has the form of an image, bilinearly.
+
+    Raw activation maps go through `place_map`, which knows where their cells lie.
+
+    Parameters
+    ----------
+    raw : array-like of float, shape (h, w) or (n, h, w)
+        One map or a batch.
+    size : int
+        Height and width of the result in pixels, at least 1.
+
+    Returns
+    -------
+    ndarray of float32, shape (size, size) or (n, size, size)
+        Equal to ``torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`` when
+        enlarging.
+
+    Raises
+    ------
+    ValueError
+        If `raw` has other than 2 or 3 dimensions, is empty, or `size` < 1.
+    """
+    height, width = np.shape(raw)[-2:] if np.ndim(raw) >= 2 else (1, 1)
+    return _interpolate(raw, _pixel_positions(height, size), _pixel_positions(width, size))
+
+
+def place_map(raw: npt.ArrayLike, size: int, *, input_size: int, stride: float) -> Heat:
+    """Lay raw activation maps over their image, each cell where its receptive field is centred.
+
+    In a network of padded convolutions, as ResNet, cell i of the last feature map is centred on
+    input pixel ``i · stride``: the first cell sits on the first pixel, not half a stride inside.
+    Stretching the map over the image, as is common, moves the heat by up to half a stride to the
+    lower right: 16 pixels for a ResNet.
+
+    Parameters
+    ----------
+    raw : array-like of float, shape (h, w) or (n, h, w)
+        Raw maps.
+    size : int
+        Pixels a side of the picture.
+    input_size : int
+        Pixels a side that the network saw.
+    stride : float
+        Input pixels between the centres of neighbouring cells.
+
+    Returns
+    -------
+    ndarray of float32, shape (size, size) or (n, size, size)
+        Bilinear between the cells; beyond the last one its value goes on.
+
+    Raises
+    ------
+    ValueError
+        As `upsample_map`.
+    """
+    cells = _pixel_positions(input_size, size) / stride
+    return _interpolate(raw, cells, cells)
