@@ -40,7 +40,11 @@ def settings(root: str | None, fraction: float, size: int) -> dict[str, object]:
         "datasets": {"bench": data},
         "schemes": {
             "holdout": {"test_fraction": 0.1, "train": {}},
-            "random_subsample": {"images_per_class": 300, "test_fraction": 0.1, "train": {}},
+            "random_subsample": {
+                "images_per_class": min(300, *counts.values()),
+                "test_fraction": 0.1,
+                "train": {"epochs": 1, "batch_size": 128},
+            },
         },
         "image": {"size": size},
         "train": {"epochs": 1, "batch_size": 128},

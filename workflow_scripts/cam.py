@@ -94,10 +94,10 @@ if __name__ == "__main__":
     of_class = {
         name: choose_images(rows, settings["gallery_images"]) for name, rows in by_class.items()
     }
-    each = -(-settings["overlays"] // len(classes))
-    chosen = pd.concat([choose_images(rows, each) for rows in by_class.values()]).sort_values(
-        ["correct", "probability", "image_id"], ascending=[True, False, True]
-    )
+    each, rest = divmod(settings["overlays"], len(classes))
+    chosen = pd.concat(
+        [choose_images(rows, each + (k < rest)) for k, rows in enumerate(by_class.values())]
+    ).sort_values(["correct", "probability", "image_id"], ascending=[True, False, True])
     wanted = dict.fromkeys([*chosen["image_id"], *pd.concat(of_class.values())["image_id"]])
     pictures = {image_id: picture(image_id) for image_id in wanted}
 

@@ -115,7 +115,12 @@ def test_config_file_shows_every_section_and_key_of_the_schema():
 
 
 def test_config_file_differs_from_the_defaults_for_the_demo_only():
-    demo_only = {("image", "size"), ("model", "weights"), ("train", "learning_rate")}
+    demo_only = {
+        ("image", "size"),
+        ("model", "weights"),
+        ("train", "epochs"),
+        ("train", "learning_rate"),
+    }
     sections = ("seeds", "image", "model", "train", "compute", "cam")
     defaults = dict(leaves({key: resolve_configuration(SMALLEST, SCHEMA)[key] for key in sections}))
     shown = dict(leaves({key: resolve_configuration(CONFIG, SCHEMA)[key] for key in sections}))
