@@ -21,6 +21,8 @@ include: "rules/splits.smk"
 include: "rules/training.smk"
 include: "rules/evaluation.smk"
 include: "rules/cam.smk"
+include: "rules/audit.smk"
+include: "rules/paper.smk"
 
 
 wildcard_constraints:
@@ -34,6 +36,7 @@ wildcard_constraints:
 
 localrules:
     all,
+    paper,
     run_config,
     weights,
 
@@ -45,8 +48,11 @@ rule all:
         "results/run_config.yaml",
         f"results/{config['dataset']}/index/quarantine.csv",
         run_files(config["dataset"]),
+        f"results/{config['dataset']}/audit/leaks.csv",
+        f"results/{config['dataset']}/audit/sources.json",
         f"results/{config['dataset']}/tables/metrics.csv",
         f"results/{config['dataset']}/tables/summary.csv",
+        f"results/{config['dataset']}/tables/comparisons.csv",
         f"results/{config['dataset']}/figures/accuracy.png",
         run_figures(config["dataset"]),
 

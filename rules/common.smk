@@ -2,6 +2,7 @@
 # Read by every job, so nothing heavy is imported and nothing is written or drawn here.
 
 import csv
+import hashlib
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -10,6 +11,7 @@ from workflow_scripts.cxrcam import configuration, datasets
 from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.machine import has_gpu
+from workflow_scripts.cxrcam.paper_designs import find_designs
 
 PROJECT = Path(workflow.basedir)
 
@@ -18,6 +20,7 @@ RESULT_LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "sklearn", "PIL", 
 
 RUN = "results/{dataset}/runs/{task}/{scheme}/fold-{fold}/seed-{seed}"
 CAM = "results/{dataset}/cam/{task}/{scheme}/fold-{fold}/seed-{seed}"
+AUDIT = "results/{dataset}/audit/{task}/{scheme}/fold-{fold}/seed-{seed}"
 LOG = "results/logs/{dataset}"
 BENCHMARK = "results/benchmarks/{dataset}"
 
@@ -33,6 +36,7 @@ def checked(action, *arguments):
 for file in workflow.configfiles:
     checked(configuration.refuse_repeated_keys, Path(file))
 
+REMOVED = configuration.removed_entries(config)
 config = checked(
     configuration.resolve_configuration,
     config,
@@ -61,6 +65,11 @@ def one_of(names):
 def code(script):
     """Fingerprint of a rule's code, passed as a param: see code_fingerprint.py."""
     return code_fingerprint(PROJECT / "workflow_scripts" / script, PROJECT, RESULT_LIBRARIES)
+
+
+def text_fingerprint(files):
+    """Hash of the text of some files."""
+    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()[:16]
 
 
 def phantom_settings():

@@ -1,7 +1,8 @@
 # From image files to cached pixels and the index.
 #
 # in   images on disk (or the settings of the phantoms)
-# out  index/images.parquet, index/quarantine.csv, cache/shard-*.parquet, audit/duplicates.parquet
+# out  index/images.parquet, index/quarantine.csv, cache/shard-*.parquet, cache/masks.parquet,
+#      audit/duplicates.parquet
 #
 # Each image is read and decoded once, in the cache job of its shard, which also takes its checksums and
 # fingerprints; the index then gathers those. Whether a file was replaced is seen from its name, size and
@@ -17,7 +18,11 @@ rule run_config:
         "../envs/cxrcam.yaml"
     params:
         code=code("run_config.py"),
-        configuration=config,
+        # With its null entries, so that the file can be given as --configfile again.
+        configuration={
+            key: {**value, **REMOVED.get(key, {})} if isinstance(value, dict) else value
+            for key, value in config.items()
+        },
     message:
         "Writing the resolved configuration"
     script:
@@ -62,7 +67,7 @@ rule listing:
     params:
         code=code("listing.py"),
         files=datasets.listing_fingerprint(IMAGES),
-        settings=SETTINGS,
+        settings={key: value for key, value in SETTINGS.items() if key != "expected"},
         phantom_root=str(PHANTOM_ROOT),
     message:
         "Listing {wildcards.dataset}"
@@ -132,3 +137,27 @@ rule index:
         "Indexing {wildcards.dataset} and looking for near-duplicates"
     script:
         "../workflow_scripts/index.py"
+
+
+rule masks:
+    input:
+        rules.index.output.images,
+    output:
+        "results/{dataset}/cache/masks.parquet",
+    log:
+        f"{LOG}/cache/masks.log",
+    benchmark:
+        f"{BENCHMARK}/cache/masks.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    threads: 4
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code("masks.py"),
+        max_pixels=config["image"]["max_pixels"],
+    message:
+        "Reading the masks of {wildcards.dataset}"
+    script:
+        "../workflow_scripts/masks.py"

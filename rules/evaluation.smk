@@ -8,8 +8,10 @@ rule evaluate:
     input:
         predictions=rules.predict.output.predictions,
         split=rules.splits.output[0],
+        floors=floors_of_run,
     output:
-        f"{RUN}/metrics.json",
+        metrics=f"{RUN}/metrics.json",
+        calibrated=f"{RUN}/calibrated.parquet",
     log:
         f"{RUN.replace('results', 'results/logs', 1)}/evaluate.log",
     benchmark:
@@ -30,7 +32,7 @@ rule evaluate:
 
 rule tables:
     input:
-        of_runs(rules.evaluate.output[0]),
+        of_runs(rules.evaluate.output.metrics),
     output:
         metrics="results/{dataset}/tables/metrics.csv",
         summary="results/{dataset}/tables/summary.csv",
@@ -79,3 +81,30 @@ rule figures:
         "Drawing the curves of {wildcards.task}, {wildcards.scheme}"
     script:
         "../workflow_scripts/figures.py"
+
+
+rule comparisons:
+    input:
+        of_runs(rules.predict.output.predictions),
+    output:
+        "results/{dataset}/tables/comparisons.csv",
+    log:
+        f"{LOG}/tables/comparisons.log",
+    benchmark:
+        f"{BENCHMARK}/tables/comparisons.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("comparisons.py"),
+        runs=lambda wildcards: [
+            {**run, "division": configuration.division(config, run["scheme"])[0]}
+            for run in runs(wildcards.dataset)
+        ],
+        classes={task: config["tasks"][task]["classes"] for task in config["tasks"]},
+    message:
+        "Comparing runs that share their test images"
+    script:
+        "../workflow_scripts/comparisons.py"

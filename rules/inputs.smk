@@ -7,11 +7,9 @@ def runs(dataset, task="*", scheme="*"):
     """Wildcards of all training runs of the configuration, in its order."""
     return [
         {"dataset": dataset, "task": t, "scheme": s, "fold": fold, "seed": seed}
-        for t in config["tasks"]
-        if task in ("*", t)
-        for s in config["schemes"]
-        if scheme in ("*", s)
-        for fold in range(1, configuration.fold_count(config["schemes"][s]) + 1)
+        for t, s in configuration.experiments(config)
+        if task in ("*", t) and scheme in ("*", s)
+        for fold in range(1, configuration.fold_count(config, s) + 1)
         for seed in config["seeds"]
     ]
 
@@ -47,28 +45,49 @@ def metadata_tables(wildcards):
     )
 
 
-def scheme_design(wildcards):
-    """What decides one fold. Not the number of repeats: another one leaves those there untouched."""
-    scheme = config["schemes"][wildcards.scheme]
-    return {key: scheme[key] for key in sorted(scheme) if key not in ("train", "repeats")}
+def expected_table(wildcards):
+    """Comparison with what the data set ought to hold, where the configuration says what."""
+    expected = SETTINGS.get("expected", {})
+    return rules.expected.output[0] if any(expected.values()) else []
 
 
-WEIGHTS = config["model"]["weights"]
+def design_of(scheme):
+    """What decides a division. Not the number of repeats: another one leaves those there untouched."""
+    name, design = configuration.division(config, scheme)
+    return {
+        "name": name,
+        "design": {
+            key: design[key]
+            for key in sorted(design)
+            if key not in ("train", "model", "repeats", "tasks", "shared_test_of")
+        },
+    }
+
+
+def shared_test_design(scheme):
+    """Design whose test part the sub-samples of a scheme must not draw from; {} if none."""
+    _, design = configuration.division(config, scheme)
+    return design_of(design["shared_test_of"]) if design.get("shared_test_of") else {}
+
+
+MODELS = {scheme: configuration.model_settings(config, scheme) for scheme in config["schemes"]}
 # Here, not in the input function below, whose faults Snakemake shows with a traceback.
-if WEIGHTS not in ("random", "imagenet") and not Path(WEIGHTS).is_file():
-    raise WorkflowError(
-        f"model.weights: the file {WEIGHTS!r} does not exist (looked from {Path.cwd()}). Correct "
-        "the path, or set model.weights to random or imagenet."
-    )
+for weights in {model["weights"] for model in MODELS.values()} - {"random", "imagenet"}:
+    if not Path(weights).is_file():
+        raise WorkflowError(
+            f"model.weights: the file {weights!r} does not exist (looked from {Path.cwd()}). "
+            "Correct the path, or set model.weights to random or imagenet."
+        )
 
 
 def pretrained_weights(wildcards):
     """File of pretrained weights, where the configuration wants any."""
-    if WEIGHTS == "random":
+    model = MODELS[wildcards.scheme]
+    if model["weights"] == "random":
         return []
-    if WEIGHTS == "imagenet":
-        return expand(rules.weights.output, architecture=config["model"]["architecture"])
-    return WEIGHTS
+    if model["weights"] == "imagenet":
+        return expand(rules.weights.output, architecture=model["architecture"])
+    return model["weights"]
 
 
 def gpus(wildcards):
@@ -82,6 +101,27 @@ def gpus(wildcards):
     return int(device == "cuda")
 
 
+def divisions():
+    """Every split that is drawn: task, scheme and fold; schemes that take another's are left out."""
+    return [
+        {"task": task, "scheme": scheme, "fold": fold}
+        for task, scheme in configuration.experiments(config)
+        if configuration.division(config, scheme)[0] == scheme
+        for fold in range(1, configuration.fold_count(config, scheme) + 1)
+    ]
+
+
+def floors_of_run(wildcards):
+    """Floors of the split of a run, which may be that of another scheme."""
+    base = configuration.division(config, wildcards.scheme)[0]
+    return rules.audit_floors.output[0].format(**{**wildcards, "scheme": base})
+
+
+def memory_of_pixels_mb():
+    """All pixels in memory, with room for features of them."""
+    return int(1500 + 3 * len(IMAGES) * config["image"]["size"] ** 2 / 2**20)
+
+
 def training_memory_mb(wildcards):
     """Pixels in memory once, plus PyTorch and the activations of a batch."""
     size = config["image"]["size"]
@@ -92,13 +132,11 @@ def training_memory_mb(wildcards):
 
 def run_figures(dataset):
     """Figures of every task and scheme."""
-    return expand(
-        "results/{dataset}/figures/{figure}-{task}-{scheme}.png",
-        dataset=dataset,
-        figure=FIGURES,
-        task=config["tasks"],
-        scheme=config["schemes"],
-    )
+    return [
+        f"results/{dataset}/figures/{figure}-{task}-{scheme}.png"
+        for task, scheme in configuration.experiments(config)
+        for figure in FIGURES
+    ]
 
 
 def show_summary(table):
@@ -119,9 +157,17 @@ def show_summary(table):
 def run_files(dataset):
     """What every run leaves; named in `all`, so that a lost file is made again."""
     patterns = [
+        *rules.audit_maps.output,
+        *rules.audit_network.output,
         *rules.train.output,
         *rules.predict.output,
         *rules.evaluate.output,
         *rules.cam.output,
     ]
     return [str(pattern).format(**run) for run in runs(dataset) for pattern in patterns]
+
+
+def explanation_images(wildcards):
+    """Images on which maps are tested: in the first fold and seed of a design, as it takes time."""
+    first = wildcards.fold == "1" and wildcards.seed == str(config["seeds"][0])
+    return config["audit"]["explanation_images"] if first else 0

@@ -21,7 +21,8 @@ rule splits:
     params:
         code=code("splits.py"),
         classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
-        scheme=scheme_design,
+        scheme=lambda wildcards: design_of(wildcards.scheme),
+        shared_test=lambda wildcards: shared_test_design(wildcards.scheme),
     message:
         "Splitting for {wildcards.task}, {wildcards.scheme}, fold {wildcards.fold}"
     script:

@@ -45,7 +45,7 @@ rule train:
         code=code("train.py"),
         classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
         image={key: config["image"][key] for key in ("mean", "size", "std")},
-        model=config["model"],
+        model=lambda wildcards: MODELS[wildcards.scheme],
         settings=lambda wildcards: configuration.train_settings(
             config, wildcards.task, wildcards.scheme
         ),

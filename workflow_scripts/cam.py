@@ -1,54 +1,23 @@
 """Draw the class activation maps of one run over the X-rays."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.figure_style import save_figure
 from workflow_scripts.cxrcam.gallery import choose_images, gallery
-from workflow_scripts.cxrcam.images import read_grey, read_mask, resize_grey
+from workflow_scripts.cxrcam.image_files import read_grey
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.map_placement import heat_scale, normalise_map, place_map
+from workflow_scripts.cxrcam.masks import read_mask
 from workflow_scripts.cxrcam.overlays import captioned_overlay, save_png
+from workflow_scripts.cxrcam.raw_maps import read_raw_maps
+from workflow_scripts.cxrcam.resizing import resize_grey
 
 PICTURE_SIDE = 299  # pixels; the size of the database's own images
-
-
-@dataclass(frozen=True)
-class RawMaps:
-    """Raw maps of some images, and what is needed to lay them over the images.
-
-    Attributes
-    ----------
-    values : float32 array, shape (n, classes, height, width)
-    input_size : int
-        Pixels a side that the network saw.
-    stride : float
-        Input pixels between neighbouring cells.
-    """
-
-    values: npt.NDArray[np.float32]
-    input_size: int
-    stride: float
-
-
-def read_maps(file: Path, image_ids: list[str], classes: list[str]) -> RawMaps:
-    """Read the maps of some images, in the order asked for."""
-    table = pq.read_table(file)
-    facts = {key.decode(): value for key, value in table.schema.metadata.items()}
-    height, width = int(facts["height"]), int(facts["width"])
-    frame = table.to_pandas().set_index("image_id").loc[image_ids]
-    columns = [np.frombuffer(b"".join(frame[f"map_{name}"]), dtype=np.float32) for name in classes]
-    return RawMaps(
-        np.stack([c.reshape(-1, height, width) for c in columns], axis=1),
-        int(facts["input_size"]),
-        float(facts["stride"]),
-    )
 
 
 def mask_of(path: object, max_pixels: int) -> npt.NDArray[np.bool_] | None:
@@ -72,7 +41,7 @@ if __name__ == "__main__":
 
     # Each picture shows the map of the class that the model named; one colour scale for the whole
     # run, so that faint and strong evidence look faint and strong.
-    raw = read_maps(Path(snakemake.input.maps), records["image_id"].tolist(), classes)
+    raw = read_raw_maps(Path(snakemake.input.maps), records["image_id"].tolist(), classes)
     shown = raw.values[np.arange(len(records)), probabilities.argmax(axis=1)]
     scale = heat_scale(shown)
     row_of = {image_id: row for row, image_id in enumerate(records["image_id"])}
@@ -81,7 +50,11 @@ if __name__ == "__main__":
         """X-ray, heat and masks of an image, all in picture size."""
         entry = index.loc[image_id]
         placed = place_map(
-            shown[row_of[image_id]], PICTURE_SIDE, input_size=raw.input_size, stride=raw.stride
+            shown[row_of[image_id]],
+            PICTURE_SIDE,
+            input_size=raw.input_size,
+            stride=raw.stride,
+            offset=raw.offset,
         )
         return {
             "grey": resize_grey(read_grey(Path(entry["path"]), max_pixels).pixels, PICTURE_SIDE),

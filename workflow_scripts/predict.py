@@ -1,18 +1,19 @@
-"""Predictions and raw maps of the images that a model was not trained on, in one forward pass."""
+"""Predictions and raw maps of the images that a model was not trained on."""
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workflow_scripts.cxrcam.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.cache import read_pixels
-from workflow_scripts.cxrcam.contracts import maps_schema, predictions_schema
+from workflow_scripts.cxrcam.contracts import predictions_schema
 from workflow_scripts.cxrcam.devices import choose_device, set_up_torch
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.models import ARCHITECTURES, load_model
+from workflow_scripts.cxrcam.models import load_model
 from workflow_scripts.cxrcam.prediction import predict
+from workflow_scripts.cxrcam.raw_maps import RawMaps, write_raw_maps
 from workflow_scripts.cxrcam.training import Normalisation
 
 if __name__ == "__main__":
@@ -30,6 +31,7 @@ if __name__ == "__main__":
         pixels,
         Normalisation(tuple(card.mean), tuple(card.std)),
         device,
+        input_size=card.input_size,
     )
     columns = [pa.array(unseen[name]) for name in ("image_id", "label", "role")]
     columns += [pa.array(result.logits[:, k]) for k in range(len(card.classes))]
@@ -38,23 +40,13 @@ if __name__ == "__main__":
         schema = predictions_schema(card.classes)
         pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary)
 
-    n, _, height, width = result.maps.shape
-    schema = maps_schema(card.classes, height, width).with_metadata(
-        {
-            "height": str(height),
-            "width": str(width),
-            "input_size": str(card.image_size),
-            "stride": str(ARCHITECTURES[card.architecture].feature_stride),
-        }
+    architecture = ARCHITECTURES[card.architecture]
+    write_raw_maps(
+        Path(snakemake.output.maps),
+        unseen["image_id"].tolist(),
+        card.classes,
+        RawMaps(
+            result.maps, card.input_size, architecture.feature_stride, architecture.feature_offset
+        ),
     )
-    map_columns = [
-        pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(4 * height * width),
-            n,
-            [None, pa.py_buffer(np.ascontiguousarray(result.maps[:, k]))],
-        )
-        for k in range(len(card.classes))
-    ]
-    with atomic_path(Path(snakemake.output.maps)) as temporary:
-        pq.write_table(pa.Table.from_arrays([columns[0], *map_columns], schema=schema), temporary)
-    log.info("Predicted %d images on %s.", n, device)
+    log.info("Predicted %d images on %s.", len(unseen), device)

@@ -1,8 +1,10 @@
 """Divide the images of a task into training, validation and test for one fold."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -10,29 +12,38 @@ from workflow_scripts.cxrcam.contracts import SPLIT
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.seeds import generator
-from workflow_scripts.cxrcam.splits import UNUSED, assign_roles
+from workflow_scripts.cxrcam.splits import TEST, UNUSED, assign_roles
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
-    wildcards, scheme = snakemake.wildcards, snakemake.params.scheme
-    classes = list(snakemake.params.classes)
+    wildcards, params = snakemake.wildcards, snakemake.params
+    classes = list(params.classes)
     table = pq.read_table(snakemake.input[0], columns=["image_id", "label", "group", "split"])
     table = table.filter(pa.compute.is_in(table["label"], pa.array(classes))).sort_by("image_id")
     labels = np.array([classes.index(name) for name in table["label"].to_pylist()])
-    names = np.array(table["group" if scheme.get("grouped", False) else "image_id"].to_pylist())
-    groups = np.unique(names, return_inverse=True)[1]
 
-    roles = assign_roles(
-        labels,
-        groups,
-        classes,
-        scheme,
-        int(wildcards.fold),
-        rng_of=lambda part: generator(
-            scheme.get("seed", 0), "split", wildcards.task, wildcards.scheme, part
-        ),
-        given=table["split"].to_pylist(),
-    )
+    def roles_of(
+        name: str, design: dict[str, Any], fold: int, shared_test: npt.NDArray[np.bool_] | None
+    ) -> npt.NDArray[np.str_]:
+        """Roles in one fold of the design of that name."""
+        names = table["group" if design.get("grouped", False) else "image_id"].to_numpy()
+        return assign_roles(
+            labels,
+            np.unique(names, return_inverse=True)[1],
+            classes,
+            design,
+            fold,
+            rng_of=lambda part: generator(
+                design.get("seed", 0), "split", wildcards.task, name, part
+            ),
+            given=table["split"].to_pylist(),
+            shared_test=shared_test,
+        )
+
+    shared = params.shared_test  # {} or {name, design}
+    shared_test = roles_of(shared["name"], shared["design"], 1, None) == TEST if shared else None
+    design = params.scheme
+    roles = roles_of(design["name"], design["design"], int(wildcards.fold), shared_test)
     split = table.drop_columns("split").append_column("role", pa.array(roles.tolist()))
     split = split.filter(pa.array(roles != UNUSED)).cast(SPLIT)
     with atomic_path(Path(snakemake.output[0])) as temporary:

@@ -16,6 +16,7 @@ from workflow_scripts.cxrcam.cache import read_pixels
 from workflow_scripts.cxrcam.contracts import HISTORY
 from workflow_scripts.cxrcam.devices import choose_device, choose_precision, set_up_torch
 from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.input_pipeline import network_input_size
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.models import (
     ModelCard,
@@ -26,7 +27,14 @@ from workflow_scripts.cxrcam.models import (
     save_model,
 )
 from workflow_scripts.cxrcam.seeds import generator, integer_seed
-from workflow_scripts.cxrcam.training import Normalisation, Part, Progress, TrainSettings, train
+from workflow_scripts.cxrcam.training import (
+    Normalisation,
+    Part,
+    Progress,
+    TrainSettings,
+    best_iteration,
+    train,
+)
 
 
 def data_fingerprint(split_file: Path, shards: Sequence[str]) -> str:
@@ -61,6 +69,9 @@ if __name__ == "__main__":
     training = parts.pop("train")
 
     weights_file = snakemake.input.get("weights")
+    input_size = network_input_size(
+        params.model["architecture"], image["size"], params.model["input_size"]
+    )
     model = build_classifier(
         params.model["architecture"],
         len(classes),
@@ -108,10 +119,14 @@ if __name__ == "__main__":
             Normalisation(tuple(image["mean"]), tuple(image["std"])),
             precision,
             generator(seed, "train", *run),
+            input_size,
             on_step=show,
             on_record=note,
         )
 
+    last = history[-1]["iteration"]
+    kept = last if settings.keep == "last" else best_iteration(history)
+    log.info("Stopped after iteration %d; kept the weights of iteration %d.", last, kept)
     used = {"image": image, "model": params.model, "train": params.settings, "run": [*run, seed]}
     save_model(
         Path(snakemake.output.model),
@@ -120,6 +135,7 @@ if __name__ == "__main__":
             classes=classes,
             architecture=params.model["architecture"],
             image_size=image["size"],
+            input_size=input_size,
             mean=image["mean"],
             std=image["std"],
             weights_origin=origin,
@@ -127,7 +143,12 @@ if __name__ == "__main__":
                 json.dumps(used, sort_keys=True).encode()
             ).hexdigest(),
             data_fingerprint=data_fingerprint(Path(snakemake.input.split), snakemake.input.shards),
-            training={**params.settings, "precision": precision, "device": device.type},
+            training={
+                **params.settings,
+                "precision": precision,
+                "device": device.type,
+                "kept_iteration": kept,
+            },
         ),
     )
     with atomic_path(Path(snakemake.output.history)) as temporary:

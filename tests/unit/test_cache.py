@@ -22,7 +22,8 @@ from workflow_scripts.cxrcam.cache import (
 from workflow_scripts.cxrcam.contracts import FACTS, cache_schema
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.fingerprints import file_sha256, pixel_sha256
-from workflow_scripts.cxrcam.images import read_grey, resize_grey
+from workflow_scripts.cxrcam.image_files import read_grey
+from workflow_scripts.cxrcam.resizing import resize_grey
 
 MAX_PIXELS = 10_000
 

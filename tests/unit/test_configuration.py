@@ -14,9 +14,13 @@ from hypothesis import strategies as st
 from workflow_scripts.cxrcam.configuration import (
     ConfigurationError,
     check_against_images,
+    division,
+    experiments,
     fold_count,
     load_schema,
+    model_settings,
     refuse_repeated_keys,
+    removed_entries,
     resolve_configuration,
     train_settings,
 )
@@ -142,6 +146,8 @@ def test_defaults_are_filled_in_at_every_level():
         "validation_fraction": 0.0,
         "grouped": True,
         "seed": 0,
+        "tasks": [],
+        "model": {},
         "train": {},
     }
 
@@ -304,7 +310,7 @@ BAD = [
     (("compute", "deterministic"), 1, ["compute.deterministic is 1", "true or false"]),
     (("compute", "device"), "gpu", ["compute.device is 'gpu'", "auto, cpu, cuda"]),
     (("compute", "precision"), "float16", ["compute.precision", "Did you mean"]),
-    (("model", "architecture"), "resnet50", ["model.architecture", "must be resnet18"]),
+    (("model", "architecture"), "resnet50", ["model.architecture", "Did you mean 'resnet101'"]),
     (("model", "weights"), "imagnet", ["model.weights", "Did you mean 'imagenet'?"]),
     (("model", "weights"), False, ["model.weights is false", "quotes"]),
     (("image", "resampling"), "nearest", ["image.resampling is 'nearest'", "bilinear"]),
@@ -552,20 +558,90 @@ def test_settings_of_an_unknown_task_or_scheme_are_refused(task, scheme):
 def test_predefined_division_is_one_fold_without_parameters():
     config = changed(SMALLEST, ("schemes", "given"), {"kind": "predefined"})
     design = resolve_configuration(config, SCHEMA)["schemes"]["given"]
-    assert design == {"kind": "predefined", "train": {}}
-    assert fold_count(design) == 1
+    assert design == {"kind": "predefined", "tasks": [], "model": {}, "train": {}}
+    assert fold_count(resolve_configuration(config, SCHEMA), "given") == 1
 
 
 @pytest.mark.parametrize(("scheme", "folds"), [("once", 1), ("thrice", 4), ("folds", 5)])
 def test_folds_are_counted_by_kind(scheme, folds):
     config = changed(FULL, ("schemes", "thrice", "repeats"), 4)
     config = changed(config, ("schemes", "folds", "folds"), 5)
-    assert fold_count(resolve_configuration(config, SCHEMA)["schemes"][scheme]) == folds
+    assert fold_count(resolve_configuration(config, SCHEMA), scheme) == folds
 
 
-def test_folds_of_an_unknown_kind_are_not_guessed():
-    with pytest.raises(ConfigurationError, match="stratified_kfold, predefined"):
-        fold_count({"kind": "bootstrap"})
+# --- schemes that build on others -----------------------------------------------------------------
+
+
+def with_scheme(name, **settings):
+    return changed(FULL, ("schemes", name), settings)
+
+
+def test_same_splits_have_the_folds_of_the_other_scheme_and_settings_of_their_own():
+    config = with_scheme(
+        "again",
+        kind="same_splits",
+        of="thrice",
+        train={"optimizer": "sgd"},
+        model={"weights": "random"},
+    )
+    resolved = resolve_configuration(config, SCHEMA)
+    assert division(resolved, "again")[0] == "thrice"
+    assert fold_count(resolved, "again") == fold_count(resolved, "thrice")
+    assert train_settings(resolved, "two_class", "again")["optimizer"] == "sgd"
+    assert model_settings(resolved, "again")["weights"] == "random"
+
+
+def test_a_resolved_configuration_can_be_resolved_again():
+    config = changed(FULL, ("tasks", "gone"), None)
+    resolved = resolve_configuration(config, SCHEMA)
+    again = {**resolved, "tasks": {**resolved["tasks"], **removed_entries(config)["tasks"]}}
+    assert "gone" in again["tasks"]
+    assert resolve_configuration(again, SCHEMA) == resolved
+
+
+def test_a_scheme_is_run_with_its_own_tasks_only():
+    resolved = resolve_configuration(
+        with_scheme("few", kind="holdout", tasks=["two_class"]), SCHEMA
+    )
+    assert ("two_class", "few") in experiments(resolved)
+    assert [task for task, scheme in experiments(resolved) if scheme == "few"] == ["two_class"]
+    assert {task for task, scheme in experiments(resolved) if scheme == "once"} == set(
+        resolved["tasks"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"kind": "same_splits", "of": "onec"}, ["schemes.new.of", "Did you mean 'once'"]),
+        ({"kind": "same_splits", "of": "new"}, ["schemes.new.of is 'new'"]),
+        (
+            {"kind": "random_subsample", "shared_test_of": "folds"},
+            ["shared_test_of", "kind holdout"],
+        ),
+        (
+            {"kind": "holdout", "tasks": ["two_clas"]},
+            ["schemes.new.tasks", "Did you mean 'two_class'"],
+        ),
+        (
+            {"kind": "holdout", "train": {"keep": "best_validation"}},
+            ["keep: best_validation", "schemes.new.validation_fraction"],
+        ),
+        ({"kind": "holdout", "train": {"patience": 3}}, ["patience: 3", "validation part"]),
+        (
+            {
+                "kind": "holdout",
+                "validation_fraction": 0.1,
+                "train": {"patience": 3, "watch": ["test"]},
+            },
+            ["train.watch"],
+        ),
+    ],
+)
+def test_a_scheme_that_leads_nowhere_is_refused(settings, words):
+    with pytest.raises(ConfigurationError) as caught:
+        resolve_configuration(with_scheme("new", **settings), SCHEMA)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
 # --- against the images ---------------------------------------------------------------------------

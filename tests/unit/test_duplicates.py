@@ -13,7 +13,7 @@ from PIL import Image
 from workflow_scripts.cxrcam.clusters import cluster_labels
 from workflow_scripts.cxrcam.duplicates import confirmed_pairs, find_duplicates
 from workflow_scripts.cxrcam.fingerprints import perceptual_fingerprints, pixel_sha256
-from workflow_scripts.cxrcam.images import read_grey
+from workflow_scripts.cxrcam.image_files import read_grey
 from workflow_scripts.cxrcam.thumbnail_correlation import (
     normalised_thumbnails,
     pair_correlations,

@@ -5,56 +5,121 @@ import pytest
 import torch
 from torch import nn
 
+from workflow_scripts.cxrcam.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.cam import captured_features
 from workflow_scripts.cxrcam.map_placement import place_map
-from workflow_scripts.cxrcam.models import ARCHITECTURES, build_classifier
+
+
+class MeanOfChannels(nn.Module):
+    """A convolution of the same geometry as another one, from the mean of all channels to one."""
+
+    def __init__(self, original: nn.Conv2d) -> None:
+        super().__init__()
+        kernel, stride, padding = original.kernel_size, original.stride, original.padding
+        self.same_geometry = nn.Conv2d(1, 1, kernel, stride, padding, bias=False)
+        nn.init.constant_(self.same_geometry.weight, 1.0 / np.prod(kernel))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return self.same_geometry(features.mean(1, keepdim=True))
+
+
+class MeanOfFeatures(nn.Module):
+    """In the place of a linear layer, which may no longer find as many features as it expects."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features.mean(1, keepdim=True)
+
+
+def geometry_of(architecture: str) -> nn.Module:
+    """A network without weights: only its kernels, strides, paddings and connections are left."""
+    with torch.device("meta"):  # weights are replaced by none, so none are drawn
+        model = ARCHITECTURES[architecture].build(weights=None, num_classes=2).eval()
+    for name, module in list(model.named_modules()):
+        if isinstance(module, nn.Conv2d):
+            replaced: nn.Module = MeanOfChannels(module)
+        elif isinstance(module, nn.BatchNorm2d | nn.ReLU | nn.ReLU6):
+            replaced = nn.Identity()
+        elif isinstance(module, nn.Linear):
+            replaced = MeanOfFeatures()
+        else:
+            continue
+        model.set_submodule(name, replaced)
+    return model
+
+
+def average_pool(
+    image, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """An average pool has the geometry of a maximum pool and spreads its gradient evenly."""
+    assert dilation == 1
+    assert not return_indices
+    return nn.functional.avg_pool2d(image, kernel_size, stride, padding, ceil_mode)
 
 
 def receptive_centre(architecture: str, size: int, cell: tuple[int, int]) -> np.ndarray:
     """Centre, in input pixels, of what one cell of the last feature map sees.
 
-    With equal weights everywhere, and without rectification, the gradient of a cell with respect to
-    the input is the shape of its receptive field.
+    With equal weights everywhere, and without rectification (what is left of it sees positive
+    values only), the gradient of a cell with respect to the input is the shape of its receptive
+    field.
     """
-    model = build_classifier(architecture, 2, seed=0).eval()
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.constant_(module.weight, 1.0 / module.weight[0].numel())
-        if isinstance(module, nn.MaxPool2d):
-            # An average pool has the same geometry and spreads its gradient evenly.
-            replaced = nn.AvgPool2d(module.kernel_size, module.stride, module.padding)
-            model.maxpool = replaced
+    model = geometry_of(architecture)
     image = torch.ones(1, 3, size, size, requires_grad=True)
     with captured_features(model, architecture) as features:
         model(image)
         features[0][0, :, cell[0], cell[1]].sum().backward()
-    field = image.grad[0].sum(0).numpy()
+    field = image.grad[0].sum(0).numpy().astype(float)
     rows, columns = np.indices(field.shape)
     return np.array([(field * rows).sum(), (field * columns).sum()]) / field.sum()
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_cells_are_centred_on_multiples_of_the_stride(architecture):
-    stride = ARCHITECTURES[architecture].feature_stride
-    # Large enough that the field of the middle cell is not cut off at the border.
-    size, cell = 641, (10, 9)
-    assert receptive_centre(architecture, size, cell) == pytest.approx(
-        np.array(cell) * stride, abs=0.5
-    )
+def test_cells_are_centred_where_stride_and_offset_say(architecture, monkeypatch):
+    monkeypatch.setattr(nn.functional, "max_pool2d", average_pool)
+    known = ARCHITECTURES[architecture]
+    # Large enough that the fields of the middle cells are not cut off at the border.
+    size = 24 * known.feature_stride + 1
+    for cell in ((12, 11), (11, 12)):
+        expected = np.array(cell) * known.feature_stride + known.feature_offset
+        assert receptive_centre(architecture, size, cell) == pytest.approx(expected, abs=0.1)
+
+
+@pytest.mark.parametrize("architecture", ["inception_v3", "vgg19"])
+def test_cells_lie_evenly_in_an_image_of_the_native_size(architecture):
+    known = ARCHITECTURES[architecture]
+    cells = 8 if architecture == "inception_v3" else 7
+    last = known.feature_offset + (cells - 1) * known.feature_stride
+    assert known.feature_offset == known.native_size - 1 - last
 
 
 def test_an_impulse_is_drawn_where_its_cell_looks():
     raw = np.zeros((4, 4), dtype=np.float32)
     raw[2, 1] = 1.0
-    placed = place_map(raw, 128, input_size=128, stride=32)
+    placed = place_map(raw, 128, input_size=128, stride=32, offset=0)
     assert np.unravel_index(placed.argmax(), placed.shape) == (64, 32)
     assert placed[64, 32] == 1.0
     assert placed[64, 48] == pytest.approx(0.5)
 
 
+def test_the_offset_moves_the_heat():
+    raw = np.zeros((4, 4), dtype=np.float32)
+    raw[2, 1] = 1.0
+    placed = place_map(raw, 128, input_size=128, stride=32, offset=14)
+    assert np.unravel_index(placed.argmax(), placed.shape) == (78, 46)
+    assert placed[78, 30] == pytest.approx(0.5)
+    between = place_map(raw, 128, input_size=128, stride=32, offset=15.5)
+    assert between[79, 47] == between[80, 48] > between[78, 46]
+
+
+def test_before_the_first_cell_its_value_goes_on():
+    raw = np.arange(1, 5, dtype=np.float32)[None, :].repeat(4, axis=0)
+    placed = place_map(raw, 128, input_size=128, stride=32, offset=14)
+    assert (placed[:, :15] == 1.0).all()
+
+
 def test_the_first_cell_sits_on_the_first_pixel_and_the_last_goes_on_to_the_edge():
     raw = np.arange(4, dtype=np.float32)[None, :].repeat(4, axis=0)
-    placed = place_map(raw, 128, input_size=128, stride=32)
+    placed = place_map(raw, 128, input_size=128, stride=32, offset=0)
     assert placed[0, 0] == 0.0
     assert (placed[:, 96:] == 3.0).all()
 
@@ -62,7 +127,7 @@ def test_the_first_cell_sits_on_the_first_pixel_and_the_last_goes_on_to_the_edge
 def test_placing_does_not_depend_on_the_size_of_the_picture():
     rng = np.random.default_rng(0)
     raw = rng.normal(size=(3, 5, 5)).astype(np.float32)
-    small = place_map(raw, 129, input_size=129, stride=32)
-    large = place_map(raw, 3 * 129, input_size=129, stride=32)
+    small = place_map(raw, 129, input_size=129, stride=32, offset=0)
+    large = place_map(raw, 3 * 129, input_size=129, stride=32, offset=0)
     # The middle pixel of each 3 × 3 block of the large picture has the small one's centre.
     np.testing.assert_allclose(large[:, 1::3, 1::3], small, atol=1e-5)

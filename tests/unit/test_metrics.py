@@ -3,22 +3,14 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
 from workflow_scripts.cxrcam.intervals import wilson_interval
-from workflow_scripts.cxrcam.metrics import (
-    MAIN_NUMBERS,
-    calibration_bins,
-    classification_metrics,
-    expected_calibration_error,
-    flatten_metrics,
-    metrics_table_row,
-    summarise_over_folds,
-)
+from workflow_scripts.cxrcam.metrics import classification_metrics
+from workflow_scripts.cxrcam.metrics_tables import flatten_metrics
 
 TWO = ["Normal", "COVID"]
 THREE = ["Normal", "COVID", "Viral Pneumonia"]
@@ -127,18 +119,6 @@ def test_numbers_equal_scikit_learn(classes):
     assert result["undefined"] == []
 
 
-def test_calibration_error_by_hand():
-    # Bins of width 0.2: {0.55, 0.6} accuracy 1/2, mean 0.575; {0.9, 1.0} accuracy 1, mean 0.95.
-    error = expected_calibration_error([0.55, 0.6, 0.9, 1.0], [True, False, True, True], bins=5)
-    assert error == pytest.approx(0.5 * 0.075 + 0.5 * 0.05, abs=1e-12)
-
-
-def test_calibration_bins_hold_their_upper_edge():
-    table = calibration_bins([0.0, 0.2, 0.2000001, 1.0], [True] * 4, bins=5)
-    assert table["n"].tolist() == [2, 1, 0, 0, 1]
-    assert np.isnan(table["accuracy"].iloc[2])
-
-
 @given(st.integers(0, 10_000), st.integers(2, 5), st.integers(6, 40))
 @settings(max_examples=15, deadline=None)
 def test_numbers_stay_in_bounds_and_ignore_the_order_of_the_images(seed, k, n):
@@ -244,45 +224,3 @@ def test_bootstrap_intervals_contain_the_value_and_follow_the_seed():
     assert result == classification_metrics(labels, scores, THREE, seed=5, repeats=300)
     other = classification_metrics(labels, scores, THREE, seed=6, repeats=300)
     assert other["macro_auroc_interval"] != result["macro_auroc_interval"]
-
-
-def test_a_table_row_names_the_run_first_and_takes_metrics_read_back_from_json():
-    labels, scores = predictions(30, THREE)
-    metrics = json.loads(json.dumps(classification_metrics(labels, scores, THREE)))
-    row = metrics_table_row(metrics, task="three_class", scheme="holdout", fold=0, seed=0)
-    assert list(row)[:4] == ["task", "scheme", "fold", "seed"]
-    assert set(MAIN_NUMBERS) < set(row)
-    assert row["sensitivity_Viral Pneumonia"] is not None
-    with pytest.raises(ValueError, match="'accuracy'"):
-        metrics_table_row(metrics, accuracy=1)
-
-
-def test_summary_over_folds_by_hand():
-    table = pd.DataFrame(
-        {
-            "task": ["t", "t", "t", "u"],
-            "scheme": ["s", "s", "s", "s"],
-            "n": [10, 10, 20, 5],
-            "correct": [9, 8, 20, 5],
-            "accuracy": [0.9, 0.8, 1.0, 1.0],
-            "mcc": [0.5, None, 0.7, None],
-        }
-    )
-    summary = summarise_over_folds(table)
-    first, second = summary.iloc[0], summary.iloc[1]
-    assert first["n_runs"] == 3
-    assert first["accuracy_mean"] == pytest.approx(0.9, abs=1e-12)
-    assert first["accuracy_standard_deviation"] == pytest.approx(0.1, abs=1e-12)
-    assert (first["accuracy_min"], first["accuracy_max"]) == (0.8, 1.0)
-    assert first["pooled_accuracy"] == pytest.approx(37 / 40, abs=1e-12)
-    assert (first["pooled_accuracy_low"], first["pooled_accuracy_high"]) == wilson_interval(37, 40)
-    # A run without the number is left out of its mean, and counted as such.
-    assert (first["mcc_mean"], first["mcc_n_runs"]) == (pytest.approx(0.6), 2)
-    assert second["n_runs"] == 1
-    assert np.isnan(second["accuracy_standard_deviation"])
-    assert np.isnan(second["mcc_mean"])
-
-
-def test_summary_names_the_missing_column():
-    with pytest.raises(ValueError, match="'correct'"):
-        summarise_over_folds(pd.DataFrame({"task": ["t"], "scheme": ["s"], "n": [1]}))

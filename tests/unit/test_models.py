@@ -296,6 +296,27 @@ def test_a_model_in_channels_last_is_saved_like_any_other(network, saved, tmp_pa
     assert (tmp_path / "last.safetensors").read_bytes() == saved.read_bytes()
 
 
+def test_the_input_size_is_that_of_the_images_unless_the_card_says_another(network, tmp_path):
+    assert CARD.input_size == CARD.image_size == 32
+    card = ModelCard(**{**vars(CARD), "input_size": 75})
+    save_model(tmp_path / "m.safetensors", network, card)
+    read = load_model(tmp_path / "m.safetensors")[1]
+    assert (read.image_size, read.input_size) == (32, 75)
+
+
+def test_a_model_older_than_the_input_size_is_still_read(network, tmp_path):
+    old = {key: value for key, value in vars(CARD).items() if key != "input_size"}
+    metadata = {METADATA_KEY: json.dumps(old)}
+    save_file(network.state_dict(), tmp_path / "old.safetensors", metadata=metadata)
+    assert load_model(tmp_path / "old.safetensors")[1] == CARD
+
+
+def test_reading_a_model_leaves_the_global_random_state_alone(saved):
+    before = torch.random.get_rng_state()
+    load_model(saved)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 def damaged(path: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         load_model(path)

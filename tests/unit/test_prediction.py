@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from workflow_scripts.cxrcam.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.models import build_classifier
 from workflow_scripts.cxrcam.prediction import Predictions, predict
 from workflow_scripts.cxrcam.training import Normalisation
@@ -25,8 +26,9 @@ def pixels() -> np.ndarray:
     return (noise + 20 * np.arange(7)[:, None, None]).astype(np.uint8)
 
 
-def predicted(network, pixels, batch_size: int = 64) -> Predictions:
-    return predict(network, "resnet18", pixels, IMAGENET, torch.device("cpu"), batch_size)
+def predicted(network, pixels, batch_size: int = 64, **settings) -> Predictions:
+    cpu = torch.device("cpu")
+    return predict(network, "resnet18", pixels, IMAGENET, cpu, batch_size, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +80,18 @@ def test_prediction_is_in_evaluation_mode_and_changes_no_weight(network, pixels,
 
 def test_one_image_is_enough(network, pixels, result):
     np.testing.assert_allclose(predicted(network, pixels[:1]).logits, result.logits[:1], atol=1e-5)
+
+
+def test_images_are_resized_to_what_the_network_was_trained_with(network, pixels, result):
+    larger = predicted(network, pixels, input_size=96)
+    assert larger.maps.shape == (7, 3, 3, 3)
+    with torch.inference_mode():
+        images = IMAGENET.apply(resize_pixels(torch.from_numpy(pixels), 96))
+        expected = network(images)
+    np.testing.assert_allclose(larger.logits, expected, atol=1e-5)
+    assert np.abs(larger.logits - result.logits).max() > 1e-3
+
+
+def test_an_input_size_equal_to_that_of_the_images_changes_nothing(network, pixels, result):
+    same = predicted(network, pixels, input_size=64)
+    np.testing.assert_array_equal(same.logits, result.logits)

@@ -329,7 +329,9 @@ def test_a_test_part_of_everything_leaves_nothing_to_train_on_and_is_refused():
 # --- the entry script -----------------------------------------------------------------------------
 
 
-def run_entry_script(index: pd.DataFrame, folder: Path, monkeypatch, **scheme) -> pd.DataFrame:
+def run_entry_script(
+    index: pd.DataFrame, folder: Path, monkeypatch, shared=None, **scheme
+) -> pd.DataFrame:
     folder.mkdir()
     index.to_parquet(folder / "images.parquet", index=False)
     snakemake = SimpleNamespace(
@@ -337,7 +339,12 @@ def run_entry_script(index: pd.DataFrame, folder: Path, monkeypatch, **scheme) -
         output=[str(folder / "fold-1.parquet")],
         log=[str(folder / "fold-1.log")],
         params=SimpleNamespace(
-            classes=["Normal", "COVID"], scheme={**HOLDOUT, "seed": 0, "grouped": True, **scheme}
+            classes=["Normal", "COVID"],
+            scheme={
+                "name": "once",
+                "design": {**HOLDOUT, "seed": 0, "grouped": True, **scheme},
+            },
+            shared_test=shared or {},
         ),
         wildcards=SimpleNamespace(task="two_class", scheme="holdout", fold="1"),
     )
@@ -376,3 +383,83 @@ def test_the_entry_script_groups_only_where_it_is_asked_to(tmp_path, monkeypatch
             small_index(), tmp_path / str(grouped), monkeypatch, grouped=grouped
         )
         assert (split.groupby("group")["role"].nunique() > 1).any() == crossings
+
+
+# --- sub-samples beside the complete set ----------------------------------------------------------
+
+
+def test_shared_test_images_are_the_other_schemes_and_never_drawn(tmp_path, monkeypatch):
+    design = {**HOLDOUT, "seed": 0, "grouped": True}
+    index = small_index()
+    split = run_entry_script(
+        index,
+        tmp_path / "few",
+        monkeypatch,
+        shared={"name": "complete", "design": design},
+        **SUBSAMPLE,
+        score_rest=True,
+    )
+    roles = split.set_index("image_id")["role"]
+    assert set(roles) == {"train", "test", "rest", "shared_test"}
+    # Drawn as the other scheme draws it, not as this one would.
+    labels = np.array([["Normal", "COVID"].index(name) for name in sorted_rows(index)["label"]])
+    groups = np.unique(sorted_rows(index)["group"], return_inverse=True)[1]
+    expected = assign_roles(
+        labels,
+        groups,
+        ["Normal", "COVID"],
+        design,
+        1,
+        rng_of=lambda part: generator(0, "split", "two_class", "complete", part),
+    )
+    assert set(roles.index[roles == "shared_test"]) == set(
+        sorted_rows(index)["image_id"][expected == "test"]
+    )
+
+
+def sorted_rows(index: pd.DataFrame) -> pd.DataFrame:
+    return index[index["label"].isin(["Normal", "COVID"])].sort_values("image_id")
+
+
+@pytest.mark.parametrize("shared", [None, [0, 1, 2, 3, 20, 21]])
+def test_nothing_that_is_scored_shares_a_group_with_training(shared):
+    labels = np.repeat([0, 1], 20)
+    groups = np.arange(40) // 4  # four twins each
+    mask = np.zeros(40, dtype=bool)
+    mask[shared or []] = True
+    for seed in range(20):
+        roles = assign_roles(
+            labels,
+            groups,
+            ["a", "b"],
+            {
+                "kind": "random_subsample",
+                "images_per_class": 8,
+                "test_fraction": 0.5,
+                "score_rest": True,
+            },
+            1,
+            rng_of=lambda part, seed=seed: np.random.default_rng(seed),
+            shared_test=mask if shared else None,
+        )
+        trained = set(groups[roles == "train"])
+        for role in ("rest", "shared_test"):
+            assert not trained & set(groups[roles == role]), role
+        assert (roles == "rest").any()
+        if shared:
+            assert set(np.flatnonzero(roles == "shared_test")) == set(shared)
+
+
+def test_too_few_images_beside_the_shared_test_part_are_named():
+    mask = np.zeros(20, dtype=bool)
+    mask[:4] = True
+    with pytest.raises(SplitError, match="not kept for the shared test part"):
+        assign_roles(
+            np.repeat([0, 1], 10),
+            np.arange(20),
+            ["a", "b"],
+            {"kind": "random_subsample", "images_per_class": 8, "test_fraction": 0.5},
+            1,
+            rng_of=lambda part: np.random.default_rng(0),
+            shared_test=mask,
+        )

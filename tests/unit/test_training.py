@@ -20,7 +20,9 @@ from workflow_scripts.cxrcam.training import (
     TrainingError,
     TrainSettings,
     batch_bounds,
+    best_iteration,
     evaluate_loss,
+    evaluations_since_best,
     make_optimizer,
     train,
 )
@@ -41,6 +43,8 @@ SETTINGS = {
     "horizontal_flip": 0.5,
     "watch": ["validation", "test"],
     "evaluate_every": "epoch",
+    "keep": "last",
+    "patience": 0,
 }
 
 
@@ -431,7 +435,7 @@ def test_evaluation_is_the_mean_over_all_images_whatever_the_batch_size():
     loss = nn.functional.cross_entropy(logits, part.labels).item()
     accuracy = (logits.argmax(1) == part.labels).double().mean().item()
     for batch_size in (1, 4, 11, 128):
-        measured = evaluate_loss(model, part, IMAGENET, "float32", batch_size)
+        measured = evaluate_loss(model, part, IMAGENET, "float32", batch_size=batch_size)
         assert measured == pytest.approx((loss, accuracy), abs=1e-6)
 
 
@@ -469,3 +473,48 @@ def test_normalisation_leaves_pixels_and_their_places_alone():
     assert torch.equal(pixels, before)
     back = (result[:, 1] * 0.224 + 0.456) * 255
     torch.testing.assert_close(back, pixels.float(), rtol=0, atol=1e-3)
+
+
+# --- keeping the best, stopping early -------------------------------------------------------------
+
+
+def rows(*losses: float) -> list[dict]:
+    return [
+        {"role": role, "iteration": 10 * n, "loss": loss if role == "validation" else 0.0}
+        for n, loss in enumerate(losses, start=1)
+        for role in ("train", "validation")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("losses", "best", "since"),
+    [((3.0,), 10, 0), ((3.0, 2.0, 2.5), 20, 1), ((1.0, 1.0, 1.0), 10, 2), ((3.0, 2.0, 1.0), 30, 0)],
+)
+def test_the_best_iteration_is_the_first_with_the_lowest_validation_loss(losses, best, since):
+    assert best_iteration(rows(*losses)) == best
+    assert evaluations_since_best(rows(*losses)) == since
+
+
+def test_the_kept_weights_are_those_of_the_best_evaluation():
+    # At this rate the loss on noise swings up and down.
+    changes = {"keep": "best_validation", "epochs": 8, "learning_rate": 0.5, "horizontal_flip": 0.0}
+    watched = {"validation": noise(6, 1)}
+    model, history = fit(noise(14), watched, **changes)
+    losses = [row["loss"] for row in history if row["role"] == "validation"]
+    assert min(losses) < losses[-1], "the last evaluation is the best: this test shows nothing"
+    loss, _ = evaluate_loss(model, watched["validation"], IMAGENET, "float32")
+    assert loss == pytest.approx(min(losses), abs=1e-6)
+
+
+def test_training_stops_when_patience_runs_out():
+    changes = {"patience": 2, "epochs": 40, "learning_rate": 0.5}
+    _, history = fit(noise(14), {"validation": noise(6, 1)}, **changes)
+    losses = [row["loss"] for row in history if row["role"] == "validation"]
+    assert len(losses) < 40
+    assert int(np.argmin(losses)) == len(losses) - 3
+
+
+@pytest.mark.parametrize("changes", [{"keep": "best_validation"}, {"patience": 1}])
+def test_a_missing_validation_part_is_named(changes):
+    with pytest.raises(TrainingError, match="validation part"):
+        fit(noise(14), {"test": noise(4)}, **changes)

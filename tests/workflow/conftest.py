@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.small_project import Project, make_class_folders
+from tests.workflow.small_project import (
+    Project,
+    make_class_folders,
+    make_manifest,
+    manifest_configuration,
+)
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +24,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     make_class_folders(project.folder / "data" / "small")
     printed = project.run()
     (project.folder / "printed.txt").write_text(printed, encoding="utf-8")
+    return project
+
+
+@pytest.fixture(scope="session")
+def findings(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A manifest with other classes through every kind of scheme, and the paper's targets."""
+    folder = tmp_path_factory.mktemp("findings") / "cxrcam"
+    project = Project.create(folder, manifest_configuration())
+    make_manifest(project.folder / "data")
+    project.run("all", "paper", "paper_networks")
     return project
 
 

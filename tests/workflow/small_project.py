@@ -139,6 +139,97 @@ def read_plan(summary: str) -> set[str]:
     return {job_name(row[rule], row[output]) for row in rows if row[plan] != "no update"}
 
 
+# --- another project: a manifest, other classes, every kind of scheme -----------------------------
+
+FINDINGS = ("clear lung", "effusion", "mass & nodule")
+FINDINGS_PER_CLASS = 14
+
+
+def manifest_configuration() -> dict[str, Any]:
+    """An overlay with a data set that knows nothing of COVID, and one scheme of each kind."""
+    few = {"epochs": 2, "batch_size": 8}
+    return {
+        "dataset": "findings",
+        "datasets": {
+            "demo": None,
+            "covid19_radiography": None,
+            "mine": None,
+            "findings": {
+                "kind": "manifest",
+                "path": "data/findings.csv",
+                "expected": {"images_per_class": {"effusion": 14, "mass & nodule": 99}, "side": 48},
+            },
+        },
+        "tasks": {
+            "two_class": None,
+            "three_class": None,
+            "fluid": {"classes": ["clear lung", "effusion"]},
+            "findings": {"classes": list(FINDINGS)},
+        },
+        "schemes": {
+            "holdout": {"test_fraction": 0.3},
+            "random_subsample": {
+                "repeats": 2,
+                "images_per_class": 6,
+                "test_fraction": 0.34,
+                "shared_test_of": "holdout",
+                "score_rest": True,
+                "train": few,
+            },
+            "kfold": {"kind": "stratified_kfold", "folds": 2, "tasks": ["fluid"]},
+            "published": {"kind": "predefined", "tasks": ["fluid"]},
+            "holdout_sgd": {
+                "kind": "same_splits",
+                "of": "holdout",
+                "tasks": ["fluid"],
+                "train": {"optimizer": "sgd"},
+            },
+            "squeezed": {
+                "kind": "same_splits",
+                "of": "holdout",
+                "tasks": ["fluid"],
+                "model": {"architecture": "squeezenet1_1"},
+            },
+            "honest": {
+                "kind": "holdout",
+                "test_fraction": 0.2,
+                "validation_fraction": 0.2,
+                "grouped": True,
+                "tasks": ["fluid"],
+                "train": {"keep": "best_validation", "patience": 1},
+            },
+        },
+        "image": {"size": 32, "shard_images": 100},
+        "train": {
+            "epochs": 2,
+            "batch_size": 8,
+            "learning_rate": 0.01,
+            "watch": ["validation", "test", "shared_test"],
+            "evaluate_every": 2,
+        },
+        "compute": {"threads": 1, "precision": "float32"},
+        "cam": {"overlays": 2, "gallery_images": 2},
+        "paper": {"target_accuracy": 0.5, "sustained": 2, "channels": 3},
+    }
+
+
+def make_manifest(folder: Path) -> None:
+    """X-rays with patients, lung masks for some, and a published division."""
+    mask = np.zeros((IMAGE_SIDE, IMAGE_SIDE), dtype=np.uint8)
+    mask[8:40, 6:42] = 255
+    (folder / "images").mkdir(parents=True)
+    Image.fromarray(mask).save(folder / "lungs.png")
+    rows = ["path,label,patient,split,mask_path"]
+    for position, label in enumerate(FINDINGS):
+        for number in range(FINDINGS_PER_CLASS):
+            name = f"images/{position}-{number}.png"
+            save_xray(folder / name, 5000 + 100 * position + number)
+            split = ("train", "train", "train", "test")[number % 4]
+            lungs = "lungs.png" if number < 10 else ""
+            rows.append(f"{name},{label},p{position}-{number // 2},{split},{lungs}")
+    (folder / "findings.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
 class Project:
     """A copy of the workflow in a folder of its own."""
 

@@ -24,7 +24,9 @@ from workflow_scripts.cxrcam.fingerprints import (
     perceptual_fingerprints,
     pixel_sha256,
 )
-from workflow_scripts.cxrcam.images import Resampling, UnreadableImage, read_grey, resize_grey
+from workflow_scripts.cxrcam.image_files import read_grey
+from workflow_scripts.cxrcam.image_limits import UnreadableImage
+from workflow_scripts.cxrcam.resizing import Resampling, resize_grey
 
 
 class CacheError(InputError):

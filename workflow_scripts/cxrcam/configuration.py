@@ -23,6 +23,7 @@ from workflow_scripts.cxrcam.configuration_checks import (
     check_dataset,
     check_names,
     check_schemes,
+    check_validation,
     entries,
 )
 from workflow_scripts.cxrcam.configuration_messages import explain
@@ -40,9 +41,13 @@ from workflow_scripts.cxrcam.configuration_schema import Schema, complete, expan
 __all__ = [
     "ConfigurationError",
     "check_against_images",
+    "division",
+    "experiments",
     "fold_count",
     "load_schema",
+    "model_settings",
     "refuse_repeated_keys",
+    "removed_entries",
     "resolve_configuration",
     "train_settings",
 ]
@@ -198,6 +203,8 @@ def resolve_configuration(config: Mapping[str, Any], schema: Schema) -> dict[str
     check_classes(resolved, problems)
     check_schemes(resolved, problems)
     problems.raise_any()
+    check_validation(resolved, problems)
+    problems.raise_any()
     settings = resolved["datasets"][resolved["dataset"]]
     if settings["kind"] == "phantom":
         # Known before the images exist, so the fault is reported before they are drawn.
@@ -248,6 +255,14 @@ def _read_seeds(config: dict[str, Any]) -> None:
         ]
 
 
+def removed_entries(config: Mapping[str, Any]) -> dict[str, dict[str, None]]:
+    """Null entries of a configuration as given: what an overlay must name to remove it again."""
+    return {
+        section: {name: None for name, entry in entries(config, section).items() if entry is None}
+        for section in NAMED_MAPS
+    }
+
+
 # --- asking the resolved configuration ------------------------------------------------------------
 
 
@@ -283,23 +298,42 @@ def train_settings(config: Mapping[str, Any], task: str, scheme: str) -> dict[st
     return copy.deepcopy(dict(sorted(merged.items())))
 
 
-def fold_count(scheme_settings: Mapping[str, Any]) -> int:
+def model_settings(config: Mapping[str, Any], scheme: str) -> dict[str, Any]:
+    """Merge ``model`` with the scheme's own ``model``; sorted by key."""
+    merged = dict(config["model"]) | config["schemes"][scheme]["model"]
+    return dict(sorted(merged.items()))
+
+
+def experiments(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Pairs of task and scheme that are run, in the order of the configuration."""
+    return [
+        (task, scheme)
+        for task in config["tasks"]
+        for scheme, settings in config["schemes"].items()
+        if not settings["tasks"] or task in settings["tasks"]
+    ]
+
+
+def division(config: Mapping[str, Any], scheme: str) -> tuple[str, dict[str, Any]]:
+    """Scheme that decides which image is used for what, and its settings.
+
+    That is the scheme itself, or the one that a scheme of the kind ``same_splits`` names.
+    """
+    settings = config["schemes"][scheme]
+    name = settings["of"] if settings["kind"] == "same_splits" else scheme
+    return name, config["schemes"][name]
+
+
+def fold_count(config: Mapping[str, Any], scheme: str) -> int:
     """Count the folds of a scheme: its repeats or folds, or 1 where there is a single division.
 
     Parameters
     ----------
-    scheme_settings : mapping
-        Entry of ``schemes`` in the resolved configuration.
-
-    Raises
-    ------
-    ConfigurationError
-        If its kind is unknown.
+    config : mapping
+        From `resolve_configuration`.
+    scheme : str
+        Key of ``schemes``.
     """
-    kind = scheme_settings["kind"]
-    if kind not in FOLDS_KEY:
-        raise ConfigurationError(
-            f"The kind of a scheme is {show(kind)}, but must be one of {', '.join(FOLDS_KEY)}."
-        )
-    key = FOLDS_KEY[kind]
-    return int(scheme_settings[key]) if key else 1
+    _, settings = division(config, scheme)
+    key = FOLDS_KEY[settings["kind"]]
+    return int(settings[key]) if key else 1

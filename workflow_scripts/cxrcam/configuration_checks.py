@@ -86,6 +86,9 @@ def check_schemes(config: Mapping[str, Any], problems: Problems) -> None:
     name = config["dataset"]
     kind_of_data = config["datasets"][name]["kind"]
     for scheme, design in config["schemes"].items():
+        _check_references(scheme, design, config, problems)
+        if design["kind"] == "same_splits":
+            continue
         if design["kind"] == "predefined":
             if kind_of_data != "manifest":
                 problems.add(
@@ -109,6 +112,61 @@ def check_schemes(config: Mapping[str, Any], problems: Problems) -> None:
                 f"schemes.{scheme}.validation_fraction is {validation}, which with {words} leaves "
                 f"nothing to train on: lower it, or change schemes.{scheme}.{key}.",
             )
+
+
+def _check_references(
+    scheme: str, design: Mapping[str, Any], config: Mapping[str, Any], problems: Problems
+) -> None:
+    """Other schemes and tasks that a scheme names must be there, and of a suitable kind."""
+    schemes, tasks = config["schemes"], config["tasks"]
+    for task in design["tasks"]:
+        if task not in tasks:
+            problems.add(
+                ("schemes", scheme, "tasks", task),
+                f"schemes.{scheme}.tasks names {show(task)}, which is no entry of `tasks`."
+                f"{did_you_mean(task, tasks)} Defined: {', '.join(tasks)}.",
+            )
+    for key, kinds in (
+        ("of", ("holdout", "random_subsample", "stratified_kfold", "predefined")),
+        ("shared_test_of", ("holdout",)),
+    ):
+        wanted = design.get(key)
+        if wanted is None:
+            continue
+        suitable = [name for name, other in schemes.items() if other["kind"] in kinds]
+        if wanted not in suitable:
+            problems.add(
+                ("schemes", scheme, key),
+                f"schemes.{scheme}.{key} is {show(wanted)}, but must name a scheme of the kind "
+                f"{' or '.join(kinds)}.{did_you_mean(wanted, suitable)} "
+                f"Defined: {', '.join(suitable) or 'none'}.",
+            )
+
+
+def check_validation(config: Mapping[str, Any], problems: Problems) -> None:
+    """What looks at a validation part needs one."""
+    for scheme, settings in config["schemes"].items():
+        design = config["schemes"].get(settings.get("of"), settings)
+        # A predefined division may bring a validation part; training says so if it does not.
+        has_part = design["kind"] == "predefined" or design.get("validation_fraction", 0) > 0
+        for task in settings["tasks"] or config["tasks"]:
+            if task not in config["tasks"]:
+                continue
+            train = config["train"] | config["tasks"][task]["train"] | settings["train"]
+            asks = [
+                f"{key}: {train[key]}"
+                for key, off in (("keep", "last"), ("patience", 0))
+                if train[key] != off
+            ]
+            if asks and not (has_part and "validation" in train["watch"]):
+                problems.add(
+                    ("schemes", scheme, "train"),
+                    f"{' and '.join(asks)} for {task}/{scheme} needs a validation part that is "
+                    f"watched: set schemes.{scheme}.validation_fraction (now "
+                    f"{design.get('validation_fraction', 0)}) above 0 and put validation into "
+                    "train.watch, or set train.keep: last and train.patience: 0.",
+                )
+                break
 
 
 # --- against the images ---------------------------------------------------------------------------
@@ -155,6 +213,8 @@ def check_against_images(
             continue
         counts = {name: images_per_class[name] for name in settings["classes"]}
         for scheme, design in config["schemes"].items():
+            if design["kind"] == "same_splits" or (design["tasks"] and task not in design["tasks"]):
+                continue
             fault = _too_few_images(f"schemes.{scheme}", design, counts, where)
             if fault:
                 problems.add(

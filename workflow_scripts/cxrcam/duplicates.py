@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import Final, Literal
+from typing import Final, Literal, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -37,12 +37,15 @@ from workflow_scripts.cxrcam.fingerprints import (
 from workflow_scripts.cxrcam.hash_search import candidate_pair_blocks, check_hashes
 from workflow_scripts.cxrcam.thumbnail_correlation import (
     THUMBNAIL_CHUNK,
+    NormalisedThumbnails,
+    aligned_correlations,
     check_thumbnails,
+    cropped_thumbnails,
     normalised_thumbnails,
     pair_correlations,
 )
 
-Kind = Literal["exact", "near", "mirrored", "inverted"]
+Kind = Literal["exact", "near", "mirrored", "inverted", "cropped"]
 UInt8Array = npt.NDArray[np.uint8]
 IndexArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
@@ -54,10 +57,33 @@ DEFAULT_RADIUS: Final = 36
 #: Smallest correlation of locally normalised thumbnails that confirms a pair.
 DEFAULT_CORRELATION: Final = 0.67
 
+#: Smallest correlation at the best crop and shift that confirms a pair as cropped.
+DEFAULT_ALIGNED_CORRELATION: Final = 0.795
+
+#: Pairs of candidates that correlate less than this as they are, are not aligned: crops of 3 %
+#: correlate at 0.4 or more, nine of ten other candidates at less.
+PROMISING_CORRELATION: Final = 0.4
+
+#: Share of the width that is left of the images whose hashes are looked up to find crops: between
+#: 3 % cut off altogether and 3 % on each side.
+QUERY_SCALE: Final = 0.955
+
+#: What is looked for, beside identical images.
+KINDS: Final[tuple[Kind, ...]] = ("near", "mirrored", "inverted", "cropped")
+
 #: Groups of identical images up to this size are reported pair by pair. Larger ones (thousands of
 #: blank images) would give quadratically many rows, so each member is paired with the first only.
 #: Clusters come out the same.
 LARGEST_COMPLETE_GROUP: Final = 100
+
+
+class MatchCriteria(TypedDict, total=False):
+    """What `confirmed_pairs` asks of a pair; the defaults are in its signature."""
+
+    radius: int
+    minimum_correlation: float
+    minimum_aligned_correlation: float
+    kinds: Sequence[Kind]
 
 
 def find_duplicates(
@@ -65,9 +91,7 @@ def find_duplicates(
     pixel_sha256s: Sequence[str],
     dhashes: UInt8Array,
     thumbnails: UInt8Array,
-    radius: int = DEFAULT_RADIUS,
-    minimum_correlation: float = DEFAULT_CORRELATION,
-    kinds: Sequence[Kind] = ("near", "mirrored", "inverted"),
+    **criteria: Unpack[MatchCriteria],
 ) -> pd.DataFrame:
     """Find all pairs of images that show one picture.
 
@@ -81,15 +105,16 @@ def find_duplicates(
         As from `fingerprints.dhash256`.
     thumbnails : ndarray of uint8, shape (n, 32, 32)
         As from `fingerprints.thumbnail`.
-    radius, minimum_correlation, kinds
-        As for `confirmed_pairs`.
+    **criteria
+        `radius`, `minimum_correlation`, `minimum_aligned_correlation` and `kinds`, as for
+        `confirmed_pairs`.
 
     Returns
     -------
     DataFrame
         ``image_id_a``, ``image_id_b`` (str, a before b in the order given), ``distance`` (int64,
-        bits of 256), ``correlation`` (float32), ``kind`` ("exact", "near", "mirrored" or
-        "inverted"). All pairs, but where identical images number more than 100: there, each is
+        bits of 256), ``correlation`` (float32), ``kind`` ("exact", "near", "mirrored", "inverted"
+        or "cropped"). All pairs, but where identical images number more than 100: there, each is
         paired with the first of its kind only. `clusters.cluster_labels` gives the same clusters
         anyway.
 
@@ -108,13 +133,7 @@ def find_duplicates(
     group_of, first_rows = pd.factorize(np.asarray(pixel_sha256s, dtype=object))
     members = _members(group_of.astype(np.int64), len(first_rows))
     representatives = np.array([rows[0] for rows in members], np.int64)
-    near = confirmed_pairs(
-        dhashes[representatives],
-        thumbnails[representatives],
-        radius,
-        minimum_correlation,
-        kinds,
-    )
+    near = confirmed_pairs(dhashes[representatives], thumbnails[representatives], **criteria)
     exact = np.array(
         [pair for rows in members if len(rows) > 1 for pair in _group_pairs(rows)], np.int64
     ).reshape(-1, 2)
@@ -182,75 +201,103 @@ def confirmed_pairs(
     thumbnails: UInt8Array,
     radius: int = DEFAULT_RADIUS,
     minimum_correlation: float = DEFAULT_CORRELATION,
-    kinds: Sequence[Kind] = ("near", "mirrored", "inverted"),
+    minimum_aligned_correlation: float = DEFAULT_ALIGNED_CORRELATION,
+    kinds: Sequence[Kind] = KINDS,
 ) -> pd.DataFrame:
-    """Find pairs of images that show one picture, as it is, mirrored or inverted.
+    """Find pairs of images that show one picture: as it is, mirrored, inverted or cropped.
 
     Parameters
     ----------
     dhashes : ndarray of uint8, shape (n, 32)
         Difference hashes, as from `fingerprints.dhash256`.
     thumbnails : ndarray of uint8, shape (n, 32, 32)
-        As from `fingerprints.thumbnail`. The mirrored and the inverted are searched by hashes of
-        the thumbnails, because the finished hash does not tell equal neighbours apart.
+        As from `fingerprints.thumbnail`. Other kinds than near are searched by hashes of the
+        thumbnails, because the finished hash does not tell equal neighbours apart.
     radius : int
         Largest Hamming distance of candidates, in bits of 256.
     minimum_correlation : float
         Smallest correlation, above 0 and up to 1, of locally normalised thumbnails.
-    kinds : sequence of {"near", "mirrored", "inverted"}
-        What to look for.
+    minimum_aligned_correlation : float
+        The same for "cropped", at the best crop and shift.
+    kinds : sequence of {"near", "mirrored", "inverted", "cropped"}
+        What to look for. "cropped" is a copy that was cropped or shifted by some 3 % of the width.
 
     Returns
     -------
     DataFrame
         Columns ``a``, ``b`` (int64 row numbers, a < b), ``distance`` (int64, bits),
         ``correlation`` (float32), ``kind``; sorted by a, b. A pair that matches in several ways
-        appears once, with the best correlation.
+        appears once, with the best correlation; as "cropped" only where nothing else fits.
     """
     check_thumbnails(thumbnails)
     if len(dhashes) != len(thumbnails):
         raise ValueError(f"there are {len(dhashes)} hashes but {len(thumbnails)} thumbnails")
-    if not 0 < minimum_correlation <= 1:
-        raise ValueError(f"minimum_correlation is {minimum_correlation}: it must be in (0, 1]")
+    for name, threshold in (
+        ("minimum_correlation", minimum_correlation),
+        ("minimum_aligned_correlation", minimum_aligned_correlation),
+    ):
+        if not 0 < threshold <= 1:
+            raise ValueError(f"{name} is {threshold}: it must be in (0, 1]")
     # An image of one grey has no structure to compare; thousands of them would swamp the search.
     rows = np.flatnonzero(thumbnails.min(axis=(1, 2)) < thumbnails.max(axis=(1, 2)))
     dhashes, thumbnails = dhashes[rows], thumbnails[rows]
     plain = normalised_thumbnails(thumbnails)
     frames = [_empty_pairs()]
     for kind in kinds:
-        if kind == "near":
-            searched, queries, other = dhashes, None, plain
-        elif kind == "mirrored":
-            small = _thumbnail_hash_images(thumbnails)
-            searched, queries = _packed(small), _packed(small, mirrored=True)
-            other = normalised_thumbnails(thumbnails[:, :, ::-1])
-        elif kind == "inverted":
-            small = _thumbnail_hash_images(thumbnails)
-            searched, queries = _packed(small), _packed(small, inverted=True)
-            other = normalised_thumbnails(255 - thumbnails)
-        else:
-            raise ValueError(f"unknown kind {kind!r}: choose from near, mirrored, inverted")
-        for pairs, distances in candidate_pair_blocks(searched, radius, queries):
-            correlations = pair_correlations(pairs, other, plain)
-            # A symmetric image matches its own mirror image: no pair.
-            kept = (correlations >= minimum_correlation) & (pairs[:, 0] != pairs[:, 1])
-            ends = np.sort(rows[pairs[kept]], axis=1)
-            frames.append(
-                pd.DataFrame(
-                    {
-                        "a": ends[:, 0],
-                        "b": ends[:, 1],
-                        "distance": distances[kept],
-                        "correlation": correlations[kept],
-                        "kind": kind,
-                    }
+        aligned = kind == "cropped"
+        first_threshold = PROMISING_CORRELATION if aligned else minimum_correlation
+        for searched, queries, other in _searches(kind, dhashes, thumbnails, plain):
+            for pairs, distances in candidate_pair_blocks(searched, radius, queries):
+                correlations = pair_correlations(pairs, other, plain)
+                # A symmetric image matches its own mirror image: no pair.
+                kept = (correlations >= first_threshold) & (pairs[:, 0] != pairs[:, 1])
+                pairs, distances, correlations = pairs[kept], distances[kept], correlations[kept]
+                if aligned:
+                    correlations = aligned_correlations(pairs, thumbnails)
+                    kept = correlations >= minimum_aligned_correlation
+                    pairs, distances = pairs[kept], distances[kept]
+                    correlations = correlations[kept]
+                ends = np.sort(rows[pairs], axis=1)
+                frames.append(
+                    pd.DataFrame(
+                        {
+                            "a": ends[:, 0],
+                            "b": ends[:, 1],
+                            "distance": distances,
+                            "correlation": correlations,
+                            "kind": kind,
+                        }
+                    )
                 )
-            )
     found = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
-    best_first = found.sort_values(
-        ["a", "b", "correlation", "distance"], ascending=[True, True, False, True], kind="stable"
+    # The best shift never correlates less than none: the plainer kind goes first.
+    best_first = found.assign(aligned=found["kind"] == "cropped").sort_values(
+        ["a", "b", "aligned", "correlation", "distance"],
+        ascending=[True, True, True, False, True],
+        kind="stable",
     )
-    return best_first.drop_duplicates(["a", "b"]).reset_index(drop=True)
+    unique = best_first.drop(columns="aligned").drop_duplicates(["a", "b"])
+    return unique.reset_index(drop=True)
+
+
+def _searches(
+    kind: Kind, dhashes: UInt8Array, thumbnails: UInt8Array, plain: NormalisedThumbnails
+) -> Iterator[tuple[UInt8Array, UInt8Array | None, NormalisedThumbnails]]:
+    """Hashes to search, hashes to look up among them, and the thumbnails of the latter."""
+    if kind in ("near", "cropped"):
+        yield dhashes, None, plain
+    if kind == "near":
+        return
+    searched = _packed(_thumbnail_hash_images(thumbnails))
+    if kind == "cropped":
+        other = cropped_thumbnails(thumbnails, QUERY_SCALE)
+    elif kind == "mirrored":
+        other = thumbnails[:, :, ::-1]
+    elif kind == "inverted":
+        other = 255 - thumbnails
+    else:
+        raise ValueError(f"unknown kind {kind!r}: choose from {', '.join(KINDS)}")
+    yield searched, _packed(_thumbnail_hash_images(other)), normalised_thumbnails(other)
 
 
 def _empty_pairs() -> pd.DataFrame:
@@ -287,7 +334,6 @@ def _thumbnail_hash_images(thumbnails: UInt8Array) -> FloatArray:
     return small
 
 
-def _packed(small: FloatArray, *, mirrored: bool = False, inverted: bool = False) -> UInt8Array:
+def _packed(small: FloatArray) -> UInt8Array:
     """Hashes of small images, shape (n, 32)."""
-    bits = difference_bits(small, mirrored=mirrored, inverted=inverted)
-    return np.packbits(bits.reshape(len(small), HASH_BITS), axis=1)
+    return np.packbits(difference_bits(small).reshape(len(small), HASH_BITS), axis=1)

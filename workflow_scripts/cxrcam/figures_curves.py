@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,27 @@ Booleans = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 
+class CurveOptions(TypedDict, total=False):
+    """What the callers of `roc_figure` and `precision_recall_figure` may set.
+
+    Attributes
+    ----------
+    run : str, default "run"
+        Column that tells the runs apart.
+    seed : int, default 0
+        Of the bootstrap.
+    repeats : int, default 2000
+        Bootstrap resamples.
+    title : str, optional
+        Title; without it the name of the curve.
+    """
+
+    run: str
+    seed: int
+    repeats: int
+    title: str
+
+
 @dataclass(frozen=True)
 class _CurveKind:
     """What tells a ROC curve and a precision-recall curve apart.
@@ -55,6 +76,8 @@ class _CurveKind:
         Area under it, from truth and scores.
     interval : callable
         95 % bootstrap interval of the area.
+    name : str
+        Title of a figure without its own.
     area_name : str
         Name of the area in the legend.
     drawstyle : str
@@ -70,6 +93,7 @@ class _CurveKind:
     points: Callable[[Booleans, Floats], tuple[Floats, Floats]]
     area: Callable[[Booleans, Floats], float]
     interval: Callable[..., Interval]
+    name: str
     area_name: str
     drawstyle: Any  # matplotlib's own literal type
     chance: Callable[[float], tuple[list[float], str]]
@@ -91,6 +115,7 @@ _ROC: Final = _CurveKind(
     points=_roc_points,
     area=roc_auc_score,
     interval=auroc_interval,
+    name="Receiver operating characteristic",
     area_name="AUROC",
     drawstyle="default",
     chance=lambda prevalence: ([0.0, 1.0], "chance, AUROC 0.5"),
@@ -105,6 +130,7 @@ _PRECISION_RECALL: Final = _CurveKind(
     points=_precision_recall_points,
     area=average_precision_score,
     interval=average_precision_interval,
+    name="Precision and recall",
     area_name="AUPRC",
     drawstyle="steps-post",
     chance=lambda prevalence: ([prevalence] * 2, f"chance, prevalence {prevalence:.2f}"),
@@ -119,13 +145,7 @@ _PRECISION_RECALL: Final = _CurveKind(
 
 @styled
 def roc_figure(
-    predictions: pd.DataFrame,
-    classes: Sequence[str],
-    *,
-    run: str = "run",
-    seed: int = 0,
-    repeats: int = 2000,
-    title: str = "Receiver operating characteristic",
+    predictions: pd.DataFrame, classes: Sequence[str], **options: Unpack[CurveOptions]
 ) -> Figure:
     """Draw ROC curves, with AUROC and its bootstrap interval in the legend.
 
@@ -137,12 +157,8 @@ def roc_figure(
     classes : sequence of str
         Class names. Two classes: one panel, the second class is positive. More: a panel a class,
         against the rest.
-    run : str, default "run"
-        Column that tells the runs apart.
-    seed, repeats : int
-        Of the bootstrap.
-    title : str
-        Title.
+    **options
+        As in `CurveOptions`.
 
     Returns
     -------
@@ -154,35 +170,30 @@ def roc_figure(
     ValueError
         If a column is missing, the table is empty, or a probability is not finite.
     """
-    return _curve_figure(_ROC, predictions, classes, run, seed, repeats, title)
+    return _curve_figure(_ROC, predictions, classes, **options)
 
 
 @styled
 def precision_recall_figure(
-    predictions: pd.DataFrame,
-    classes: Sequence[str],
-    *,
-    run: str = "run",
-    seed: int = 0,
-    repeats: int = 2000,
-    title: str = "Precision and recall",
+    predictions: pd.DataFrame, classes: Sequence[str], **options: Unpack[CurveOptions]
 ) -> Figure:
     """Draw precision-recall curves, with AUPRC and its bootstrap interval in the legend.
 
     Parameters, result and errors are those of `roc_figure`; the chance line is the share of the
     class among the test images. AUPRC is the average precision.
     """
-    return _curve_figure(_PRECISION_RECALL, predictions, classes, run, seed, repeats, title)
+    return _curve_figure(_PRECISION_RECALL, predictions, classes, **options)
 
 
 def _curve_figure(
     kind: _CurveKind,
     predictions: pd.DataFrame,
     classes: Sequence[str],
-    run: str,
-    seed: int,
-    repeats: int,
-    title: str,
+    *,
+    run: str = "run",
+    seed: int = 0,
+    repeats: int = 2000,
+    title: str | None = None,
 ) -> Figure:
     """Draw a panel for each class, or for the second of two."""
     names = list(classes)
@@ -195,7 +206,8 @@ def _curve_figure(
     figure, panels = _panels([f"positive: {name}" if two else f"{name} vs rest" for name in drawn])
     for axes, name in zip(panels, drawn, strict=True):
         _draw_curves(axes, kind, name, predictions, runs, seed, repeats)
-    figure.suptitle(wrapped(title, figure.get_figwidth() - 0.2, 9.0, 2, bold=True))
+    heading = kind.name if title is None else title
+    figure.suptitle(wrapped(heading, figure.get_figwidth() - 0.2, 9.0, 2, bold=True))
     return figure
 
 

@@ -91,15 +91,15 @@ def history_figure(
             if len(series) > 1:
                 for one in series:
                     axes.plot(one.index, one, color=pale, linewidth=0.7, zorder=2)
-            mean = _mean_over_runs(series)
+            mean = mean_over_runs(series)
             axes.plot(mean.index, mean, color=colour, marker=marker, markersize=3.0, zorder=3)
             if row == 0:
                 axes.set_title(role_name)
-    _scale_loss(grid[0, 0], history["loss"].to_numpy(dtype=np.float64))
+    scale_loss(grid[0, 0], history["loss"].to_numpy(dtype=np.float64))
     grid[1, 0].set_ylabel("accuracy (share correct)")
     grid[1, 0].set_ylim(top=1.02)
     for axes in grid[1]:
-        axes.set_xlabel(_iteration_label(history))
+        axes.set_xlabel(iteration_label(history))
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     n_runs = len(by_run(history, run))
     if n_runs > 1:
@@ -114,7 +114,7 @@ def history_figure(
     return figure
 
 
-def _scale_loss(axes: Axes, losses: npt.NDArray[np.float64]) -> None:
+def scale_loss(axes: Axes, losses: npt.NDArray[np.float64]) -> None:
     """From zero; logarithmic where one spike would flatten all other curves onto the axis."""
     positive = losses[np.isfinite(losses) & (losses > 0)]
     wide = positive.size == losses.size and positive.max() > WIDE_LOSS * np.median(positive)
@@ -125,7 +125,7 @@ def _scale_loss(axes: Axes, losses: npt.NDArray[np.float64]) -> None:
     axes.set_ylabel("loss (nats, log scale)" if wide else "loss (cross-entropy, nats)")
 
 
-def _mean_over_runs(series: Sequence[pd.Series]) -> pd.Series:
+def mean_over_runs(series: Sequence[pd.Series]) -> pd.Series:
     """Average runs by iteration, as far as all of them reach."""
     if len(series) == 1:
         return series[0]
@@ -136,7 +136,7 @@ def _mean_over_runs(series: Sequence[pd.Series]) -> pd.Series:
     return filled.mean(axis=1)[filled.notna().all(axis=1)]
 
 
-def _iteration_label(history: pd.DataFrame) -> str:
+def iteration_label(history: pd.DataFrame) -> str:
     """Name the iterations, with the length of an epoch where all runs share it."""
     if "epoch" in history.columns:
         whole = history[history["epoch"] >= 1]

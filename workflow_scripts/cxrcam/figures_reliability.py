@@ -12,6 +12,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from workflow_scripts.cxrcam.calibration_bins import (
+    CALIBRATION_BINS,
+    calibration_bins,
+    expected_calibration_error,
+)
 from workflow_scripts.cxrcam.figure_style import (
     BLUE,
     COLUMN_WIDTH,
@@ -22,11 +27,6 @@ from workflow_scripts.cxrcam.figure_style import (
 )
 from workflow_scripts.cxrcam.figure_tables import by_run, require_columns
 from workflow_scripts.cxrcam.intervals import wilson_interval
-from workflow_scripts.cxrcam.metrics import (
-    CALIBRATION_BINS,
-    calibration_bins,
-    expected_calibration_error,
-)
 
 
 @styled

@@ -145,13 +145,15 @@ def upsample_map(raw: npt.ArrayLike, size: int) -> Heat:
     return _interpolate(raw, _pixel_positions(height, size), _pixel_positions(width, size))
 
 
-def place_map(raw: npt.ArrayLike, size: int, *, input_size: int, stride: float) -> Heat:
+def place_map(
+    raw: npt.ArrayLike, size: int, *, input_size: int, stride: float, offset: float
+) -> Heat:
     """Lay raw activation maps over their image, each cell where its receptive field is centred.
 
-    In a network of padded convolutions, as ResNet, cell i of the last feature map is centred on
-    input pixel ``i · stride``: the first cell sits on the first pixel, not half a stride inside.
-    Stretching the map over the image, as is common, moves the heat by up to half a stride to the
-    lower right: 16 pixels for a ResNet.
+    Cell i of the last feature map is centred on input pixel ``offset + i · stride``. In a network
+    of padded convolutions, as ResNet, the offset is 0: the first cell sits on the first pixel, not
+    half a stride inside. Stretching the map over the image, as is common, then moves the heat by up
+    to half a stride to the lower right: 16 pixels for a ResNet.
 
     Parameters
     ----------
@@ -163,16 +165,18 @@ def place_map(raw: npt.ArrayLike, size: int, *, input_size: int, stride: float) 
         Pixels a side that the network saw.
     stride : float
         Input pixels between the centres of neighbouring cells.
+    offset : float
+        Input pixels from the centre of the first pixel to that of the first cell.
 
     Returns
     -------
     ndarray of float32, shape (size, size) or (n, size, size)
-        Bilinear between the cells; beyond the last one its value goes on.
+        Bilinear between the cells; beyond the first and the last one their value goes on.
 
     Raises
     ------
     ValueError
         As `upsample_map`.
     """
-    cells = _pixel_positions(input_size, size) / stride
+    cells = (_pixel_positions(input_size, size) - offset) / stride
     return _interpolate(raw, cells, cells)

@@ -14,11 +14,10 @@ its reason stands in the list `undefined`. It is never 0, which would be read as
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from sklearn.metrics import (
     average_precision_score,
     confusion_matrix,
@@ -27,6 +26,7 @@ from sklearn.metrics import (
 )
 from sklearn.metrics import log_loss as cross_entropy
 
+from workflow_scripts.cxrcam.calibration_bins import expected_calibration_error
 from workflow_scripts.cxrcam.intervals import (
     Interval,
     bootstrap_interval,
@@ -36,140 +36,26 @@ from workflow_scripts.cxrcam.intervals import (
 )
 
 Floats = npt.NDArray[np.float64]
-
-CALIBRATION_BINS: Final = 15
-"""Number of equal-width confidence bins of the expected calibration error (Guo et al. 2017)."""
-
-CONFIDENCE: Final = 0.95
-"""Coverage of every interval in the metrics."""
+Labels = npt.NDArray[np.int64]
 
 # A softmax computed in half precision sums to 1 only within about 1e-3.
 _SUM_TOLERANCE: Final = 2e-3
 
-MAIN_NUMBERS: Final = (
-    "accuracy",
-    "balanced_accuracy",
-    "accuracy_equation_1",
-    "macro_f1",
-    "mcc",
-    "macro_auroc",
-    "macro_auprc",
-    "log_loss",
-    "brier_score",
-    "expected_calibration_error",
-)
-"""Columns that `summarise_over_folds` summarises."""
 
-_PER_CLASS_NUMBERS: Final = ("sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc")
+class _Undefined(list[dict[str, str]]):
+    """The numbers that do not exist, each with its reason."""
+
+    def note(self, metric: str, reason: str) -> None:
+        self.append({"metric": metric, "reason": reason})
 
 
-def _checked(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, classes: Sequence[str]
-) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Check predictions and return class numbers (n,) and float64 probabilities (n, k)."""
-    names = list(classes)
-    if len(names) < 2:
-        raise ValueError(f"classes is {names}; a classifier needs at least two")
-    if len(set(names)) != len(names):
-        raise ValueError(f"classes holds a name twice: {names}")
-    truth = np.asarray(labels, dtype=object)
-    scores = np.asarray(probabilities, dtype=np.float64)
-    if truth.ndim != 1:
-        raise ValueError(f"labels has shape {truth.shape}, expected (n,)")
-    if scores.shape != (truth.size, len(names)):
-        raise ValueError(
-            f"probabilities has shape {scores.shape}, expected ({truth.size}, {len(names)}):"
-            " one row an image, one column a class"
-        )
-    if truth.size == 0:
-        raise ValueError("there are no predictions to evaluate (n = 0)")
-    number = {name: index for index, name in enumerate(names)}
-    unknown = sorted({str(label) for label in truth if label not in number})
-    if unknown:
-        raise ValueError(f"label {unknown[0]!r} is not among the classes {names}")
-    not_finite = np.argwhere(~np.isfinite(scores))
-    if not_finite.size:
-        row, column = (int(value) for value in not_finite[0])
-        raise ValueError(
-            f"probability of {names[column]!r} in row {row} is {scores[row, column]},"
-            " not a finite number; did the training diverge?"
-        )
-    outside = np.argwhere((scores < 0.0) | (scores > 1.0))
-    if outside.size:
-        row, column = (int(value) for value in outside[0])
-        raise ValueError(
-            f"probability of {names[column]!r} in row {row} is {scores[row, column]},"
-            " outside [0, 1]; give probabilities, not logits"
-        )
-    sums = scores.sum(axis=1)
-    off = np.flatnonzero(np.abs(sums - 1.0) > _SUM_TOLERANCE)
-    if off.size:
-        raise ValueError(f"probabilities of row {off[0]} sum to {sums[off[0]]:.6g}, not to 1")
-    return np.array([number[label] for label in truth], dtype=np.int64), scores
+class _FourfoldTable(NamedTuple):
+    """Fourfold table of one class against the rest."""
 
-
-def calibration_bins(
-    confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int = CALIBRATION_BINS
-) -> pd.DataFrame:
-    """Accuracy and mean confidence in equal-width bins of the confidence.
-
-    Parameters
-    ----------
-    confidence : array-like of float, shape (n,)
-        Probability of the predicted class, in [0, 1].
-    correct : array-like of bool, shape (n,)
-        Whether the prediction was right.
-    bins : int, default 15
-        Number of bins; bin m holds confidences in ((m − 1)/bins, m/bins] (the first also 0).
-
-    Returns
-    -------
-    DataFrame
-        One row a bin: `low`, `high` (edges), `n`, `correct` (counts), `confidence` (mean) and
-        `accuracy` (share), the last two NaN where the bin is empty.
-    """
-    scores = np.asarray(confidence, dtype=np.float64)
-    right = np.asarray(correct, dtype=bool)
-    edges = np.linspace(0.0, 1.0, bins + 1)
-    bin_of = np.searchsorted(edges[1:-1], scores, side="left")
-    n = np.bincount(bin_of, minlength=bins)
-    n_correct = np.bincount(bin_of, weights=right, minlength=bins)
-    total = np.bincount(bin_of, weights=scores, minlength=bins)
-    empty = np.full(bins, np.nan)
-    return pd.DataFrame(
-        {
-            "low": edges[:-1],
-            "high": edges[1:],
-            "n": n,
-            "correct": n_correct.astype(np.int64),
-            "confidence": np.divide(total, n, out=empty.copy(), where=n > 0),
-            "accuracy": np.divide(n_correct, n, out=empty.copy(), where=n > 0),
-        }
-    )
-
-
-def expected_calibration_error(
-    confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int = CALIBRATION_BINS
-) -> float:
-    """Mean gap between confidence and accuracy, weighted by the number of images in each bin.
-
-    Top-label expected calibration error, equation (3) of Guo et al. 2017, "On Calibration of
-    Modern Neural Networks".
-
-    Parameters
-    ----------
-    confidence, correct, bins
-        As in `calibration_bins`.
-
-    Returns
-    -------
-    float
-        In [0, 1]; 0 is perfect.
-    """
-    table = calibration_bins(confidence, correct, bins)
-    used = table[table["n"] > 0]
-    gap = (used["accuracy"] - used["confidence"]).abs()
-    return float((gap * used["n"]).sum() / used["n"].sum())
+    true_positives: int
+    false_negatives: int
+    false_positives: int
+    true_negatives: int
 
 
 def classification_metrics(
@@ -236,79 +122,20 @@ def classification_metrics(
     predicted = scores.argmax(axis=1)
     matrix = confusion_matrix(truth, predicted, labels=np.arange(k))
     per_truth = matrix.sum(axis=1)
-    per_prediction = matrix.sum(axis=0)
     correct = int(np.trace(matrix))
-    undefined: list[dict[str, str]] = []
+    undefined = _Undefined()
 
-    def missing(metric: str, reason: str) -> None:
-        undefined.append({"metric": metric, "reason": reason})
-
-    per_class: dict[str, dict[str, Any]] = {}
-    one_vs_rest_accuracy: dict[str, float] = {}
-    for index, name in enumerate(names):
-        true_positives = int(matrix[index, index])
-        false_negatives = int(per_truth[index]) - true_positives
-        false_positives = int(per_prediction[index]) - true_positives
-        true_negatives = n - true_positives - false_negatives - false_positives
-        one_vs_rest_accuracy[name] = (true_positives + true_negatives) / n
-        entry: dict[str, Any] = {
-            "n": int(per_truth[index]),
-            "predicted": int(per_prediction[index]),
-        }
-        for metric, hits, out_of, reason in (
-            ("sensitivity", true_positives, int(per_truth[index]), f"no image is {name!r}"),
-            ("specificity", true_negatives, n - int(per_truth[index]), f"every image is {name!r}"),
-            ("ppv", true_positives, int(per_prediction[index]), f"no image was called {name!r}"),
-            (
-                "npv",
-                true_negatives,
-                n - int(per_prediction[index]),
-                f"every image was called {name!r}",
-            ),
-        ):
-            if out_of == 0:
-                entry[metric] = entry[f"{metric}_interval"] = None
-                missing(f"{metric} of {name}", reason)
-            else:
-                entry[metric] = hits / out_of
-                entry[f"{metric}_interval"] = list(wilson_interval(hits, out_of, CONFIDENCE))
-        if per_truth[index] == 0:
-            # The harmonic mean of a sensitivity that does not exist does not exist either; the
-            # count formula below would give a 0 that looks like a measurement.
-            entry["f1"] = None
-            missing(f"f1 of {name}", f"no image is {name!r}")
-        else:
-            entry["f1"] = (
-                2 * true_positives / (2 * true_positives + false_positives + false_negatives)
-            )
-        positive = truth == index
-        if 0 < per_truth[index] < n:
-            entry["auroc"] = float(roc_auc_score(positive, scores[:, index]))
-            entry["auprc"] = float(average_precision_score(positive, scores[:, index]))
-        else:
-            entry["auroc"] = entry["auprc"] = None
-            reason = f"{'no' if per_truth[index] == 0 else 'every'} image is {name!r}"
-            missing(f"auroc of {name}", reason)
-            missing(f"auprc of {name}", reason)
-        per_class[name] = entry
-
-    def mean_over_classes(metric: str, result: str) -> float | None:
-        values = [entry[metric] for entry in per_class.values()]
-        if any(value is None for value in values):
-            without = [name for name in names if per_class[name][metric] is None]
-            missing(result, f"{metric} is undefined for {', '.join(map(repr, without))}")
-            return None
-        return float(np.mean(values))
-
-    if np.count_nonzero(per_truth) < 2 or np.count_nonzero(per_prediction) < 2:
-        mcc = None
-        which = "images are of" if np.count_nonzero(per_truth) < 2 else "predictions name"
-        missing("mcc", f"all {which} one class")
-    else:
-        mcc = float(matthews_corrcoef(truth, predicted))
-
+    tables = [_fourfold_table(matrix, index) for index in range(k)]
+    per_class = {
+        name: _class_metrics(name, tables[index], truth == index, scores[:, index], undefined)
+        for index, name in enumerate(names)
+    }
+    equation_1 = {
+        name: (table.true_positives + table.true_negatives) / n
+        for name, table in zip(names, tables, strict=True)
+    }
+    mcc = _matthews_correlation(truth, predicted, undefined)
     one_hot = np.eye(k)[truth]
-    top = scores.max(axis=1)
     result: dict[str, Any] = {
         "classes": names,
         "negative_class": names[0] if k == 2 else None,
@@ -320,220 +147,183 @@ def classification_metrics(
         "majority_share": float(per_truth.max() / n),
         "confusion_matrix": matrix.tolist(),
         "accuracy": correct / n,
-        "accuracy_interval": list(wilson_interval(correct, n, CONFIDENCE)),
+        "accuracy_interval": list(wilson_interval(correct, n)),
         "accuracy_equation_1": {
-            "per_class": one_vs_rest_accuracy,
-            "mean": float(np.mean(list(one_vs_rest_accuracy.values()))),
+            "per_class": equation_1,
+            "mean": float(np.mean(list(equation_1.values()))),
         },
-        "balanced_accuracy": mean_over_classes("sensitivity", "balanced_accuracy"),
-        "macro_f1": mean_over_classes("f1", "macro_f1"),
+        "balanced_accuracy": _class_mean(per_class, "sensitivity", "balanced_accuracy", undefined),
+        "macro_f1": _class_mean(per_class, "f1", "macro_f1", undefined),
         "mcc": mcc,
-        "macro_auroc": mean_over_classes("auroc", "macro_auroc"),
-        "macro_auprc": mean_over_classes("auprc", "macro_auprc"),
+        "macro_auroc": _class_mean(per_class, "auroc", "macro_auroc", undefined),
+        "macro_auprc": _class_mean(per_class, "auprc", "macro_auprc", undefined),
         # Rows renormalised: scikit-learn warns at sums that differ from 1 by a float32 rounding.
         "log_loss": float(
             cross_entropy(truth, scores / scores.sum(axis=1, keepdims=True), labels=list(range(k)))
         ),
         "brier_score": float(0.5 * ((scores - one_hot) ** 2).sum(axis=1).mean()),
-        "expected_calibration_error": expected_calibration_error(top, predicted == truth),
+        "expected_calibration_error": expected_calibration_error(
+            scores.max(axis=1), predicted == truth
+        ),
         "per_class": per_class,
     }
     _add_bootstrap_intervals(result, truth, scores, groups, seed, repeats, undefined)
-    result["undefined"] = undefined
+    result["undefined"] = list(undefined)
     return result
+
+
+def _checked(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, classes: Sequence[str]
+) -> tuple[Labels, Floats]:
+    """Check predictions and return class numbers (n,) and float64 probabilities (n, k)."""
+    names = list(classes)
+    if len(names) < 2:
+        raise ValueError(f"classes is {names}; a classifier needs at least two")
+    if len(set(names)) != len(names):
+        raise ValueError(f"classes holds a name twice: {names}")
+    truth = np.asarray(labels, dtype=object)
+    scores = np.asarray(probabilities, dtype=np.float64)
+    if truth.ndim != 1:
+        raise ValueError(f"labels has shape {truth.shape}, expected (n,)")
+    if scores.shape != (truth.size, len(names)):
+        raise ValueError(
+            f"probabilities has shape {scores.shape}, expected ({truth.size}, {len(names)}):"
+            " one row an image, one column a class"
+        )
+    if truth.size == 0:
+        raise ValueError("there are no predictions to evaluate (n = 0)")
+    number = {name: index for index, name in enumerate(names)}
+    unknown = sorted({str(label) for label in truth if label not in number})
+    if unknown:
+        raise ValueError(f"label {unknown[0]!r} is not among the classes {names}")
+    not_finite = np.argwhere(~np.isfinite(scores))
+    if not_finite.size:
+        row, column = (int(value) for value in not_finite[0])
+        raise ValueError(
+            f"probability of {names[column]!r} in row {row} is {scores[row, column]},"
+            " not a finite number; did the training diverge?"
+        )
+    outside = np.argwhere((scores < 0.0) | (scores > 1.0))
+    if outside.size:
+        row, column = (int(value) for value in outside[0])
+        raise ValueError(
+            f"probability of {names[column]!r} in row {row} is {scores[row, column]},"
+            " outside [0, 1]; give probabilities, not logits"
+        )
+    sums = scores.sum(axis=1)
+    off = np.flatnonzero(np.abs(sums - 1.0) > _SUM_TOLERANCE)
+    if off.size:
+        raise ValueError(f"probabilities of row {off[0]} sum to {sums[off[0]]:.6g}, not to 1")
+    return np.array([number[label] for label in truth], dtype=np.int64), scores
+
+
+def _fourfold_table(matrix: Labels, index: int) -> _FourfoldTable:
+    """Fourfold table of one class, from a confusion matrix with the truth in rows."""
+    hits = int(matrix[index, index])
+    misses = int(matrix[index].sum()) - hits
+    false_alarms = int(matrix[:, index].sum()) - hits
+    return _FourfoldTable(
+        hits, misses, false_alarms, int(matrix.sum()) - hits - misses - false_alarms
+    )
+
+
+def _class_metrics(
+    name: str,
+    table: _FourfoldTable,
+    positive: npt.NDArray[np.bool_],
+    scores: Floats,
+    undefined: _Undefined,
+) -> dict[str, Any]:
+    """All numbers of one class against the rest but the bootstrap intervals."""
+    hits, misses, false_alarms, rejections = table
+    n, n_true, n_called = sum(table), hits + misses, hits + false_alarms
+    entry: dict[str, Any] = {"n": n_true, "predicted": n_called}
+    for metric, successes, out_of, reason in (
+        ("sensitivity", hits, n_true, f"no image is {name!r}"),
+        ("specificity", rejections, n - n_true, f"every image is {name!r}"),
+        ("ppv", hits, n_called, f"no image was called {name!r}"),
+        ("npv", rejections, n - n_called, f"every image was called {name!r}"),
+    ):
+        if out_of == 0:
+            entry[metric] = entry[f"{metric}_interval"] = None
+            undefined.note(f"{metric} of {name}", reason)
+        else:
+            entry[metric] = successes / out_of
+            entry[f"{metric}_interval"] = list(wilson_interval(successes, out_of))
+    if n_true == 0:
+        # The harmonic mean of a sensitivity that does not exist does not exist either; the
+        # count formula below would give a 0 that looks like a measurement.
+        entry["f1"] = None
+        undefined.note(f"f1 of {name}", f"no image is {name!r}")
+    else:
+        entry["f1"] = 2 * hits / (2 * hits + false_alarms + misses)
+    if 0 < n_true < n:
+        entry["auroc"] = float(roc_auc_score(positive, scores))
+        entry["auprc"] = float(average_precision_score(positive, scores))
+    else:
+        entry["auroc"] = entry["auprc"] = None
+        reason = f"{'no' if n_true == 0 else 'every'} image is {name!r}"
+        undefined.note(f"auroc of {name}", reason)
+        undefined.note(f"auprc of {name}", reason)
+    return entry
+
+
+def _class_mean(
+    per_class: Mapping[str, Mapping[str, Any]], metric: str, result: str, undefined: _Undefined
+) -> float | None:
+    """Unweighted mean over the classes, if the metric exists for all of them."""
+    without = [name for name, entry in per_class.items() if entry[metric] is None]
+    if without:
+        undefined.note(result, f"{metric} is undefined for {', '.join(map(repr, without))}")
+        return None
+    return float(np.mean([entry[metric] for entry in per_class.values()]))
+
+
+def _matthews_correlation(truth: Labels, predicted: Labels, undefined: _Undefined) -> float | None:
+    """Matthews' correlation coefficient, Gorodkin's for more than two classes."""
+    for numbers, which in ((truth, "images are of"), (predicted, "predictions name")):
+        if np.unique(numbers).size < 2:
+            undefined.note("mcc", f"all {which} one class")
+            return None
+    return float(matthews_corrcoef(truth, predicted))
 
 
 def _add_bootstrap_intervals(
     result: dict[str, Any],
-    truth: npt.NDArray[np.int64],
+    truth: Labels,
     scores: Floats,
     groups: npt.ArrayLike | None,
     seed: int | np.random.SeedSequence | None,
     repeats: int,
-    undefined: list[dict[str, str]],
+    undefined: _Undefined,
 ) -> None:
     """Write the bootstrap intervals of AUROC and AUPRC into `result`, in place."""
+    names, per_class = result["classes"], result["per_class"]
 
-    def interval(metric: str, statistic: Any) -> list[float] | None:  # noqa: ANN401
+    def interval(of: str, value: float | None, statistic: Any) -> list[float] | None:  # noqa: ANN401
+        if seed is None or value is None:
+            return None
         try:
             bounds: Interval = bootstrap_interval(
-                statistic,
-                truth,
-                scores,
-                groups=groups,
-                seed=seed if seed is not None else 0,
-                repeats=repeats,
-                confidence=CONFIDENCE,
-                weighted=True,
+                statistic, truth, scores, groups=groups, seed=seed, repeats=repeats, weighted=True
             )
         except ValueError as error:
-            undefined.append({"metric": metric, "reason": str(error)})
+            undefined.note(of, str(error))
             return None
         return list(bounds)
 
-    names = result["classes"]
-    if seed is None:
-        for name in names:
-            result["per_class"][name]["auroc_interval"] = None
-            result["per_class"][name]["auprc_interval"] = None
-        result["macro_auroc_interval"] = None
-        return
     for index, name in enumerate(names):
-        entry = result["per_class"][name]
+        entry = per_class[name]
         for metric, statistic in (("auroc", weighted_auroc), ("auprc", weighted_average_precision)):
-            if entry[metric] is None:
-                entry[f"{metric}_interval"] = None
-                continue
             entry[f"{metric}_interval"] = interval(
                 f"{metric}_interval of {name}",
+                entry[metric],
                 lambda t, s, w, i=index, f=statistic: f(t == i, s[:, i], w),
             )
-    result["macro_auroc_interval"] = (
-        None
-        if result["macro_auroc"] is None
-        else interval(
-            "macro_auroc_interval",
-            lambda t, s, w: np.mean(
-                [weighted_auroc(t == i, s[:, i], w) for i in range(len(names))], axis=0
-            ),
-        )
+    result["macro_auroc_interval"] = interval(
+        "macro_auroc_interval",
+        result["macro_auroc"],
+        lambda t, s, w: np.mean(
+            [weighted_auroc(t == i, s[:, i], w) for i in range(len(names))], axis=0
+        ),
     )
-
-
-def flatten_metrics(metrics: Mapping[str, Any]) -> dict[str, float | int | None]:
-    """Lay the numbers of `classification_metrics` out as flat columns of tables/metrics.csv.
-
-    Parameters
-    ----------
-    metrics : mapping
-        Result of `classification_metrics`, or the JSON read back.
-
-    Returns
-    -------
-    dict
-        `n`, `correct`, `majority_share`, `accuracy`, `accuracy_low`, `accuracy_high` (Wilson),
-        the other `MAIN_NUMBERS`, `macro_auroc_low`, `macro_auroc_high` (bootstrap), and for each
-        class `n_<class>`, `accuracy_equation_1_<class>`, `sensitivity_<class>`,
-        `specificity_<class>`, `ppv_<class>`, `npv_<class>`, `f1_<class>`, `auroc_<class>`,
-        `auprc_<class>`. Undefined values are None.
-    """
-    low, high = metrics["accuracy_interval"]
-    auroc_low, auroc_high = metrics.get("macro_auroc_interval") or (None, None)
-    row: dict[str, float | int | None] = {
-        "n": metrics["n"],
-        "correct": metrics["correct"],
-        "majority_share": metrics["majority_share"],
-        "accuracy": metrics["accuracy"],
-        "accuracy_low": low,
-        "accuracy_high": high,
-    }
-    for name in MAIN_NUMBERS[1:]:
-        value = metrics[name]
-        row[name] = value["mean"] if name == "accuracy_equation_1" else value
-        if name == "macro_auroc":
-            row["macro_auroc_low"], row["macro_auroc_high"] = auroc_low, auroc_high
-    for class_name in metrics["classes"]:
-        entry = metrics["per_class"][class_name]
-        row[f"n_{class_name}"] = entry["n"]
-        row[f"accuracy_equation_1_{class_name}"] = metrics["accuracy_equation_1"]["per_class"][
-            class_name
-        ]
-        for name in _PER_CLASS_NUMBERS:
-            row[f"{name}_{class_name}"] = entry[name]
-    return row
-
-
-def metrics_table_row(
-    metrics: Mapping[str, Any], **identity: str | int
-) -> dict[str, str | float | int | None]:
-    """One row of tables/metrics.csv: what the run is, then `flatten_metrics`.
-
-    Parameters
-    ----------
-    metrics : mapping
-        Result of `classification_metrics`.
-    **identity : str or int
-        What names the run, in the order of the columns: dataset, task, scheme, fold, seed, ...
-
-    Returns
-    -------
-    dict
-        Identity columns first.
-
-    Raises
-    ------
-    ValueError
-        If an identity column has the name of a number.
-    """
-    numbers = flatten_metrics(metrics)
-    clash = sorted(set(identity) & set(numbers))
-    if clash:
-        raise ValueError(f"identity column {clash[0]!r} is also the name of a number")
-    return {**identity, **numbers}
-
-
-def summarise_over_folds(
-    table: pd.DataFrame, by: Sequence[str] = ("task", "scheme")
-) -> pd.DataFrame:
-    """Mean, spread and pooled accuracy of the runs of each task and scheme.
-
-    Parameters
-    ----------
-    table : DataFrame
-        One row a run, as `metrics_table_row` makes them; needs the columns `by`, `n`, `correct`.
-        Numbers of `MAIN_NUMBERS` that are no column are left out.
-    by : sequence of str, default ("task", "scheme")
-        What a summary row stands for; put `dataset` in front where there are several.
-
-    Returns
-    -------
-    DataFrame
-        One row a combination of `by`, in order of first appearance: `n_runs`; for each number
-        `<number>_mean`, `_standard_deviation` (ddof = 1, NaN for a single run), `_min`, `_max`,
-        `_n_runs` (runs in which it is defined: the others are left out); `pooled_n`,
-        `pooled_correct`, `pooled_accuracy`, `pooled_accuracy_low`, `pooled_accuracy_high`.
-
-    Raises
-    ------
-    ValueError
-        If a needed column is missing.
-
-    Notes
-    -----
-    The pooled Wilson interval treats all tests as independent. That is true of k-fold
-    cross-validation, where each image is tested once (apart from near-duplicates and the training
-    images that the models share), but not of repeated random subsampling or of several seeds, where
-    one image can be tested several times: there the interval is narrower than it should be, and
-    the spread over runs should be read beside it. `bootstrap_interval` on the predictions
-    with ``groups=image_id`` gives an interval that knows about the repeats.
-    The standard deviation over folds is a spread, not a standard error: folds share training
-    images (Bengio & Grandvalet 2004), so dividing by the root of n_runs would mislead.
-    """
-    needed = [*by, "n", "correct"]
-    absent = [column for column in needed if column not in table.columns]
-    if absent:
-        raise ValueError(f"the metrics table has no column {absent[0]!r}; it has {list(table)}")
-    rows: list[dict[str, Any]] = []
-    for key, runs in table.groupby(list(by), sort=False, dropna=False):
-        row: dict[str, Any] = dict(zip(by, key, strict=True))
-        row["n_runs"] = len(runs)
-        for name in MAIN_NUMBERS:
-            if name not in runs.columns:
-                continue
-            values = pd.to_numeric(runs[name]).dropna()
-            row[f"{name}_mean"] = values.mean()
-            row[f"{name}_standard_deviation"] = values.std(ddof=1)
-            row[f"{name}_min"] = values.min()
-            row[f"{name}_max"] = values.max()
-            row[f"{name}_n_runs"] = len(values)
-        n, correct = int(runs["n"].sum()), int(runs["correct"].sum())
-        low, high = wilson_interval(correct, n, CONFIDENCE)
-        row |= {
-            "pooled_n": n,
-            "pooled_correct": correct,
-            "pooled_accuracy": correct / n,
-            "pooled_accuracy_low": low,
-            "pooled_accuracy_high": high,
-        }
-        rows.append(row)
-    return pd.DataFrame(rows)

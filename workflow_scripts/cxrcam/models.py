@@ -1,65 +1,56 @@
-"""The networks: torchvision's, with the last layer replaced, and where their maps come from."""
+"""Networks as files and in memory: built with a last layer of their own, saved, and read again."""
 
 import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from workflow_scripts.cxrcam.architectures import ARCHITECTURES, Architecture
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.model_cost import parameter_count
+
+__all__ = [
+    "ARCHITECTURES",
+    "METADATA_KEY",
+    "ModelCard",
+    "WeightsError",
+    "build_classifier",
+    "download_imagenet",
+    "file_origin",
+    "load_model",
+    "parameter_count",
+    "read_state_dict",
+    "save_model",
+]
 
 
 class WeightsError(InputError):
     """A file of weights cannot be used; the message names it and says why."""
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """One network that the workflow knows.
-
-    Attributes
-    ----------
-    build : callable
-        torchvision's constructor.
-    imagenet : torchvision.models.WeightsEnum
-        Published ImageNet weights.
-    head : str
-        Dotted name of the last layer, an `nn.Linear` fed by global average pooling.
-    feature_layer : str
-        Dotted name of the layer whose output is pooled: the place of class activation maps.
-    feature_stride : int
-        Input pixels between the receptive field centres of neighbouring cells of that output; the
-        first cell is centred on the first pixel.
-    """
-
-    build: Callable[..., nn.Module]
-    imagenet: Any
-    head: str
-    feature_layer: str
-    feature_stride: int
-
-
-ARCHITECTURES: dict[str, Architecture] = {
-    "resnet18": Architecture(
-        build=torchvision.models.resnet18,
-        imagenet=torchvision.models.ResNet18_Weights.IMAGENET1K_V1,
-        head="fc",
-        feature_layer="layer4",
-        feature_stride=32,
-    ),
-}
-
 METADATA_KEY = "cxrcam"  # one key: safetensors keeps several in no fixed order
+
+
+def body_tensors(
+    architecture: Architecture, state: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Tensors of a published state dict that the network takes over, under their names in it."""
+    left_out = tuple(p for p in (architecture.head + ".", architecture.auxiliary) if p)
+    return {
+        architecture.modern_name(name): tensor
+        for name, tensor in state.items()
+        if not name.startswith(left_out)
+    }
 
 
 def build_classifier(
@@ -79,7 +70,7 @@ def build_classifier(
     seed : int
         Of the random initialisation (all layers, or the last one when `pretrained` is given).
     pretrained : mapping of str to tensor, optional
-        State dict; its own last layer is left out.
+        torchvision's state dict of this network; its own last layer, if any, is left out.
 
     Returns
     -------
@@ -96,7 +87,7 @@ def build_classifier(
         torch.manual_seed(seed)
         model = known.build(weights=None, num_classes=n_classes)
     if pretrained is not None:
-        body = {k: v for k, v in pretrained.items() if not k.startswith(known.head + ".")}
+        body = body_tensors(known, pretrained)
         own = {k: v for k, v in model.state_dict().items() if not k.startswith(known.head + ".")}
         missing = sorted(own.keys() - body.keys())
         # Files older than BatchNorm's step counter lack it; it plays no part in the result.
@@ -216,7 +207,7 @@ class ModelCard:
         In the order of the outputs.
     architecture : str
     image_size : int
-        Pixels a side.
+        Pixels a side in the cache.
     mean, std : list of float
         Of the three input channels, for pixels in [0, 1].
     weights_origin : str
@@ -225,6 +216,9 @@ class ModelCard:
         What it was trained with and on.
     training : dict
         Settings, precision and device of the training.
+    input_size : int
+        Pixels a side at the network's input; None, also in models written before it was kept,
+        becomes `image_size`.
     """
 
     classes: list[str]
@@ -236,6 +230,11 @@ class ModelCard:
     configuration_hash: str
     data_fingerprint: str
     training: dict[str, Any]
+    input_size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.input_size is None:
+            object.__setattr__(self, "input_size", self.image_size)  # the way of a frozen class
 
 
 def save_model(path: Path, model: nn.Module, card: ModelCard) -> None:
@@ -258,8 +257,12 @@ def load_model(path: Path) -> tuple[nn.Module, ModelCard]:
         with safe_open(path, framework="pt") as handle:
             metadata = handle.metadata() or {}
         card = ModelCard(**json.loads(metadata[METADATA_KEY]))
-        model = ARCHITECTURES[card.architecture].build(weights=None, num_classes=len(card.classes))
-        model.load_state_dict(load_file(path))
+        # On no device, then given the file's tensors: nothing is drawn that would be overwritten.
+        with torch.device("meta"):
+            model = ARCHITECTURES[card.architecture].build(
+                weights=None, num_classes=len(card.classes)
+            )
+        model.load_state_dict(load_file(path), assign=True)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         raise WeightsError(
             f"The model {str(path)!r} is damaged or was not written by this workflow: delete it, "
@@ -271,8 +274,3 @@ def load_model(path: Path) -> tuple[nn.Module, ModelCard]:
 def file_origin(path: Path) -> str:
     """Name and checksum of a weights file, for the model's card."""
     return f"{path.name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
-
-
-def parameter_count(model: nn.Module) -> int:
-    """Number of trainable parameters."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)

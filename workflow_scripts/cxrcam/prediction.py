@@ -1,4 +1,4 @@
-"""Predictions and class activation maps of many images from one forward pass."""
+"""Predictions and class activation maps of many images, batch by batch."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from workflow_scripts.cxrcam.cam import captured_features, class_activation_maps, classifier_head
+from workflow_scripts.cxrcam.cam import logits_and_maps
+from workflow_scripts.cxrcam.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.training import Normalisation
 
 
@@ -21,7 +22,7 @@ class Predictions:
     probabilities : float32 array, shape (n, c)
         Softmax of the logits.
     maps : float32 array, shape (n, c, h, w)
-        Raw class activation maps, see `cam.class_activation_maps`.
+        Raw class activation maps, see `cam.logits_and_maps`.
     """
 
     logits: npt.NDArray[np.float32]
@@ -36,6 +37,7 @@ def predict(
     normalisation: Normalisation,
     device: torch.device,
     batch_size: int = 64,
+    input_size: int | None = None,
 ) -> Predictions:
     """Run a trained model over images, in float32 whatever it was trained in.
 
@@ -44,20 +46,22 @@ def predict(
     model : nn.Module
         In evaluation mode.
     architecture : str
-        Key of `models.ARCHITECTURES`.
+        Key of `architectures.ARCHITECTURES`.
     pixels : uint8 array, shape (n, size, size), n ≥ 1
     normalisation : Normalisation
     device : torch.device
     batch_size : int
+    input_size : int, optional
+        Pixels a side that the network was trained with, where that is not `size`.
     """
     model = model.to(device).to(memory_format=torch.channels_last).eval()
-    head = classifier_head(model, architecture)
     logits, maps = [], []
-    with torch.inference_mode(), captured_features(model, architecture) as features:
-        for start in range(0, len(pixels), batch_size):
-            batch = torch.from_numpy(pixels[start : start + batch_size]).to(device)
-            logits.append(model(normalisation.apply(batch)))
-            maps.append(class_activation_maps(features[0], head))
+    for start in range(0, len(pixels), batch_size):
+        batch = torch.from_numpy(pixels[start : start + batch_size]).to(device)
+        images = normalisation.apply(resize_pixels(batch, input_size or pixels.shape[-1]))
+        of_batch = logits_and_maps(model, architecture, images)
+        logits.append(of_batch[0])
+        maps.append(of_batch[1])
     all_logits = torch.cat(logits).float().cpu()
     return Predictions(
         logits=all_logits.numpy(),

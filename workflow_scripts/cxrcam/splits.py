@@ -5,6 +5,10 @@ images a class, and `stratified_kfold`. Each is stratified (every part has the c
 shares). With ``grouped: true`` all images of one group, that is of one patient or of one cluster
 of near-duplicates, stay on one side; otherwise a network may recognise a test image instead of its
 disease.
+
+Sub-samples can be made comparable with the complete set: `shared_test` images are those of another
+design's test part, never drawn; the `rest` is whatever else was not drawn, to see whether a model
+of a few images holds on all the others.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +20,7 @@ import numpy.typing as npt
 from workflow_scripts.cxrcam.errors import InputError
 
 TRAIN, VALIDATION, TEST, UNUSED = "train", "validation", "test", "unused"
+SHARED_TEST, REST = "shared_test", "rest"
 
 
 class SplitError(InputError):
@@ -133,6 +138,7 @@ def assign_roles(
     fold: int,
     rng_of: Callable[[str | int], np.random.Generator],
     given: Sequence[str | None] = (),
+    shared_test: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.str_]:
     """Role of each image in one fold of a scheme.
 
@@ -153,11 +159,15 @@ def assign_roles(
         folds of a k-fold design, which are one draw.
     given : sequence of str or None
         Roles that a manifest's ``split`` column gives, for the kind ``predefined``.
+    shared_test : bool array, shape (n,), optional
+        Test images of another design, which a sub-sample must not draw.
 
     Returns
     -------
     str array, shape (n,)
-        ``train``, ``validation``, ``test`` or ``unused`` (not drawn into a sub-sample).
+        ``train``, ``validation``, ``test``; of a sub-sample also ``shared_test``, ``rest`` (with
+        ``score_rest``) and ``unused``. No image of `rest` or `shared_test` shares a group with a
+        training image.
 
     Raises
     ------
@@ -165,10 +175,12 @@ def assign_roles(
         A class or a part would be empty.
     """
     n_classes = len(classes)
-    roles = np.full(len(labels), TRAIN, dtype="<U10")
+    roles = np.full(len(labels), TRAIN, dtype=f"<U{len(SHARED_TEST)}")  # the longest name
     rng = rng_of(fold)
     kind = scheme["kind"]
     everyone = np.arange(len(labels))
+    if shared_test is None:
+        shared_test = np.zeros(len(labels), dtype=bool)
     try:
         if kind == "predefined":
             roles[:] = _given_roles(given)
@@ -178,8 +190,11 @@ def assign_roles(
         else:
             if kind == "random_subsample":
                 per_class = scheme["images_per_class"]
-                everyone = _subsample(labels, classes, per_class, rng)
-                roles[:] = UNUSED
+                # Twins of shared test images stay out as well, where the design knows of twins.
+                free = ~np.isin(groups, groups[shared_test])
+                everyone = _subsample(labels, free, classes, per_class, rng)
+                roles[:] = REST if scheme.get("score_rest", False) else UNUSED
+                roles[shared_test] = SHARED_TEST
                 roles[everyone] = TRAIN
             sizes = np.bincount(labels[everyone], minlength=n_classes)
             wanted = [part_size(n, scheme["test_fraction"]) for n in sizes]
@@ -196,6 +211,8 @@ def assign_roles(
         raise SplitError(
             f"Fold {fold} of a {kind} design cannot be drawn: {error}. {_way_out(kind)}"
         ) from error
+    unseen = np.isin(roles, (REST, SHARED_TEST))
+    roles[unseen & np.isin(groups, groups[roles == TRAIN])] = UNUSED
     for number, name in enumerate(classes):
         for role in (TRAIN, TEST):
             if not ((labels == number) & (roles == role)).any():
@@ -226,15 +243,20 @@ def _given_roles(given: Sequence[str | None]) -> list[str]:
 
 
 def _subsample(
-    labels: npt.NDArray[np.int64], classes: Sequence[str], per_class: int, rng: np.random.Generator
+    labels: npt.NDArray[np.int64],
+    free: npt.NDArray[np.bool_],
+    classes: Sequence[str],
+    per_class: int,
+    rng: np.random.Generator,
 ) -> npt.NDArray[np.int64]:
-    """Draw exactly `per_class` images of each class, without replacement; sorted positions."""
+    """Draw exactly `per_class` free images of each class, without replacement; sorted positions."""
     drawn = []
     for number, name in enumerate(classes):
-        members = np.flatnonzero(labels == number)
+        members = np.flatnonzero((labels == number) & free)
         if len(members) < per_class:
+            kept = " that are not kept for the shared test part" * (not free.all())
             raise SplitError(
-                f"class {name!r} has {len(members)} readable images, fewer than the "
+                f"class {name!r} has {len(members)} readable images{kept}, fewer than the "
                 f"images_per_class: {per_class} of this scheme"
             )
         drawn.append(rng.choice(members, per_class, replace=False))

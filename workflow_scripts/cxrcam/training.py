@@ -16,6 +16,7 @@ from torch import nn
 
 from workflow_scripts.cxrcam.devices import autocast
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.input_pipeline import resize_pixels
 
 
 class TrainingError(InputError):
@@ -89,6 +90,8 @@ class TrainSettings:
     horizontal_flip: float
     watch: tuple[str, ...]
     evaluate_every: str | int
+    keep: str
+    patience: int
 
     @staticmethod
     def from_mapping(values: Mapping[str, Any]) -> "TrainSettings":
@@ -147,11 +150,17 @@ def make_schedule(
     )
 
 
+def resized(pixels: torch.Tensor, input_size: int | None) -> torch.Tensor:
+    """Pixels in the size of the network's input."""
+    return pixels if input_size is None else resize_pixels(pixels, input_size)
+
+
 def evaluate_loss(
     model: nn.Module,
     part: Part,
     normalisation: Normalisation,
     precision: str,
+    input_size: int | None = None,
     batch_size: int = 128,
 ) -> tuple[float, float]:
     """Mean cross entropy and accuracy on a part; leaves the model in training mode."""
@@ -161,8 +170,9 @@ def evaluate_loss(
     with torch.inference_mode():
         for start in range(0, len(part), batch_size):
             labels = part.labels[start : start + batch_size]
+            pixels = part.pixels[start : start + batch_size]
             with autocast(labels.device, precision):
-                logits = model(normalisation.apply(part.pixels[start : start + batch_size]))
+                logits = model(normalisation.apply(resized(pixels, input_size)))
             logits = logits.float()
             loss += nn.functional.cross_entropy(logits, labels, reduction="sum").double()
             correct += (logits.argmax(1) == labels).sum()
@@ -178,6 +188,7 @@ def train(
     normalisation: Normalisation,
     precision: str,
     rng: np.random.Generator,
+    input_size: int | None = None,
     on_step: Callable[[Progress], None] = lambda _: None,
     on_record: Callable[[Sequence[dict[str, Any]]], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
@@ -190,13 +201,16 @@ def train(
     training : Part
         Images to learn from.
     watched : mapping of str to Part
-        Parts whose loss and accuracy are recorded; they do not influence the weights.
+        Parts whose loss and accuracy are recorded; only ``validation`` can influence the weights,
+        by `settings.keep` and `settings.patience`.
     settings : TrainSettings
     normalisation : Normalisation
     precision : {"float32", "bfloat16"}
         Of convolutions; weights and optimiser stay float32.
     rng : np.random.Generator
         Order of the images and flips.
+    input_size : int, optional
+        Pixels a side at the network's input, where they differ from those of the parts.
     on_step : callable
         Called about twice a second with the state.
     on_record : callable
@@ -210,8 +224,14 @@ def train(
     Raises
     ------
     TrainingError
-        If the loss is not finite.
+        If the loss is not finite, or a validation part is needed and not there.
     """
+    if "validation" not in watched and (settings.keep != "last" or settings.patience):
+        raise TrainingError(
+            f"train.keep: {settings.keep} with train.patience: {settings.patience} needs a "
+            "validation part, and this division has none: set train.keep: last and patience: 0, "
+            "or give the division one."
+        )
     device = training.labels.device
     model.to(device).to(memory_format=torch.channels_last).train()
     optimizer = make_optimizer(model, settings)
@@ -221,6 +241,7 @@ def train(
     every = len(bounds) if settings.evaluate_every == "epoch" else int(settings.evaluate_every)
 
     history: list[dict[str, Any]] = []
+    kept: dict[str, torch.Tensor] = {}
     # Sums since the last record stay on the device: reading them would make it wait at each step.
     loss_sum = torch.zeros((), dtype=torch.float64, device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
@@ -237,7 +258,7 @@ def train(
         pixels = torch.where(flip[:, None, None], pixels.flip(-1), pixels)
         rate = optimizer.param_groups[0]["lr"]
         with autocast(device, precision):
-            logits = model(normalisation.apply(pixels))
+            logits = model(normalisation.apply(resized(pixels, input_size)))
             loss = nn.functional.cross_entropy(logits, labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -265,7 +286,7 @@ def train(
             paused = time.perf_counter()
             values = {"train": (mean_loss, int(correct) / seen)}
             for role, part in watched.items():
-                values[role] = evaluate_loss(model, part, normalisation, precision)
+                values[role] = evaluate_loss(model, part, normalisation, precision, input_size)
             records = [
                 {
                     "iteration": iteration,
@@ -284,8 +305,27 @@ def train(
             loss_sum.zero_()
             correct.zero_()
             seen = 0
+            if settings.keep == "best_validation" and best_iteration(history) == iteration:
+                # Clones: the tensors of a state dict go on changing with the model.
+                kept = {name: value.clone() for name, value in model.state_dict().items()}
             evaluation_seconds += time.perf_counter() - paused
+            if settings.patience and evaluations_since_best(history) >= settings.patience:
+                break
+    if kept:
+        model.load_state_dict(kept)
     return history
+
+
+def best_iteration(history: Sequence[Mapping[str, Any]]) -> int:
+    """Iteration of the first evaluation with the lowest loss on the validation part."""
+    validation = [row for row in history if row["role"] == "validation"]
+    return int(min(validation, key=lambda row: row["loss"])["iteration"])
+
+
+def evaluations_since_best(history: Sequence[Mapping[str, Any]]) -> int:
+    """Evaluations after that of `best_iteration`."""
+    best = best_iteration(history)
+    return sum(row["role"] == "validation" and row["iteration"] > best for row in history)
 
 
 def _batches(

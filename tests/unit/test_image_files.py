@@ -1,9 +1,7 @@
 """Reading image files: every format that users have, and every way a file can be broken."""
 
-import io
 import pickle
 import struct
-import warnings
 import zlib
 from pathlib import Path
 
@@ -12,61 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, PngImagePlugin
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
-    JPEGLosslessSV1,
-    SecondaryCaptureImageStorage,
-    generate_uid,
+
+from tests.unit.pictures import (
+    MAX_PIXELS,
+    assert_plain,
+    encoded,
+    picture,
+    png_chunk,
+    read,
+    reason,
 )
-
-from workflow_scripts.cxrcam.images import (
-    UnreadableImage,
-    read_grey,
-    read_mask,
-    resize_grey,
-)
-
-MAX_PIXELS = 1_000_000
-NOWHERE = Path("does-not-exist.png")
-
-LIBRARY_WORDS = ("PIL", "Pillow", "pydicom", "zlib", "struct", "Error", "Traceback", "numpy", "0x")
-
-
-def picture(height: int = 40, width: int = 60) -> np.ndarray:
-    """A smooth picture with some noise: neither flat nor incompressible."""
-    y, x = np.mgrid[:height, :width]
-    smooth = 120 + 80 * np.sin(x / 9) * np.cos(y / 7)
-    return (smooth + np.random.default_rng(7).normal(0, 6, smooth.shape)).clip(0, 255).astype("u1")
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
-
-
-def read(content: bytes, path: Path = NOWHERE, max_pixels: int = MAX_PIXELS):
-    return read_grey(path, max_pixels, content)
-
-
-def reason(content: bytes, path: Path = NOWHERE, max_pixels: int = MAX_PIXELS) -> str:
-    with pytest.raises(UnreadableImage) as caught:
-        read(content, path, max_pixels)
-    assert_plain(caught.value.reason)
-    return caught.value.reason
-
-
-def assert_plain(sentence: str) -> None:
-    assert sentence.endswith(".") and sentence[0].isupper() and "\n" not in sentence
-    assert not any(word in sentence for word in LIBRARY_WORDS), sentence
-
-
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
+from workflow_scripts.cxrcam.image_files import read_grey
+from workflow_scripts.cxrcam.image_limits import UnreadableImage
 
 # --- formats -------------------------------------------------------------------------------------
 
@@ -263,17 +218,6 @@ def test_arbitrary_bytes_raise_nothing_but_unreadable_image(junk, signature):
     reason(signature + junk, Path("x.dcm"))
 
 
-@given(st.binary(min_size=1, max_size=8), st.integers(132, 1500))
-@settings(max_examples=100, deadline=None)
-def test_damaged_dicom_raises_nothing_but_unreadable_image(junk, position):
-    content = bytearray(dicom_bytes(dicom()))
-    content[position : position + len(junk)] = junk
-    try:
-        read(bytes(content))
-    except UnreadableImage as error:
-        assert_plain(error.reason)
-
-
 def test_files_that_are_no_files(tmp_path):
     cases = {
         "empty": tmp_path / "empty.png",
@@ -395,210 +339,3 @@ def test_several_frames_are_refused(kind):
 def test_errors_and_images_cross_process_borders():
     error = pickle.loads(pickle.dumps(UnreadableImage("The file is empty (0 bytes).")))
     assert error.reason == str(error) == "The file is empty (0 bytes)."
-
-
-# --- DICOM ---------------------------------------------------------------------------------------
-
-
-def dicom(pixels: np.ndarray | None = None, photometric: str = "MONOCHROME2") -> Dataset:
-    pixels = picture().astype(np.uint16) * 16 if pixels is None else pixels
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = generate_uid()
-    dataset.SOPClassUID = SecondaryCaptureImageStorage
-    dataset.Rows, dataset.Columns = pixels.shape[:2]
-    dataset.SamplesPerPixel = 1 if pixels.ndim == 2 else 3
-    if pixels.ndim == 3:
-        dataset.PlanarConfiguration = 0
-    dataset.PhotometricInterpretation = photometric
-    dataset.BitsAllocated = dataset.BitsStored = pixels.dtype.itemsize * 8
-    dataset.HighBit = dataset.BitsStored - 1
-    dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
-    dataset.PixelData = pixels.tobytes()
-    dataset["PixelData"].VR = "OB" if pixels.dtype.itemsize == 1 else "OW"
-    return dataset
-
-
-def dicom_bytes(dataset: Dataset) -> bytes:
-    stream = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        dataset.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
-
-
-def test_dicom_spreads_its_own_range_over_8_bits():
-    image = read(dicom_bytes(dicom()))
-    assert image.mode == "DICOM MONOCHROME2" and image.pixels.shape == (40, 60)
-    low, high = int(picture().min()), int(picture().max())
-    assert np.array_equal(image.pixels, np.rint((picture() - float(low)) * 255 / (high - low)))
-
-
-def test_monochrome1_is_inverted():
-    plain = read(dicom_bytes(dicom())).pixels
-    inverted = read(dicom_bytes(dicom(photometric="MONOCHROME1")))
-    assert inverted.mode == "DICOM MONOCHROME1"
-    assert np.array_equal(inverted.pixels, 255 - plain)
-
-
-def test_rescale_comes_before_the_first_window():
-    """Values 0..4080, rescaled by 2 x - 1000; windows of DICOM PS3.3, C.11.2.1.2."""
-    dataset = dicom()
-    dataset.RescaleSlope, dataset.RescaleIntercept = 2, -1000
-    dataset.WindowCenter, dataset.WindowWidth = [3000, 1], [2001, 7]
-    values = picture().astype(float) * 16 * 2 - 1000
-    expected = np.rint(np.clip((values - (3000 - 0.5)) / 2000 + 0.5, 0, 1) * 255)
-    assert np.array_equal(read(dicom_bytes(dataset)).pixels, expected)
-
-
-@pytest.mark.parametrize(
-    ("function", "expected"),
-    [
-        ("LINEAR_EXACT", lambda v: np.clip((v - 2000) / 1000 + 0.5, 0, 1)),
-        ("SIGMOID", lambda v: 1 / (1 + np.exp(-4 * (v - 2000) / 1000))),
-    ],
-)
-def test_window_functions_follow_the_standard(function, expected):
-    dataset = dicom()
-    dataset.WindowCenter, dataset.WindowWidth, dataset.VOILUTFunction = 2000, 1000, function
-    values = picture().astype(float) * 16
-    assert np.abs(read(dicom_bytes(dataset)).pixels - expected(values) * 255).max() <= 0.51
-
-
-def test_voi_table_is_applied():
-    pixels = picture()
-    dataset = dicom(pixels)
-    table = Dataset()
-    table.LUTDescriptor = [256, 0, 8]
-    table.LUTData = struct.pack("<256H", *range(255, -1, -1))
-    table["LUTData"].VR = "OW"
-    dataset.VOILUTSequence = [table]
-    assert np.array_equal(read(dicom_bytes(dataset)).pixels, 255 - pixels)
-
-
-def test_padding_does_not_spoil_the_contrast():
-    values = picture().astype(np.int16) * 4
-    values[:, :5] = -2000
-    dataset = dicom(values)
-    dataset.add_new("PixelPaddingValue", "SS", -2000)
-    grey = read(dicom_bytes(dataset)).pixels
-    assert grey[:, 5:].min() == 0 and grey.max() == 255 and not grey[:, :5].any()
-
-
-def test_dicom_colour_becomes_luma():
-    colour = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
-    image = read(dicom_bytes(dicom(colour, "RGB")))
-    assert np.array_equal(image.pixels, np.asarray(Image.fromarray(colour).convert("L")))
-
-
-def test_dicom_without_preamble_needs_its_suffix():
-    content = dicom_bytes(dicom())[132:]
-    assert read(content, Path("x.dcm")).mode == "DICOM MONOCHROME2"
-    assert "not an image" in reason(content, Path("x.png"))
-
-
-def changed(**elements) -> Dataset:
-    dataset = dicom()
-    for name, value in elements.items():
-        if value is None:
-            delattr(dataset, name)
-        else:
-            setattr(dataset, name, value)
-    return dataset
-
-
-@pytest.mark.parametrize(
-    ("elements", "words"),
-    [
-        ({"PixelData": None}, "no pixel data"),
-        ({"Rows": None}, "number of rows"),
-        ({"PhotometricInterpretation": None}, "photometric"),
-        ({"NumberOfFrames": 2}, "2 frames"),
-        ({"Rows": 60000, "Columns": 60000}, "more than the limit"),
-        ({"WindowCenter": 5, "WindowWidth": 0}, "window width 0"),
-        ({"WindowCenter": 5, "WindowWidth": 9, "VOILUTFunction": "OTHER"}, "window function"),
-        ({"PhotometricInterpretation": "HSV"}, "HSV|damaged"),
-    ],
-)
-def test_dicom_that_is_no_single_image_is_refused(elements, words):
-    import re
-
-    assert re.search(words, reason(dicom_bytes(changed(**elements))))
-
-
-def test_missing_decoder_names_the_compression():
-    dataset = dicom()
-    dataset.file_meta.TransferSyntaxUID = JPEGLosslessSV1
-    dataset.PixelData = encapsulate([b"\xff\xd8\xff\xd9"])
-    dataset["PixelData"].is_undefined_length = True
-    assert "JPEG Lossless" in reason(dicom_bytes(dataset))
-
-
-def test_cut_off_dicom_is_refused():
-    content = dicom_bytes(dicom())
-    for length in range(133, len(content) - 1, 97):
-        assert reason(content[:length])
-    assert "cut off" in reason(content[:-2])
-
-
-def test_a_deflated_dicom_that_explodes_is_refused():
-    dataset = dicom()
-    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-    assert np.array_equal(read(dicom_bytes(dataset)).pixels, read(dicom_bytes(dicom())).pixels)
-    dataset.PixelData = bytes(2**27)
-    assert "expands" in reason(dicom_bytes(dataset))
-
-
-# --- resizing and masks --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("resampling", ["bilinear", "lanczos", "bicubic", "box"])
-def test_resizing_stretches_to_a_square_with_antialiasing(resampling):
-    stripes = np.tile(np.array([0, 255], np.uint8), (64, 64))
-    small = resize_grey(stripes, 16, resampling)
-    assert small.shape == (16, 16) and small.dtype == np.uint8 and small.flags.writeable
-    assert np.abs(small[2:-2, 2:-2].astype(int) - 128).max() <= 2
-
-
-def test_resizing_to_the_same_size_copies():
-    pixels = picture(32, 32)
-    same = resize_grey(pixels, 32)
-    assert np.array_equal(same, pixels) and not np.shares_memory(same, pixels)
-
-
-def test_resizing_names_what_is_wrong():
-    with pytest.raises(ValueError, match="'nearest'"):
-        resize_grey(picture(), 16, "nearest")
-    with pytest.raises(ValueError, match="size is 0"):
-        resize_grey(picture(), 0)
-    with pytest.raises(ValueError, match="float64"):
-        resize_grey(picture().astype(float), 16)
-
-
-def mask_file(folder: Path, values: np.ndarray) -> Path:
-    path = folder / "mask.png"
-    Image.fromarray(values).convert("RGB").save(path)  # the database ships colour masks
-    return path
-
-
-def test_mask_is_inside_above_127(tmp_path):
-    values = np.full((20, 20), 127, np.uint8)
-    values[:, 10:] = 128
-    assert np.array_equal(read_mask(mask_file(tmp_path, values), None, MAX_PIXELS), values == 128)
-
-
-def test_resized_mask_is_inside_where_half_of_the_area_is(tmp_path):
-    values = np.zeros((32, 32), np.uint8)
-    values[:, :9] = 255  # of output column 4, covering columns 8 and 9, exactly half
-    inside = read_mask(mask_file(tmp_path, values), 16, MAX_PIXELS)
-    assert inside.dtype == bool and inside[:, :5].all() and not inside[:, 5:].any()
-
-
-def test_mask_of_zeros_and_ones_is_refused_rather_than_empty(tmp_path):
-    values = np.zeros((20, 20), np.uint8)
-    assert not read_mask(mask_file(tmp_path, values), None, MAX_PIXELS).any()
-    values[5, 5] = 1
-    with pytest.raises(UnreadableImage, match="largest value is 1"):
-        read_mask(mask_file(tmp_path, values), None, MAX_PIXELS)

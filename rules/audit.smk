@@ -1,0 +1,167 @@
+# Whether the numbers can be believed.
+#
+# in   index, splits, cache, runs/.../predictions.parquet, cam/.../maps.parquet
+# out  audit/: expected.csv, leaks.csv, sources.json, acquisition.json; <task>/<scheme>/fold-<k>/:
+#      floors.parquet; seed-<s>/: maps.json, masked.csv, explanations.json
+
+
+rule expected:
+    input:
+        rules.index.output.images,
+    output:
+        "results/{dataset}/audit/expected.csv",
+    log:
+        f"{LOG}/audit/expected.log",
+    benchmark:
+        f"{BENCHMARK}/audit/expected.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("expected.py"),
+        settings=SETTINGS,
+    message:
+        "Comparing {wildcards.dataset} with what it ought to hold"
+    script:
+        "../workflow_scripts/expected.py"
+
+
+rule audit_maps:
+    input:
+        maps=rules.predict.output.maps,
+        predictions=rules.predict.output.predictions,
+        split=rules.splits.output[0],
+        masks=rules.masks.output[0],
+    output:
+        f"{AUDIT}/maps.json",
+    log:
+        f"{AUDIT.replace('results', 'results/logs', 1)}/maps.log",
+    benchmark:
+        f"{AUDIT.replace('results', 'results/benchmarks', 1)}/maps.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code("audit_maps.py"),
+        classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
+    message:
+        "Scoring the maps of {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
+    script:
+        "../workflow_scripts/audit_maps.py"
+
+
+rule audit_leaks:
+    input:
+        duplicates=rules.index.output.duplicates,
+        images=rules.index.output.images,
+        splits=lambda wildcards: [
+            rules.splits.output[0].format(dataset=wildcards.dataset, **design)
+            for design in divisions()
+        ],
+    output:
+        "results/{dataset}/audit/leaks.csv",
+    log:
+        f"{LOG}/audit/leaks.log",
+    benchmark:
+        f"{BENCHMARK}/audit/leaks.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("audit_leaks.py"),
+        splits=[
+            {**design, "grouped": config["schemes"][design["scheme"]].get("grouped", False)}
+            for design in divisions()
+        ],
+    message:
+        "Looking for twins across the splits"
+    script:
+        "../workflow_scripts/audit_leaks.py"
+
+
+rule audit_data:
+    input:
+        images=rules.index.output.images,
+        listing=rules.listing.output[0],
+        shards=cache_shards,
+    output:
+        sources="results/{dataset}/audit/sources.json",
+        acquisition="results/{dataset}/audit/acquisition.json",
+    log:
+        f"{LOG}/audit/data.log",
+    benchmark:
+        f"{BENCHMARK}/audit/data.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    resources:
+        mem_mb=memory_of_pixels_mb(),
+        runtime=60,
+    params:
+        code=code("audit_data.py"),
+        tasks={task: config["tasks"][task]["classes"] for task in config["tasks"]},
+        size=config["image"]["size"],
+    message:
+        "Looking for what tells the classes apart without lungs"
+    script:
+        "../workflow_scripts/audit_data.py"
+
+
+rule audit_floors:
+    input:
+        split=rules.splits.output[0],
+        shards=cache_shards,
+    output:
+        "results/{dataset}/audit/{task}/{scheme}/fold-{fold}/floors.parquet",
+    log:
+        f"{LOG}/audit/{{task}}/{{scheme}}/fold-{{fold}}/floors.log",
+    benchmark:
+        f"{BENCHMARK}/audit/{{task}}/{{scheme}}/fold-{{fold}}/floors.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    resources:
+        mem_mb=memory_of_pixels_mb(),
+        runtime=60,
+    params:
+        code=code("audit_floors.py"),
+        classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
+        size=config["image"]["size"],
+    message:
+        "Floors of {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}"
+    script:
+        "../workflow_scripts/audit_floors.py"
+
+
+rule audit_network:
+    input:
+        model=rules.train.output.model,
+        predictions=rules.predict.output.predictions,
+        split=rules.splits.output[0],
+        shards=cache_shards,
+        masks=rules.masks.output[0],
+    output:
+        masked=f"{AUDIT}/masked.csv",
+        explanations=f"{AUDIT}/explanations.json",
+    log:
+        f"{AUDIT.replace('results', 'results/logs', 1)}/network.log",
+    benchmark:
+        f"{AUDIT.replace('results', 'results/benchmarks', 1)}/network.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    threads: config["compute"]["threads"]
+    resources:
+        gpu=gpus,
+        mem_mb=training_memory_mb,
+        runtime=60,
+    params:
+        code=code("audit_network.py"),
+        explanation_images=explanation_images,
+    message:
+        "Testing {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
+    script:
+        "../workflow_scripts/audit_network.py"

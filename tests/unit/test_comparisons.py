@@ -1,0 +1,178 @@
+"""DeLong and McNemar: against direct computation, scipy, scikit-learn and published examples."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest, chi2, norm
+from sklearn.metrics import roc_auc_score
+
+from workflow_scripts.cxrcam.comparisons import delong_interval, delong_test, mcnemar_test
+
+# The ovarian cancer patients of DeLong et al. (1988) with complete records: total protein,
+# K-G score (here "10 minus score", as in their analysis), benefit from surgery.
+TOTAL_PROTEIN = [
+    *(5.8, 6.3, 6.8, 4.8, 5.8, 4.0, 5.7, 5.6, 5.7, 6.7, 5.4, 6.6, 6.6, 5.7, 7.0, 6.7, 4.4, 7.6),
+    *(6.6, 5.8, 6.8, 4.7, 7.4, 7.4, 6.6, 8.2, 7.0, 6.5, 5.1, 4.7, 6.8, 4.0, 6.1, 6.3, 7.7, 6.2),
+    *(5.7, 4.8, 6.2, 7.0, 5.7, 6.9, 6.6),
+]
+KG_SCORE = 10 - np.array(
+    [
+        *(10, 5, 3, 6, 3, 5, 8, 5, 5, 6, 4, 6, 5, 5, 4, 4, 6, 4, 6, 6, 7, 8, 5, 5, 6, 6, 5, 4),
+        *(5, 6, 6, 7, 5, 7, 6, 5, 9, 7, 8, 7, 6, 5, 5),
+    ]
+)
+BENEFIT = [
+    *(0, 1, 1, 0, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 1, 1, 0, 1, 1, 1, 1, 1, 1),
+    *(1, 1, 0, 0, 1, 1, 1, 1, 0, 1, 0, 1, 1, 1, 1),
+]
+
+
+def direct_components(truth, scores):
+    """Structural components pair by pair, as DeLong et al. define them: O(m·n)."""
+    positives, negatives = scores[truth == 1], scores[truth == 0]
+    wins = (positives[:, None] > negatives) + 0.5 * (positives[:, None] == negatives)
+    return wins.mean(axis=1), wins.mean(axis=0)
+
+
+scored_images = st.lists(
+    st.tuples(st.integers(0, 1), st.integers(0, 6), st.integers(0, 6)), min_size=5, max_size=60
+).filter(lambda rows: 2 <= sum(row[0] for row in rows) <= len(rows) - 2)
+
+
+@given(scored_images)
+@settings(max_examples=80, deadline=None)
+def test_delong_equals_the_direct_computation_with_ties(rows):
+    truth, a, b = np.array(rows).T
+    found = delong_test(truth, a, b)
+    assert found.auroc_a == pytest.approx(roc_auc_score(truth, a), abs=1e-9)
+    assert found.auroc_b == pytest.approx(roc_auc_score(truth, b), abs=1e-9)
+    (a10, a01), (b10, b01) = direct_components(truth, a), direct_components(truth, b)
+    covariance = np.cov(a10, b10) / len(a10) + np.cov(a01, b01) / len(a01)
+    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+    if found.standard_error is None:
+        assert variance == pytest.approx(0, abs=1e-12)
+        assert found.reason
+        return
+    assert found.standard_error == pytest.approx(math.sqrt(variance), abs=1e-9)
+    z = (a10.mean() - b10.mean()) / math.sqrt(variance)
+    assert found.p == pytest.approx(2 * norm.cdf(-abs(z)), abs=1e-9)
+    single = delong_interval(truth, a)
+    if single.standard_error is not None:
+        assert single.standard_error == pytest.approx(math.sqrt(covariance[0, 0]), abs=1e-9)
+
+
+def test_delong_equals_the_published_analysis_of_delong_s_own_patients():
+    # PROC LOGISTIC, SAS/STAT User's Guide, "Comparing receiver operating characteristic curves".
+    kg = delong_interval(BENEFIT, KG_SCORE)
+    assert (kg.auroc, kg.standard_error) == pytest.approx((0.7258, 0.1028), abs=5e-5)
+    protein = delong_interval(BENEFIT, TOTAL_PROTEIN)
+    assert (protein.auroc, protein.standard_error) == pytest.approx((0.6478, 0.1000), abs=5e-5)
+    found = delong_test(BENEFIT, TOTAL_PROTEIN, KG_SCORE)
+    assert (found.difference, found.standard_error, found.low, found.high, found.p) == (
+        pytest.approx((-0.0780, 0.1046, -0.2830, 0.1271, 0.4561), abs=5e-5)
+    )
+
+
+def test_swapping_the_two_classifiers_changes_the_sign_and_nothing_else():
+    rng = np.random.default_rng(0)
+    truth, a, b = rng.integers(0, 2, 80), rng.normal(size=80), rng.normal(size=80)
+    forth, back = delong_test(truth, a, b), delong_test(truth, b, a)
+    assert forth.difference == -back.difference
+    assert (forth.p, forth.low) == pytest.approx((back.p, -back.high), abs=1e-12)
+
+
+def test_five_per_cent_of_equal_classifiers_differ_at_the_five_per_cent_level():
+    rng = np.random.default_rng(1)
+    truth = np.repeat([0, 1], 50)
+    signal = truth * 1.0
+    p = [delong_test(truth, *(signal + rng.normal(size=(2, 100)))).p for _ in range(1000)]
+    assert 0.03 < np.mean(np.array(p) < 0.05) < 0.075
+
+
+def test_a_difference_of_one_pair_among_millions_is_not_taken_for_rounding():
+    truth = np.repeat([0, 1], 3000)
+    a = np.arange(6000.0)
+    b = a.copy()
+    b[[2999, 3000]] = b[[3000, 2999]]
+    found = delong_test(truth, a, b)
+    assert found.difference == pytest.approx(1 / 3000**2, rel=1e-6)
+    assert found.standard_error == pytest.approx(math.sqrt(2) / 3000**2, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("truth", "a", "b", "reason"),
+    [
+        ([1, 1, 1], [1, 2, 3], [3, 2, 1], "all 3 images are positive"),
+        ([0, 0], [1, 2], [3, 2], "all 2 images are negative"),
+        ([], [], [], "all 0 images"),
+        ([0, 0, 1], [1, 2, 3], [3, 2, 1], "only one positive image"),
+        ([0, 0, 1, 1], [0, 1, 2, 3], [3, 2, 1, 0], "no variance"),
+        ([0, 0, 1, 1], [0, 1, 2, 3], [0, 1, 2, 3], "alike"),
+    ],
+)
+def test_what_delong_cannot_test_has_a_reason_and_no_number(truth, a, b, reason):
+    found = delong_test(truth, a, b)
+    assert reason in found.reason
+    assert found.standard_error is None and found.low is None and found.z is None
+    assert found.p == (1.0 if reason == "alike" else None)
+
+
+def test_a_perfect_auroc_has_no_interval_instead_of_one_of_no_width():
+    found = delong_interval([0, 0, 1, 1], [0, 1, 2, 3])
+    assert found.auroc == 1.0
+    assert found.low is None and "variance" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (([0, 1, 2], [1, 2, 3]), "0 and 1"),
+        (([0, 1], [1, 2, 3]), "belong together"),
+        (([0, 1], [1, math.nan]), "nan is not a finite"),
+        (([0, 1], [1, 2], 95), "confidence is 95"),
+    ],
+)
+def test_delong_names_the_value_that_makes_no_sense(arguments, named):
+    with pytest.raises(ValueError, match=named):
+        delong_interval(*arguments)
+
+
+def right_and_wrong(both, only_a, only_b, neither):
+    counts = [both, only_a, only_b, neither]
+    return np.repeat([True, True, False, False], counts), np.repeat(
+        [True, False, True, False], counts
+    )
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 30), st.integers(0, 30))
+@settings(max_examples=80, deadline=None)
+def test_mcnemar_equals_scipy(both, only_a, only_b, neither):
+    found = mcnemar_test(*right_and_wrong(both, only_a, only_b, neither))
+    assert (found.both_right, found.only_a_right) == (both, only_a)
+    assert (found.only_b_right, found.both_wrong) == (only_b, neither)
+    discordant = only_a + only_b
+    if both + neither + discordant == 0:
+        assert found.p is None and found.reason == "there are no images"
+    elif discordant == 0:
+        assert found.p == 1.0 and "no difference" in found.reason
+    elif discordant < 25:
+        assert found.method == "exact binomial"
+        assert found.p == pytest.approx(binomtest(only_a, discordant).pvalue, abs=1e-9)
+    else:
+        statistic = max(0, abs(only_a - only_b) - 1) ** 2 / discordant
+        assert found.statistic == pytest.approx(statistic, abs=1e-9)
+        assert found.p == pytest.approx(chi2.sf(statistic, 1), abs=1e-9)
+
+
+def test_mcnemar_equals_the_example_that_statsmodels_and_r_agree_on():
+    found = mcnemar_test(*right_and_wrong(101, 121, 59, 33))
+    assert found.statistic == pytest.approx(20.67222, abs=5e-6)
+    assert found.p == pytest.approx(5.450095e-06, abs=5e-12)
+
+
+def test_mcnemar_takes_nothing_but_booleans():
+    with pytest.raises(ValueError, match="int64"):
+        mcnemar_test(np.array([1, 0]), np.array([True, False]))

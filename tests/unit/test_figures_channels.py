@@ -1,0 +1,100 @@
+"""The strongest channels: numbers and pictures are those given, on one scale."""
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+
+from workflow_scripts.cxrcam.figures_channels import channel_caption, channel_figure
+from workflow_scripts.cxrcam.map_placement import heat_scale, normalise_map
+from workflow_scripts.cxrcam.overlays import overlay
+
+CLASSES = [
+    "$a_1^2$ vs $b$",
+    "Bilateral interstitial pneumonia of unknown origin",
+    "Lung_Opacity_with_a_very_long_unbroken_name_that_goes_on",
+    "COVID",
+    "x",
+    "Normal",
+]
+
+
+def inputs(k=3, top=4, size=20):
+    generator = np.random.default_rng(k)
+    return {
+        "images": generator.integers(0, 256, (k, size, size)).astype(np.uint8),
+        "activations": generator.gamma(1.0, 2.0, (k, top, size, size)),
+        "contributions": np.linspace(1.25, -0.5, k * top).reshape(k, top),
+        "channels": np.arange(k * top).reshape(k, top) + 100,
+        "classes": CLASSES[:k],
+    }
+
+
+def words(figure):
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+
+
+@pytest.mark.parametrize(("k", "top"), [(1, 1), (2, 3), (3, 8), (6, 5)])
+def test_nothing_is_cut_off_or_overlaps(k, top):
+    figure = channel_figure(**inputs(k, top))
+    FigureCanvasAgg(figure).draw()
+    texts = [text for text in figure.findobj(Text) if text.get_text()]
+    boxes = [text.get_window_extent() for text in texts]
+    panels = [axes.get_window_extent() for axes in figure.axes]
+    for index, (text, box) in enumerate(zip(texts, boxes, strict=True)):
+        assert text.get_fontsize() >= 7
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, text.get_text()
+        assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1, text.get_text()
+        for other in [*boxes[:index], *panels]:
+            assert not box.padded(-1).overlaps(other.padded(-1)), text.get_text()
+
+
+def test_each_picture_has_its_channel_and_contribution():
+    given = inputs()
+    texts = words(channel_figure(**given))
+    assert [text for text in texts if text.startswith("channel ")] == [
+        f"channel {number}" for number in range(100, 112)
+    ]
+    assert "+1.25 logits" in texts
+    assert "−0.50 logits" in texts
+
+
+def test_all_pictures_share_one_scale():
+    given = inputs()
+    given["activations"][1] *= 0.1
+    pictures = [np.asarray(axes.images[0].get_array()) for axes in channel_figure(**given).axes]
+    heat = normalise_map(given["activations"], heat_scale(given["activations"]))
+    for row in range(3):
+        np.testing.assert_array_equal(pictures[5 * row], given["images"][row])
+        for column in range(4):
+            np.testing.assert_array_equal(
+                pictures[5 * row + 1 + column], overlay(given["images"][row], heat[row, column])
+            )
+
+
+def test_the_caption_stands_alone():
+    given = inputs()
+    caption = channel_caption(
+        given["contributions"],
+        given["classes"],
+        model="ResNet18",
+        source="the phantoms",
+        n_channels=512,
+    )
+    for part in (*given["classes"], "4 strongest of 512", "ResNet18", "phantoms", "-0.5 to 1.25"):
+        assert part in caption
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("activations", np.zeros((3, 4, 7, 7)), "activations have shape"),
+        ("contributions", np.zeros((3, 5)), "contributions have shape"),
+        ("channels", np.zeros((2, 4)), "channels"),
+        ("contributions", np.full((3, 4), np.nan), "not finite"),
+        ("classes", CLASSES[:2], "2 classes"),
+    ],
+)
+def test_what_does_not_fit_is_named(name, value, named):
+    with pytest.raises(ValueError, match=named):
+        channel_figure(**(inputs() | {name: value}))

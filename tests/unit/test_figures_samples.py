@@ -1,0 +1,138 @@
+"""Sample pictures: what is shown is what was given, with names that fit."""
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+
+from workflow_scripts.cxrcam.figures_samples import (
+    augmentation_caption,
+    augmentation_figure,
+    map_caption,
+    map_figure,
+    sample_caption,
+    sample_figure,
+)
+from workflow_scripts.cxrcam.overlays import overlay
+
+ODD = [
+    "$a_1^2$ vs $b$",
+    "_under^score",
+    "Bilateral interstitial pneumonia of unknown origin",
+    "Lung_Opacity_with_a_very_long_unbroken_name_that_goes_on",
+    "COVID",
+    "x",
+]
+GENERATOR = np.random.default_rng(0)
+IMAGES = GENERATOR.integers(0, 256, (6, 24, 24)).astype(np.uint8)
+HEAT = GENERATOR.random((6, 24, 24))
+
+
+def maps(k=3, **other):
+    return map_figure(IMAGES[:k], HEAT[:k], ODD[:k], [0.9] * k, 4.25, **other)
+
+
+EVERY = {
+    "samples": lambda k: sample_figure(IMAGES[:k], ODD[:k]),
+    "augmentation": lambda k: augmentation_figure(IMAGES[:k], IMAGES[:k, :, ::-1], ODD[:k]),
+    "maps": lambda k: maps(k, predicted=[ODD[3]] * k),
+}
+
+
+def shown(figure):
+    """Pictures of a figure in reading order."""
+    pictures = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+    return [np.asarray(picture) for picture in pictures]
+
+
+def words(figure):
+    texts = [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+    return [text.replace(r"\$", "$").replace("\n", " ") for text in texts]
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 6])
+@pytest.mark.parametrize("name", EVERY)
+def test_nothing_is_cut_off_or_overlaps_for_any_number_of_classes(name, k):
+    figure = EVERY[name](k)
+    FigureCanvasAgg(figure).draw()
+    texts = [text for text in figure.findobj(Text) if text.get_text()]
+    boxes = [text.get_window_extent() for text in texts]
+    panels = [axes.get_window_extent() for axes in figure.axes]
+    for index, (text, box) in enumerate(zip(texts, boxes, strict=True)):
+        assert text.get_fontsize() >= 7
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, text.get_text()
+        assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1, text.get_text()
+        for other in [*boxes[:index], *panels]:
+            assert not box.padded(-1).overlaps(other.padded(-1)), text.get_text()
+    assert figure.get_figwidth() <= 7.21
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_panels_are_square(name):
+    figure = EVERY[name](3)
+    width, height = figure.get_size_inches()
+    for axes in figure.axes[:3]:
+        place = axes.get_position()
+        assert place.width * width == pytest.approx(place.height * height)
+
+
+def test_samples_are_shown_unchanged_under_their_names():
+    figure = EVERY["samples"](3)
+    np.testing.assert_array_equal(shown(figure), IMAGES[:3])
+    assert words(figure) == ODD[:3]
+    # Black is 0 and white 255 whatever an image holds: contrast is not stretched.
+    assert all(axes.images[0].get_clim() == (0, 255) for axes in figure.axes)
+
+
+def test_originals_stand_above_their_flipped_versions():
+    figure = EVERY["augmentation"](2)
+    pictures = shown(figure)
+    np.testing.assert_array_equal(pictures[:2], IMAGES[:2])
+    np.testing.assert_array_equal(pictures[2:], IMAGES[:2, :, ::-1])
+    tops = [axes.get_position().y1 for axes in figure.axes]
+    assert min(tops[:2]) > max(tops[2:])
+    assert {"original", "flipped"} <= set(words(figure))
+
+
+def test_maps_have_the_gallery_s_colours_and_say_what_was_predicted():
+    figure = maps(3, predicted=[ODD[0], ODD[0], ODD[2]])
+    pictures = shown(figure)
+    for index in range(3):
+        np.testing.assert_array_equal(pictures[2 * index], IMAGES[index])
+        np.testing.assert_array_equal(pictures[2 * index + 1], overlay(IMAGES[index], HEAT[index]))
+    texts = words(figure)
+    assert texts.count("✓ correct") == 2
+    assert f"✗ called {ODD[0]}" in texts
+    assert "probability 0.900" in texts
+    assert "≥ 4.25" in texts
+    assert any("logits" in text for text in texts)
+
+
+def test_captions_stand_alone():
+    samples = sample_caption(ODD, IMAGES, "the phantoms")
+    augmentation = augmentation_caption(ODD, IMAGES, "the phantoms")
+    explained = map_caption(ODD, 4.25, model="ResNet18", source="the phantoms")
+    for caption in (samples, augmentation, explained):
+        assert all(name in caption for name in ODD)
+        assert "the phantoms" in caption
+    assert "n = 6" in samples
+    assert "24 × 24 pixels" in samples
+    assert "flipped" in augmentation
+    assert "4.25 logits" in explained
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: sample_figure(IMAGES.astype(float), ODD), "float64"),
+        (lambda: sample_figure(IMAGES[:0], []), "expected uint8"),
+        (lambda: sample_figure(IMAGES, ODD[:2]), "6 images and 2 labels"),
+        (lambda: augmentation_figure(IMAGES[:2], IMAGES[:3], ODD[:2]), "3 images and 2 labels"),
+        (lambda: map_figure(IMAGES, HEAT[:2], ODD, [0.5] * 6, 1.0), "2 maps"),
+        (lambda: map_figure(IMAGES, HEAT, ODD, [1.5] * 6, 1.0), "1.5"),
+        (lambda: map_figure(IMAGES, HEAT * 2, ODD, [0.5] * 6, 1.0), "outside"),
+    ],
+)
+def test_what_does_not_fit_is_named(call, named):
+    with pytest.raises(ValueError, match=named):
+        call()

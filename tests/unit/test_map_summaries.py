@@ -1,0 +1,53 @@
+"""Summaries of map scores against plain bootstraps."""
+
+import numpy as np
+import pytest
+
+from workflow_scripts.cxrcam.intervals import bootstrap_interval
+from workflow_scripts.cxrcam.map_scores import energy_share
+from workflow_scripts.cxrcam.map_summaries import mean_interval, summarise
+
+SIZE = 20
+
+
+def test_a_summary_equals_a_bootstrap_of_means_over_the_scored_images():
+    generator = np.random.default_rng(5)
+    heat = generator.random((30, SIZE, SIZE)).astype(np.float32) ** 3
+    heat[7] = 0.0
+    masks = generator.random((30, SIZE, SIZE)) < generator.random((30, 1, 1))
+    masks[9] = False
+    groups = np.arange(30) // 3
+    score = energy_share(heat, masks)
+    summary = summarise(score, groups=groups, seed=3, repeats=200)
+    kept = score.scored
+    expected = bootstrap_interval(
+        np.mean, score.values[kept], groups=groups[kept], seed=3, repeats=200
+    )
+    assert summary.score.interval == pytest.approx(expected)
+    assert summary.score.mean == pytest.approx(score.values[kept].mean())
+    ratio = bootstrap_interval(
+        lambda share, chance: share.mean() / chance.mean(),
+        score.values[kept],
+        score.chance[kept],
+        groups=groups[kept],
+        seed=3,
+        repeats=200,
+    )
+    assert summary.ratio_interval == pytest.approx(ratio)
+    assert summary.score.n == 28
+
+
+def test_one_group_has_a_mean_but_no_interval():
+    result = mean_interval([0.2, 0.4], groups=["a", "a"], seed=0)
+    assert (result.n, result.interval) == (2, None)
+    assert result.mean == pytest.approx(0.3)
+
+
+def test_no_values_have_no_mean():
+    assert tuple(vars(mean_interval([], seed=0)).values()) == (0, None, None)
+
+
+def test_groups_must_belong_to_the_images():
+    score = energy_share(np.ones((1, 3, 3)), np.ones((1, 3, 3), dtype=bool))
+    with pytest.raises(ValueError, match="groups has shape"):
+        summarise(score, groups=["a", "b"], seed=0)

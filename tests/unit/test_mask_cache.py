@@ -1,0 +1,49 @@
+"""Masks, packed once and unpacked in any size."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from workflow_scripts.cxrcam.mask_cache import MASK_SIDE, masks_of, pack_masks, write_masks
+
+
+def save(path: Path, mask: np.ndarray) -> str:
+    Image.fromarray((mask * 255).astype(np.uint8)).save(path)
+    return str(path)
+
+
+def test_masks_come_back_as_they_were(tmp_path):
+    rng = np.random.default_rng(0)
+    truth = rng.random((2, MASK_SIDE, MASK_SIDE)) < 0.3
+    files = [save(tmp_path / f"{k}.png", mask) for k, mask in enumerate(truth)]
+    ids = ["b", "a", "none", "only lesion"]
+    paths = {"lung": [*files, None, None], "lesion": [None, None, None, files[1]]}
+    table, unreadable = pack_masks(ids, paths, 10**6, threads=2)
+    assert unreadable == [] and table.num_rows == 3
+    write_masks(tmp_path / "masks.parquet", table)
+    has, lungs = masks_of(tmp_path / "masks.parquet", ["a", "none", "b", "only lesion"], "lung")
+    assert has.tolist() == [True, False, True, False]
+    assert (lungs[0] == truth[1]).all() and (lungs[2] == truth[0]).all()
+    assert not lungs[1].any()
+    has, lesions = masks_of(tmp_path / "masks.parquet", ["only lesion"], "lesion")
+    assert has.all() and (lesions[0] == truth[1]).all()
+
+
+def test_masks_are_enlarged_without_shifting(tmp_path):
+    half = np.zeros((MASK_SIDE, MASK_SIDE), dtype=bool)
+    half[:, : MASK_SIDE // 2] = True
+    table, _ = pack_masks(
+        ["a"], {"lung": [save(tmp_path / "a.png", half)], "lesion": [None]}, 10**6, 1
+    )
+    write_masks(tmp_path / "masks.parquet", table)
+    _, masks = masks_of(tmp_path / "masks.parquet", ["a"], "lung", size=224)
+    assert masks[0, :, :112].all() and not masks[0, :, 112:].any()
+
+
+def test_an_unreadable_mask_counts_as_missing_and_is_named(tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    bad = str(tmp_path / "bad.png")
+    table, unreadable = pack_masks(["a"], {"lung": [bad], "lesion": [None]}, 10**6, 1)
+    assert table.num_rows == 0
+    assert len(unreadable) == 1 and "bad.png" in unreadable[0]

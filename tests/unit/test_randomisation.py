@@ -1,0 +1,217 @@
+"""Cascading randomisation: order, what is replaced, and that a blind map is caught."""
+
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from workflow_scripts.cxrcam.map_placement import upsample_map
+from workflow_scripts.cxrcam.models import build_classifier
+from workflow_scripts.cxrcam.randomisation import (
+    Block,
+    cascade_blocks,
+    cascading_randomisation,
+    maps_of_class,
+    summarise_cascade,
+)
+
+
+def small_network(seed: int) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = nn.Sequential(
+            OrderedDict(
+                first=nn.Conv2d(1, 4, 3, padding=1),
+                norm=nn.BatchNorm2d(4),
+                relu=nn.ReLU(),
+                second=nn.Conv2d(4, 4, 3, padding=1),
+                last=nn.Conv2d(4, 2, 1),
+            )
+        )
+        nn.init.uniform_(network.norm.running_mean, -0.2, 0.2)
+    return network.eval()
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(0).random((4, 1, 16, 16)).astype(np.float32))
+
+
+def maps_with(images: torch.Tensor):
+    def maps_of(model: nn.Module) -> np.ndarray:
+        with torch.inference_mode():
+            return model(images)[:, 1].numpy()
+
+    return maps_of
+
+
+def test_resnet_is_randomised_from_the_classifier_to_the_first_convolution():
+    with torch.device("meta"):  # the names are enough
+        model = torchvision.models.resnet18(weights=None)
+    blocks = cascade_blocks(model)
+    assert [b.name for b in blocks] == ["fc", "layer4", "layer3", "layer2", "layer1", "conv1"]
+    assert blocks[-1].modules == ("conv1", "bn1")
+
+
+@pytest.mark.parametrize(
+    ("build", "first", "last", "n"),
+    [
+        (torchvision.models.densenet121, "classifier", "features.conv0", 9),
+        (torchvision.models.mobilenet_v3_small, "classifier.3", "features.0", 15),
+        (torchvision.models.squeezenet1_1, "classifier.1", "features.0", 10),
+    ],
+)
+def test_networks_of_features_and_classifier_are_opened_one_level(build, first, last, n):
+    with torch.device("meta"):  # the names are enough
+        model = build(weights=None, num_classes=2)
+    blocks = cascade_blocks(model)
+    assert (blocks[0].name, blocks[-1].name, len(blocks)) == (first, last, n)
+    # Together the blocks hold every parameter, once.
+    held = [
+        f"{name}.{parameter}"
+        for block in blocks
+        for name in block.modules
+        for parameter, _ in model.get_submodule(name).named_parameters()
+    ]
+    assert sorted(held) == sorted(name for name, _ in model.named_parameters())
+
+
+def test_a_network_of_one_or_two_layers_has_its_layers_as_blocks():
+    assert [b.name for b in cascade_blocks(nn.Sequential(nn.Conv2d(1, 1, 1)))] == ["0"]
+    wrapped = nn.Sequential(nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU()), nn.Linear(1, 1))
+    assert [b.name for b in cascade_blocks(wrapped)] == ["1", "0.0"]
+    with pytest.raises(ValueError, match="no layers with parameters"):
+        cascade_blocks(nn.ReLU())
+
+
+def test_each_step_has_this_block_and_all_later_ones_untrained(images):
+    model, untrained = small_network(0), small_network(1)
+    seen = []
+
+    def maps_of(network: nn.Module) -> np.ndarray:
+        seen.append({k: v.clone() for k, v in network.state_dict().items()})
+        return maps_with(images)(network)
+
+    cascade = cascading_randomisation(model, untrained, maps_of, np.random.default_rng(0))
+    assert [step.block for step in cascade.steps] == ["last", "second", "first"]
+    trained, fresh = model.state_dict(), untrained.state_dict()
+    randomised = [(), ("last",), ("last", "second"), ("last", "second", "norm", "first")]
+    assert len(seen) == 4
+    for state, names in zip(seen, randomised, strict=True):
+        for key, value in state.items():
+            source = fresh if key.split(".")[0] in names else trained
+            assert torch.equal(value, source[key]), (names, key)
+
+
+def test_neither_network_is_changed(images):
+    networks = [small_network(0).train(), small_network(1)]
+    before = [{k: v.clone() for k, v in n.state_dict().items()} for n in networks]
+    cascading_randomisation(*networks, maps_with(images), np.random.default_rng(0))
+    for network, state in zip(networks, before, strict=True):
+        assert all(torch.equal(v, state[k]) for k, v in network.state_dict().items())
+    assert networks[0].training
+
+
+def test_the_same_seed_gives_the_same_cascade(images):
+    def once() -> list[np.ndarray]:
+        cascade = cascading_randomisation(
+            small_network(0), small_network(1), maps_with(images), np.random.default_rng(5)
+        )
+        return [step.similarity.ssim for step in cascade.steps] + [cascade.floor.spearman]
+
+    for first, second in zip(once(), once(), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_a_map_that_does_not_depend_on_the_network_stays_at_one(images):
+    edges = np.abs(np.gradient(images[:, 0].numpy(), axis=2))
+    blind = cascading_randomisation(
+        small_network(0), small_network(1), lambda _: edges, np.random.default_rng(0)
+    )
+    for step in blind.steps:
+        assert step.similarity.ssim == pytest.approx(1.0)
+        assert step.similarity.spearman == pytest.approx(1.0)
+    assert (blind.floor.ssim < 0.9).all()
+    real = cascading_randomisation(
+        small_network(0), small_network(1), maps_with(images), np.random.default_rng(0)
+    )
+    assert (real.steps[-1].similarity.spearman < 0.9).all()
+
+
+def test_maps_that_are_written_into_the_same_memory_are_told_apart(images):
+    memory = np.zeros((4, 16, 16), dtype=np.float32)
+
+    def maps_of(network: nn.Module) -> np.ndarray:
+        memory[:] = maps_with(images)(network)
+        return memory
+
+    networks = small_network(0), small_network(1)
+    reused = cascading_randomisation(*networks, maps_of, np.random.default_rng(0))
+    fresh = cascading_randomisation(*networks, maps_with(images), np.random.default_rng(0))
+    for first, second in zip(reused.steps, fresh.steps, strict=True):
+        np.testing.assert_array_equal(first.similarity.ssim, second.similarity.ssim)
+
+
+def test_a_network_against_itself_stays_at_one(images):
+    model = small_network(0)
+    cascade = cascading_randomisation(model, model, maps_with(images), np.random.default_rng(0))
+    assert all((step.similarity.ssim > 1 - 1e-9).all() for step in cascade.steps)
+
+
+@pytest.mark.usefixtures("one_torch_thread")
+def test_a_whole_resnet_goes_through(images):
+    model, untrained = (build_classifier("resnet18", 2, seed=seed) for seed in (0, 1))
+    pixels = images.repeat(1, 3, 4, 4)
+
+    def maps_of(network: nn.Module) -> np.ndarray:
+        features = nn.Sequential(*list(network.children())[:-2])
+        with torch.inference_mode():
+            raw = torch.einsum("k,nkhw->nhw", network.fc.weight[1], features(pixels))
+        return upsample_map(raw.numpy(), 32)
+
+    cascade = cascading_randomisation(model, untrained, maps_of, np.random.default_rng(0))
+    rows = summarise_cascade(cascade, seed=0, repeats=50)
+    assert [row.block for row in rows][-2:] == ["conv1", "floor"]
+    assert len(rows) == 7
+    for row in rows:
+        assert row.ssim.n == 4
+        assert row.ssim.interval.low <= row.ssim.mean <= row.ssim.interval.high
+
+
+def test_one_image_has_a_cascade_but_no_floor(images):
+    cascade = cascading_randomisation(
+        small_network(0), small_network(1), maps_with(images[:1]), np.random.default_rng(0)
+    )
+    rows = summarise_cascade(cascade, groups=["a"], seed=0)
+    assert [row.ssim.n for row in rows] == [1, 1, 1, 0]
+    assert rows[-1].ssim.mean is None
+    assert rows[0].ssim.interval is None
+
+
+def test_maps_of_class_takes_each_images_own_class():
+    maps = np.arange(3 * 2 * 4).reshape(3, 2, 2, 2)
+    chosen = maps_of_class(maps, np.array([1, 0, 1]))
+    np.testing.assert_array_equal(chosen, np.stack([maps[0, 1], maps[1, 0], maps[2, 1]]))
+    with pytest.raises(ValueError, match="from 0 to 2"):
+        maps_of_class(maps, np.array([0, 2, 1]))
+    with pytest.raises(ValueError, match="do not belong together"):
+        maps_of_class(maps, np.array([0, 1]))
+
+
+def test_blocks_may_be_named_by_the_caller_and_networks_must_match(images):
+    blocks = [Block("last", ("last",))]
+    cascade = cascading_randomisation(
+        small_network(0),
+        small_network(1),
+        maps_with(images),
+        np.random.default_rng(0),
+        blocks=blocks,
+    )
+    assert [step.block for step in cascade.steps] == ["last"]
+    with pytest.raises(ValueError, match="other layers"):
+        cascading_randomisation(
+            small_network(0), nn.Conv2d(1, 2, 1), maps_with(images), np.random.default_rng(0)
+        )

@@ -1,0 +1,79 @@
+"""What tells the classes apart without any lung: source, size, mode, file, greys, spectrum."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.cxrcam.acquisition import (
+    FACT_THRESHOLD,
+    PICTURE_THRESHOLD,
+    file_features,
+    grey_level_features,
+    mode_features,
+    size_features,
+    spectrum_features,
+    trace_separability,
+)
+from workflow_scripts.cxrcam.cache import read_pixels
+from workflow_scripts.cxrcam.class_by_source import assess_class_by_source
+from workflow_scripts.cxrcam.files import write_json
+from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.seeds import generator
+
+
+def traces(
+    images: pd.DataFrame, pixels: np.ndarray
+) -> Iterator[tuple[str, str, np.ndarray, float]]:
+    """Name, name in words, features and threshold of each trace of acquisition."""
+    width, height = images["width"].to_numpy(), images["height"].to_numpy()
+    yield "size", "the size of the image", size_features(width, height), FACT_THRESHOLD
+    yield "mode", "the mode of the file", mode_features(images["mode"].tolist()), FACT_THRESHOLD
+    files = file_features(images["size_bytes"].to_numpy(), width, height)
+    yield "file", "the bytes of the file", files, PICTURE_THRESHOLD
+    greys = grey_level_features(pixels)
+    yield "grey_levels", "the grey levels that occur", greys, PICTURE_THRESHOLD
+    spectrum = spectrum_features(pixels)
+    yield "spectrum", "the spectrum that resampling leaves", spectrum, PICTURE_THRESHOLD
+
+
+if __name__ == "__main__":
+    log = start_log(snakemake.log[0])
+    images = pd.read_parquet(snakemake.input.images).merge(
+        pd.read_parquet(snakemake.input.listing, columns=["image_id", "size_bytes"]),
+        on="image_id",
+        validate="one_to_one",
+    )
+    sources = images["source"].where(images["source"].notna(), None).tolist()
+    by_source, acquisition = {}, {}
+    # A task whose classes are those of another one would be told the same again.
+    for task, classes in snakemake.params.tasks.items():
+        by_source[task] = vars(
+            assess_class_by_source(
+                images["label"].tolist(),
+                [name if isinstance(name, str) else None for name in sources],
+                classes,
+            )
+        )
+        chosen = images[images["label"].isin(classes)]
+        pixels = read_pixels(
+            snakemake.input.shards, chosen["image_id"].tolist(), snakemake.params.size
+        )
+        acquisition[task] = {
+            name: vars(
+                trace_separability(
+                    features,
+                    chosen["label"].to_numpy(),
+                    chosen["group"].to_numpy(),
+                    generator(0, "acquisition", task, name),
+                    trace=words,
+                    threshold=threshold,
+                )
+            )
+            for name, words, features, threshold in traces(chosen, pixels)
+        }
+        for result in acquisition[task].values():
+            log.info("%s: %s", task, result["verdict"])
+    write_json(Path(snakemake.output.sources), by_source)
+    write_json(Path(snakemake.output.acquisition), acquisition)

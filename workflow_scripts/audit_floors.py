@@ -1,0 +1,41 @@
+"""What classifiers that cannot see the lungs predict, on the split of the networks."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.cxrcam.cache import read_pixels
+from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.floors import FLOORS, floor_predictions
+from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.seeds import seed_sequence
+from workflow_scripts.cxrcam.splits import TEST, TRAIN
+
+if __name__ == "__main__":
+    log = start_log(snakemake.log[0])
+    wildcards, classes = snakemake.wildcards, list(snakemake.params.classes)
+    split = pd.read_parquet(snakemake.input.split)
+    split = split[split["role"].isin([TRAIN, TEST])].reset_index(drop=True)
+    pixels = read_pixels(snakemake.input.shards, split["image_id"].tolist(), snakemake.params.size)
+    labels = split["label"].map(classes.index).to_numpy(dtype=np.int64)
+    train, test = (split["role"] == TRAIN).to_numpy(), (split["role"] == TEST).to_numpy()
+    tables = []
+    for name in FLOORS:
+        probabilities = floor_predictions(
+            name,
+            pixels,
+            labels,
+            train,
+            test,
+            len(classes),
+            seed_sequence(0, "floor", name, wildcards.task, wildcards.scheme, wildcards.fold),
+        )
+        table = split.loc[test, ["image_id", "label"]].assign(floor=name)
+        for k, class_name in enumerate(classes):
+            table[f"probability_{class_name}"] = probabilities[:, k].astype(np.float32)
+        tables.append(table)
+        right = probabilities.argmax(axis=1) == labels[test]
+        log.info("%s: accuracy %.4f on %d test images.", name, right.mean(), len(right))
+    with atomic_path(Path(snakemake.output[0])) as temporary:
+        pd.concat(tables).to_parquet(temporary, index=False)

@@ -1,0 +1,27 @@
+"""Test and validation images with a twin, or their own patient, in training: every split."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.leaks import split_leaks
+from workflow_scripts.cxrcam.logs import start_log
+
+if __name__ == "__main__":
+    log = start_log(snakemake.log[0])
+    duplicates = pd.read_parquet(snakemake.input.duplicates)
+    patients = pd.read_parquet(snakemake.input.images).set_index("image_id")["patient"]
+    rows = []
+    for design, file in zip(snakemake.params.splits, snakemake.input.splits, strict=True):
+        split = pd.read_parquet(file)
+        leaks = split_leaks(
+            split["image_id"].tolist(),
+            split["role"].tolist(),
+            duplicates,
+            [name if isinstance(name, str) else None for name in patients.loc[split["image_id"]]],
+        )
+        log.info("%s: %s", "/".join(map(str, design.values())), leaks.verdict)
+        rows += [{**design, **vars(row)} for row in leaks.rows]
+    with atomic_path(Path(snakemake.output[0])) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False)

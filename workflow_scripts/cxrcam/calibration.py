@@ -1,0 +1,161 @@
+"""Temperature scaling: one number that makes over-confident probabilities honest.
+
+It is fitted on validation images, never on those that are reported. It changes no decision: the
+class of the largest logit stays the same at any temperature.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+Floats = npt.NDArray[np.float64]
+
+LOWEST_TEMPERATURE: Final = 0.05
+"""Bound of the search: where every validation image is right, the best temperature would be 0."""
+
+HIGHEST_TEMPERATURE: Final = 20.0
+"""Bound of the search: where the logits tell nothing, the best temperature would be infinite."""
+
+# In log temperature: about a millionth of the temperature itself.
+_TOLERANCE: Final = 1e-7
+
+# Closer than this to a bound, in log temperature, the search was stopped by the bound.
+_AT_BOUND: Final = 1e-4
+
+
+@dataclass(frozen=True)
+class TemperatureFit:
+    """A fitted temperature.
+
+    Attributes
+    ----------
+    temperature : float
+        Logits are divided by it: above 1 the network was over-confident. In [0.05, 20].
+    nll_before, nll_after : float or None
+        Mean negative log-likelihood, in nats an image, at temperature 1 and at `temperature`, on
+        the images of the fit; None without images.
+    n : int
+        Number of images.
+    reason : str or None
+        Why the temperature is a bound, or 1 for lack of information; None for a free fit.
+    """
+
+    temperature: float
+    nll_before: float | None
+    nll_after: float | None
+    n: int
+    reason: str | None
+
+
+def _checked(logits: npt.ArrayLike) -> Floats:
+    values = np.asarray(logits, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] < 2:
+        raise ValueError(f"logits have shape {values.shape}, expected (n, classes)")
+    if not np.isfinite(values).all():
+        raise ValueError(f"logit {values[~np.isfinite(values)][0]} is not a finite number")
+    return values
+
+
+def apply_temperature(logits: npt.ArrayLike, temperature: float) -> Floats:
+    """Probabilities of logits that are divided by a temperature.
+
+    Parameters
+    ----------
+    logits : array-like of float, shape (n, classes)
+        At least two classes.
+    temperature : float
+        Greater than 0; 1 is the plain softmax.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, classes)
+        Each row sums to 1.
+
+    Raises
+    ------
+    ValueError
+        Logits of another shape or not finite, or a temperature that is not positive and finite.
+    """
+    if not (math.isfinite(temperature) and temperature > 0.0):
+        raise ValueError(f"temperature is {temperature}; it must be greater than 0")
+    probabilities: Floats = softmax(_checked(logits) / temperature, axis=1)
+    return probabilities
+
+
+def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> TemperatureFit:
+    """Find the temperature at which the labels are most likely.
+
+    Parameters
+    ----------
+    logits : array-like of float, shape (n, classes)
+        Of the validation images.
+    labels : array-like of int, shape (n,)
+        Their classes, 0 to classes - 1.
+
+    Returns
+    -------
+    TemperatureFit
+        `nll_after` is never above `nll_before`.
+
+    Raises
+    ------
+    ValueError
+        Logits of another shape or not finite, or labels that do not belong to them.
+
+    Notes
+    -----
+    The likelihood is concave in 1/T, so there is one optimum; the search is over log T between
+    log 0.05 and log 20. If all images are right the optimum is T = 0 (the surer, the likelier), and
+    if the logits are no better than chance it is infinite: then the bound is returned and said.
+
+    References
+    ----------
+    Guo, Pleiss, Sun & Weinberger (2017), ICML, PMLR 70:1321-1330.
+    """
+    values = _checked(logits)
+    truth = np.asarray(labels)
+    if truth.shape != (len(values),) or (truth.size and not np.issubdtype(truth.dtype, np.integer)):
+        raise ValueError(f"labels are {truth.dtype} {truth.shape}, expected int ({len(values)},)")
+    if truth.size and not (0 <= truth.min() and truth.max() < values.shape[1]):
+        raise ValueError(
+            f"labels run from {truth.min()} to {truth.max()}, outside 0..{values.shape[1] - 1}"
+        )
+    if not truth.size:
+        return TemperatureFit(1.0, None, None, 0, "there are no images to fit a temperature on")
+    images = np.arange(truth.size)
+
+    def nll(log_temperature: float) -> float:
+        log_likelihood = log_softmax(values / math.exp(log_temperature), axis=1)
+        return float(-log_likelihood[images, truth.astype(np.int64)].mean())
+
+    before = nll(0.0)
+    if np.ptp(values, axis=1).max() == 0.0:
+        why = "the logits of every image are equal: any temperature gives the same probabilities"
+        return TemperatureFit(1.0, before, before, truth.size, why)
+    low, high = math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE)
+    found = minimize_scalar(
+        nll, bounds=(low, high), method="bounded", options={"xatol": _TOLERANCE}
+    )
+    # Brent's search never tries the ends themselves.
+    after, best = min((nll(x), x) for x in (0.0, low, high, float(found.x)))
+    reason = None
+    if best < low + _AT_BOUND:
+        best, after = low, nll(low)
+        reason = (
+            f"the surer the likelier: held at the bound {LOWEST_TEMPERATURE:g}"
+            " (every or nearly every image of the fit is right)"
+        )
+    elif best > high - _AT_BOUND:
+        best, after = high, nll(high)
+        reason = (
+            f"the less sure the likelier: held at the bound {HIGHEST_TEMPERATURE:g}"
+            " (the logits tell no more than chance about these images)"
+        )
+    return TemperatureFit(math.exp(best), before, after, truth.size, reason)

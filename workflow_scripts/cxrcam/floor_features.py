@@ -1,0 +1,285 @@
+"""What the floors may see: features of images from which no lung can be recognised.
+
+Each function takes all images of a cache at once, of any size, and gives one row of numbers an
+image. The places (ring, corners, centre) are those from which the audit's reference figures were
+measured on images of 224 x 224 pixels; on other sizes they keep their share of the side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+UInt8Array = npt.NDArray[np.uint8]
+Features = npt.NDArray[np.float32]
+
+REFERENCE_SIDE: Final = 224
+"""Side of the images, in pixels, in which the widths below are given."""
+
+RING_WIDTH: Final = 4
+"""Width of the outer ring, in pixels of the reference side; at least 2 pixels of the image."""
+
+CORNER_SIDE: Final = 6
+"""Side of the corner squares, in pixels of the reference side; at least 3 pixels of the image."""
+
+CENTRE_SHARE: Final = 0.6
+"""Side of the blackened central square, as a share of the image's side."""
+
+THUMBNAIL_CELLS: Final = 28
+"""Side of the thumbnail, in cells."""
+
+GREY_BINS: Final = 64
+"""Bins of the histogram, each four of the 256 grey levels wide."""
+
+SMALLEST_SIDE: Final = 28
+"""Images must have at least the thumbnail's side, in pixels."""
+
+# Pixels that are converted at a time: 4 MB as float32, so that a chunk stays in the CPU's cache.
+_CHUNK_PIXELS: Final = 1_000_000
+
+
+def check_pixels(pixels: UInt8Array, smallest: int = SMALLEST_SIDE) -> None:
+    """Raise ValueError unless `pixels` are uint8 (n, size, size), `size` at least `smallest`."""
+    if pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2] or pixels.dtype != np.uint8:
+        raise ValueError(
+            f"pixels are {pixels.dtype} of shape {pixels.shape}, expected uint8 (n, size, size)"
+        )
+    if pixels.shape[1] < smallest:
+        raise ValueError(
+            f"images of {pixels.shape[1]} pixels a side: at least {smallest} are needed"
+        )
+
+
+def pixel_chunks(pixels: UInt8Array) -> Iterator[slice]:
+    """Rows of `pixels` to take at a time, about a million pixels."""
+    step = max(1, _CHUNK_PIXELS // (pixels.shape[1] * pixels.shape[2]))
+    return (slice(start, start + step) for start in range(0, len(pixels), step))
+
+
+def area_weights(inputs: int, outputs: int) -> Features:
+    """Weights that average `inputs` neighbouring values into `outputs` cells of equal length.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        At least 1. A value that lies across the edge of a cell counts in both, by its share.
+
+    Returns
+    -------
+    ndarray of float32, shape (inputs, outputs)
+        Each column sums to 1: ``values @ weights`` are the means of the cells.
+
+    Raises
+    ------
+    ValueError
+        If `inputs` or `outputs` is below 1.
+    """
+    if inputs < 1 or outputs < 1:
+        raise ValueError(f"cannot average {inputs} values into {outputs} cells")
+    # In units of 1/(inputs · outputs) of the whole length, so that edges are whole numbers.
+    edges_in = np.arange(inputs + 1) * outputs
+    edges_out = np.arange(outputs + 1) * inputs
+    overlap = np.minimum(edges_in[1:, None], edges_out[None, 1:]) - np.maximum(
+        edges_in[:-1, None], edges_out[None, :-1]
+    )
+    weights: Features = (np.maximum(overlap, 0) / inputs).astype(np.float32)
+    return weights
+
+
+def _scaled(reference_pixels: int, size: int, least: int) -> int:
+    return max(least, round(size * reference_pixels / REFERENCE_SIDE))
+
+
+def _area_averaged(part: npt.NDArray[np.generic], rows: int, columns: int) -> Features:
+    """Cells of area means of images (n, height, width), flattened: (n, rows · columns)."""
+    values = part.astype(np.float32)
+    across = values @ area_weights(part.shape[2], columns)
+    cells = area_weights(part.shape[1], rows).T @ across
+    averaged: Features = cells.reshape(len(part), rows * columns)
+    return averaged
+
+
+def histogram(pixels: UInt8Array) -> Features:
+    """Share of the pixels in each of 64 grey bins: all about the greys, nothing about the places.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (n, size, size)
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 64)
+        Shares in [0, 1]; each row sums to 1.
+
+    Raises
+    ------
+    ValueError
+        If `pixels` are not uint8 of that shape, or smaller than 28 pixels a side.
+    """
+    check_pixels(pixels)
+    counts = np.empty((len(pixels), GREY_BINS), np.float32)
+    for rows in pixel_chunks(pixels):
+        counts[rows] = grey_counts(pixels[rows] // np.uint8(256 // GREY_BINS), GREY_BINS)
+    shares: Features = counts / np.float32(pixels.shape[1] * pixels.shape[2])
+    return shares
+
+
+def grey_counts(values: UInt8Array, bins: int = 256) -> npt.NDArray[np.int64]:
+    """How often each value occurs in each image.
+
+    Parameters
+    ----------
+    values : ndarray of uint8, shape (n, height, width)
+        Below `bins`. Needs 8 bytes a pixel meanwhile: pass `pixel_chunks` of many images.
+    bins : int, default 256
+
+    Returns
+    -------
+    ndarray of int64, shape (n, bins)
+    """
+    first_bin = np.arange(len(values))[:, None] * bins
+    shifted = np.add(values.reshape(len(values), -1), first_bin, dtype=np.int64)
+    return np.bincount(shifted.ravel(), minlength=len(values) * bins).reshape(-1, bins)
+
+
+def border(pixels: UInt8Array) -> Features:
+    """Mean greys along the outer ring, in 28 sections of each of the four sides.
+
+    The ring is 4/224 of the side wide, at least 2 pixels.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (n, size, size)
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 112)
+        Greys 0 to 255: top, bottom, left, right.
+
+    Raises
+    ------
+    ValueError
+        As `histogram`.
+    """
+    check_pixels(pixels)
+    width = _scaled(RING_WIDTH, pixels.shape[1], least=2)
+    cells = THUMBNAIL_CELLS
+    return np.concatenate(
+        [
+            _area_averaged(pixels[:, :width], 1, cells),
+            _area_averaged(pixels[:, -width:], 1, cells),
+            _area_averaged(pixels[:, :, :width], cells, 1),
+            _area_averaged(pixels[:, :, -width:], cells, 1),
+        ],
+        axis=1,
+    )
+
+
+def corners(pixels: UInt8Array) -> Features:
+    """Greys of four corner squares, 6/224 of the side each, at least 3 pixels.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (n, size, size)
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 4 · cells²)
+        Greys 0 to 255; `cells` is 3 to 6: larger squares are averaged down to 6 x 6.
+
+    Raises
+    ------
+    ValueError
+        As `histogram`.
+    """
+    check_pixels(pixels)
+    side = _scaled(CORNER_SIDE, pixels.shape[1], least=3)
+    cells = min(side, CORNER_SIDE)
+    first, last = slice(None, side), slice(-side, None)
+    return np.concatenate(
+        [
+            _area_averaged(pixels[:, rows, columns], cells, cells)
+            for rows in (first, last)
+            for columns in (first, last)
+        ],
+        axis=1,
+    )
+
+
+def _thumbnail(pixels: UInt8Array, blackened: slice | None) -> Features:
+    check_pixels(pixels)
+    cells = THUMBNAIL_CELLS
+    thumbnails = np.empty((len(pixels), cells * cells), np.float32)
+    for rows in pixel_chunks(pixels):
+        chunk = pixels[rows]
+        if blackened is not None:
+            chunk = chunk.copy()
+            chunk[:, blackened, blackened] = 0
+        thumbnails[rows] = _area_averaged(chunk, cells, cells)
+    return thumbnails
+
+
+def centre_black(pixels: UInt8Array) -> Features:
+    """Thumbnail of 28 x 28 cells after the central 60 % square was blacked out.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (n, size, size)
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 784)
+        Greys 0 to 255, row by row.
+
+    Raises
+    ------
+    ValueError
+        As `histogram`.
+    """
+    size = pixels.shape[1] if pixels.ndim == 3 else 0
+    margin = round(size * (1 - CENTRE_SHARE) / 2)
+    return _thumbnail(pixels, slice(margin, size - margin))
+
+
+def thumbnail(pixels: UInt8Array) -> Features:
+    """Thumbnail of 28 x 28 cells, each the mean of its area: no texture of a lung is left.
+
+    Parameters, result and errors are those of `centre_black`.
+    """
+    return _thumbnail(pixels, None)
+
+
+FEATURES: Final[dict[str, Callable[[UInt8Array], Features]]] = {
+    "histogram": histogram,
+    "border": border,
+    "corners": corners,
+    "centre_black": centre_black,
+    "thumbnail": thumbnail,
+}
+"""Features by the name of the floor that uses them."""
+
+
+def compute_features(name: str, pixels: UInt8Array) -> Features:
+    """Features of one floor for all images.
+
+    Parameters
+    ----------
+    name : {"histogram", "border", "corners", "centre_black", "thumbnail"}
+    pixels : ndarray of uint8, shape (n, size, size)
+        Images as the cache holds them; `size` at least 28.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, k)
+
+    Raises
+    ------
+    ValueError
+        Unknown name, or `pixels` of another type or shape.
+    """
+    if name not in FEATURES:
+        raise ValueError(f"no floor {name!r} has features: choose from {', '.join(FEATURES)}")
+    return FEATURES[name](pixels)

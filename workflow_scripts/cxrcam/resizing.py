@@ -1,0 +1,56 @@
+"""Stretch grey images to the square that a network sees."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Resampling = Literal["bilinear", "lanczos", "bicubic", "box"]
+
+RESAMPLING_FILTERS: Final[dict[str, Image.Resampling]] = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "lanczos": Image.Resampling.LANCZOS,
+    "bicubic": Image.Resampling.BICUBIC,
+    "box": Image.Resampling.BOX,
+}
+
+
+def resize_grey(
+    pixels: npt.NDArray[np.uint8], size: int, resampling: Resampling = "bilinear"
+) -> npt.NDArray[np.uint8]:
+    """Stretch a grey image to a square, with antialiasing.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (height, width)
+        Grey image.
+    size : int
+        Side of the square, in pixels; at least 1.
+    resampling : {"bilinear", "lanczos", "bicubic", "box"}
+        Pillow's filter. When shrinking, its support grows with the factor (antialiasing).
+
+    Returns
+    -------
+    ndarray of uint8, shape (size, size)
+        A new, writable array. The aspect ratio is not kept: the paper resizes and never crops.
+
+    Raises
+    ------
+    ValueError
+        Unknown filter, size below 1, or `pixels` is not a two-dimensional uint8 array.
+    """
+    if resampling not in RESAMPLING_FILTERS:
+        known = ", ".join(RESAMPLING_FILTERS)
+        raise ValueError(f"unknown resampling {resampling!r}: choose one of {known}")
+    if size < 1:
+        raise ValueError(f"size is {size}: it must be at least 1 pixel")
+    if pixels.ndim != 2 or pixels.dtype != np.uint8:
+        raise ValueError(
+            f"pixels are {pixels.dtype} of shape {pixels.shape}: expected uint8 (height, width)"
+        )
+    if pixels.shape == (size, size):
+        return pixels.copy()
+    return np.array(Image.fromarray(pixels).resize((size, size), RESAMPLING_FILTERS[resampling]))

@@ -1,0 +1,377 @@
+"""The verdict of the audit: one line a check, and one sentence that everybody understands.
+
+A check is `passed`, `failed` or `not assessable`; it always says why. `verdict_checks` makes the
+checks from the tables of the audit, this module writes them down.
+
+The sentence never claims more than was tested. A failed check can take the number away; checks that
+passed do not prove it: "no check contradicts it" is the best that a number can get here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal, get_args
+
+Status = Literal["passed", "failed", "not assessable"]
+Consequence = Literal["shortcut", "inflation", "explanation", "limits"]
+
+PASSED: Final = "passed"
+FAILED: Final = "failed"
+NOT_ASSESSABLE: Final = "not assessable"
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
+
+CONSEQUENCES: Final[dict[Consequence, str]] = {
+    "shortcut": "the classes can be told apart, or the network tells them apart, without the lungs",
+    "inflation": "the number is higher than it would be on images that are new to the network",
+    "explanation": "the maps are not shown to explain the network",
+    "limits": "the number stands, with less weight than it seems to have",
+}
+"""What it means that a check failed, the gravest first."""
+
+_MENTIONED = 3
+"""Checks that could not be made and are named in the sentence; the others are counted."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """The answer to one question about one number.
+
+    Attributes
+    ----------
+    name : str
+        A few words; with `subject` it is the key of the check.
+    question : str
+        One line, so asked that "passed" is the good answer.
+    status : {"passed", "failed", "not assessable"}
+    finding : str
+        Numbers in words with interval and n; "-" where there are none.
+    why : str
+        Reason of the status: the rule and how it came out.
+    file : str
+        Where the evidence stands, relative to ``results/<dataset>/``.
+    order : int
+        Place on the page and weight in the sentence, the smallest first.
+    about : {"shortcut", "inflation", "explanation", "limits"}
+        What a failure means, see `CONSEQUENCES`.
+    clause : str
+        What the sentence says of this check, to stand after a colon; empty: not mentioned.
+    subject : str
+        What was checked: "" the data set, "<task>", or "<task>, <scheme>".
+
+    Raises
+    ------
+    ValueError
+        Unknown `status` or `about`, or a status without a reason.
+    """
+
+    name: str
+    question: str
+    status: Status
+    finding: str
+    why: str
+    file: str
+    order: int
+    about: Consequence
+    clause: str = ""
+    subject: str = ""
+
+    def __post_init__(self) -> None:
+        if self.status not in STATUSES:
+            raise ValueError(f"status is {self.status!r}, none of {STATUSES}")
+        if self.about not in CONSEQUENCES:
+            raise ValueError(f"about is {self.about!r}, none of {tuple(CONSEQUENCES)}")
+        if not self.why:
+            raise ValueError(f"check {self.name!r} does not say why it is {self.status}")
+
+
+@dataclass(frozen=True)
+class CheckKind:
+    """What all checks of one kind share; the fields are those of `Check`.
+
+    `untested` is the clause of a check that could not be made.
+    """
+
+    name: str
+    question: str
+    about: Consequence
+    order: int
+    file: str
+    untested: str = ""
+
+    def result(
+        self,
+        status: Status,
+        finding: str,
+        why: str,
+        *,
+        subject: str = "",
+        clause: str = "",
+        detail: str = "",
+    ) -> Check:
+        """A check of this kind; `detail` is added to its name."""
+        return Check(
+            name=f"{self.name}: {detail}" if detail else self.name,
+            question=self.question,
+            status=status,
+            finding=finding or "-",
+            why=why,
+            file=self.file,
+            order=self.order,
+            about=self.about,
+            clause=self.untested if status == NOT_ASSESSABLE else clause,
+            subject=subject,
+        )
+
+    def not_assessable(
+        self, why: str, *, finding: str = "-", subject: str = "", detail: str = ""
+    ) -> Check:
+        """A check of this kind that could not be made."""
+        return self.result(NOT_ASSESSABLE, finding, why, subject=subject, detail=detail)
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The number that is judged.
+
+    Attributes
+    ----------
+    task, scheme : str
+        Design that it comes from.
+    recognised : str
+        What the network is said to recognise: "COVID", or "the three classes".
+    accuracy, low, high : float
+        Share of right answers and its 95 % interval, in [0, 1].
+    n : int
+        Test images.
+
+    Raises
+    ------
+    ValueError
+        A share outside [0, 1] (NaN included) or bounds that do not enclose it.
+    """
+
+    task: str
+    scheme: str
+    recognised: str
+    accuracy: float
+    low: float
+    high: float
+    n: int
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.low <= self.accuracy <= self.high <= 1.0:
+            raise ValueError(
+                f"accuracy {self.accuracy} with bounds {self.low} and {self.high} is no share with "
+                "an interval"
+            )
+
+    @property
+    def subjects(self) -> tuple[str, str, str]:
+        """Subjects of the checks that concern this number."""
+        return ("", self.task, f"{self.task}, {self.scheme}")
+
+
+# --- numbers in words -----------------------------------------------------------------------------
+
+
+def _number_of_per_cent(share: float) -> str:
+    per_cent = 100.0 * share
+    # 99.7 % is not all, and 0.2 % not none.
+    if round(per_cent) in (0, 100) and share not in (0.0, 1.0):
+        return f"{min(99.9, max(0.1, per_cent)):.1f}"
+    return f"{per_cent:.0f}"
+
+
+def per_cent(share: float) -> str:
+    """A share as "93 %"; "100 %" and "0 %" are kept for all and none."""
+    if not math.isfinite(share):
+        raise ValueError(f"share is {share}; say why there is none instead")
+    return f"{_number_of_per_cent(share)} %"
+
+
+def share_in_words(value: float, low: float, high: float, n: int) -> str:
+    """A share with interval and n: "93 % (86 to 97 %, n = 90)"."""
+    return f"{per_cent(value)} ({_number_of_per_cent(low)} to {per_cent(high)}, n = {n:,})"
+
+
+# --- the sentence ---------------------------------------------------------------------------------
+
+
+def ordered(checks: Sequence[Check]) -> list[Check]:
+    """Checks by order, then by subject and name as they came."""
+    return sorted(checks, key=lambda check: check.order)
+
+
+def alarms(checks: Sequence[Check]) -> list[Check]:
+    """Failed checks that put the number itself in doubt: shortcuts and inflation."""
+    return [
+        check
+        for check in ordered(checks)
+        if check.status == FAILED and check.about in ("shortcut", "inflation")
+    ]
+
+
+def one_sentence(checks: Sequence[Check], headline: Headline | None) -> str:
+    """What a reader who is no specialist should take away.
+
+    Parameters
+    ----------
+    checks : sequence of Check
+    headline : Headline or None
+        None: there is no number to judge.
+
+    Returns
+    -------
+    str
+        One sentence. Of the checks that concern the headline (its design, its task, the data set)
+        the gravest failure is told; if none failed, what could not be tested.
+    """
+    if not checks:
+        return "Nothing was checked, so nothing can be said."
+    if headline is None:
+        failed = [check for check in ordered(checks) if check.status == FAILED]
+        told = f"; {_counted(len(failed), 'check')} failed: {_clause(failed[0])}" if failed else ""
+        return f"There is no number of a network to judge{told}."
+    number = share_in_words(headline.accuracy, headline.low, headline.high, headline.n)
+    concerned = [check for check in ordered(checks) if check.subject in headline.subjects]
+    failed = [check for check in concerned if check.status == FAILED]
+    elsewhere = sum(check.status == FAILED for check in checks) - len(failed)
+    others = f"; {_counted(elsewhere, 'check')} of other designs failed" if elsewhere else ""
+    if not failed:
+        return _not_contradicted(number, headline.recognised, concerned) + others + "."
+    gravity = list(CONSEQUENCES)
+    worst = min(failed, key=lambda check: gravity.index(check.about))
+    more = len(failed) - 1
+    told = f": {_clause(worst)}"
+    told += f"; {_counted(more, 'further check')} failed" if more else ""
+    start = {
+        "shortcut": f"The network's {number} cannot be taken as recognition of "
+        f"{headline.recognised}",
+        "inflation": f"The network's {number} may be too high",
+        "explanation": f"No check made contradicts the network's {number}, but its maps cannot be "
+        "shown as the reason",
+        "limits": f"No check made shows that the network's {number} comes from a shortcut, but it "
+        "must be read with care",
+    }[worst.about]
+    if worst.about in ("explanation", "limits"):
+        told += _untested(concerned, "; moreover, ")
+    return start + told + others + "."
+
+
+def _not_contradicted(number: str, recognised: str, checks: Sequence[Check]) -> str:
+    untested = _untested(checks, ": ")
+    if any(check.status == NOT_ASSESSABLE for check in checks):
+        return (
+            f"No check that could be made contradicts the network's {number}, which does not prove "
+            f"that it recognises {recognised}{untested}"
+        )
+    return (
+        f"None of {_counted(len(checks), 'check')} contradicts the network's {number}, which does "
+        f"not prove that it recognises {recognised} in other hospitals"
+    )
+
+
+def _untested(checks: Sequence[Check], start: str) -> str:
+    """What could not be tested, in words; "" where everything could."""
+    untested = [check for check in checks if check.status == NOT_ASSESSABLE]
+    if not untested:
+        return ""
+    # The first of each kind: several designs or variants say the same.
+    clauses = list(dict.fromkeys(check.clause for check in untested if check.clause))
+    named = clauses[:_MENTIONED]
+    rest = sum(check.clause not in named for check in untested)
+    if rest:
+        named.append(f"{_counted(rest, 'further check' if named else 'check')} could not be made")
+    return start + (", ".join(named[:-1]) + " and " if len(named) > 1 else "") + named[-1]
+
+
+def _clause(check: Check) -> str:
+    return check.clause or f"{check.name} ({check.finding})"
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+def counts(checks: Sequence[Check]) -> dict[Status, int]:
+    """Number of checks of each status; every status is there."""
+    return {status: sum(check.status == status for check in checks) for status in STATUSES}
+
+
+def verdict_markdown(checks: Sequence[Check], headline: Headline | None, title: str) -> str:
+    """The verdict as a page.
+
+    Parameters
+    ----------
+    checks : sequence of Check
+    headline : Headline or None
+    title : str
+        Heading of the page.
+
+    Returns
+    -------
+    str
+        Markdown: the sentence, the counts, one line a check, and what a failure means.
+    """
+    told = ", ".join(f"{n} {status}" for status, n in counts(checks).items())
+    lines = [
+        f"# {title}",
+        "",
+        f"**{one_sentence(checks, headline)}**",
+        "",
+        f"{told} ({len(checks)} in all). Files are relative to the folder of the data set.",
+        "",
+        "| Check | Of | Status | Found | Why | Evidence |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for check in ordered(checks):
+        status = f"**{check.status}**" if check.status == FAILED else check.status
+        cells = [
+            f"{check.name}. *{check.question}*",
+            check.subject or "the data",
+            status,
+            check.finding,
+            check.why,
+            f"`{check.file}`",
+        ]
+        lines.append("| " + " | ".join(_cell(text) for text in cells) + " |")
+    failed = [check for check in ordered(checks) if check.status == FAILED]
+    if failed:
+        lines += ["", "What the failures mean:", ""]
+    for about, meaning in CONSEQUENCES.items():
+        names = dict.fromkeys(check.name for check in failed if check.about == about)
+        if names:
+            lines.append(f"- {', '.join(names)}: {meaning}.")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def verdict_json(checks: Sequence[Check], headline: Headline | None) -> dict[str, Any]:
+    """The verdict for programs.
+
+    Parameters
+    ----------
+    checks : sequence of Check
+    headline : Headline or None
+
+    Returns
+    -------
+    dict
+        Of str, int, float, None, lists and dicts; never NaN. Keys: `sentence`, `headline` (the
+        fields of `Headline` or None), `counts` (by status), `checks` (the fields of `Check`, in
+        their order).
+    """
+    return {
+        "sentence": one_sentence(checks, headline),
+        "headline": None if headline is None else asdict(headline),
+        "counts": dict(counts(checks)),
+        "checks": [asdict(check) for check in ordered(checks)],
+    }

@@ -1,0 +1,30 @@
+"""Set what the data set ought to hold beside what it holds."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.cxrcam.datasets import list_images
+from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.expected import compare_with_expected, say_what_differs
+from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.logs import start_log
+
+
+def images_in_folder(settings: dict[str, object], name: str) -> int:
+    """Images of a class folder that is not used; 0 where there is none."""
+    try:
+        return len(list_images({**settings, "classes": [name]}, Path()))
+    except InputError:
+        return 0
+
+
+if __name__ == "__main__":
+    log = start_log(snakemake.log[0])
+    settings = snakemake.params.settings
+    index = pd.read_parquet(snakemake.input[0], columns=["label", "width", "height"])
+    left_out = {name: images_in_folder(settings, name) for name in settings["expected"]["left_out"]}
+    comparison = compare_with_expected(index, left_out, settings["expected"])
+    with atomic_path(Path(snakemake.output[0])) as temporary:
+        comparison.to_csv(temporary, index=False)
+    log.info(say_what_differs(comparison))

@@ -1,0 +1,29 @@
+"""Figure 1: the network, drawn from the trained module itself."""
+
+from pathlib import Path
+
+from workflow_scripts.cxrcam.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.figure_style import save_figure
+from workflow_scripts.cxrcam.figures_architecture import architecture_caption, architecture_figure
+from workflow_scripts.cxrcam.files import write_text
+from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.models import load_model
+
+if __name__ == "__main__":
+    log = start_log(snakemake.log[0])
+    model, card = load_model(Path(snakemake.input[0]))
+    layers = ARCHITECTURES[card.architecture]
+    parts = {
+        "classes": card.classes,
+        "feature_layer": layers.feature_layer,
+        "head": layers.head,
+    }
+    figure = architecture_figure(
+        model, card.input_size, title=f"Figure 1: {card.architecture}", **parts
+    )
+    save_figure(figure, Path(snakemake.output.png).with_suffix(""))
+    write_text(
+        Path(snakemake.output.caption),
+        architecture_caption(model, card.input_size, name=card.architecture, **parts) + "\n",
+    )
+    log.info("Drew %s.", card.architecture)
