@@ -63,6 +63,7 @@ def small_configuration() -> dict[str, Any]:
         "train": {"epochs": 1, "batch_size": 8, "learning_rate": 0.01, "weight_decay": 0.001},
         "compute": {"threads": 1, "precision": "float32"},
         "cam": {"overlays": 4, "gallery_images": 2},
+        "audit": {"explanation_images": 4},
     }
 
 
@@ -121,9 +122,18 @@ PLACES = {
     "evaluate": r"/runs/(.+)/[^/]+$",
     "cam": r"/cam/(.+)/[^/]+$",
     "figures": r"/figures/[a-z_]+-(.+)\.[a-z]+$",
+    "audit_floors": r"/audit/(.+)/[^/]+$",
+    "audit_maps": r"/audit/(.+)/[^/]+$",
+    "audit_network": r"/audit/(.+)/[^/]+$",
 }
 # The rules of which these tests know what makes them stale; others may be added beside them.
-KNOWN_RULES = frozenset({"run_config", "phantoms", "listing", "index", "tables", *PLACES})
+KNOWN_RULES = frozenset(
+    {
+        *("run_config", "phantoms", "listing", "index", "masks", "tables", "comparisons"),
+        *("audit_data", "audit_leaks"),
+        *PLACES,
+    }
+)
 
 
 def job_name(rule: str, output: str) -> str:
@@ -209,6 +219,7 @@ def manifest_configuration() -> dict[str, Any]:
         },
         "compute": {"threads": 1, "precision": "float32"},
         "cam": {"overlays": 2, "gallery_images": 2},
+        "audit": {"explanation_images": 4},
         "paper": {"target_accuracy": 0.5, "sustained": 2, "channels": 3},
     }
 

@@ -77,6 +77,11 @@ def test_every_promised_file_exists(results: Path) -> None:
         "audit/duplicates.parquet",
         "tables/metrics.csv",
         "tables/summary.csv",
+        "tables/comparisons.csv",
+        "audit/leaks.csv",
+        "audit/sources.json",
+        "audit/acquisition.json",
+        "cache/masks.parquet",
         "figures/accuracy.png",
         "figures/accuracy.svg",
     }
@@ -88,8 +93,14 @@ def test_every_promised_file_exists(results: Path) -> None:
                 "history.parquet",
                 "predictions.parquet",
                 "metrics.json",
+                "calibrated.parquet",
             )
         }
+        promised |= {
+            f"{run_folder(task, scheme, fold, 'audit')}/{name}"
+            for name in ("maps.json", "masked.csv", "explanations.json")
+        }
+        promised.add(f"audit/{task}/{scheme}/fold-{fold}/floors.parquet")
         promised.add(f"splits/{task}/{scheme}/fold-{fold}.parquet")
         promised.add(f"{run_folder(task, scheme, fold, 'cam')}/maps.parquet")
         promised |= {

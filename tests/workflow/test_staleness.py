@@ -44,7 +44,8 @@ def figures_of(runs: Iterable[str]) -> set[str]:
 
 def after_predict(runs: Iterable[str]) -> set[str]:
     """The predictions of these runs are made again, and what is made of them."""
-    return per_run(runs, "predict", "evaluate", "cam") | figures_of(runs) | {"tables"}
+    jobs = per_run(runs, "predict", "evaluate", "cam", "audit_maps", "audit_network")
+    return jobs | figures_of(runs) | {"tables", "comparisons"}
 
 
 def after_train(runs: Iterable[str]) -> set[str]:
@@ -52,11 +53,12 @@ def after_train(runs: Iterable[str]) -> set[str]:
 
 
 def after_splits(runs: Iterable[str]) -> set[str]:
-    return {f"splits {run.rsplit('/', 1)[0]}" for run in runs} | after_train(runs)
+    splits = {run.rsplit("/", 1)[0] for run in runs}
+    return per_run(splits, "splits", "audit_floors") | after_train(runs) | {"audit_leaks"}
 
 
 def after_index() -> set[str]:
-    return {"index"} | after_splits(ALL_RUNS)
+    return {"index", "masks", "audit_data"} | after_splits(ALL_RUNS)
 
 
 # --- changes --------------------------------------------------------------------------------------
@@ -174,6 +176,7 @@ def new_runs(*runs: str) -> set[str]:
 
 
 CONFIG = {"run_config"}
+OVER_RUNS = {"tables", "comparisons", "audit_leaks"}  # one job each, over all runs or splits
 LR = {"learning_rate": 0.002}
 SWAPPED = {"learning_rate": 0.001, "weight_decay": 0.01}
 TWO_FOLD = {"kind": "stratified_kfold", "folds": 2}
@@ -188,8 +191,12 @@ CASES = [
     Case("no GPU to hand out", nothing, set(), ("--resources", "gpu=0")),
     Case("another device", settings(compute={"device": "cpu"}), CONFIG),
     Case("another number of threads", settings(compute={"threads": 3}), CONFIG),
-    Case("a task that is left out", settings(tasks={"three_class": None}), CONFIG | {"tables"}),
-    Case("a scheme that is left out", settings(schemes={"holdout": None}), CONFIG | {"tables"}),
+    Case(
+        "a task that is left out",
+        settings(tasks={"three_class": None}),
+        CONFIG | OVER_RUNS | {"audit_data"},
+    ),
+    Case("a scheme that is left out", settings(schemes={"holdout": None}), CONFIG | OVER_RUNS),
     # Code.
     Case(
         "code of the maps",
@@ -229,7 +236,29 @@ CASES = [
         function("cxrcam/overlays.py", "overlay"),
         per_run(ALL_RUNS, "cam"),
     ),
-    Case("code of an entry script", function("cam.py", "read_maps"), per_run(ALL_RUNS, "cam")),
+    Case("code of an entry script", function("cam.py", "mask_of"), per_run(ALL_RUNS, "cam")),
+    Case(
+        "code of the floors",
+        function("cxrcam/floors.py", "floor_predictions"),
+        per_run({run.rsplit("/", 1)[0] for run in ALL_RUNS}, "audit_floors")
+        | per_run(ALL_RUNS, "evaluate")
+        | {"tables"},
+    ),
+    Case(
+        "code of the masked inputs",
+        function("cxrcam/input_masking.py", "cover"),
+        per_run(ALL_RUNS, "audit_network"),
+    ),
+    Case(
+        "code of the map scores",
+        function("cxrcam/map_scores.py", "energy_share"),
+        per_run(ALL_RUNS, "audit_maps"),
+    ),
+    Case(
+        "more images to test maps on",
+        settings(audit={"explanation_images": 5}),
+        CONFIG | per_run(runs_of(fold="1"), "audit_network"),
+    ),
     Case(
         "code of phantoms that are not drawn",
         function("cxrcam/phantom.py", "write_phantom_dataset"),
@@ -309,7 +338,7 @@ CASES = [
     Case(
         "classes in another order",
         settings(tasks={"two_class": {"classes": ["COVID", "Normal"]}}),
-        CONFIG | after_splits(runs_of("two_class")),
+        CONFIG | after_splits(runs_of("two_class")) | {"audit_data"},
     ),
     # Images.
     Case("another image size", settings(image={"size": 64}), CONFIG | ALL_SHARDS | after_index()),

@@ -235,7 +235,8 @@ def missing_files(item: ClaimItem, existing: Collection[str]) -> list[str]:
     ----------
     item : ClaimItem
     existing : collection of str
-        Paths relative to ``results/<dataset>/``, with forward slashes, of files and folders.
+        Paths relative to ``results/<dataset>/``, with forward slashes, of files and folders;
+        ``../run_config.yaml`` is one of them.
 
     Returns
     -------

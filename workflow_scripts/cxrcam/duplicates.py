@@ -21,6 +21,7 @@ missed: three such pairs in the same data were seen by eye and are not among the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, Literal, TypedDict, Unpack
 
@@ -37,12 +38,12 @@ from workflow_scripts.cxrcam.fingerprints import (
 from workflow_scripts.cxrcam.hash_search import candidate_pair_blocks, check_hashes
 from workflow_scripts.cxrcam.thumbnail_correlation import (
     THUMBNAIL_CHUNK,
-    NormalisedThumbnails,
     aligned_correlations,
     check_thumbnails,
     cropped_thumbnails,
     normalised_thumbnails,
     pair_correlations,
+    tile_correlations,
 )
 
 Kind = Literal["exact", "near", "mirrored", "inverted", "cropped"]
@@ -57,16 +58,22 @@ DEFAULT_RADIUS: Final = 36
 #: Smallest correlation of locally normalised thumbnails that confirms a pair.
 DEFAULT_CORRELATION: Final = 0.67
 
-#: Smallest correlation at the best crop and shift that confirms a pair as cropped.
-DEFAULT_ALIGNED_CORRELATION: Final = 0.795
+#: Correlation at the best crop and shift that confirms a pair.
+ALIGNED_CORRELATION: Final = 0.795
 
-#: Pairs of candidates that correlate less than this as they are, are not aligned: crops of 3 %
-#: correlate at 0.4 or more, nine of ten other candidates at less.
-PROMISING_CORRELATION: Final = 0.4
+#: Correlation of the median tile that confirms a pair, where aligning does not help: a copy with
+#: arrows and a date written over it agrees fully in the rest.
+TILE_CORRELATION: Final = 0.845
+
+#: Pairs that correlate less than this as they are, are not aligned when looking for crops.
+PROMISING_CORRELATION: Final = 0.5
 
 #: Share of the width that is left of the images whose hashes are looked up to find crops: between
 #: 3 % cut off altogether and 3 % on each side.
 QUERY_SCALE: Final = 0.955
+
+#: That search is narrower, in bits: many strangers resemble the centre of an image.
+CROP_RADIUS_LESS: Final = 8
 
 #: What is looked for, beside identical images.
 KINDS: Final[tuple[Kind, ...]] = ("near", "mirrored", "inverted", "cropped")
@@ -82,7 +89,6 @@ class MatchCriteria(TypedDict, total=False):
 
     radius: int
     minimum_correlation: float
-    minimum_aligned_correlation: float
     kinds: Sequence[Kind]
 
 
@@ -106,8 +112,7 @@ def find_duplicates(
     thumbnails : ndarray of uint8, shape (n, 32, 32)
         As from `fingerprints.thumbnail`.
     **criteria
-        `radius`, `minimum_correlation`, `minimum_aligned_correlation` and `kinds`, as for
-        `confirmed_pairs`.
+        `radius`, `minimum_correlation` and `kinds`, as for `confirmed_pairs`.
 
     Returns
     -------
@@ -201,7 +206,6 @@ def confirmed_pairs(
     thumbnails: UInt8Array,
     radius: int = DEFAULT_RADIUS,
     minimum_correlation: float = DEFAULT_CORRELATION,
-    minimum_aligned_correlation: float = DEFAULT_ALIGNED_CORRELATION,
     kinds: Sequence[Kind] = KINDS,
 ) -> pd.DataFrame:
     """Find pairs of images that show one picture: as it is, mirrored, inverted or cropped.
@@ -217,8 +221,6 @@ def confirmed_pairs(
         Largest Hamming distance of candidates, in bits of 256.
     minimum_correlation : float
         Smallest correlation, above 0 and up to 1, of locally normalised thumbnails.
-    minimum_aligned_correlation : float
-        The same for "cropped", at the best crop and shift.
     kinds : sequence of {"near", "mirrored", "inverted", "cropped"}
         What to look for. "cropped" is a copy that was cropped or shifted by some 3 % of the width.
 
@@ -232,72 +234,108 @@ def confirmed_pairs(
     check_thumbnails(thumbnails)
     if len(dhashes) != len(thumbnails):
         raise ValueError(f"there are {len(dhashes)} hashes but {len(thumbnails)} thumbnails")
-    for name, threshold in (
-        ("minimum_correlation", minimum_correlation),
-        ("minimum_aligned_correlation", minimum_aligned_correlation),
-    ):
-        if not 0 < threshold <= 1:
-            raise ValueError(f"{name} is {threshold}: it must be in (0, 1]")
+    if not 0 < minimum_correlation <= 1:
+        raise ValueError(f"minimum_correlation is {minimum_correlation}: it must be in (0, 1]")
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        raise ValueError(f"unknown kind {unknown[0]!r}: choose from {', '.join(KINDS)}")
     # An image of one grey has no structure to compare; thousands of them would swamp the search.
     rows = np.flatnonzero(thumbnails.min(axis=(1, 2)) < thumbnails.max(axis=(1, 2)))
     dhashes, thumbnails = dhashes[rows], thumbnails[rows]
     plain = normalised_thumbnails(thumbnails)
     frames = [_empty_pairs()]
-    for kind in kinds:
-        aligned = kind == "cropped"
-        first_threshold = PROMISING_CORRELATION if aligned else minimum_correlation
-        for searched, queries, other in _searches(kind, dhashes, thumbnails, plain):
-            for pairs, distances in candidate_pair_blocks(searched, radius, queries):
-                correlations = pair_correlations(pairs, other, plain)
-                # A symmetric image matches its own mirror image: no pair.
-                kept = (correlations >= first_threshold) & (pairs[:, 0] != pairs[:, 1])
-                pairs, distances, correlations = pairs[kept], distances[kept], correlations[kept]
-                if aligned:
-                    correlations = aligned_correlations(pairs, thumbnails)
-                    kept = correlations >= minimum_aligned_correlation
-                    pairs, distances = pairs[kept], distances[kept]
-                    correlations = correlations[kept]
-                ends = np.sort(rows[pairs], axis=1)
+    for search in _searches(dhashes, thumbnails, radius, kinds):
+        other = plain if search.queries is None else normalised_thumbnails(search.variants)
+        promising = PROMISING_CORRELATION if search.finds_crops else minimum_correlation
+        for pairs, distances in candidate_pair_blocks(
+            search.searched, search.radius, search.queries
+        ):
+            correlations = pair_correlations(pairs, other, plain)
+            # A symmetric image matches its own mirror image: no pair.
+            kept = (correlations >= promising) & (pairs[:, 0] != pairs[:, 1])
+            pairs, distances, correlations = pairs[kept], distances[kept], correlations[kept]
+            aligned = aligned_correlations(pairs, search.variants, thumbnails)
+            fits = aligned >= ALIGNED_CORRELATION
+            fits_as_it_is = (correlations >= minimum_correlation) & (
+                fits | (tile_correlations(pairs, other, plain) >= TILE_CORRELATION)
+            )
+            matches = []
+            if search.kind != "cropped":
+                matches.append((search.kind, fits_as_it_is, correlations))
+            if search.finds_crops:
+                matches.append(("cropped", fits & ~fits_as_it_is, aligned))
+            for kind, found, values in matches:
+                ends = np.sort(rows[pairs[found]], axis=1)
                 frames.append(
                     pd.DataFrame(
                         {
                             "a": ends[:, 0],
                             "b": ends[:, 1],
-                            "distance": distances,
-                            "correlation": correlations,
+                            "distance": distances[found],
+                            "correlation": values[found],
                             "kind": kind,
                         }
                     )
                 )
-    found = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
-    # The best shift never correlates less than none: the plainer kind goes first.
-    best_first = found.assign(aligned=found["kind"] == "cropped").sort_values(
-        ["a", "b", "aligned", "correlation", "distance"],
+    table = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+    table = table[table["kind"].isin(kinds)]
+    # The best crop and shift never correlate less than none: the plainer kind goes first.
+    best_first = table.assign(is_crop=table["kind"] == "cropped").sort_values(
+        ["a", "b", "is_crop", "correlation", "distance"],
         ascending=[True, True, True, False, True],
         kind="stable",
     )
-    unique = best_first.drop(columns="aligned").drop_duplicates(["a", "b"])
+    unique = best_first.drop(columns="is_crop").drop_duplicates(["a", "b"])
     return unique.reset_index(drop=True)
 
 
+@dataclass(frozen=True)
+class _Search:
+    """One search for candidates: hashes of variants of all images among the hashes of all.
+
+    Attributes
+    ----------
+    kind : str
+        What a pair is that matches in place.
+    searched : ndarray of uint8, shape (n, 32)
+        Hashes to search.
+    queries : ndarray of uint8, shape (n, 32), or None
+        Hashes of the variants; None where they are the images themselves.
+    variants : ndarray of uint8, shape (n, 32, 32)
+        Thumbnails of the variants.
+    radius : int
+        In bits.
+    finds_crops : bool
+        Whether pairs that match only when aligned are taken, as "cropped".
+    """
+
+    kind: Kind
+    searched: UInt8Array
+    queries: UInt8Array | None
+    variants: UInt8Array
+    radius: int
+    finds_crops: bool = False
+
+
 def _searches(
-    kind: Kind, dhashes: UInt8Array, thumbnails: UInt8Array, plain: NormalisedThumbnails
-) -> Iterator[tuple[UInt8Array, UInt8Array | None, NormalisedThumbnails]]:
-    """Hashes to search, hashes to look up among them, and the thumbnails of the latter."""
-    if kind in ("near", "cropped"):
-        yield dhashes, None, plain
-    if kind == "near":
+    dhashes: UInt8Array, thumbnails: UInt8Array, radius: int, kinds: Sequence[Kind]
+) -> Iterator[_Search]:
+    """Yield the searches that find all kinds; images and their crops share one."""
+    if "near" in kinds or "cropped" in kinds:
+        yield _Search("near", dhashes, None, thumbnails, radius, "cropped" in kinds)
+    if set(kinds) == {"near"}:
         return
-    searched = _packed(_thumbnail_hash_images(thumbnails))
-    if kind == "cropped":
-        other = cropped_thumbnails(thumbnails, QUERY_SCALE)
-    elif kind == "mirrored":
-        other = thumbnails[:, :, ::-1]
-    elif kind == "inverted":
-        other = 255 - thumbnails
-    else:
-        raise ValueError(f"unknown kind {kind!r}: choose from {', '.join(KINDS)}")
-    yield searched, _packed(_thumbnail_hash_images(other)), normalised_thumbnails(other)
+    hashes = _hashes(thumbnails)
+    if "mirrored" in kinds:
+        variants = thumbnails[:, :, ::-1]
+        yield _Search("mirrored", hashes, _hashes(variants), variants, radius)
+    if "inverted" in kinds:
+        variants = 255 - thumbnails
+        yield _Search("inverted", hashes, _hashes(variants), variants, radius)
+    if "cropped" in kinds:
+        variants = cropped_thumbnails(thumbnails, QUERY_SCALE)
+        narrower = max(0, radius - CROP_RADIUS_LESS)
+        yield _Search("cropped", hashes, _hashes(variants), variants, narrower, True)
 
 
 def _empty_pairs() -> pd.DataFrame:
@@ -334,6 +372,7 @@ def _thumbnail_hash_images(thumbnails: UInt8Array) -> FloatArray:
     return small
 
 
-def _packed(small: FloatArray) -> UInt8Array:
-    """Hashes of small images, shape (n, 32)."""
-    return np.packbits(difference_bits(small).reshape(len(small), HASH_BITS), axis=1)
+def _hashes(thumbnails: UInt8Array) -> UInt8Array:
+    """Difference hashes of thumbnails, shape (n, 32)."""
+    bits = difference_bits(_thumbnail_hash_images(thumbnails))
+    return np.packbits(bits.reshape(len(thumbnails), HASH_BITS), axis=1)

@@ -23,6 +23,7 @@ from workflow_scripts.cxrcam.fingerprints import THUMBNAIL_SIDE
 UInt8Array = npt.NDArray[np.uint8]
 IndexArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
+Int8Array = npt.NDArray[np.int8]
 ComplexArray = npt.NDArray[np.complex64]
 
 #: Window of the local contrast normalisation, in thumbnail pixels.
@@ -35,6 +36,16 @@ NORMALISATION_SCALE: Final = 127.0 / NORMALISATION_WINDOW
 
 #: Thumbnails that are turned into float32 at a time: 16 MB.
 THUMBNAIL_CHUNK: Final = 4096
+
+#: Pairs that are correlated at a time.
+PAIR_CHUNK: Final = 262_144
+#: Multiplying all rows by all columns is quicker than gathering pairs where at least one in so many
+#: is wanted (measured: 0.03 against 2.4 microseconds a pair), in tables of up to 40 MB.
+DENSE_FACTOR: Final = 40
+#: Columns of such a table, as float32: 128 MB.
+DENSE_COLUMNS: Final = 32_768
+#: Side of the tiles that are compared one by one, in thumbnail pixels.
+TILE_SIDE: Final = 4
 
 #: Shares of the width that a crop may have left: none cut, 1.5 % and 3 % cut on each side.
 CROP_SCALES: Final = (1.0, 0.97, 0.94)
@@ -138,17 +149,72 @@ def pair_correlations(
         -1 to 1; 0 where either image is of one grey throughout, which resembles nothing.
     """
     correlations = np.empty(len(pairs), np.float32)
-    for start in range(0, len(pairs), THUMBNAIL_CHUNK):
-        rows = slice(start, start + THUMBNAIL_CHUNK)
+    for start in range(0, len(pairs), PAIR_CHUNK):
+        rows = slice(start, start + PAIR_CHUNK)
         i, j = pairs[rows, 0], pairs[rows, 1]
-        products = np.einsum(
-            "ij,ij->i", left.codes[i].astype(np.float32), right.codes[j].astype(np.float32)
-        )
         scale = left.lengths[i] * right.lengths[j]
+        products = _products(i, j, left.codes, right.codes)
         correlations[rows] = np.divide(
             products, scale, out=np.zeros_like(products), where=scale > 0
         )
     return correlations
+
+
+def _products(i: IndexArray, j: IndexArray, left: Int8Array, right: Int8Array) -> FloatArray:
+    """Inner products of rows ``left[i]`` and ``right[j]``."""
+    wanted_left, rows_left = np.unique(i, return_inverse=True)
+    wanted_right, rows_right = np.unique(j, return_inverse=True)
+    all_pairs = len(wanted_left) * len(wanted_right)
+    if all_pairs <= DENSE_FACTOR * len(i) and len(wanted_right) <= DENSE_COLUMNS:
+        table = left[wanted_left].astype(np.float32) @ right[wanted_right].astype(np.float32).T
+        chosen: FloatArray = table[rows_left, rows_right]
+        return chosen
+    products = np.empty(len(i), np.float32)
+    for start in range(0, len(i), THUMBNAIL_CHUNK):
+        rows = slice(start, start + THUMBNAIL_CHUNK)
+        products[rows] = np.einsum(
+            "ij,ij->i", left[i[rows]].astype(np.float32), right[j[rows]].astype(np.float32)
+        )
+    return products
+
+
+def tile_correlations(
+    pairs: IndexArray, left: NormalisedThumbnails, right: NormalisedThumbnails
+) -> FloatArray:
+    """Median over tiles of 4 x 4 pixels of the correlation within the tile.
+
+    Text, arrows and pasted panels spoil some tiles, not most; strangers whose ribs happen to run
+    alike agree a little everywhere.
+
+    Parameters
+    ----------
+    pairs, left, right
+        As for `pair_correlations`.
+
+    Returns
+    -------
+    ndarray of float32, shape (k,)
+        -1 to 1; a tile of one grey counts as 0.
+    """
+    medians = np.empty(len(pairs), np.float32)
+    for start in range(0, len(pairs), THUMBNAIL_CHUNK):
+        rows = slice(start, start + THUMBNAIL_CHUNK)
+        a, b = _tiles(left.codes[pairs[rows, 0]]), _tiles(right.codes[pairs[rows, 1]])
+        medians[rows] = np.median(np.einsum("ijk,ijk->ij", a, b), axis=1)
+    return medians
+
+
+def _tiles(codes: Int8Array) -> FloatArray:
+    """Tiles of mean 0 and length 1, shape (n, 64, 16)."""
+    tiles_across = THUMBNAIL_SIDE // TILE_SIDE
+    shape = (len(codes), tiles_across, TILE_SIDE, tiles_across, TILE_SIDE)
+    tiles = codes.reshape(shape).transpose(0, 1, 3, 2, 4).astype(np.float32)
+    tiles = tiles.reshape(len(codes), tiles_across**2, TILE_SIDE**2)
+    tiles -= tiles.mean(axis=2, keepdims=True)
+    lengths = np.linalg.norm(tiles, axis=2, keepdims=True)
+    # Codes are whole numbers: what is shorter than 1 is rounding.
+    ready: FloatArray = tiles / np.maximum(lengths, np.float32(1))
+    return ready
 
 
 def cropped_thumbnails(thumbnails: UInt8Array, scale: float) -> UInt8Array:
@@ -182,18 +248,17 @@ def cropped_thumbnails(thumbnails: UInt8Array, scale: float) -> UInt8Array:
     return cropped
 
 
-def aligned_correlations(pairs: IndexArray, thumbnails: UInt8Array) -> FloatArray:
+def aligned_correlations(pairs: IndexArray, left: UInt8Array, right: UInt8Array) -> FloatArray:
     """Correlation of pairs at the best crop of either image and the best shift.
 
     Either image is cropped as in `CROP_SCALES`, then shifted along both axes as in `SHIFTS`. All
-    shifts come from one product of spectra (Lewis, Vision Interface 1995, without its running
-    sums): the thumbnails wrap around at their borders, which costs a true copy up to 0.1.
+    shifts come from one product of spectra; the thumbnails wrap around at their borders.
 
     Parameters
     ----------
     pairs : ndarray of int64, shape (k, 2)
-        Row numbers.
-    thumbnails : ndarray of uint8, shape (n, 32, 32)
+        Row in `left`, row in `right`.
+    left, right : ndarray of uint8, shapes (n, 32, 32) and (m, 32, 32)
         As from `fingerprints.thumbnail`.
 
     Returns
@@ -201,21 +266,18 @@ def aligned_correlations(pairs: IndexArray, thumbnails: UInt8Array) -> FloatArra
     ndarray of float32, shape (k,)
         -1 to 1; 0 where either image is of one grey throughout.
     """
-    check_thumbnails(thumbnails)
-    best = np.empty(len(pairs), np.float32)
+    best = np.full(len(pairs), -1, np.float32)
     for start in range(0, len(pairs), ALIGNMENT_CHUNK):
-        part = pairs[start : start + ALIGNMENT_CHUNK]
-        wanted, rows = np.unique(part, return_inverse=True)
-        left, right = rows.reshape(part.shape).T
-        images = thumbnails[wanted]
-        whole = _spectra(images)
-        found = np.full(len(part), -1, np.float32)
+        part = slice(start, start + ALIGNMENT_CHUNK)
+        i, rows_left = np.unique(pairs[part, 0], return_inverse=True)
+        j, rows_right = np.unique(pairs[part, 1], return_inverse=True)
+        whole_left, whole_right = _spectra(left[i]), _spectra(right[j])
         for scale in CROP_SCALES:
-            cropped = whole if scale == 1 else _spectra(cropped_thumbnails(images, scale))
-            np.maximum(found, _best_shift(cropped, whole, left, right), out=found)
+            cropped = whole_left if scale == 1 else _spectra(cropped_thumbnails(left[i], scale))
+            _raise_to_best_shift(best[part], cropped, whole_right, rows_left, rows_right)
             if scale != 1:
-                np.maximum(found, _best_shift(cropped, whole, right, left), out=found)
-        best[start : start + ALIGNMENT_CHUNK] = found
+                cropped = _spectra(cropped_thumbnails(right[j], scale))
+                _raise_to_best_shift(best[part], whole_left, cropped, rows_left, rows_right)
     return best
 
 
@@ -243,14 +305,12 @@ def _shift_weights() -> FloatArray:
     return weights
 
 
-def _best_shift(
-    left: ComplexArray, right: ComplexArray, i: IndexArray, j: IndexArray
-) -> FloatArray:
-    """Largest correlation over all shifts of spectra ``left[i]`` against ``right[j]``."""
+def _raise_to_best_shift(
+    best: FloatArray, left: ComplexArray, right: ComplexArray, i: IndexArray, j: IndexArray
+) -> None:
+    """Raise each value to the largest correlation of spectra ``left[i]`` with ``right[j]``."""
     weights = _shift_weights()
-    best = np.empty(len(i), np.float32)
-    for start in range(0, len(i), SPECTRUM_CHUNK):
+    for start in range(0, len(best), SPECTRUM_CHUNK):
         rows = slice(start, start + SPECTRUM_CHUNK)
         product = left[i[rows]] * right[j[rows]].conj()
-        best[rows] = (product.view(np.float32) @ weights).max(axis=1)
-    return best
+        np.maximum(best[rows], (product.view(np.float32) @ weights).max(axis=1), out=best[rows])

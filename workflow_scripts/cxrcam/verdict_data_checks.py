@@ -104,7 +104,7 @@ def check_duplicates(pairs: pd.DataFrame | None, n_images: int | None = None) ->
         return [LABELS.result(FAILED, finding, why, clause=clause)]
     if labelled.empty:
         return [LABELS.not_assessable("no pair has two known labels", finding=finding)]
-    why = f"both images of all {len(labelled)} pairs with known labels carry the same"
+    why = f"no conflict in {len(labelled)} pair(s) with known labels"
     return [LABELS.result(PASSED, finding, why)]
 
 
@@ -114,7 +114,7 @@ def _clusters_in_words(pairs: pd.DataFrame) -> str:
     clusters = cluster_labels(len(names), codes.reshape(-1, 2).astype(np.int64))
     kinds = ", ".join(f"{n} {kind}" for kind, n in pairs["kind"].value_counts().items())
     return (
-        f"{len(np.unique(clusters))} clusters of {len(names)} images that show one picture"
+        f"{len(np.unique(clusters))} cluster(s) of {len(names)} images that show one picture"
         f" (pairs: {kinds})"
     )
 

@@ -43,7 +43,7 @@ BETTER: Final = CheckKind(
 )
 MASKED: Final = CheckKind(
     "masked input",
-    "Does the network need the part of the image that was covered?",
+    "Does the accuracy come from the lungs?",
     "shortcut",
     60,
     "audit/masked_inputs.csv",
@@ -324,8 +324,8 @@ def _masked(
         f" {per_cent(majority.value)}"
     )
     rule = (
-        f"it keeps {value:.0%} ({low:.0%} to {high:.0%}) of its gain over the commonest class;"
-        f" interval at {100 * confidence_of(comparisons):.1f} %"
+        f"it keeps {100 * value:.0f} % ({100 * low:.0f} to {100 * high:.0f} %) of its gain over the"
+        f" commonest class; interval at {100 * confidence_of(comparisons):.1f} %"
     )
     if variant == "lungs_only":
         if low > KEPT:

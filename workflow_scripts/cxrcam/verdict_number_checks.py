@@ -19,7 +19,7 @@ from workflow_scripts.cxrcam.verdict_pooling import (
 EXTERNAL: Final = CheckKind(
     "external data",
     "Does the accuracy hold on images from elsewhere?",
-    "shortcut",
+    "inflation",
     10,
     "audit/external.csv",
     "external data were not tested",
