@@ -48,8 +48,7 @@ rule all:
         "results/run_config.yaml",
         f"results/{config['dataset']}/index/quarantine.csv",
         run_files(config["dataset"]),
-        f"results/{config['dataset']}/audit/leaks.csv",
-        f"results/{config['dataset']}/audit/sources.json",
+        f"results/{config['dataset']}/audit/verdict.md",
         f"results/{config['dataset']}/tables/metrics.csv",
         f"results/{config['dataset']}/tables/summary.csv",
         f"results/{config['dataset']}/tables/comparisons.csv",
@@ -59,3 +58,4 @@ rule all:
 
 onsuccess:
     show_summary(f"results/{config['dataset']}/tables/summary.csv")
+    show_verdict(f"results/{config['dataset']}/audit/verdict.json")

@@ -2,7 +2,7 @@
 #
 # in   index, splits, cache, runs/.../predictions.parquet, cam/.../maps.parquet
 # out  audit/: expected.csv, leaks.csv, sources.json, acquisition.json; <task>/<scheme>/fold-<k>/:
-#      floors.parquet; seed-<s>/: maps.json, masked.csv, explanations.json
+#      floors.parquet; seed-<s>/: maps.json, masked.csv, map_tests.json
 
 
 rule expected:
@@ -93,6 +93,7 @@ rule audit_data:
     output:
         sources="results/{dataset}/audit/sources.json",
         acquisition="results/{dataset}/audit/acquisition.json",
+        floors="results/{dataset}/audit/floors.csv",
     log:
         f"{LOG}/audit/data.log",
     benchmark:
@@ -146,7 +147,7 @@ rule audit_network:
         masks=rules.masks.output[0],
     output:
         masked=f"{AUDIT}/masked.csv",
-        explanations=f"{AUDIT}/explanations.json",
+        map_tests=f"{AUDIT}/map_tests.json",
     log:
         f"{AUDIT.replace('results', 'results/logs', 1)}/network.log",
     benchmark:
@@ -165,3 +166,45 @@ rule audit_network:
         "Testing {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
     script:
         "../workflow_scripts/audit_network.py"
+
+
+rule audit_verdict:
+    input:
+        duplicates=rules.index.output.duplicates,
+        images=rules.index.output.images,
+        leaks=rules.audit_leaks.output[0],
+        sources=rules.audit_data.output.sources,
+        acquisition=rules.audit_data.output.acquisition,
+        floors=rules.audit_data.output.floors,
+        metrics=rules.tables.output.metrics,
+        masked=of_runs(rules.audit_network.output.masked),
+        map_tests=of_runs(rules.audit_network.output.map_tests),
+        maps=of_runs(rules.audit_maps.output[0]),
+        raw_maps=of_runs(rules.predict.output.maps),
+        predictions=of_runs(rules.predict.output.predictions),
+        expected=expected_table,
+    output:
+        page="results/{dataset}/audit/verdict.md",
+        json="results/{dataset}/audit/verdict.json",
+        checklist="results/{dataset}/audit/claim_2024.md",
+        masked="results/{dataset}/audit/masked_inputs.csv",
+        calibration="results/{dataset}/audit/calibration.csv",
+        repeatability="results/{dataset}/audit/repeatability.json",
+    log:
+        f"{LOG}/audit/verdict.log",
+    benchmark:
+        f"{BENCHMARK}/audit/verdict.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        code=code("audit_verdict.py"),
+        runs=lambda wildcards: runs(wildcards.dataset),
+        classes={task: config["tasks"][task]["classes"] for task in config["tasks"]},
+        headline=headline_design(),
+    message:
+        "Judging whether the numbers can be believed"
+    script:
+        "../workflow_scripts/audit_verdict.py"

@@ -3,6 +3,7 @@
 
 import csv
 import hashlib
+import json
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError

@@ -117,6 +117,15 @@ def floors_of_run(wildcards):
     return rules.audit_floors.output[0].format(**{**wildcards, "scheme": base})
 
 
+def headline_design():
+    """Task and scheme of the number that the verdict judges: the honest one, else the first."""
+    task, scheme = configuration.experiments(config)[0]
+    honest = find_designs(config).honest
+    if honest and (task, honest) in configuration.experiments(config):
+        scheme = honest
+    return {"task": task, "scheme": scheme}
+
+
 def memory_of_pixels_mb():
     """All pixels in memory, with room for features of them."""
     return int(1500 + 3 * len(IMAGES) * config["image"]["size"] ** 2 / 2**20)
@@ -152,6 +161,13 @@ def show_summary(table):
             f"({float(row['pooled_accuracy_low']):.3f} to {float(row['pooled_accuracy_high']):.3f}), "
             f"n = {row['pooled_n']} in {row['n_runs']} run{'s' * (row['n_runs'] != '1')}"
         )
+
+
+def show_verdict(file):
+    """Print the sentence of the audit under the headline."""
+    if Path(file).exists():
+        verdict = json.loads(Path(file).read_text(encoding="utf-8"))
+        print(f"\nCan it be believed? {verdict['sentence']}\nEach check: {file[:-4]}md")
 
 
 def run_files(dataset):

@@ -18,9 +18,13 @@ from workflow_scripts.cxrcam.acquisition import (
 )
 from workflow_scripts.cxrcam.cache import read_pixels
 from workflow_scripts.cxrcam.class_by_source import assess_class_by_source
-from workflow_scripts.cxrcam.files import write_json
+from workflow_scripts.cxrcam.files import atomic_path, write_json
+from workflow_scripts.cxrcam.floors import cross_validated_floors
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.seeds import generator
+from workflow_scripts.cxrcam.seeds import generator, seed_sequence
+from workflow_scripts.cxrcam.splits import deal_folds
+
+FOLDS = 5
 
 
 def traces(
@@ -46,7 +50,7 @@ if __name__ == "__main__":
         validate="one_to_one",
     )
     sources = images["source"].where(images["source"].notna(), None).tolist()
-    by_source, acquisition = {}, {}
+    by_source, acquisition, floors = {}, {}, []
     # A task whose classes are those of another one would be told the same again.
     for task, classes in snakemake.params.tasks.items():
         by_source[task] = vars(
@@ -75,5 +79,25 @@ if __name__ == "__main__":
         }
         for result in acquisition[task].values():
             log.info("%s: %s", task, result["verdict"])
+        labels = chosen["label"].map(classes.index).to_numpy(dtype=np.int64)
+        folds = deal_folds(
+            labels,
+            np.unique(chosen["group"], return_inverse=True)[1],
+            len(classes),
+            FOLDS,
+            generator(0, "folds of the floors", task),
+        )
+        floors += [
+            {"task": task, "scheme": "", **row}
+            for row in cross_validated_floors(
+                pixels,
+                labels,
+                folds,
+                len(classes),
+                lambda name, fold, task=task: seed_sequence(0, "floor", name, task, fold),
+            )
+        ]
     write_json(Path(snakemake.output.sources), by_source)
     write_json(Path(snakemake.output.acquisition), acquisition)
+    with atomic_path(Path(snakemake.output.floors)) as temporary:
+        pd.DataFrame(floors).to_csv(temporary, index=False)

@@ -115,5 +115,5 @@ if __name__ == "__main__":
         )
     else:
         tested = {"reason": "maps are tested on the first fold and seed of each design"}
-    write_json(Path(snakemake.output.explanations), tested)
+    write_json(Path(snakemake.output.map_tests), tested)
     log.info("Tested the maps of %d test images.", len(drawn))

@@ -98,7 +98,7 @@ def test_every_promised_file_exists(results: Path) -> None:
         }
         promised |= {
             f"{run_folder(task, scheme, fold, 'audit')}/{name}"
-            for name in ("maps.json", "masked.csv", "explanations.json")
+            for name in ("maps.json", "masked.csv", "map_tests.json")
         }
         promised.add(f"audit/{task}/{scheme}/fold-{fold}/floors.parquet")
         promised.add(f"splits/{task}/{scheme}/fold-{fold}.parquet")

@@ -50,6 +50,7 @@ Kind = Literal["exact", "near", "mirrored", "inverted", "cropped"]
 UInt8Array = npt.NDArray[np.uint8]
 IndexArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
 
 #: Largest Hamming distance of two hashes that may belong to one picture, in bits of 256. The known
 #: copies need 33; the rest is slack for brightness changes that clip.
@@ -73,7 +74,7 @@ PROMISING_CORRELATION: Final = 0.5
 QUERY_SCALE: Final = 0.955
 
 #: That search is narrower, in bits: many strangers resemble the centre of an image.
-CROP_RADIUS_LESS: Final = 8
+CROP_RADIUS_LESS: Final = 4
 
 #: What is looked for, beside identical images.
 KINDS: Final[tuple[Kind, ...]] = ("near", "mirrored", "inverted", "cropped")
@@ -254,12 +255,12 @@ def confirmed_pairs(
             # A symmetric image matches its own mirror image: no pair.
             kept = (correlations >= promising) & (pairs[:, 0] != pairs[:, 1])
             pairs, distances, correlations = pairs[kept], distances[kept], correlations[kept]
-            aligned = aligned_correlations(pairs, search.variants, thumbnails)
+            aligned = aligned_correlations(pairs, search.aligned_with, thumbnails)
             fits = aligned >= ALIGNED_CORRELATION
             fits_as_it_is = (correlations >= minimum_correlation) & (
                 fits | (tile_correlations(pairs, other, plain) >= TILE_CORRELATION)
             )
-            matches = []
+            matches: list[tuple[Kind, BoolArray, FloatArray]] = []
             if search.kind != "cropped":
                 matches.append((search.kind, fits_as_it_is, correlations))
             if search.finds_crops:
@@ -303,6 +304,8 @@ class _Search:
         Hashes of the variants; None where they are the images themselves.
     variants : ndarray of uint8, shape (n, 32, 32)
         Thumbnails of the variants.
+    aligned_with : ndarray of uint8, shape (n, 32, 32)
+        Thumbnails of which crops are tried: the variants, if they are not crops themselves.
     radius : int
         In bits.
     finds_crops : bool
@@ -313,6 +316,7 @@ class _Search:
     searched: UInt8Array
     queries: UInt8Array | None
     variants: UInt8Array
+    aligned_with: UInt8Array
     radius: int
     finds_crops: bool = False
 
@@ -322,20 +326,20 @@ def _searches(
 ) -> Iterator[_Search]:
     """Yield the searches that find all kinds; images and their crops share one."""
     if "near" in kinds or "cropped" in kinds:
-        yield _Search("near", dhashes, None, thumbnails, radius, "cropped" in kinds)
+        yield _Search("near", dhashes, None, thumbnails, thumbnails, radius, "cropped" in kinds)
     if set(kinds) == {"near"}:
         return
     hashes = _hashes(thumbnails)
     if "mirrored" in kinds:
         variants = thumbnails[:, :, ::-1]
-        yield _Search("mirrored", hashes, _hashes(variants), variants, radius)
+        yield _Search("mirrored", hashes, _hashes(variants), variants, variants, radius)
     if "inverted" in kinds:
         variants = 255 - thumbnails
-        yield _Search("inverted", hashes, _hashes(variants), variants, radius)
+        yield _Search("inverted", hashes, _hashes(variants), variants, variants, radius)
     if "cropped" in kinds:
         variants = cropped_thumbnails(thumbnails, QUERY_SCALE)
         narrower = max(0, radius - CROP_RADIUS_LESS)
-        yield _Search("cropped", hashes, _hashes(variants), variants, narrower, True)
+        yield _Search("cropped", hashes, _hashes(variants), variants, thumbnails, narrower, True)
 
 
 def _empty_pairs() -> pd.DataFrame:

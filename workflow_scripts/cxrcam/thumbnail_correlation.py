@@ -208,8 +208,8 @@ def _tiles(codes: Int8Array) -> FloatArray:
     """Tiles of mean 0 and length 1, shape (n, 64, 16)."""
     tiles_across = THUMBNAIL_SIDE // TILE_SIDE
     shape = (len(codes), tiles_across, TILE_SIDE, tiles_across, TILE_SIDE)
-    tiles = codes.reshape(shape).transpose(0, 1, 3, 2, 4).astype(np.float32)
-    tiles = tiles.reshape(len(codes), tiles_across**2, TILE_SIDE**2)
+    in_order = codes.reshape(shape).transpose(0, 1, 3, 2, 4)
+    tiles = in_order.reshape(len(codes), tiles_across**2, TILE_SIDE**2).astype(np.float32)
     tiles -= tiles.mean(axis=2, keepdims=True)
     lengths = np.linalg.norm(tiles, axis=2, keepdims=True)
     # Codes are whole numbers: what is shorter than 1 is rounding.
