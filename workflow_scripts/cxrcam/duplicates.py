@@ -21,9 +21,8 @@ missed: three such pairs in the same data were seen by eye and are not among the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import combinations
-from typing import Final, Literal, TypedDict, Unpack
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -38,19 +37,15 @@ from workflow_scripts.cxrcam.fingerprints import (
 from workflow_scripts.cxrcam.hash_search import candidate_pair_blocks, check_hashes
 from workflow_scripts.cxrcam.thumbnail_correlation import (
     THUMBNAIL_CHUNK,
-    aligned_correlations,
     check_thumbnails,
-    cropped_thumbnails,
     normalised_thumbnails,
     pair_correlations,
-    tile_correlations,
 )
 
-Kind = Literal["exact", "near", "mirrored", "inverted", "cropped"]
+Kind = Literal["exact", "near", "mirrored", "inverted"]
 UInt8Array = npt.NDArray[np.uint8]
 IndexArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
-BoolArray = npt.NDArray[np.bool_]
 
 #: Largest Hamming distance of two hashes that may belong to one picture, in bits of 256. The known
 #: copies need 33; the rest is slack for brightness changes that clip.
@@ -59,38 +54,10 @@ DEFAULT_RADIUS: Final = 36
 #: Smallest correlation of locally normalised thumbnails that confirms a pair.
 DEFAULT_CORRELATION: Final = 0.67
 
-#: Correlation at the best crop and shift that confirms a pair.
-ALIGNED_CORRELATION: Final = 0.795
-
-#: Correlation of the median tile that confirms a pair, where aligning does not help: a copy with
-#: arrows and a date written over it agrees fully in the rest.
-TILE_CORRELATION: Final = 0.845
-
-#: Pairs that correlate less than this as they are, are not aligned when looking for crops.
-PROMISING_CORRELATION: Final = 0.5
-
-#: Share of the width that is left of the images whose hashes are looked up to find crops: between
-#: 3 % cut off altogether and 3 % on each side.
-QUERY_SCALE: Final = 0.955
-
-#: That search is narrower, in bits: many strangers resemble the centre of an image.
-CROP_RADIUS_LESS: Final = 4
-
-#: What is looked for, beside identical images.
-KINDS: Final[tuple[Kind, ...]] = ("near", "mirrored", "inverted", "cropped")
-
 #: Groups of identical images up to this size are reported pair by pair. Larger ones (thousands of
 #: blank images) would give quadratically many rows, so each member is paired with the first only.
 #: Clusters come out the same.
 LARGEST_COMPLETE_GROUP: Final = 100
-
-
-class MatchCriteria(TypedDict, total=False):
-    """What `confirmed_pairs` asks of a pair; the defaults are in its signature."""
-
-    radius: int
-    minimum_correlation: float
-    kinds: Sequence[Kind]
 
 
 def find_duplicates(
@@ -98,7 +65,9 @@ def find_duplicates(
     pixel_sha256s: Sequence[str],
     dhashes: UInt8Array,
     thumbnails: UInt8Array,
-    **criteria: Unpack[MatchCriteria],
+    radius: int = DEFAULT_RADIUS,
+    minimum_correlation: float = DEFAULT_CORRELATION,
+    kinds: Sequence[Kind] = ("near", "mirrored", "inverted"),
 ) -> pd.DataFrame:
     """Find all pairs of images that show one picture.
 
@@ -112,15 +81,15 @@ def find_duplicates(
         As from `fingerprints.dhash256`.
     thumbnails : ndarray of uint8, shape (n, 32, 32)
         As from `fingerprints.thumbnail`.
-    **criteria
-        `radius`, `minimum_correlation` and `kinds`, as for `confirmed_pairs`.
+    radius, minimum_correlation, kinds
+        As for `confirmed_pairs`.
 
     Returns
     -------
     DataFrame
         ``image_id_a``, ``image_id_b`` (str, a before b in the order given), ``distance`` (int64,
-        bits of 256), ``correlation`` (float32), ``kind`` ("exact", "near", "mirrored", "inverted"
-        or "cropped"). All pairs, but where identical images number more than 100: there, each is
+        bits of 256), ``correlation`` (float32), ``kind`` ("exact", "near", "mirrored" or
+        "inverted"). All pairs, but where identical images number more than 100: there, each is
         paired with the first of its kind only. `clusters.cluster_labels` gives the same clusters
         anyway.
 
@@ -139,7 +108,13 @@ def find_duplicates(
     group_of, first_rows = pd.factorize(np.asarray(pixel_sha256s, dtype=object))
     members = _members(group_of.astype(np.int64), len(first_rows))
     representatives = np.array([rows[0] for rows in members], np.int64)
-    near = confirmed_pairs(dhashes[representatives], thumbnails[representatives], **criteria)
+    near = confirmed_pairs(
+        dhashes[representatives],
+        thumbnails[representatives],
+        radius,
+        minimum_correlation,
+        kinds,
+    )
     exact = np.array(
         [pair for rows in members if len(rows) > 1 for pair in _group_pairs(rows)], np.int64
     ).reshape(-1, 2)
@@ -207,139 +182,75 @@ def confirmed_pairs(
     thumbnails: UInt8Array,
     radius: int = DEFAULT_RADIUS,
     minimum_correlation: float = DEFAULT_CORRELATION,
-    kinds: Sequence[Kind] = KINDS,
+    kinds: Sequence[Kind] = ("near", "mirrored", "inverted"),
 ) -> pd.DataFrame:
-    """Find pairs of images that show one picture: as it is, mirrored, inverted or cropped.
+    """Find pairs of images that show one picture, as it is, mirrored or inverted.
 
     Parameters
     ----------
     dhashes : ndarray of uint8, shape (n, 32)
         Difference hashes, as from `fingerprints.dhash256`.
     thumbnails : ndarray of uint8, shape (n, 32, 32)
-        As from `fingerprints.thumbnail`. Other kinds than near are searched by hashes of the
-        thumbnails, because the finished hash does not tell equal neighbours apart.
+        As from `fingerprints.thumbnail`. The mirrored and the inverted are searched by hashes of
+        the thumbnails, because the finished hash does not tell equal neighbours apart.
     radius : int
         Largest Hamming distance of candidates, in bits of 256.
     minimum_correlation : float
         Smallest correlation, above 0 and up to 1, of locally normalised thumbnails.
-    kinds : sequence of {"near", "mirrored", "inverted", "cropped"}
-        What to look for. "cropped" is a copy that was cropped or shifted by some 3 % of the width.
+    kinds : sequence of {"near", "mirrored", "inverted"}
+        What to look for.
 
     Returns
     -------
     DataFrame
         Columns ``a``, ``b`` (int64 row numbers, a < b), ``distance`` (int64, bits),
         ``correlation`` (float32), ``kind``; sorted by a, b. A pair that matches in several ways
-        appears once, with the best correlation; as "cropped" only where nothing else fits.
+        appears once, with the best correlation.
     """
     check_thumbnails(thumbnails)
     if len(dhashes) != len(thumbnails):
         raise ValueError(f"there are {len(dhashes)} hashes but {len(thumbnails)} thumbnails")
     if not 0 < minimum_correlation <= 1:
         raise ValueError(f"minimum_correlation is {minimum_correlation}: it must be in (0, 1]")
-    unknown = [kind for kind in kinds if kind not in KINDS]
-    if unknown:
-        raise ValueError(f"unknown kind {unknown[0]!r}: choose from {', '.join(KINDS)}")
     # An image of one grey has no structure to compare; thousands of them would swamp the search.
     rows = np.flatnonzero(thumbnails.min(axis=(1, 2)) < thumbnails.max(axis=(1, 2)))
     dhashes, thumbnails = dhashes[rows], thumbnails[rows]
     plain = normalised_thumbnails(thumbnails)
     frames = [_empty_pairs()]
-    for search in _searches(dhashes, thumbnails, radius, kinds):
-        other = plain if search.queries is None else normalised_thumbnails(search.variants)
-        promising = PROMISING_CORRELATION if search.finds_crops else minimum_correlation
-        for pairs, distances in candidate_pair_blocks(
-            search.searched, search.radius, search.queries
-        ):
+    for kind in kinds:
+        if kind == "near":
+            searched, queries, other = dhashes, None, plain
+        elif kind == "mirrored":
+            small = _thumbnail_hash_images(thumbnails)
+            searched, queries = _packed(small), _packed(small, mirrored=True)
+            other = normalised_thumbnails(thumbnails[:, :, ::-1])
+        elif kind == "inverted":
+            small = _thumbnail_hash_images(thumbnails)
+            searched, queries = _packed(small), _packed(small, inverted=True)
+            other = normalised_thumbnails(255 - thumbnails)
+        else:
+            raise ValueError(f"unknown kind {kind!r}: choose from near, mirrored, inverted")
+        for pairs, distances in candidate_pair_blocks(searched, radius, queries):
             correlations = pair_correlations(pairs, other, plain)
             # A symmetric image matches its own mirror image: no pair.
-            kept = (correlations >= promising) & (pairs[:, 0] != pairs[:, 1])
-            pairs, distances, correlations = pairs[kept], distances[kept], correlations[kept]
-            aligned = aligned_correlations(pairs, search.aligned_with, thumbnails)
-            fits = aligned >= ALIGNED_CORRELATION
-            fits_as_it_is = (correlations >= minimum_correlation) & (
-                fits | (tile_correlations(pairs, other, plain) >= TILE_CORRELATION)
-            )
-            matches: list[tuple[Kind, BoolArray, FloatArray]] = []
-            if search.kind != "cropped":
-                matches.append((search.kind, fits_as_it_is, correlations))
-            if search.finds_crops:
-                matches.append(("cropped", fits & ~fits_as_it_is, aligned))
-            for kind, found, values in matches:
-                ends = np.sort(rows[pairs[found]], axis=1)
-                frames.append(
-                    pd.DataFrame(
-                        {
-                            "a": ends[:, 0],
-                            "b": ends[:, 1],
-                            "distance": distances[found],
-                            "correlation": values[found],
-                            "kind": kind,
-                        }
-                    )
+            kept = (correlations >= minimum_correlation) & (pairs[:, 0] != pairs[:, 1])
+            ends = np.sort(rows[pairs[kept]], axis=1)
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "a": ends[:, 0],
+                        "b": ends[:, 1],
+                        "distance": distances[kept],
+                        "correlation": correlations[kept],
+                        "kind": kind,
+                    }
                 )
-    table = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
-    table = table[table["kind"].isin(kinds)]
-    # The best crop and shift never correlate less than none: the plainer kind goes first.
-    best_first = table.assign(is_crop=table["kind"] == "cropped").sort_values(
-        ["a", "b", "is_crop", "correlation", "distance"],
-        ascending=[True, True, True, False, True],
-        kind="stable",
+            )
+    found = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+    best_first = found.sort_values(
+        ["a", "b", "correlation", "distance"], ascending=[True, True, False, True], kind="stable"
     )
-    unique = best_first.drop(columns="is_crop").drop_duplicates(["a", "b"])
-    return unique.reset_index(drop=True)
-
-
-@dataclass(frozen=True)
-class _Search:
-    """One search for candidates: hashes of variants of all images among the hashes of all.
-
-    Attributes
-    ----------
-    kind : str
-        What a pair is that matches in place.
-    searched : ndarray of uint8, shape (n, 32)
-        Hashes to search.
-    queries : ndarray of uint8, shape (n, 32), or None
-        Hashes of the variants; None where they are the images themselves.
-    variants : ndarray of uint8, shape (n, 32, 32)
-        Thumbnails of the variants.
-    aligned_with : ndarray of uint8, shape (n, 32, 32)
-        Thumbnails of which crops are tried: the variants, if they are not crops themselves.
-    radius : int
-        In bits.
-    finds_crops : bool
-        Whether pairs that match only when aligned are taken, as "cropped".
-    """
-
-    kind: Kind
-    searched: UInt8Array
-    queries: UInt8Array | None
-    variants: UInt8Array
-    aligned_with: UInt8Array
-    radius: int
-    finds_crops: bool = False
-
-
-def _searches(
-    dhashes: UInt8Array, thumbnails: UInt8Array, radius: int, kinds: Sequence[Kind]
-) -> Iterator[_Search]:
-    """Yield the searches that find all kinds; images and their crops share one."""
-    if "near" in kinds or "cropped" in kinds:
-        yield _Search("near", dhashes, None, thumbnails, thumbnails, radius, "cropped" in kinds)
-    if set(kinds) == {"near"}:
-        return
-    hashes = _hashes(thumbnails)
-    if "mirrored" in kinds:
-        variants = thumbnails[:, :, ::-1]
-        yield _Search("mirrored", hashes, _hashes(variants), variants, variants, radius)
-    if "inverted" in kinds:
-        variants = 255 - thumbnails
-        yield _Search("inverted", hashes, _hashes(variants), variants, variants, radius)
-    if "cropped" in kinds:
-        variants = cropped_thumbnails(thumbnails, QUERY_SCALE)
-        narrower = max(0, radius - CROP_RADIUS_LESS)
-        yield _Search("cropped", hashes, _hashes(variants), variants, thumbnails, narrower, True)
+    return best_first.drop_duplicates(["a", "b"]).reset_index(drop=True)
 
 
 def _empty_pairs() -> pd.DataFrame:
@@ -376,7 +287,7 @@ def _thumbnail_hash_images(thumbnails: UInt8Array) -> FloatArray:
     return small
 
 
-def _hashes(thumbnails: UInt8Array) -> UInt8Array:
-    """Difference hashes of thumbnails, shape (n, 32)."""
-    bits = difference_bits(_thumbnail_hash_images(thumbnails))
-    return np.packbits(bits.reshape(len(thumbnails), HASH_BITS), axis=1)
+def _packed(small: FloatArray, *, mirrored: bool = False, inverted: bool = False) -> UInt8Array:
+    """Hashes of small images, shape (n, 32)."""
+    bits = difference_bits(small, mirrored=mirrored, inverted=inverted)
+    return np.packbits(bits.reshape(len(small), HASH_BITS), axis=1)
