@@ -100,7 +100,7 @@ if __name__ == "__main__":
                 "Intervals are 95 %: Wilson's for shares of images, Student's and Welch's over "
                 "runs; images tested in several runs are counted each time.",
                 "Floor: the best accuracy on the same test images of a classifier that cannot see "
-                "lung detail: grey histogram, border, corners, centre blacked out, 28-pixel thumbnail.",
+                "lung detail: histogram, border, corners, centre blacked out, 28-pixel thumbnail.",
             ],
         ),
     )
