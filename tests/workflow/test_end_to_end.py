@@ -153,7 +153,9 @@ def test_the_headline_is_printed(finished: Project) -> None:
 
 def test_the_resolved_configuration_stands_beside_the_results(results: Path) -> None:
     used = yaml.safe_load((results.parent / "run_config.yaml").read_text(encoding="utf-8"))
-    assert list(used["datasets"]) == ["small"]
+    # What an overlay removed stays as null, so that the file can be given as --configfile again.
+    assert [name for name, entry in used["datasets"].items() if entry] == ["small"]
+    assert used["datasets"]["demo"] is None
     assert used["train"]["learning_rate"] == SETTINGS["train"]["learning_rate"]
     assert used["train"]["momentum"] == 0.9  # a default that no file mentions for this run
     assert used["schemes"]["random_subsample"]["repeats"] == 2
