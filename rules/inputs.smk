@@ -1,5 +1,6 @@
 # Which files and settings belong to a job: the input and param functions of all rules.
 
+DESIGNS = find_designs(config)  # parts that the schemes play in the paper
 FIGURES = ("history", "confusion", "roc", "precision_recall", "reliability")
 
 
@@ -120,7 +121,7 @@ def floors_of_run(wildcards):
 def headline_design():
     """Task and scheme of the number that the verdict judges: the honest one, else the first."""
     task, scheme = configuration.experiments(config)[0]
-    honest = find_designs(config).honest
+    honest = DESIGNS.honest
     if honest and (task, honest) in configuration.experiments(config):
         scheme = honest
     return {"task": task, "scheme": scheme}
@@ -187,3 +188,32 @@ def explanation_images(wildcards):
     """Images on which maps are tested: in the first fold and seed of a design, as it takes time."""
     first = wildcards.fold == "1" and wildcards.seed == str(config["seeds"][0])
     return config["audit"]["explanation_images"] if first else 0
+
+
+def main_run(task):
+    """Run of a task that pictures are taken from: the complete set, first fold and seed."""
+    schemes = [scheme for t, scheme in configuration.experiments(config) if t == task]
+    scheme = DESIGNS.complete if DESIGNS.complete in schemes else schemes[0]
+    return {
+        "dataset": config["dataset"],
+        "task": task,
+        "scheme": scheme,
+        "fold": 1,
+        "seed": config["seeds"][0],
+    }
+
+
+def of_main_runs(pattern):
+    """One file a task, of its main run."""
+    return [pattern.format(**main_run(task)) for task in config["tasks"]]
+
+
+def network_runs(dataset):
+    """Runs whose networks are compared: same divisions as the complete set, one recipe."""
+    schemes = [
+        name
+        for name, scheme in config["schemes"].items()
+        if name == DESIGNS.complete
+        or (scheme.get("of") == DESIGNS.complete and name not in DESIGNS.recipes)
+    ]
+    return [run for run in runs(dataset) if run["scheme"] in schemes]

@@ -5,27 +5,8 @@
 #
 # Which scheme is the complete set, which the sub-sample, is told by its kind: see paper_designs.py.
 
-DESIGNS = find_designs(config)
 PAPER = "results/{dataset}/paper"
 PAPER_TASKS = list(config["tasks"])
-
-
-def main_run(task):
-    """Run of a task that pictures are taken from: the complete set, first fold and seed."""
-    schemes = [scheme for t, scheme in configuration.experiments(config) if t == task]
-    scheme = DESIGNS.complete if DESIGNS.complete in schemes else schemes[0]
-    return {
-        "dataset": config["dataset"],
-        "task": task,
-        "scheme": scheme,
-        "fold": 1,
-        "seed": config["seeds"][0],
-    }
-
-
-def of_main_runs(pattern):
-    """One file a task, of its main run."""
-    return [pattern.format(**main_run(task)) for task in config["tasks"]]
 
 
 # Of pictures and channels: the task that tells most classes apart.
@@ -230,17 +211,6 @@ rule paper:
             )
             for path in rule.output
         ],
-
-
-def network_runs(dataset):
-    """Runs whose networks are compared: same divisions as the complete set, one recipe."""
-    schemes = [
-        name
-        for name, scheme in config["schemes"].items()
-        if name == DESIGNS.complete
-        or (scheme.get("of") == DESIGNS.complete and name not in DESIGNS.recipes)
-    ]
-    return [run for run in runs(dataset) if run["scheme"] in schemes]
 
 
 rule networks_table:

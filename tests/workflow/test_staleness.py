@@ -215,7 +215,10 @@ CASES = [
         after_train(ALL_RUNS),
     ),
     Case(
-        "code of the splits", function("cxrcam/splits.py", "assign_roles"), after_splits(ALL_RUNS)
+        "code of the splits",
+        function("cxrcam/splits.py", "assign_roles"),
+        # Floors over the whole data set are dealt into folds by the same module.
+        after_splits(ALL_RUNS) | {"audit_data"},
     ),
     Case(
         "code of the duplicates", function("cxrcam/duplicates.py", "find_duplicates"), after_index()
@@ -242,17 +245,18 @@ CASES = [
         function("cxrcam/floors.py", "floor_predictions"),
         per_run({run.rsplit("/", 1)[0] for run in ALL_RUNS}, "audit_floors")
         | per_run(ALL_RUNS, "evaluate")
-        | {"tables"},
+        | {"tables", "audit_data"},
     ),
     Case(
         "code of the masked inputs",
         function("cxrcam/input_masking.py", "cover"),
-        per_run(ALL_RUNS, "audit_network"),
+        # The border of the maps is that of the masked inputs.
+        per_run(ALL_RUNS, "audit_network", "audit_maps"),
     ),
     Case(
         "code of the map scores",
         function("cxrcam/map_scores.py", "energy_share"),
-        per_run(ALL_RUNS, "audit_maps"),
+        per_run(ALL_RUNS, "audit_maps", "audit_network"),
     ),
     Case(
         "more images to test maps on",
