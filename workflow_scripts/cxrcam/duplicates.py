@@ -2,57 +2,82 @@
 
 Two stages. *Candidates* are all pairs whose 256-bit difference hashes differ in at most `radius`
 bits; none is missed. *Confirmation* compares thumbnails after local contrast normalisation, because
-chest X-rays resemble each other: within 36 bits of a typical image lie many other patients.
+chest X-rays resemble each other: within 36 bits of a typical image lie many other patients. A pair
+is confirmed that correlates at 0.67 or more and either agrees in its better tiles
+(`TILE_CORRELATION`) or agrees when aligned (`ALIGNED_CORRELATION`); as "cropped", where it agrees
+only when aligned.
 
 Defaults were chosen on 2,100 real X-rays (700 COVID, 700 Normal, 700 Viral Pneumonia; 2.2 million
-pairs) that hold 30 known clusters of 61 images:
+pairs) with 30 known clusters of 61 images, and on 30,306 phantoms, all different:
 
-- every pair that joins those clusters lies within 33 bits and correlates at 0.691 or more. The best
-  pair outside them (one patient, two exposures, by the look of it) correlates at 0.644, the best
-  outside COVID at 0.620, the best of two classes at 0.575. Thresholds from 0.645 to 0.71 and any
-  radius from 33 to 50 give exactly the 30 clusters;
+- every pair that joins the known clusters lies within 33 bits and correlates at 0.691 or more; its
+  better tiles agree at 0.894 or more, or it reaches 0.801 or more when aligned. Outside them, the
+  best pair (one patient, two exposures, by the look of it) correlates at 0.644;
+- three more pairs, copies by eye, are found as cropped, at 0.813 or more when aligned. The best
+  other pair, again two exposures of one patient, reaches 0.775;
+- phantoms share one anatomy: 622 pairs of them correlate at 0.67 to 0.79. Their better tiles agree
+  at 0.866 or less, and aligned they reach 0.793 or less, but for one pair with 0.805, which is
+  confirmed wrongly. Among 15,153 other phantoms no pair is;
 - plain correlation of thumbnails cannot do it: different children correlate at up to 0.971, while
   true copies with changed contrast fall to 0.91.
 
-A copy that was shifted by a pixel of the thumbnail (3 % of the width) or cropped by more is mostly
-missed: three such pairs in the same data were seen by eye and are not among the 30.
+Crops of more than 3 % on each side, and shifts of more than 5 % of the width, are mostly missed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Final, Literal
+from typing import Final, Literal, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workflow_scripts.cxrcam.fingerprints import (
-    HASH_BITS,
-    HASH_SIDE,
-    THUMBNAIL_SIDE,
-    difference_bits,
-)
 from workflow_scripts.cxrcam.hash_search import candidate_pair_blocks, check_hashes
+from workflow_scripts.cxrcam.thumbnail_alignment import aligned_correlations, cropped_thumbnails
 from workflow_scripts.cxrcam.thumbnail_correlation import (
-    THUMBNAIL_CHUNK,
+    NormalisedThumbnails,
     check_thumbnails,
     normalised_thumbnails,
     pair_correlations,
+    tile_correlations,
 )
+from workflow_scripts.cxrcam.thumbnail_hashes import thumbnail_dhashes
 
-Kind = Literal["exact", "near", "mirrored", "inverted"]
+Kind = Literal["exact", "near", "mirrored", "inverted", "cropped"]
 UInt8Array = npt.NDArray[np.uint8]
 IndexArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
 
 #: Largest Hamming distance of two hashes that may belong to one picture, in bits of 256. The known
 #: copies need 33; the rest is slack for brightness changes that clip.
 DEFAULT_RADIUS: Final = 36
 
-#: Smallest correlation of locally normalised thumbnails that confirms a pair.
+#: Smallest correlation of locally normalised thumbnails of a pair that is not cropped.
 DEFAULT_CORRELATION: Final = 0.67
+
+#: Correlation at the best crop and shift that confirms a pair.
+ALIGNED_CORRELATION: Final = 0.795
+
+#: Agreement of the better tiles that confirms a pair, where aligning does not help: a copy with
+#: arrows and a date written over it agrees fully in the rest.
+TILE_CORRELATION: Final = 0.88
+
+#: Pairs that correlate less than this as they are, are not aligned when looking for crops.
+PROMISING_CORRELATION: Final = 0.55
+
+#: Share of the width that is left of the images whose hashes are looked up to find crops: between
+#: 3 % cut off altogether and 3 % on each side.
+QUERY_SCALE: Final = 0.955
+
+#: That search is narrower, in bits: many strangers resemble the centre of an image.
+CROP_RADIUS_LESS: Final = 4
+
+#: What is looked for, beside identical images.
+KINDS: Final[tuple[Kind, ...]] = ("near", "mirrored", "inverted", "cropped")
 
 #: Groups of identical images up to this size are reported pair by pair. Larger ones (thousands of
 #: blank images) would give quadratically many rows, so each member is paired with the first only.
@@ -60,14 +85,20 @@ DEFAULT_CORRELATION: Final = 0.67
 LARGEST_COMPLETE_GROUP: Final = 100
 
 
+class MatchCriteria(TypedDict, total=False):
+    """What `confirmed_pairs` asks of a pair; the defaults are in its signature."""
+
+    radius: int
+    minimum_correlation: float
+    kinds: Sequence[Kind]
+
+
 def find_duplicates(
     image_ids: Sequence[str],
     pixel_sha256s: Sequence[str],
     dhashes: UInt8Array,
     thumbnails: UInt8Array,
-    radius: int = DEFAULT_RADIUS,
-    minimum_correlation: float = DEFAULT_CORRELATION,
-    kinds: Sequence[Kind] = ("near", "mirrored", "inverted"),
+    **criteria: Unpack[MatchCriteria],
 ) -> pd.DataFrame:
     """Find all pairs of images that show one picture.
 
@@ -81,15 +112,15 @@ def find_duplicates(
         As from `fingerprints.dhash256`.
     thumbnails : ndarray of uint8, shape (n, 32, 32)
         As from `fingerprints.thumbnail`.
-    radius, minimum_correlation, kinds
-        As for `confirmed_pairs`.
+    **criteria
+        `radius`, `minimum_correlation` and `kinds`, as for `confirmed_pairs`.
 
     Returns
     -------
     DataFrame
         ``image_id_a``, ``image_id_b`` (str, a before b in the order given), ``distance`` (int64,
-        bits of 256), ``correlation`` (float32), ``kind`` ("exact", "near", "mirrored" or
-        "inverted"). All pairs, but where identical images number more than 100: there, each is
+        bits of 256), ``correlation`` (float32), ``kind`` ("exact", "near", "mirrored", "inverted"
+        or "cropped"). All pairs, but where identical images number more than 100: there, each is
         paired with the first of its kind only. `clusters.cluster_labels` gives the same clusters
         anyway.
 
@@ -108,13 +139,7 @@ def find_duplicates(
     group_of, first_rows = pd.factorize(np.asarray(pixel_sha256s, dtype=object))
     members = _members(group_of.astype(np.int64), len(first_rows))
     representatives = np.array([rows[0] for rows in members], np.int64)
-    near = confirmed_pairs(
-        dhashes[representatives],
-        thumbnails[representatives],
-        radius,
-        minimum_correlation,
-        kinds,
-    )
+    near = confirmed_pairs(dhashes[representatives], thumbnails[representatives], **criteria)
     exact = np.array(
         [pair for rows in members if len(rows) > 1 for pair in _group_pairs(rows)], np.int64
     ).reshape(-1, 2)
@@ -182,75 +207,160 @@ def confirmed_pairs(
     thumbnails: UInt8Array,
     radius: int = DEFAULT_RADIUS,
     minimum_correlation: float = DEFAULT_CORRELATION,
-    kinds: Sequence[Kind] = ("near", "mirrored", "inverted"),
+    kinds: Sequence[Kind] = KINDS,
 ) -> pd.DataFrame:
-    """Find pairs of images that show one picture, as it is, mirrored or inverted.
+    """Find pairs of images that show one picture: as it is, mirrored, inverted or cropped.
 
     Parameters
     ----------
     dhashes : ndarray of uint8, shape (n, 32)
         Difference hashes, as from `fingerprints.dhash256`.
     thumbnails : ndarray of uint8, shape (n, 32, 32)
-        As from `fingerprints.thumbnail`. The mirrored and the inverted are searched by hashes of
-        the thumbnails, because the finished hash does not tell equal neighbours apart.
+        As from `fingerprints.thumbnail`. Other kinds than near are searched by hashes of the
+        thumbnails, because the finished hash does not tell equal neighbours apart.
     radius : int
         Largest Hamming distance of candidates, in bits of 256.
     minimum_correlation : float
         Smallest correlation, above 0 and up to 1, of locally normalised thumbnails.
-    kinds : sequence of {"near", "mirrored", "inverted"}
-        What to look for.
+    kinds : sequence of {"near", "mirrored", "inverted", "cropped"}
+        What to look for. "cropped" is a copy that was cropped or shifted by some 3 % of the width;
+        without "near", a plain copy may be called so too.
 
     Returns
     -------
     DataFrame
         Columns ``a``, ``b`` (int64 row numbers, a < b), ``distance`` (int64, bits),
         ``correlation`` (float32), ``kind``; sorted by a, b. A pair that matches in several ways
-        appears once, with the best correlation.
+        appears once, with the best correlation; as "cropped" only where nothing else fits.
     """
     check_thumbnails(thumbnails)
     if len(dhashes) != len(thumbnails):
         raise ValueError(f"there are {len(dhashes)} hashes but {len(thumbnails)} thumbnails")
     if not 0 < minimum_correlation <= 1:
         raise ValueError(f"minimum_correlation is {minimum_correlation}: it must be in (0, 1]")
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        raise ValueError(f"unknown kind {unknown[0]!r}: choose from {', '.join(KINDS)}")
     # An image of one grey has no structure to compare; thousands of them would swamp the search.
     rows = np.flatnonzero(thumbnails.min(axis=(1, 2)) < thumbnails.max(axis=(1, 2)))
     dhashes, thumbnails = dhashes[rows], thumbnails[rows]
     plain = normalised_thumbnails(thumbnails)
     frames = [_empty_pairs()]
-    for kind in kinds:
-        if kind == "near":
-            searched, queries, other = dhashes, None, plain
-        elif kind == "mirrored":
-            small = _thumbnail_hash_images(thumbnails)
-            searched, queries = _packed(small), _packed(small, mirrored=True)
-            other = normalised_thumbnails(thumbnails[:, :, ::-1])
-        elif kind == "inverted":
-            small = _thumbnail_hash_images(thumbnails)
-            searched, queries = _packed(small), _packed(small, inverted=True)
-            other = normalised_thumbnails(255 - thumbnails)
-        else:
-            raise ValueError(f"unknown kind {kind!r}: choose from near, mirrored, inverted")
-        for pairs, distances in candidate_pair_blocks(searched, radius, queries):
+    for search in _searches(dhashes, thumbnails, radius, kinds):
+        other = plain if search.queries is None else normalised_thumbnails(search.variants)
+        promising = minimum_correlation
+        if search.finds_crops:
+            promising = min(promising, PROMISING_CORRELATION)
+        for pairs, distances in candidate_pair_blocks(
+            search.searched, search.radius, search.queries
+        ):
             correlations = pair_correlations(pairs, other, plain)
             # A symmetric image matches its own mirror image: no pair.
-            kept = (correlations >= minimum_correlation) & (pairs[:, 0] != pairs[:, 1])
-            ends = np.sort(rows[pairs[kept]], axis=1)
-            frames.append(
-                pd.DataFrame(
-                    {
-                        "a": ends[:, 0],
-                        "b": ends[:, 1],
-                        "distance": distances[kept],
-                        "correlation": correlations[kept],
-                        "kind": kind,
-                    }
+            kept = (correlations >= promising) & (pairs[:, 0] != pairs[:, 1])
+            pairs, distances, correlations = pairs[kept], distances[kept], correlations[kept]
+            for kind, found, values in _confirmed(
+                search, pairs, correlations, other, plain, thumbnails, minimum_correlation
+            ):
+                ends = np.sort(rows[pairs[found]], axis=1)
+                frames.append(
+                    pd.DataFrame(
+                        {
+                            "a": ends[:, 0],
+                            "b": ends[:, 1],
+                            "distance": distances[found],
+                            "correlation": values[found],
+                            "kind": kind,
+                        }
+                    )
                 )
-            )
-    found = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
-    best_first = found.sort_values(
-        ["a", "b", "correlation", "distance"], ascending=[True, True, False, True], kind="stable"
+    table = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+    table = table[table["kind"].isin(kinds)]
+    # The best crop and shift never correlate less than none: the plainer kind goes first.
+    best_first = table.assign(is_crop=table["kind"] == "cropped").sort_values(
+        ["a", "b", "is_crop", "correlation", "distance"],
+        ascending=[True, True, True, False, True],
+        kind="stable",
     )
-    return best_first.drop_duplicates(["a", "b"]).reset_index(drop=True)
+    unique = best_first.drop(columns="is_crop").drop_duplicates(["a", "b"])
+    return unique.reset_index(drop=True)
+
+
+def _confirmed(
+    search: _Search,
+    pairs: IndexArray,
+    correlations: FloatArray,
+    other: NormalisedThumbnails,
+    plain: NormalisedThumbnails,
+    thumbnails: UInt8Array,
+    minimum_correlation: float,
+) -> Iterator[tuple[Kind, BoolArray, FloatArray]]:
+    """Yield kinds, with which pairs are of the kind and how all pairs correlate."""
+    strong = correlations >= minimum_correlation
+    if search.kind == "cropped":
+        strong[:] = False
+    in_place = strong.copy()
+    in_place[strong] = tile_correlations(pairs[strong], other, plain) >= TILE_CORRELATION
+    aligned = np.full(len(pairs), -1, np.float32)
+    aligned[~in_place] = aligned_correlations(pairs[~in_place], search.aligned_with, thumbnails)
+    fits = aligned >= ALIGNED_CORRELATION
+    if search.kind != "cropped":
+        yield search.kind, in_place | (strong & fits), correlations
+    if search.finds_crops:
+        yield "cropped", fits & ~strong, aligned
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One search for candidates: hashes of variants of all images among the hashes of all.
+
+    Attributes
+    ----------
+    kind : str
+        What a pair is that matches in place.
+    searched : ndarray of uint8, shape (n, 32)
+        Hashes to search.
+    queries : ndarray of uint8, shape (n, 32), or None
+        Hashes of the variants; None where they are the images themselves.
+    variants : ndarray of uint8, shape (n, 32, 32)
+        Thumbnails of the variants.
+    aligned_with : ndarray of uint8, shape (n, 32, 32)
+        Thumbnails of which crops are tried: the variants, if they are not crops themselves.
+    radius : int
+        In bits.
+    finds_crops : bool
+        Whether pairs that match only when aligned are taken, as "cropped".
+    """
+
+    kind: Kind
+    searched: UInt8Array
+    queries: UInt8Array | None
+    variants: UInt8Array
+    aligned_with: UInt8Array
+    radius: int
+    finds_crops: bool = False
+
+
+def _searches(
+    dhashes: UInt8Array, thumbnails: UInt8Array, radius: int, kinds: Sequence[Kind]
+) -> Iterator[_Search]:
+    """Yield the searches that find all kinds; images and their crops share one."""
+    if "near" in kinds or "cropped" in kinds:
+        yield _Search("near", dhashes, None, thumbnails, thumbnails, radius, "cropped" in kinds)
+    if set(kinds) == {"near"}:
+        return
+    hashes = thumbnail_dhashes(thumbnails)
+    if "mirrored" in kinds:
+        variants = thumbnails[:, :, ::-1]
+        yield _Search("mirrored", hashes, thumbnail_dhashes(variants), variants, variants, radius)
+    if "inverted" in kinds:
+        variants = 255 - thumbnails
+        yield _Search("inverted", hashes, thumbnail_dhashes(variants), variants, variants, radius)
+    if "cropped" in kinds:
+        variants = cropped_thumbnails(thumbnails, QUERY_SCALE)
+        narrower = max(0, radius - CROP_RADIUS_LESS)
+        yield _Search(
+            "cropped", hashes, thumbnail_dhashes(variants), variants, thumbnails, narrower, True
+        )
 
 
 def _empty_pairs() -> pd.DataFrame:
@@ -263,31 +373,3 @@ def _empty_pairs() -> pd.DataFrame:
             "kind": pd.Series(dtype="str"),
         }
     )
-
-
-def _thumbnail_hash_images(thumbnails: UInt8Array) -> FloatArray:
-    """Shrink thumbnails from 32 x 32 to 16 x 17 by area; in whole numbers, shape (n, 16, 17).
-
-    Whole numbers, so that equal neighbours stay equal, whichever way round they are added up.
-    The largest, 2 x 32 x 255, is exact in float32, whose products are the fastest.
-    """
-    width = HASH_SIDE + 1
-    # In units of 1/17 of a thumbnail pixel: inputs are 17 wide, outputs 32.
-    edges_in = np.arange(THUMBNAIL_SIDE + 1) * width
-    edges_out = np.arange(width + 1) * THUMBNAIL_SIDE
-    overlap = np.minimum(edges_in[1:, None], edges_out[None, 1:]) - np.maximum(
-        edges_in[:-1, None], edges_out[None, :-1]
-    )
-    weights = np.maximum(overlap, 0).astype(np.float32)
-    small = np.empty((len(thumbnails), HASH_SIDE, width), np.float32)
-    for start in range(0, len(thumbnails), THUMBNAIL_CHUNK):
-        rows = slice(start, start + THUMBNAIL_CHUNK)
-        values = thumbnails[rows].astype(np.float32)
-        small[rows] = (values[:, ::2] + values[:, 1::2]) @ weights
-    return small
-
-
-def _packed(small: FloatArray, *, mirrored: bool = False, inverted: bool = False) -> UInt8Array:
-    """Hashes of small images, shape (n, 32)."""
-    bits = difference_bits(small, mirrored=mirrored, inverted=inverted)
-    return np.packbits(bits.reshape(len(small), HASH_BITS), axis=1)

@@ -1,0 +1,187 @@
+"""Figures of duplicates: what is shown is what was found, with totals of all, under any name."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+
+from workflow_scripts.cxrcam.figures_duplicates import (
+    duplicate_clusters_caption,
+    duplicate_clusters_figure,
+    label_conflicts_caption,
+    label_conflicts_figure,
+    largest_clusters,
+)
+
+GENERATOR = np.random.default_rng(0)
+ODD = ["$a_1^2$ vs $b$", "_under^score", "Lung_Opacity_with_a_very_long_unbroken_name_that_goes_on"]
+
+
+def pairs(*rows: tuple[str, str, float, str]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=["image_id_a", "image_id_b", "correlation", "kind"])
+
+
+def star(centre: str, n: int) -> list[tuple[str, str, float, str]]:
+    """Pairs of one image with n others."""
+    return [(centre, f"{centre} copy {k}", 0.9 - k / 100, "near") for k in range(n)]
+
+
+def drawn(table: pd.DataFrame, labels: str = "COVID", **options):
+    """Figure of all that the table names, with pictures and where each came from."""
+    names = sorted(set(table["image_id_a"]) | set(table["image_id_b"]))
+    pictures = GENERATOR.integers(0, 256, (len(names), 8, 8)).astype(np.uint8)
+    figure = duplicate_clusters_figure(
+        table, names, [labels] * len(names), pictures, searched=1234, **options
+    )
+    return figure, dict(zip(names, pictures, strict=True))
+
+
+def shown(figure) -> list[np.ndarray]:
+    """Pictures of a figure in reading order."""
+    return [np.asarray(axes.images[0].get_array()) for axes in figure.axes]
+
+
+def words(figure) -> list[str]:
+    texts = [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+    return [text.replace(r"\$", "$") for text in texts]
+
+
+def conflicts(k: int, name: str = "image") -> pd.DataFrame:
+    table = pairs(*((f"{name} a{n}", f"{name} b{n}", 1 - n / 100, "mirrored") for n in range(k)))
+    return table.assign(label_a=(ODD * k)[:k], label_b="Normal")
+
+
+def conflict_figure(k: int, **options):
+    sides = GENERATOR.integers(0, 256, (2, k, 8, 8)).astype(np.uint8)
+    return label_conflicts_figure(conflicts(k, ODD[2]), *sides, **options), sides
+
+
+LONG = pairs(*((f"{ODD[0]}/{ODD[2]}/{k}", f"{ODD[1]}/{k}", 0.8, "cropped") for k in range(20)))
+EVERY = {
+    "one cluster": lambda: drawn(pairs(*star("x", 1)))[0],
+    "sizes that fill rows": lambda: drawn(pairs(*star("x", 9), *star("y", 3), *star("z", 2)))[0],
+    "long names": lambda: drawn(LONG, ODD[2])[0],
+    "no cluster": lambda: drawn(pairs())[0],
+    "one conflict": lambda: conflict_figure(1)[0],
+    "many conflicts": lambda: conflict_figure(14)[0],
+    "no conflict": lambda: conflict_figure(0)[0],
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_nothing_is_cut_off_or_overlaps(name):
+    figure = EVERY[name]()
+    FigureCanvasAgg(figure).draw()
+    texts = [text for text in figure.findobj(Text) if text.get_text()]
+    boxes = [text.get_window_extent() for text in texts]
+    panels = [axes.get_window_extent() for axes in figure.axes]
+    for index, (text, box) in enumerate(zip(texts, boxes, strict=True)):
+        assert text.get_fontsize() >= 7
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, text.get_text()
+        assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1, text.get_text()
+        for other in [*boxes[:index], *panels]:
+            assert not box.padded(-1).overlaps(other.padded(-1)), text.get_text()
+    for axes, panel in zip(figure.axes, panels, strict=True):
+        assert panel.width == pytest.approx(panel.height)
+        assert axes.images[0].get_clim() == (0, 255)  # contrast is not stretched
+        assert figure.bbox.x0 <= panel.x0 and panel.x1 <= figure.bbox.x1
+    assert figure.get_figwidth() <= 7.21
+
+
+def test_clusters_hang_together_by_chains_and_the_largest_comes_first():
+    table = pairs(
+        *[("p", "q", 0.9, "near"), ("a", "b", 0.9, "near"), ("c", "d", 0.8, "near")],
+        *[("b", "c", 0.7, "cropped"), ("r", "s", 1.0, "exact")],
+    )
+    assert largest_clusters(table) == [["a", "b", "c", "d"], ["p", "q"], ["r", "s"]]
+    assert largest_clusters(table, most_clusters=2, most_images=3) == [["a", "b", "c"], ["p", "q"]]
+    assert largest_clusters(pairs()) == []
+
+
+def test_each_image_stands_with_its_name_label_and_closest_pair():
+    table = pairs(("p", "q", 0.71, "near"), ("q", "r", 0.95, "inverted"), ("p", "r", 0.72, "near"))
+    figure, pictures = drawn(table, "$V$_1")
+    for found, name in zip(shown(figure), ["p", "q", "r"], strict=True):
+        np.testing.assert_array_equal(found, pictures[name])
+    assert words(figure)[1:] == [
+        *["Cluster 1: 3 images", "$V$_1", "p", "near 0.720"],
+        *["$V$_1", "q", "inverted 0.950", "$V$_1", "r", "inverted 0.950"],
+    ]
+
+
+def test_identical_images_are_closer_than_a_perfect_mirror_image():
+    table = pairs(("p", "q", 1.0, "mirrored"), ("p", "r", 1.0, "exact"), ("q", "r", 1.0, "near"))
+    assert "exact 1.000" in words(drawn(table)[0])[4]
+
+
+def test_the_title_counts_all_and_says_how_many_are_shown():
+    few, _ = drawn(pairs(*star("x", 2), *star("y", 1)))
+    assert words(few)[0] == "Near-duplicates among 1,234 images: 2 clusters, 5 images"
+    many, _ = drawn(pairs(*(row for k in range(15) for row in star(str(k), 1))), most_clusters=4)
+    assert words(many)[0].endswith(": 15 clusters, 30 images; showing 4")
+    assert len(shown(many)) == 8
+
+
+def test_a_cluster_with_more_images_than_a_row_says_what_is_left_out():
+    figure, _ = drawn(pairs(*star("x", 10)), most_images=5)
+    assert len(shown(figure)) == 5 and "Cluster 1: 11 images, 5 shown" in words(figure)
+
+
+def test_without_anything_found_the_figures_and_captions_say_so():
+    assert words(drawn(pairs())[0]) == ["No near-duplicates among 1,234 images"]
+    assert words(conflict_figure(0)[0]) == ["No picture bears two different labels"]
+    assert duplicate_clusters_caption(pairs(), 7, "X").startswith("No exact or near-duplicates")
+    assert label_conflicts_caption(conflicts(0), "A", "A") == (
+        "No two images within A that show one picture bear different labels."
+    )
+
+
+def test_conflicts_stand_side_by_side_in_the_order_given():
+    sides = GENERATOR.integers(0, 256, (2, 3, 8, 8)).astype(np.uint8)
+    table = conflicts(3)
+    figure = label_conflicts_figure(table, *sides)
+    for place, found in enumerate(shown(figure)):
+        np.testing.assert_array_equal(found, sides[place % 2][place // 2])
+    assert words(figure)[:6] == [
+        *["3 pairs of one picture under two labels", "mirrored 1.000"],
+        *["$a_1^2$ vs $b$", "image a0", "Normal", "image b0"],
+    ]
+
+
+def test_more_conflicts_than_fit_are_counted():
+    figure, sides = conflict_figure(9, most=2)
+    assert words(figure)[0] == "9 pairs of one picture under two labels; showing 2"
+    assert len(shown(figure)) == 4
+    # Pictures of those that are shown are enough.
+    fewer = label_conflicts_figure(conflicts(9), *sides[:, :2], most=2)
+    assert len(shown(fewer)) == 4
+
+
+def test_captions_stand_alone():
+    caption = duplicate_clusters_caption(
+        pairs(*star("x", 2), ("y", "z", 1.0, "exact")), 1234, "the demo"
+    )
+    for part in ("1,234 images of the demo", "2 clusters with 5 images", "1 exact, 2 near"):
+        assert part in caption
+    assert "1 pair of images of A and B" in label_conflicts_caption(conflicts(1), "A", "B")
+    assert "2 pairs of images within A " in label_conflicts_caption(conflicts(2), "A", "A")
+
+
+def test_what_cannot_be_drawn_is_named():
+    table = pairs(("p", "q", 0.9, "near"))
+    grey = np.zeros((2, 8, 8), np.uint8)
+    with pytest.raises(ValueError, match="image 'q' of a cluster"):
+        duplicate_clusters_figure(table, ["p", "x"], ["A", "B"], grey, searched=2)
+    with pytest.raises(ValueError, match="2 image ids and 1 labels"):
+        duplicate_clusters_figure(table, ["p", "q"], ["A"], grey, searched=2)
+    with pytest.raises(ValueError, match="float64"):
+        duplicate_clusters_figure(table, ["p", "q"], ["A", "B"], grey / 1, searched=2)
+    with pytest.raises(ValueError, match="most_images is 7"):
+        duplicate_clusters_figure(table, ["p", "q"], ["A", "B"], grey, searched=2, most_images=7)
+    with pytest.raises(ValueError, match="thumbnails_b are 1, but 2 pairs"):
+        label_conflicts_figure(conflicts(2), grey, grey[:1])
+    with pytest.raises(ValueError, match="kind"):
+        duplicate_clusters_figure(
+            table.drop(columns="kind"), ["p", "q"], ["A", "B"], grey, searched=2
+        )
