@@ -40,6 +40,7 @@ unit: $(READY)
 
 benchmark: $(READY)  ## how fast it is here; run it with nothing else running
 	python -m benchmarks.workflow
+	python -m benchmarks.duplicates
 
 lock: $(READY)  ## resolve envs/requirements.in anew (minutes; needs the network)
 	$(BIN)/python -m pip install --quiet pip-tools

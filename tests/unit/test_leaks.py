@@ -32,7 +32,8 @@ def test_each_kind_is_counted_and_an_image_with_two_twins_once_under_any():
     )
     test = {row.kind: row.n_leaked for row in result.rows if row.role == "test"}
     assert test == {
-        "exact": 1, "near": 1, "mirrored": 1, "inverted": 0, ANY_DUPLICATE: 2, PATIENT: None,
+        "exact": 1, "near": 1, "mirrored": 1, "inverted": 0, "cropped": 0,
+        ANY_DUPLICATE: 2, PATIENT: None,
     }  # fmt: skip
     assert found(result, "validation", "near") == found(result, "validation", ANY_DUPLICATE) == 1
     (row,) = [r for r in result.rows if (r.role, r.kind) == ("test", ANY_DUPLICATE)]

@@ -16,7 +16,7 @@ from workflow_scripts.cxrcam.splits import TEST, TRAIN, VALIDATION
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-KINDS: Final = ("exact", "near", "mirrored", "inverted")
+KINDS: Final = ("exact", "near", "mirrored", "inverted", "cropped")
 """Kinds of duplicates, as `duplicates.find_duplicates` names them."""
 
 ANY_DUPLICATE: Final = "any duplicate"
