@@ -162,6 +162,7 @@ rule audit_network:
     params:
         code=code("audit_network.py"),
         explanation_images=explanation_images,
+        precision=config["compute"]["precision"],
     message:
         "Testing {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
     script:

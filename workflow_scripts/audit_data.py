@@ -49,17 +49,10 @@ if __name__ == "__main__":
         on="image_id",
         validate="one_to_one",
     )
-    sources = images["source"].where(images["source"].notna(), None).tolist()
+    sources = [name if isinstance(name, str) else None for name in images["source"]]
     by_source, acquisition, floors = {}, {}, []
-    # A task whose classes are those of another one would be told the same again.
     for task, classes in snakemake.params.tasks.items():
-        by_source[task] = vars(
-            assess_class_by_source(
-                images["label"].tolist(),
-                [name if isinstance(name, str) else None for name in sources],
-                classes,
-            )
-        )
+        by_source[task] = vars(assess_class_by_source(images["label"].tolist(), sources, classes))
         chosen = images[images["label"].isin(classes)]
         pixels = read_pixels(
             snakemake.input.shards, chosen["image_id"].tolist(), snakemake.params.size

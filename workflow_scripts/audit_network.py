@@ -1,5 +1,6 @@
 """One network under test: with parts of the images taken away, and its maps."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import nn
 from workflow_scripts.cxrcam.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.cache import read_pixels
 from workflow_scripts.cxrcam.decisions import part_accuracy
-from workflow_scripts.cxrcam.devices import choose_device, set_up_torch
+from workflow_scripts.cxrcam.devices import choose_device, choose_precision, set_up_torch
 from workflow_scripts.cxrcam.explanation_tests import explanation_tests
 from workflow_scripts.cxrcam.files import atomic_path, write_json
 from workflow_scripts.cxrcam.input_masking import MaskingVariant, masked_pixels, masking_variants
@@ -66,10 +67,18 @@ if __name__ == "__main__":
     architecture = ARCHITECTURES[card.architecture]
     normalisation = Normalisation(tuple(card.mean), tuple(card.std))
 
-    def outputs(network: nn.Module, images: Pixels) -> tuple[npt.NDArray[np.float32], RawMaps]:
+    def outputs(
+        network: nn.Module, images: Pixels, precision: str
+    ) -> tuple[npt.NDArray[np.float32], RawMaps]:
         """Probabilities and raw maps."""
         result = predict(
-            network, card.architecture, images, normalisation, device, input_size=card.input_size
+            network,
+            card.architecture,
+            images,
+            normalisation,
+            device,
+            input_size=card.input_size,
+            precision=precision,
         )
         stride, offset = architecture.feature_stride, architecture.feature_offset
         return result.probabilities, RawMaps(result.maps, card.input_size, stride, offset)
@@ -92,7 +101,7 @@ if __name__ == "__main__":
             continue
         masks = lungs[chosen] if variant.needs_lung_masks else None
         covered = masked_pixels(pixels[chosen], variant.name, masks, fill="mean")
-        called = outputs(model, covered)[0].argmax(axis=1)
+        called = outputs(model, covered, "float32")[0].argmax(axis=1)
         rows.append(masked_row(variant, chosen, truth, whole, called, card.classes))
         log.info("%s: accuracy %.4f.", variant.name, rows[-1]["accuracy"])
     with atomic_path(Path(snakemake.output.masked)) as temporary:
@@ -107,7 +116,7 @@ if __name__ == "__main__":
         tested = explanation_tests(
             model,
             untrained,
-            outputs,
+            partial(outputs, precision=choose_precision(snakemake.params.precision, device)),
             pixels[drawn],
             groups.loc[test["image_id"].iloc[drawn]].to_numpy(),
             rng,

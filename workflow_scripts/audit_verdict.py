@@ -11,7 +11,7 @@ import pandas as pd
 from workflow_scripts.cxrcam.claim_checklist import claim_checklist_markdown
 from workflow_scripts.cxrcam.files import atomic_path, write_json, write_text
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.map_similarity import compare_maps, random_pair_floor
+from workflow_scripts.cxrcam.map_similarity import COMPARISON_SIDE, compare_maps, random_pair_floor
 from workflow_scripts.cxrcam.map_summaries import mean_interval
 from workflow_scripts.cxrcam.raw_maps import read_raw_maps
 from workflow_scripts.cxrcam.scorecard import pooled
@@ -20,7 +20,6 @@ from workflow_scripts.cxrcam.splits import TEST
 from workflow_scripts.cxrcam.verdict import Headline, one_sentence, verdict_json, verdict_markdown
 from workflow_scripts.cxrcam.verdict_checks import AuditTables, all_checks
 
-GRID = 56  # pixels a side on which maps are compared, as in explanation_tests
 MOST_IMAGES = 200  # of a fold: more would tell no more of repeatability
 
 Run = tuple[str, str, int, int]
@@ -44,7 +43,9 @@ def repeatability(
     test = predictions[predictions["role"] == TEST].sort_values("image_id").head(MOST_IMAGES)
     called = test[[f"probability_{name}" for name in classes]].to_numpy().argmax(axis=1)
     first, second = (
-        read_raw_maps(Path(files[run][0]), test["image_id"].tolist(), classes).placed(called, GRID)
+        read_raw_maps(Path(files[run][0]), test["image_id"].tolist(), classes).placed(
+            called, COMPARISON_SIDE
+        )
         for run in of_fold[:2]
     )
     seed = seed_sequence(0, "repeatability", task, scheme)

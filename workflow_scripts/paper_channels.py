@@ -75,18 +75,13 @@ if __name__ == "__main__":
     if linear:
         names = list(dict.fromkeys(table["class"]))
         of_class = [table[table["class"] == name] for name in names]
-        # The image on which these channels say most for the class.
-        samples = [
-            int(
-                np.where(labels == card.classes.index(name))[0][
-                    np.argmax(
-                        pooled[labels == card.classes.index(name)][:, rows["channel"]]
-                        @ weights[card.classes.index(name), rows["channel"]]
-                    )
-                ]
-            )
-            for name, rows in zip(names, of_class, strict=True)
-        ]
+        numbers = [card.classes.index(name) for name in names]
+        # Of each class the image on which these channels say most for it.
+        samples = []
+        for number, rows in zip(numbers, of_class, strict=True):
+            channels = rows["channel"].to_numpy()
+            said = pooled[:, channels] @ weights[number, channels]
+            samples.append(int(np.where(labels == number, said, -np.inf).argmax()))
         activations = np.stack(
             [
                 place_map(

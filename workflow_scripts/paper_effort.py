@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.figure_style import save_figure
 from workflow_scripts.cxrcam.figures_effort import (
     accuracy_and_loss_caption,
@@ -31,6 +32,11 @@ if __name__ == "__main__":
             log.warning("No test part was watched in %s: left out.", run)
         histories.append(rows.assign(**run))
     table = pd.concat(histories, ignore_index=True)
+    if table.empty:
+        raise InputError(
+            "No run recorded its accuracy on test images while it was trained, from which figures "
+            "6 and 7 are drawn: put test into train.watch."
+        )
     by = ["task", "scheme", "fold", "seed"]
     efforts = pd.DataFrame(
         [

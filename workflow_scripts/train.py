@@ -18,11 +18,11 @@ from workflow_scripts.cxrcam.devices import choose_device, choose_precision, set
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.input_pipeline import network_input_size
 from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.model_cost import parameter_count
 from workflow_scripts.cxrcam.models import (
     ModelCard,
     build_classifier,
     file_origin,
-    parameter_count,
     read_state_dict,
     save_model,
 )

@@ -197,3 +197,22 @@ def test_bad_arguments_are_named(pixels, true_heat):
         )
     with pytest.raises(ValueError, match="max_images is 0"):
         assess_faithfulness(pixels, true_heat, ONES, patch_network, rng(), max_images=0)
+
+
+def test_the_network_is_asked_once_about_the_same_images():
+    rng = np.random.default_rng(5)
+    pixels = rng.integers(0, 256, (2, 32, 32), dtype=np.uint8)
+    asked = []
+
+    def probabilities_of(images):
+        asked.append(images.tobytes())
+        return np.full((len(images), 2), 0.5)
+
+    heat = rng.normal(size=pixels.shape).astype(np.float32)
+    result = assess_faithfulness(
+        pixels, heat, np.array([0, 1]), probabilities_of, rng, fractions=(0.2, 0.5)
+    )
+    assert len(asked) == len(set(asked))
+    # Three tests of four maps, two changes each; before any change the image and its blurred copy.
+    assert len(asked) == 3 * 4 * 2 + 2
+    assert all(curves.probabilities.shape == (2, 3) for curves in result.curves.values())

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
+from tests.unit.figure_layout import assert_nothing_is_cut_off_or_overlaps
 from workflow_scripts.cxrcam.figures_duplicates import (
     duplicate_clusters_caption,
     duplicate_clusters_figure,
@@ -72,17 +72,9 @@ EVERY = {
 @pytest.mark.parametrize("name", EVERY)
 def test_nothing_is_cut_off_or_overlaps(name):
     figure = EVERY[name]()
-    FigureCanvasAgg(figure).draw()
-    texts = [text for text in figure.findobj(Text) if text.get_text()]
-    boxes = [text.get_window_extent() for text in texts]
-    panels = [axes.get_window_extent() for axes in figure.axes]
-    for index, (text, box) in enumerate(zip(texts, boxes, strict=True)):
-        assert text.get_fontsize() >= 7
-        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, text.get_text()
-        assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1, text.get_text()
-        for other in [*boxes[:index], *panels]:
-            assert not box.padded(-1).overlaps(other.padded(-1)), text.get_text()
-    for axes, panel in zip(figure.axes, panels, strict=True):
+    assert_nothing_is_cut_off_or_overlaps(figure)
+    for axes in figure.axes:
+        panel = axes.get_window_extent()
         assert panel.width == pytest.approx(panel.height)
         assert axes.images[0].get_clim() == (0, 255)  # contrast is not stretched
         assert figure.bbox.x0 <= panel.x0 and panel.x1 <= figure.bbox.x1

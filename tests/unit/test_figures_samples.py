@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
+from tests.unit.figure_layout import assert_nothing_is_cut_off_or_overlaps
 from workflow_scripts.cxrcam.figures_samples import (
     augmentation_caption,
     augmentation_figure,
@@ -54,16 +54,7 @@ def words(figure):
 @pytest.mark.parametrize("name", EVERY)
 def test_nothing_is_cut_off_or_overlaps_for_any_number_of_classes(name, k):
     figure = EVERY[name](k)
-    FigureCanvasAgg(figure).draw()
-    texts = [text for text in figure.findobj(Text) if text.get_text()]
-    boxes = [text.get_window_extent() for text in texts]
-    panels = [axes.get_window_extent() for axes in figure.axes]
-    for index, (text, box) in enumerate(zip(texts, boxes, strict=True)):
-        assert text.get_fontsize() >= 7
-        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, text.get_text()
-        assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1, text.get_text()
-        for other in [*boxes[:index], *panels]:
-            assert not box.padded(-1).overlaps(other.padded(-1)), text.get_text()
+    assert_nothing_is_cut_off_or_overlaps(figure)
     assert figure.get_figwidth() <= 7.21
 
 

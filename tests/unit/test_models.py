@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.model_cost import parameter_count
 from workflow_scripts.cxrcam.models import (
     METADATA_KEY,
     ModelCard,
@@ -18,7 +19,6 @@ from workflow_scripts.cxrcam.models import (
     download_imagenet,
     file_origin,
     load_model,
-    parameter_count,
     read_state_dict,
     save_model,
 )

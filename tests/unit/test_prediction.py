@@ -95,3 +95,15 @@ def test_images_are_resized_to_what_the_network_was_trained_with(network, pixels
 def test_an_input_size_equal_to_that_of_the_images_changes_nothing(network, pixels, result):
     same = predicted(network, pixels, input_size=64)
     np.testing.assert_array_equal(same.logits, result.logits)
+
+
+def test_half_the_precision_gives_much_the_same_and_float32_is_the_default():
+    model = build_classifier("resnet18", 2, seed=0)
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 32, 32), dtype=np.uint8)
+    arguments = (model, "resnet18", pixels, IMAGENET, torch.device("cpu"))
+    exact, again = predict(*arguments), predict(*arguments, precision="float32")
+    assert (exact.logits == again.logits).all()
+    coarse = predict(*arguments, precision="bfloat16")
+    assert coarse.maps.dtype == np.float32
+    assert not (exact.logits == coarse.logits).all()
+    assert np.allclose(exact.logits, coarse.logits, atol=0.05 * np.abs(exact.logits).max() + 0.01)

@@ -526,6 +526,8 @@ def test_maps_that_survive_untrained_weights_fail():
     # As alike as maps of different images are anyway: nothing of the learnt is left.
     assert outcome("randomisation", randomisation=cascade(0.7, 0.8)).status == "passed"
     assert outcome("randomisation", randomisation=cascade(0.5, 0.3)).status == "not assessable"
+    # Where all maps are alike from the start, as constant ones, nothing can fail.
+    assert outcome("randomisation", randomisation=cascade(0.9, 0.95)).status == "not assessable"
     assert outcome("randomisation", randomisation={"reason": "too small"}).why == "too small"
 
 

@@ -9,12 +9,11 @@ import numpy.typing as npt
 from torch import nn
 
 from workflow_scripts.cxrcam.faithfulness import assess_faithfulness, summarise_faithfulness
-from workflow_scripts.cxrcam.map_similarity import flip_similarity
+from workflow_scripts.cxrcam.map_similarity import COMPARISON_SIDE, flip_similarity
 from workflow_scripts.cxrcam.map_summaries import mean_interval
 from workflow_scripts.cxrcam.randomisation import cascading_randomisation, summarise_cascade
 from workflow_scripts.cxrcam.raw_maps import RawMaps
 
-GRID = 56  # pixels a side on which maps are compared: several a cell, and smooth beyond that
 FRACTIONS = (0.1, 0.25, 0.5)  # of the pixels that are taken away or put in
 
 Outputs = Callable[[nn.Module, npt.NDArray[np.uint8]], tuple[npt.NDArray[np.float32], RawMaps]]
@@ -56,7 +55,7 @@ def explanation_tests(
     cascade = cascading_randomisation(
         model,
         untrained,
-        lambda network: outputs(network, pixels)[1].placed(called, GRID),
+        lambda network: outputs(network, pixels)[1].placed(called, COMPARISON_SIDE),
         rng,
         groups=groups,
     )
@@ -70,7 +69,9 @@ def explanation_tests(
         max_images=len(pixels),
     )
     mirrored = outputs(model, np.ascontiguousarray(pixels[:, :, ::-1]))[1]
-    flip = flip_similarity(raw.placed(called, GRID), mirrored.placed(called, GRID))
+    flip = flip_similarity(
+        raw.placed(called, COMPARISON_SIDE), mirrored.placed(called, COMPARISON_SIDE)
+    )
     faithful = summarise_faithfulness(result, groups=groups[result.images], seed=seed)
     return {
         "n": len(pixels),

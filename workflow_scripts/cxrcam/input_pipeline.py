@@ -35,21 +35,21 @@ def network_input_size(architecture: str, image_size: int, input_size: int | Non
     return input_size
 
 
-def resize_pixels(pixels: torch.Tensor, size: int) -> torch.Tensor:
+def resize_pixels(pixels: torch.Tensor, size: int | None) -> torch.Tensor:
     """Resize grey images on their device, bilinearly and without aliasing.
 
     Parameters
     ----------
     pixels : uint8 tensor, shape (n, height, width)
-    size : int
-        Pixels a side of the result.
+    size : int or None
+        Pixels a side of the result; None leaves the images as they are.
 
     Returns
     -------
     uint8 or float32 tensor, shape (n, size, size)
         In [0, 255]: `pixels` itself where nothing has to change, else float32, not rounded.
     """
-    if tuple(pixels.shape[-2:]) == (size, size):
+    if size is None or tuple(pixels.shape[-2:]) == (size, size):
         return pixels
     return nn.functional.interpolate(
         pixels.unsqueeze(1).float(), (size, size), mode="bilinear", antialias=True

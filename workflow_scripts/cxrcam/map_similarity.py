@@ -39,6 +39,10 @@ is the rounding of an interpolation, and its ranks would be noise."""
 _BATCH = 32
 
 
+COMPARISON_SIDE: Final = 56
+"""Pixels a side on which maps are compared: several a cell, and smooth beyond that."""
+
+
 @dataclass(frozen=True)
 class Similarity:
     """Similarity of n pairs of maps.

@@ -17,21 +17,6 @@ from torch import nn
 from workflow_scripts.cxrcam.architectures import ARCHITECTURES, Architecture
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
-from workflow_scripts.cxrcam.model_cost import parameter_count
-
-__all__ = [
-    "ARCHITECTURES",
-    "METADATA_KEY",
-    "ModelCard",
-    "WeightsError",
-    "build_classifier",
-    "download_imagenet",
-    "file_origin",
-    "load_model",
-    "parameter_count",
-    "read_state_dict",
-    "save_model",
-]
 
 
 class WeightsError(InputError):

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.cam import logits_and_maps
+from workflow_scripts.cxrcam.devices import autocast
 from workflow_scripts.cxrcam.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.training import Normalisation
 
@@ -38,8 +39,9 @@ def predict(
     device: torch.device,
     batch_size: int = 64,
     input_size: int | None = None,
+    precision: str = "float32",
 ) -> Predictions:
-    """Run a trained model over images, in float32 whatever it was trained in.
+    """Run a trained model over images.
 
     Parameters
     ----------
@@ -53,15 +55,19 @@ def predict(
     batch_size : int
     input_size : int, optional
         Pixels a side that the network was trained with, where that is not `size`.
+    precision : {"float32", "bfloat16"}
+        Of convolutions. Results that are kept are computed in float32, whatever the model was
+        trained in; comparisons over many changed images can do with less.
     """
     model = model.to(device).to(memory_format=torch.channels_last).eval()
     logits, maps = [], []
     for start in range(0, len(pixels), batch_size):
         batch = torch.from_numpy(pixels[start : start + batch_size]).to(device)
-        images = normalisation.apply(resize_pixels(batch, input_size or pixels.shape[-1]))
-        of_batch = logits_and_maps(model, architecture, images)
+        images = normalisation.apply(resize_pixels(batch, input_size))
+        with autocast(device, precision):
+            of_batch = logits_and_maps(model, architecture, images)
         logits.append(of_batch[0])
-        maps.append(of_batch[1])
+        maps.append(of_batch[1].float())
     all_logits = torch.cat(logits).float().cpu()
     return Predictions(
         logits=all_logits.numpy(),

@@ -1,7 +1,7 @@
 """The paper's claims beside what was found here: the scorecard.
 
 A claim is `reproduced`, `not reproduced`, or `cannot be tested on this data`; each comes with its
-number, 95 % interval, n, the floor (what a classifier reaches that cannot see the lungs) and the
+number, 95 % interval, n, the floor (what a classifier reaches that cannot see lung detail) and the
 reason of the verdict. `paper_claims` holds the claims themselves.
 """
 
@@ -43,7 +43,7 @@ class Claim:
     n : int or None
         Images or runs that it counts, as `ours` says.
     floor : str
-        Best accuracy of a classifier that cannot see the lungs.
+        Best accuracy of a classifier that cannot see lung detail.
     """
 
     element: str

@@ -150,11 +150,6 @@ def make_schedule(
     )
 
 
-def resized(pixels: torch.Tensor, input_size: int | None) -> torch.Tensor:
-    """Pixels in the size of the network's input."""
-    return pixels if input_size is None else resize_pixels(pixels, input_size)
-
-
 def evaluate_loss(
     model: nn.Module,
     part: Part,
@@ -172,7 +167,7 @@ def evaluate_loss(
             labels = part.labels[start : start + batch_size]
             pixels = part.pixels[start : start + batch_size]
             with autocast(labels.device, precision):
-                logits = model(normalisation.apply(resized(pixels, input_size)))
+                logits = model(normalisation.apply(resize_pixels(pixels, input_size)))
             logits = logits.float()
             loss += nn.functional.cross_entropy(logits, labels, reduction="sum").double()
             correct += (logits.argmax(1) == labels).sum()
@@ -258,7 +253,7 @@ def train(
         pixels = torch.where(flip[:, None, None], pixels.flip(-1), pixels)
         rate = optimizer.param_groups[0]["lr"]
         with autocast(device, precision):
-            logits = model(normalisation.apply(resized(pixels, input_size)))
+            logits = model(normalisation.apply(resize_pixels(pixels, input_size)))
             loss = nn.functional.cross_entropy(logits, labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
