@@ -21,9 +21,14 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
-from workflow_scripts.cxrcam.duplicates import find_duplicates
-from workflow_scripts.cxrcam.fingerprints import perceptual_fingerprints, pixel_sha256
-from workflow_scripts.cxrcam.phantom import FINDINGS, PhantomSettings, draw_phantom, phantom_rng
+from workflow_scripts.cxrcam.data.fingerprints import perceptual_fingerprints, pixel_sha256
+from workflow_scripts.cxrcam.duplicates.search import find_duplicates
+from workflow_scripts.cxrcam.phantom.dataset import (
+    FINDINGS,
+    PhantomSettings,
+    draw_phantom,
+    phantom_rng,
+)
 
 Pixels = npt.NDArray[np.uint8]
 Fingerprints = tuple[str, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from workflow_scripts.cxrcam import configuration, datasets
+from workflow_scripts.cxrcam.configuration import resolution as configuration
+from workflow_scripts.cxrcam.data import datasets
 from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.machine import has_gpu
-from workflow_scripts.cxrcam.paper_designs import find_designs
+from workflow_scripts.cxrcam.paper.designs import find_designs
 
 PROJECT = Path(workflow.basedir)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.acquisition import (
+from workflow_scripts.cxrcam.audit.acquisition import (
     FACT_THRESHOLD,
     PICTURE_THRESHOLD,
     file_features,
@@ -16,13 +16,13 @@ from workflow_scripts.cxrcam.acquisition import (
     spectrum_features,
     trace_separability,
 )
-from workflow_scripts.cxrcam.cache import read_pixels
-from workflow_scripts.cxrcam.class_by_source import assess_class_by_source
+from workflow_scripts.cxrcam.audit.class_by_source import assess_class_by_source
+from workflow_scripts.cxrcam.audit.floors import cross_validated_floors
+from workflow_scripts.cxrcam.data.cache import read_pixels
+from workflow_scripts.cxrcam.data.splits import deal_folds
 from workflow_scripts.cxrcam.files import atomic_path, write_json
-from workflow_scripts.cxrcam.floors import cross_validated_floors
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.seeds import generator, seed_sequence
-from workflow_scripts.cxrcam.splits import deal_folds
 
 FOLDS = 5
 

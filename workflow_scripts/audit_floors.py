@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.cache import read_pixels
+from workflow_scripts.cxrcam.audit.floors import FLOORS, floor_predictions
+from workflow_scripts.cxrcam.data.cache import read_pixels
+from workflow_scripts.cxrcam.data.splits import TEST, TRAIN
 from workflow_scripts.cxrcam.files import atomic_path
-from workflow_scripts.cxrcam.floors import FLOORS, floor_predictions
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.seeds import seed_sequence
-from workflow_scripts.cxrcam.splits import TEST, TRAIN
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.audit.leaks import split_leaks
 from workflow_scripts.cxrcam.files import atomic_path
-from workflow_scripts.cxrcam.leaks import split_leaks
 from workflow_scripts.cxrcam.logs import start_log
 
 if __name__ == "__main__":

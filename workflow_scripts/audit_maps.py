@@ -6,20 +6,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.files import write_json
-from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.map_scores import (
+from workflow_scripts.cxrcam.audit.map_scores import (
     MapScore,
     border_share,
     energy_share,
     intersection_over_union,
     pointing_game,
 )
-from workflow_scripts.cxrcam.map_summaries import ScoreSummary, summarise
-from workflow_scripts.cxrcam.mask_cache import MASK_SIDE, masks_of
-from workflow_scripts.cxrcam.raw_maps import read_raw_maps
+from workflow_scripts.cxrcam.audit.map_summaries import ScoreSummary, summarise
+from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE, masks_of
+from workflow_scripts.cxrcam.data.splits import TEST
+from workflow_scripts.cxrcam.files import write_json
+from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.maps.raw_maps import read_raw_maps
 from workflow_scripts.cxrcam.seeds import seed_sequence
-from workflow_scripts.cxrcam.splits import TEST
 
 # The pointing game's authors allow 15 pixels in images of about 500 (Zhang et al. 2018).
 TOLERANCE = 15 / 500 * MASK_SIDE

@@ -9,21 +9,25 @@ import numpy.typing as npt
 import pandas as pd
 from torch import nn
 
-from workflow_scripts.cxrcam.architectures import ARCHITECTURES
-from workflow_scripts.cxrcam.cache import read_pixels
-from workflow_scripts.cxrcam.decisions import part_accuracy
-from workflow_scripts.cxrcam.devices import choose_device, choose_precision, set_up_torch
-from workflow_scripts.cxrcam.explanation_tests import explanation_tests
+from workflow_scripts.cxrcam.audit.explanation_tests import explanation_tests
+from workflow_scripts.cxrcam.audit.input_masking import (
+    MaskingVariant,
+    masked_pixels,
+    masking_variants,
+)
+from workflow_scripts.cxrcam.data.cache import read_pixels
+from workflow_scripts.cxrcam.data.mask_cache import masks_of
+from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.files import atomic_path, write_json
-from workflow_scripts.cxrcam.input_masking import MaskingVariant, masked_pixels, masking_variants
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.mask_cache import masks_of
-from workflow_scripts.cxrcam.models import build_classifier, load_model
-from workflow_scripts.cxrcam.prediction import predict
-from workflow_scripts.cxrcam.raw_maps import RawMaps
+from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
+from workflow_scripts.cxrcam.metrics.decisions import part_accuracy
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.devices import choose_device, choose_precision, set_up_torch
+from workflow_scripts.cxrcam.networks.models import build_classifier, load_model
+from workflow_scripts.cxrcam.networks.prediction import predict
+from workflow_scripts.cxrcam.networks.training import Normalisation
 from workflow_scripts.cxrcam.seeds import generator, integer_seed, seed_sequence
-from workflow_scripts.cxrcam.splits import TEST
-from workflow_scripts.cxrcam.training import Normalisation
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -8,17 +8,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.claim_checklist import claim_checklist_markdown
+from workflow_scripts.cxrcam.audit.claim_checklist import claim_checklist_markdown
+from workflow_scripts.cxrcam.audit.map_similarity import (
+    COMPARISON_SIDE,
+    compare_maps,
+    random_pair_floor,
+)
+from workflow_scripts.cxrcam.audit.map_summaries import mean_interval
+from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.files import atomic_path, write_json, write_text
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.map_similarity import COMPARISON_SIDE, compare_maps, random_pair_floor
-from workflow_scripts.cxrcam.map_summaries import mean_interval
-from workflow_scripts.cxrcam.raw_maps import read_raw_maps
-from workflow_scripts.cxrcam.scorecard import pooled
+from workflow_scripts.cxrcam.maps.raw_maps import read_raw_maps
+from workflow_scripts.cxrcam.paper.scorecard import pooled
 from workflow_scripts.cxrcam.seeds import generator, seed_sequence
-from workflow_scripts.cxrcam.splits import TEST
-from workflow_scripts.cxrcam.verdict import Headline, one_sentence, verdict_json, verdict_markdown
-from workflow_scripts.cxrcam.verdict_checks import AuditTables, all_checks
+from workflow_scripts.cxrcam.verdict.checks import AuditTables, all_checks
+from workflow_scripts.cxrcam.verdict.page import (
+    Headline,
+    one_sentence,
+    verdict_json,
+    verdict_markdown,
+)
 
 MOST_IMAGES = 200  # of a fold: more would tell no more of repeatability
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from workflow_scripts.cxrcam.cache import decode_images, write_shard
-from workflow_scripts.cxrcam.datasets import list_images, shard_fingerprints, shard_number
+from workflow_scripts.cxrcam.data.cache import decode_images, write_shard
+from workflow_scripts.cxrcam.data.datasets import list_images, shard_fingerprints, shard_number
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log

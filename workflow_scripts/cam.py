@@ -7,15 +7,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workflow_scripts.cxrcam.figure_style import save_figure
-from workflow_scripts.cxrcam.gallery import choose_images, gallery
-from workflow_scripts.cxrcam.image_files import read_grey
+from workflow_scripts.cxrcam.figures.style import save_figure
+from workflow_scripts.cxrcam.images.files import read_grey
+from workflow_scripts.cxrcam.images.masks import read_mask
+from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.map_placement import heat_scale, normalise_map, place_map
-from workflow_scripts.cxrcam.masks import read_mask
-from workflow_scripts.cxrcam.overlays import captioned_overlay, save_png
-from workflow_scripts.cxrcam.raw_maps import read_raw_maps
-from workflow_scripts.cxrcam.resizing import resize_grey
+from workflow_scripts.cxrcam.maps.gallery import choose_images, gallery
+from workflow_scripts.cxrcam.maps.overlays import captioned_overlay, save_png
+from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map, place_map
+from workflow_scripts.cxrcam.maps.raw_maps import read_raw_maps
 
 PICTURE_SIDE = 299  # pixels; the size of the database's own images
 

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.calibration import apply_temperature, fit_temperature
-from workflow_scripts.cxrcam.calibration_bins import expected_calibration_error
-from workflow_scripts.cxrcam.decisions import at_threshold, part_accuracy, youden_threshold
+from workflow_scripts.cxrcam.audit.floor_comparison import compare_with_floors
+from workflow_scripts.cxrcam.data.splits import REST, SHARED_TEST, TEST, VALIDATION
 from workflow_scripts.cxrcam.files import atomic_path, write_json
-from workflow_scripts.cxrcam.floor_comparison import compare_with_floors
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.metrics import classification_metrics
+from workflow_scripts.cxrcam.metrics.calibration import apply_temperature, fit_temperature
+from workflow_scripts.cxrcam.metrics.calibration_bins import expected_calibration_error
+from workflow_scripts.cxrcam.metrics.classification import classification_metrics
+from workflow_scripts.cxrcam.metrics.decisions import at_threshold, part_accuracy, youden_threshold
 from workflow_scripts.cxrcam.seeds import generator, seed_sequence
-from workflow_scripts.cxrcam.splits import REST, SHARED_TEST, TEST, VALIDATION
 
 
 def other_parts(predictions: pd.DataFrame, classes: list[str]) -> dict[str, Any]:

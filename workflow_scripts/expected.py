@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.datasets import list_images
+from workflow_scripts.cxrcam.data.datasets import list_images
+from workflow_scripts.cxrcam.data.expected import compare_with_expected, say_what_differs
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.expected import compare_with_expected, say_what_differs
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 

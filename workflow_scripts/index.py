@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.contracts import DHASH_BYTES, THUMBNAIL_SIDE
-from workflow_scripts.cxrcam.duplicates import find_duplicates
-from workflow_scripts.cxrcam.files import atomic_path
-from workflow_scripts.cxrcam.index_table import (
+from workflow_scripts.cxrcam.data.index_table import (
     QUARANTINE_COLUMNS,
     build_index,
     check_quarantine,
     read_declared_sources,
 )
+from workflow_scripts.cxrcam.duplicates.search import find_duplicates
+from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 
 

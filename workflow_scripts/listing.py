@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.contracts import LISTING
-from workflow_scripts.cxrcam.datasets import class_sizes, list_images
+from workflow_scripts.cxrcam.data.datasets import class_sizes, list_images
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 

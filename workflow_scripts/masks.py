@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.data.mask_cache import pack_masks, write_masks
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.mask_cache import pack_masks, write_masks
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])

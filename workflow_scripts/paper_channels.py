@@ -8,22 +8,22 @@ import pyarrow.parquet as pq
 import torch
 from torch import nn
 
-from workflow_scripts.cxrcam.architectures import ARCHITECTURES
-from workflow_scripts.cxrcam.cache import read_pixels
-from workflow_scripts.cxrcam.cam import captured_features
-from workflow_scripts.cxrcam.channels import COLUMNS, strongest_channels
-from workflow_scripts.cxrcam.devices import choose_device, set_up_torch
-from workflow_scripts.cxrcam.figure_style import save_figure
-from workflow_scripts.cxrcam.figures_channels import channel_caption, channel_figure
-from workflow_scripts.cxrcam.figures_samples import sample_figure
+from workflow_scripts.cxrcam.data.cache import read_pixels
+from workflow_scripts.cxrcam.data.splits import TEST
+from workflow_scripts.cxrcam.figures.channels import channel_caption, channel_figure
+from workflow_scripts.cxrcam.figures.publication_table import write_table
+from workflow_scripts.cxrcam.figures.samples import sample_figure
+from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.files import write_text
-from workflow_scripts.cxrcam.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.map_placement import place_map
-from workflow_scripts.cxrcam.models import ModelCard, load_model
-from workflow_scripts.cxrcam.publication_table import write_table
-from workflow_scripts.cxrcam.splits import TEST
-from workflow_scripts.cxrcam.training import Normalisation
+from workflow_scripts.cxrcam.maps.cam import captured_features
+from workflow_scripts.cxrcam.maps.channels import COLUMNS, strongest_channels
+from workflow_scripts.cxrcam.maps.placement import place_map
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.devices import choose_device, set_up_torch
+from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
+from workflow_scripts.cxrcam.networks.models import ModelCard, load_model
+from workflow_scripts.cxrcam.networks.training import Normalisation
 
 BATCH = 64
 

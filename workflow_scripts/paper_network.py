@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from workflow_scripts.cxrcam.architectures import ARCHITECTURES
-from workflow_scripts.cxrcam.figure_style import save_figure
-from workflow_scripts.cxrcam.figures_architecture import architecture_caption, architecture_figure
+from workflow_scripts.cxrcam.figures.architecture import architecture_caption, architecture_figure
+from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.models import load_model
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.models import load_model
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])

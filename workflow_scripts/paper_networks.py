@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.figures.publication_table import write_table
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.model_cost import multiply_adds, parameter_count
-from workflow_scripts.cxrcam.models import load_model
-from workflow_scripts.cxrcam.publication_table import write_table
-from workflow_scripts.cxrcam.scorecard import floor_of, pooled
+from workflow_scripts.cxrcam.networks.cost import multiply_adds, parameter_count
+from workflow_scripts.cxrcam.networks.models import load_model
+from workflow_scripts.cxrcam.paper.scorecard import floor_of, pooled
 
 
 def training_speed(history: pd.DataFrame, n_training: int) -> float:

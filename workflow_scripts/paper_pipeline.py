@@ -4,11 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from workflow_scripts.cxrcam.figure_style import save_figure
-from workflow_scripts.cxrcam.figures_pipeline import pipeline_caption, pipeline_figure
+from workflow_scripts.cxrcam.figures.pipeline import pipeline_caption, pipeline_figure
+from workflow_scripts.cxrcam.figures.rule_graph import edges_from_dot
+from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.rule_graph import edges_from_dot
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])

@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.figure_style import save_figure
-from workflow_scripts.cxrcam.figures_samples import (
+from workflow_scripts.cxrcam.figures.publication_table import write_table
+from workflow_scripts.cxrcam.figures.samples import (
     augmentation_caption,
     augmentation_figure,
     map_caption,
@@ -16,14 +17,13 @@ from workflow_scripts.cxrcam.figures_samples import (
     sample_caption,
     sample_figure,
 )
+from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.files import write_text
-from workflow_scripts.cxrcam.image_files import read_grey
+from workflow_scripts.cxrcam.images.files import read_grey
+from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.map_placement import heat_scale, normalise_map
-from workflow_scripts.cxrcam.publication_table import write_table
-from workflow_scripts.cxrcam.raw_maps import read_raw_maps
-from workflow_scripts.cxrcam.resizing import resize_grey
-from workflow_scripts.cxrcam.splits import TEST
+from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map
+from workflow_scripts.cxrcam.maps.raw_maps import read_raw_maps
 
 PICTURE_SIDE = 299  # pixels; the size of the database's own images
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")

@@ -5,16 +5,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflow_scripts.cxrcam.architectures import ARCHITECTURES
-from workflow_scripts.cxrcam.cache import read_pixels
 from workflow_scripts.cxrcam.contracts import predictions_schema
-from workflow_scripts.cxrcam.devices import choose_device, set_up_torch
+from workflow_scripts.cxrcam.data.cache import read_pixels
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.models import load_model
-from workflow_scripts.cxrcam.prediction import predict
-from workflow_scripts.cxrcam.raw_maps import RawMaps, write_raw_maps
-from workflow_scripts.cxrcam.training import Normalisation
+from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.devices import choose_device, set_up_torch
+from workflow_scripts.cxrcam.networks.models import load_model
+from workflow_scripts.cxrcam.networks.prediction import predict
+from workflow_scripts.cxrcam.networks.training import Normalisation
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])

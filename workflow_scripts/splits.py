@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.contracts import SPLIT
+from workflow_scripts.cxrcam.data.splits import TEST, UNUSED, assign_roles
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.seeds import generator
-from workflow_scripts.cxrcam.splits import TEST, UNUSED, assign_roles
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])

@@ -12,22 +12,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from workflow_scripts.cxrcam.cache import read_pixels
 from workflow_scripts.cxrcam.contracts import HISTORY
-from workflow_scripts.cxrcam.devices import choose_device, choose_precision, set_up_torch
+from workflow_scripts.cxrcam.data.cache import read_pixels
 from workflow_scripts.cxrcam.files import atomic_path
-from workflow_scripts.cxrcam.input_pipeline import network_input_size
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.model_cost import parameter_count
-from workflow_scripts.cxrcam.models import (
+from workflow_scripts.cxrcam.networks.cost import parameter_count
+from workflow_scripts.cxrcam.networks.devices import choose_device, choose_precision, set_up_torch
+from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size
+from workflow_scripts.cxrcam.networks.models import (
     ModelCard,
     build_classifier,
     file_origin,
     read_state_dict,
     save_model,
 )
-from workflow_scripts.cxrcam.seeds import generator, integer_seed
-from workflow_scripts.cxrcam.training import (
+from workflow_scripts.cxrcam.networks.training import (
     Normalisation,
     Part,
     Progress,
@@ -35,6 +34,7 @@ from workflow_scripts.cxrcam.training import (
     best_iteration,
     train,
 )
+from workflow_scripts.cxrcam.seeds import generator, integer_seed
 
 
 def data_fingerprint(split_file: Path, shards: Sequence[str]) -> str:

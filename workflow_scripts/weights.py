@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.models import download_imagenet
+from workflow_scripts.cxrcam.networks.models import download_imagenet
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])

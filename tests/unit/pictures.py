@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from workflow_scripts.cxrcam.image_files import GreyImage, read_grey
-from workflow_scripts.cxrcam.image_limits import UnreadableImage
+from workflow_scripts.cxrcam.images.files import GreyImage, read_grey
+from workflow_scripts.cxrcam.images.limits import UnreadableImage
 
 MAX_PIXELS = 1_000_000
 NOWHERE = Path("does-not-exist.png")

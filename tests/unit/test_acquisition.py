@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score
 
-from workflow_scripts.cxrcam.acquisition import (
+from workflow_scripts.cxrcam.audit.acquisition import (
     FACT_THRESHOLD,
     SPECTRUM_RINGS,
     file_features,

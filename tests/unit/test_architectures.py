@@ -10,10 +10,10 @@ import torch
 import torchvision
 from torch import nn
 
-from workflow_scripts.cxrcam.architectures import ARCHITECTURES, GridAveragePool
-from workflow_scripts.cxrcam.cam import captured_features, classifier_head, logits_and_maps
-from workflow_scripts.cxrcam.model_cost import parameter_count
-from workflow_scripts.cxrcam.models import (
+from workflow_scripts.cxrcam.maps.cam import captured_features, classifier_head, logits_and_maps
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, GridAveragePool
+from workflow_scripts.cxrcam.networks.cost import parameter_count
+from workflow_scripts.cxrcam.networks.models import (
     ModelCard,
     body_tensors,
     build_classifier,
@@ -21,8 +21,8 @@ from workflow_scripts.cxrcam.models import (
     read_state_dict,
     save_model,
 )
-from workflow_scripts.cxrcam.prediction import predict
-from workflow_scripts.cxrcam.training import Normalisation
+from workflow_scripts.cxrcam.networks.prediction import predict
+from workflow_scripts.cxrcam.networks.training import Normalisation
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

@@ -12,18 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from workflow_scripts.cxrcam.cache import (
+from workflow_scripts.cxrcam.contracts import FACTS, cache_schema
+from workflow_scripts.cxrcam.data.cache import (
     CacheError,
     decode_image,
     decode_images,
     read_pixels,
     write_shard,
 )
-from workflow_scripts.cxrcam.contracts import FACTS, cache_schema
+from workflow_scripts.cxrcam.data.fingerprints import file_sha256, pixel_sha256
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.fingerprints import file_sha256, pixel_sha256
-from workflow_scripts.cxrcam.image_files import read_grey
-from workflow_scripts.cxrcam.resizing import resize_grey
+from workflow_scripts.cxrcam.images.files import read_grey
+from workflow_scripts.cxrcam.images.resizing import resize_grey
 
 MAX_PIXELS = 10_000
 

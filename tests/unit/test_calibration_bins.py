@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.cxrcam.calibration_bins import calibration_bins, expected_calibration_error
+from workflow_scripts.cxrcam.metrics.calibration_bins import (
+    calibration_bins,
+    expected_calibration_error,
+)
 
 
 def test_calibration_error_by_hand():

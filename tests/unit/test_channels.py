@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.cxrcam.channels import strongest_channels
+from workflow_scripts.cxrcam.maps.channels import strongest_channels
 
 POOLED = np.array([[1.0, 2.0, 0.0], [3.0, 0.0, 1.0], [0.0, 0.0, 5.0]])
 WEIGHTS = np.array([[1.0, 3.0, -1.0], [0.0, -1.0, 2.0]])

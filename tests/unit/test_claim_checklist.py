@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflow_scripts.cxrcam.claim_checklist import (
+from workflow_scripts.cxrcam.audit.claim_checklist import (
     BY_AUTHORS,
     NOT_MADE,
     claim_checklist_markdown,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats.contingency import association
 
-from workflow_scripts.cxrcam.class_by_source import (
+from workflow_scripts.cxrcam.audit.class_by_source import (
     assess_class_by_source,
     contingency_table,
     cramers_v,

@@ -205,18 +205,22 @@ def test_the_folder_of_the_project_does_not_count(project, fingerprint, tmp_path
 def test_scripts_of_the_workflow_depend_on_what_they_should():
     def closure(name: str) -> set[str]:
         files = import_closure(ROOT / "workflow_scripts" / name, ROOT)
-        return {path.stem for path in files}
+        library = ROOT / "workflow_scripts/cxrcam"
+        inside = [path for path in files if path.is_relative_to(library)]
+        return {path.relative_to(library).with_suffix("").as_posix() for path in inside}
 
-    assert {"training", "models", "cache", "seeds"} <= closure("train.py")
-    assert not {"cam", "overlays", "figures", "metrics"} & closure("train.py")
-    assert {"prediction", "cam"} <= closure("predict.py")
-    assert "training" not in closure("cache.py")
-    assert "models" not in closure("splits.py")
+    training = closure("train.py")
+    assert {"networks/training", "networks/models", "data/cache", "seeds"} <= training
+    assert not [name for name in training if name.startswith(("maps/", "figures/", "metrics/"))]
+    assert {"networks/prediction", "maps/cam"} <= closure("predict.py")
+    assert "networks/training" not in closure("cache.py")
+    assert "networks/models" not in closure("splits.py")
 
 
 def test_fingerprints_need_no_library_that_is_slow_to_import():
     code = (
-        "import sys; from workflow_scripts.cxrcam import code_fingerprint, datasets;"
+        "import sys; from workflow_scripts.cxrcam import code_fingerprint;"
+        "from workflow_scripts.cxrcam.data import datasets;"
         "print([m for m in ('torch', 'numpy', 'pandas', 'pyarrow', 'PIL') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, chi2, norm
 from sklearn.metrics import roc_auc_score
 
-from workflow_scripts.cxrcam.comparisons import delong_interval, delong_test, mcnemar_test
+from workflow_scripts.cxrcam.metrics.comparisons import delong_interval, delong_test, mcnemar_test
 
 # The ovarian cancer patients of DeLong et al. (1988) with complete records: total protein,
 # K-G score (here "10 minus score", as in their analysis), benefit from surgery.

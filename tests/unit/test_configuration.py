@@ -11,7 +11,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workflow_scripts.cxrcam.configuration import (
+from workflow_scripts.cxrcam.configuration.checks import part_size
+from workflow_scripts.cxrcam.configuration.problems import MOST_PROBLEMS_SHOWN
+from workflow_scripts.cxrcam.configuration.resolution import (
     ConfigurationError,
     check_against_images,
     division,
@@ -24,8 +26,6 @@ from workflow_scripts.cxrcam.configuration import (
     resolve_configuration,
     train_settings,
 )
-from workflow_scripts.cxrcam.configuration_checks import part_size
-from workflow_scripts.cxrcam.configuration_problems import MOST_PROBLEMS_SHOWN
 from workflow_scripts.cxrcam.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -726,7 +726,7 @@ def test_images_that_just_suffice_are_accepted(images, scheme):
 
 
 def test_parts_are_counted_as_the_splits_count_them():
-    from workflow_scripts.cxrcam import splits
+    from workflow_scripts.cxrcam.data import splits
 
     for n in range(1, 60):
         for percent in range(0, 100, 5):
@@ -814,7 +814,7 @@ def test_faults_of_the_configuration_are_told_like_all_faults_of_the_input():
 
 def test_parsing_the_workflow_imports_nothing_heavy():
     code = (
-        "import sys; import workflow_scripts.cxrcam.configuration; "
+        "import sys; import workflow_scripts.cxrcam.configuration.resolution; "
         "print(sorted({'numpy', 'pandas', 'torch', 'pyarrow', 'snakemake'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
-from workflow_scripts.cxrcam.configuration import load_schema
-from workflow_scripts.cxrcam.configuration_schema import at, complete, expand
+from workflow_scripts.cxrcam.configuration.resolution import load_schema
+from workflow_scripts.cxrcam.configuration.schema import at, complete, expand
 
 FILE = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
 RAW = yaml.safe_load(FILE.read_text(encoding="utf-8"))

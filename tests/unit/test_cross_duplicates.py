@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from workflow_scripts.cxrcam.cross_duplicates import find_cross_duplicates, label_conflicts
-from workflow_scripts.cxrcam.duplicates import find_duplicates
-from workflow_scripts.cxrcam.fingerprints import perceptual_fingerprints, pixel_sha256
+from workflow_scripts.cxrcam.data.fingerprints import perceptual_fingerprints, pixel_sha256
+from workflow_scripts.cxrcam.duplicates.across import find_cross_duplicates, label_conflicts
+from workflow_scripts.cxrcam.duplicates.search import find_duplicates
 
 
 def picture(seed: int, side: int = 96) -> np.ndarray:

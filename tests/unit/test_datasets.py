@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_scripts.cxrcam.datasets import (
+from workflow_scripts.cxrcam.data.datasets import (
     DatasetError,
     ImageFile,
     class_sizes,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from workflow_scripts.cxrcam.decisions import at_threshold, part_accuracy, youden_threshold
+from workflow_scripts.cxrcam.metrics.decisions import at_threshold, part_accuracy, youden_threshold
 
 CLASSES = ["a", "b", "c"]
 

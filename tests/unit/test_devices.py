@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from workflow_scripts.cxrcam.devices import (
+from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.networks.devices import (
     DeviceError,
     autocast,
     choose_device,
     choose_precision,
     set_up_torch,
 )
-from workflow_scripts.cxrcam.errors import InputError
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from pydicom.uid import (
 )
 
 from tests.unit.pictures import assert_plain, picture, read, reason
-from workflow_scripts.cxrcam.image_limits import UnreadableImage
+from workflow_scripts.cxrcam.images.limits import UnreadableImage
 
 
 def dicom(pixels: np.ndarray | None = None, photometric: str = "MONOCHROME2") -> Dataset:

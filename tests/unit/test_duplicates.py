@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from workflow_scripts.cxrcam.clusters import cluster_labels
-from workflow_scripts.cxrcam.duplicates import confirmed_pairs, find_duplicates
-from workflow_scripts.cxrcam.fingerprints import perceptual_fingerprints, pixel_sha256
-from workflow_scripts.cxrcam.image_files import read_grey
-from workflow_scripts.cxrcam.phantom import PhantomSettings, draw_phantom
-from workflow_scripts.cxrcam.thumbnail_correlation import (
+from workflow_scripts.cxrcam.data.fingerprints import perceptual_fingerprints, pixel_sha256
+from workflow_scripts.cxrcam.duplicates.clusters import cluster_labels
+from workflow_scripts.cxrcam.duplicates.search import confirmed_pairs, find_duplicates
+from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
     normalised_thumbnails,
     pair_correlations,
 )
+from workflow_scripts.cxrcam.images.files import read_grey
+from workflow_scripts.cxrcam.phantom.dataset import PhantomSettings, draw_phantom
 
 REAL = Path(__file__).parents[3] / "shared" / "cxr" / "COVID-19_Radiography_Dataset"
 

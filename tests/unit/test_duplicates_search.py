@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow_scripts.cxrcam import hash_search, multi_index_hashing, range_products
-from workflow_scripts.cxrcam.hash_search import candidate_pair_blocks, candidate_pairs
+from workflow_scripts.cxrcam.duplicates import hash_search, multi_index_hashing, range_products
+from workflow_scripts.cxrcam.duplicates.hash_search import candidate_pair_blocks, candidate_pairs
 
 
 def brute_force(hashes: np.ndarray, radius: int, queries: np.ndarray | None = None):

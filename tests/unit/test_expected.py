@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.expected import compare_with_expected, say_what_differs
+from workflow_scripts.cxrcam.data.expected import compare_with_expected, say_what_differs
 
 INDEX = pd.DataFrame(
     {"label": ["a", "a", "b"], "width": [299, 299, 299], "height": [299, 299, 300]}

@@ -11,12 +11,12 @@ from matplotlib.patches import Polygon
 from matplotlib.text import Text
 from torch import nn
 
-from workflow_scripts.cxrcam.figures_architecture import (
+from workflow_scripts.cxrcam.figures.architecture import (
     architecture_caption,
     architecture_figure,
 )
-from workflow_scripts.cxrcam.network_blocks import network_blocks
-from workflow_scripts.cxrcam.network_skips import skip_connections
+from workflow_scripts.cxrcam.networks.blocks import network_blocks
+from workflow_scripts.cxrcam.networks.skips import skip_connections
 
 # Feature layer and last layer.
 PLACES = {

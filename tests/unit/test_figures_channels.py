@@ -5,9 +5,9 @@ import pytest
 from matplotlib.text import Text
 
 from tests.unit.figure_layout import assert_nothing_is_cut_off_or_overlaps
-from workflow_scripts.cxrcam.figures_channels import channel_caption, channel_figure
-from workflow_scripts.cxrcam.map_placement import heat_scale, normalise_map
-from workflow_scripts.cxrcam.overlays import overlay
+from workflow_scripts.cxrcam.figures.channels import channel_caption, channel_figure
+from workflow_scripts.cxrcam.maps.overlays import overlay
+from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map
 
 CLASSES = [
     "$a_1^2$ vs $b$",

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.text import Text
 
 from tests.unit.figure_layout import assert_nothing_is_cut_off_or_overlaps
-from workflow_scripts.cxrcam.figures_duplicates import (
+from workflow_scripts.cxrcam.figures.duplicates import (
     duplicate_clusters_caption,
     duplicate_clusters_figure,
     label_conflicts_caption,

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from workflow_scripts.cxrcam.contracts import HISTORY
-from workflow_scripts.cxrcam.figures_effort import (
+from workflow_scripts.cxrcam.figures.effort import (
     accuracy_and_loss_caption,
     accuracy_and_loss_figure,
     accuracy_over_time_caption,

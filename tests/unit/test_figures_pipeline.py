@@ -8,8 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.text import Text
 
-from workflow_scripts.cxrcam.figures_pipeline import pipeline_caption, pipeline_figure
-from workflow_scripts.cxrcam.rule_graph import edges_from_dot, layered_layout
+from workflow_scripts.cxrcam.figures.pipeline import pipeline_caption, pipeline_figure
+from workflow_scripts.cxrcam.figures.rule_graph import edges_from_dot, layered_layout
 
 DOT = r"""Building DAG of jobs...
 digraph snakemake_dag {

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.text import Text
 
 from tests.unit.figure_layout import assert_nothing_is_cut_off_or_overlaps
-from workflow_scripts.cxrcam.figures_samples import (
+from workflow_scripts.cxrcam.figures.samples import (
     augmentation_caption,
     augmentation_figure,
     map_caption,
@@ -13,7 +13,7 @@ from workflow_scripts.cxrcam.figures_samples import (
     sample_caption,
     sample_figure,
 )
-from workflow_scripts.cxrcam.overlays import overlay
+from workflow_scripts.cxrcam.maps.overlays import overlay
 
 ODD = [
     "$a_1^2$ vs $b$",

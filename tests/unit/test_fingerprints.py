@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from workflow_scripts.cxrcam.fingerprints import (
+from workflow_scripts.cxrcam.data.fingerprints import (
     dhash256,
     difference_bits,
     file_sha256,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.cxrcam.floor_features import (
+from workflow_scripts.cxrcam.audit.floor_features import (
     FEATURES,
     area_weights,
     compute_features,

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from workflow_scripts.cxrcam.floors import (
+from workflow_scripts.cxrcam.audit.floors import (
     DESCRIPTIONS,
     FLOORS,
     accuracy_gap,

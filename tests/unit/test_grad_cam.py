@@ -10,10 +10,10 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
-from workflow_scripts.cxrcam import cam
-from workflow_scripts.cxrcam.cam import logits_and_maps
-from workflow_scripts.cxrcam.grad_cam import grad_cam
-from workflow_scripts.cxrcam.models import build_classifier
+from workflow_scripts.cxrcam.maps import cam
+from workflow_scripts.cxrcam.maps.cam import logits_and_maps
+from workflow_scripts.cxrcam.maps.grad_cam import grad_cam
+from workflow_scripts.cxrcam.networks.models import build_classifier
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

@@ -20,8 +20,8 @@ from tests.unit.pictures import (
     read,
     reason,
 )
-from workflow_scripts.cxrcam.image_files import read_grey
-from workflow_scripts.cxrcam.image_limits import UnreadableImage
+from workflow_scripts.cxrcam.images.files import read_grey
+from workflow_scripts.cxrcam.images.limits import UnreadableImage
 
 # --- formats -------------------------------------------------------------------------------------
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_scripts.cxrcam.contracts import FACTS, INDEX_COLUMNS, LISTING
-from workflow_scripts.cxrcam.datasets import ImageFile
-from workflow_scripts.cxrcam.index_table import (
+from workflow_scripts.cxrcam.data.datasets import ImageFile
+from workflow_scripts.cxrcam.data.index_table import (
     QUARANTINE_COLUMNS,
     IndexingError,
     build_index,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from workflow_scripts.cxrcam.intervals import (
+from workflow_scripts.cxrcam.metrics.intervals import (
     auroc_interval,
     average_precision_interval,
     bootstrap_interval,
@@ -127,7 +127,7 @@ def test_same_seed_gives_the_same_interval_and_another_seed_another():
 
 def test_draws_do_not_depend_on_the_size_of_a_batch(monkeypatch):
     whole = np.concatenate(list(bootstrap_weights(50, seed=3, repeats=40)))
-    monkeypatch.setattr("workflow_scripts.cxrcam.intervals._BATCH_ELEMENTS", 150)
+    monkeypatch.setattr("workflow_scripts.cxrcam.metrics.intervals._BATCH_ELEMENTS", 150)
     pieces = list(bootstrap_weights(50, seed=3, repeats=40))
     assert len(pieces) > 1
     np.testing.assert_array_equal(np.concatenate(pieces), whole)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.cxrcam.leaks import ANY_DUPLICATE, PATIENT, split_leaks
+from workflow_scripts.cxrcam.audit.leaks import ANY_DUPLICATE, PATIENT, split_leaks
 
 
 def pairs(*rows):

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from workflow_scripts.cxrcam.architectures import ARCHITECTURES
-from workflow_scripts.cxrcam.cam import captured_features
-from workflow_scripts.cxrcam.map_placement import place_map
+from workflow_scripts.cxrcam.maps.cam import captured_features
+from workflow_scripts.cxrcam.maps.placement import place_map
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 
 
 class MeanOfChannels(nn.Module):

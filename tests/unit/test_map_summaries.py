@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.cxrcam.intervals import bootstrap_interval
-from workflow_scripts.cxrcam.map_scores import energy_share
-from workflow_scripts.cxrcam.map_summaries import mean_interval, summarise
+from workflow_scripts.cxrcam.audit.map_scores import energy_share
+from workflow_scripts.cxrcam.audit.map_summaries import mean_interval, summarise
+from workflow_scripts.cxrcam.metrics.intervals import bootstrap_interval
 
 SIZE = 20
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from workflow_scripts.cxrcam.mask_cache import MASK_SIDE, masks_of, pack_masks, write_masks
+from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE, masks_of, pack_masks, write_masks
 
 
 def save(path: Path, mask: np.ndarray) -> str:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from workflow_scripts.cxrcam.image_limits import UnreadableImage
-from workflow_scripts.cxrcam.masks import read_mask
+from workflow_scripts.cxrcam.images.limits import UnreadableImage
+from workflow_scripts.cxrcam.images.masks import read_mask
 
 MAX_PIXELS = 1_000_000
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
-from workflow_scripts.cxrcam.intervals import wilson_interval
-from workflow_scripts.cxrcam.metrics import classification_metrics
-from workflow_scripts.cxrcam.metrics_tables import flatten_metrics
+from workflow_scripts.cxrcam.metrics.classification import classification_metrics
+from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
+from workflow_scripts.cxrcam.metrics.tables import flatten_metrics
 
 TWO = ["Normal", "COVID"]
 THREE = ["Normal", "COVID", "Viral Pneumonia"]

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.cxrcam.intervals import wilson_interval
-from workflow_scripts.cxrcam.metrics import classification_metrics
-from workflow_scripts.cxrcam.metrics_tables import (
+from workflow_scripts.cxrcam.metrics.classification import classification_metrics
+from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
+from workflow_scripts.cxrcam.metrics.tables import (
     MAIN_NUMBERS,
     metrics_table_row,
     summarise_over_folds,

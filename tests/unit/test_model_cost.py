@@ -5,8 +5,8 @@ import torch
 import torchvision
 from torch import nn
 
-from workflow_scripts.cxrcam.architectures import ARCHITECTURES
-from workflow_scripts.cxrcam.model_cost import multiply_adds, parameter_count
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.cost import multiply_adds, parameter_count
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.model_cost import parameter_count
-from workflow_scripts.cxrcam.models import (
+from workflow_scripts.cxrcam.networks.cost import parameter_count
+from workflow_scripts.cxrcam.networks.models import (
     METADATA_KEY,
     ModelCard,
     WeightsError,

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from workflow_scripts.cxrcam.captions import caption_font, shorten_middle
-from workflow_scripts.cxrcam.map_placement import heat_scale, normalise_map, upsample_map
-from workflow_scripts.cxrcam.overlays import (
+from workflow_scripts.cxrcam.figures.captions import caption_font, shorten_middle
+from workflow_scripts.cxrcam.maps.overlays import (
     LESION_COLOUR,
     LUNG_COLOUR,
     captioned_overlay,
@@ -24,6 +23,7 @@ from workflow_scripts.cxrcam.overlays import (
     png_bytes,
     save_png,
 )
+from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map, upsample_map
 
 GREY = np.random.default_rng(0).integers(0, 256, size=(64, 64), dtype=np.uint8)
 

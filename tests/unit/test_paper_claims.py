@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.cxrcam.paper_claims import paper_claims
-from workflow_scripts.cxrcam.paper_designs import Designs
-from workflow_scripts.cxrcam.scorecard import (
+from workflow_scripts.cxrcam.paper.claims import paper_claims
+from workflow_scripts.cxrcam.paper.designs import Designs
+from workflow_scripts.cxrcam.paper.scorecard import (
     NO_FLOOR,
     NOT_REPRODUCED,
     REPRODUCED,

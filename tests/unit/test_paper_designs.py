@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workflow_scripts.cxrcam.configuration import load_schema, resolve_configuration
-from workflow_scripts.cxrcam.paper_designs import describe_design, find_designs, is_honest
+from workflow_scripts.cxrcam.configuration.resolution import load_schema, resolve_configuration
+from workflow_scripts.cxrcam.paper.designs import describe_design, find_designs, is_honest
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = load_schema(ROOT / "schemas/config.schema.yaml")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from scipy.stats import chi2_contingency, f_oneway
 
-from workflow_scripts.cxrcam.phantom import (
+from workflow_scripts.cxrcam.phantom.dataset import (
     CONFOUNDERS,
     FINDINGS,
     PhantomSettings,

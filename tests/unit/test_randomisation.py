@@ -8,15 +8,15 @@ import torch
 import torchvision
 from torch import nn
 
-from workflow_scripts.cxrcam.map_placement import upsample_map
-from workflow_scripts.cxrcam.models import build_classifier
-from workflow_scripts.cxrcam.randomisation import (
+from workflow_scripts.cxrcam.audit.randomisation import (
     Block,
     cascade_blocks,
     cascading_randomisation,
     maps_of_class,
     summarise_cascade,
 )
+from workflow_scripts.cxrcam.maps.placement import upsample_map
+from workflow_scripts.cxrcam.networks.models import build_classifier
 
 
 def small_network(seed: int) -> nn.Module:

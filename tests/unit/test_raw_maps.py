@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.cxrcam.map_placement import place_map
-from workflow_scripts.cxrcam.raw_maps import RawMaps, read_raw_maps, write_raw_maps
+from workflow_scripts.cxrcam.maps.placement import place_map
+from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, read_raw_maps, write_raw_maps
 
 CLASSES = ["a", "b & c"]
 

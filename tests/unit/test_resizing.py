@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.unit.pictures import picture
-from workflow_scripts.cxrcam.resizing import resize_grey
+from workflow_scripts.cxrcam.images.resizing import resize_grey
 
 
 @pytest.mark.parametrize("resampling", ["bilinear", "lanczos", "bicubic", "box"])

@@ -14,15 +14,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from workflow_scripts.cxrcam.contracts import SPLIT
-from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.seeds import generator
-from workflow_scripts.cxrcam.splits import (
+from workflow_scripts.cxrcam.data.splits import (
     SplitError,
     assign_roles,
     deal_folds,
     draw_part,
     part_size,
 )
+from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.seeds import generator
 
 ENTRY_SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "splits.py"
 CLASSES = ("Normal", "COVID", "Viral Pneumonia")

@@ -7,16 +7,19 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.stats import pearsonr
 
-from workflow_scripts.cxrcam import thumbnail_correlation
-from workflow_scripts.cxrcam.fingerprints import difference_bits, hash_bits_to_bytes
-from workflow_scripts.cxrcam.thumbnail_alignment import aligned_correlations, cropped_thumbnails
-from workflow_scripts.cxrcam.thumbnail_correlation import (
+from workflow_scripts.cxrcam.data.fingerprints import difference_bits, hash_bits_to_bytes
+from workflow_scripts.cxrcam.duplicates import thumbnail_alignment, thumbnail_correlation
+from workflow_scripts.cxrcam.duplicates.thumbnail_alignment import (
+    aligned_correlations,
+    cropped_thumbnails,
+)
+from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
     distinct_rows,
     normalised_thumbnails,
     pair_correlations,
     tile_correlations,
 )
-from workflow_scripts.cxrcam.thumbnail_hashes import thumbnail_dhashes
+from workflow_scripts.cxrcam.duplicates.thumbnail_hashes import thumbnail_dhashes
 
 
 def structured(seed: int, side: int = 32) -> np.ndarray:
@@ -96,8 +99,12 @@ def test_spoiling_a_third_of_the_tiles_hardly_shows(thumbnails):
 
 
 def test_the_best_whole_shift_is_that_of_trying_each(thumbnails, monkeypatch):
-    monkeypatch.setattr("workflow_scripts.cxrcam.thumbnail_alignment.SHIFTS", np.arange(-1, 2))
-    monkeypatch.setattr("workflow_scripts.cxrcam.thumbnail_alignment.CROP_SCALES", (1.0,))
+    monkeypatch.setattr(
+        "workflow_scripts.cxrcam.duplicates.thumbnail_alignment.SHIFTS", np.arange(-1, 2)
+    )
+    monkeypatch.setattr(
+        "workflow_scripts.cxrcam.duplicates.thumbnail_alignment.CROP_SCALES", (1.0,)
+    )
     pairs = ALL_PAIRS[ALL_PAIRS[:, 0] < ALL_PAIRS[:, 1]]
     codes = normalised_thumbnails(thumbnails).codes.reshape(-1, 32, 32).astype(float)
     lengths = np.maximum(np.linalg.norm(codes, axis=(1, 2)), 1)
@@ -140,7 +147,7 @@ def test_shifted_and_cropped_copies_are_recognised_when_aligned():
 def test_pieces_of_many_pairs_are_aligned_alike(thumbnails, monkeypatch):
     whole = aligned_correlations(ALL_PAIRS[:90], thumbnails, thumbnails)
     for name, size in (("ALIGNMENT_CHUNK", 40), ("SPECTRUM_CHUNK", 7)):
-        monkeypatch.setattr(f"workflow_scripts.cxrcam.thumbnail_alignment.{name}", size)
+        monkeypatch.setattr(thumbnail_alignment, name, size)
     pieces = aligned_correlations(ALL_PAIRS[:90], thumbnails, thumbnails)
     np.testing.assert_allclose(pieces, whole, atol=1e-6)
 

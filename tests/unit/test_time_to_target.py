@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from workflow_scripts.cxrcam.time_to_target import (
+from workflow_scripts.cxrcam.metrics.time_to_target import (
     difference_with_interval,
     effort_summary,
     effort_to_target,

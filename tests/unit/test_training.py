@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torchvision.transforms.functional import normalize, to_tensor
 
-from workflow_scripts.cxrcam import training
 from workflow_scripts.cxrcam.contracts import HISTORY
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.models import build_classifier
-from workflow_scripts.cxrcam.training import (
+from workflow_scripts.cxrcam.networks import training
+from workflow_scripts.cxrcam.networks.models import build_classifier
+from workflow_scripts.cxrcam.networks.training import (
     Normalisation,
     Part,
     TrainingError,

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from workflow_scripts.cxrcam.verdict import (
+from workflow_scripts.cxrcam.verdict.page import (
     CONSEQUENCES,
     Check,
     CheckKind,

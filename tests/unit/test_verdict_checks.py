@@ -7,27 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.cxrcam import verdict_data_checks as data_checks
-from workflow_scripts.cxrcam import verdict_floor_checks as floor_checks
-from workflow_scripts.cxrcam import verdict_map_checks as map_checks
-from workflow_scripts.cxrcam import verdict_number_checks as number_checks
-from workflow_scripts.cxrcam.acquisition import trace_separability
-from workflow_scripts.cxrcam.calibration_bins import expected_calibration_error
-from workflow_scripts.cxrcam.class_by_source import assess_class_by_source
-from workflow_scripts.cxrcam.expected import COLUMNS
-from workflow_scripts.cxrcam.faithfulness import FaithfulnessRow
-from workflow_scripts.cxrcam.intervals import Interval, wilson_interval
-from workflow_scripts.cxrcam.leaks import split_leaks
-from workflow_scripts.cxrcam.map_summaries import MeanInterval
-from workflow_scripts.cxrcam.randomisation import CascadeRow
-from workflow_scripts.cxrcam.verdict import (
-    CheckKind,
-    Headline,
-    alarms,
-    verdict_json,
-    verdict_markdown,
-)
-from workflow_scripts.cxrcam.verdict_checks import (
+from workflow_scripts.cxrcam.audit.acquisition import trace_separability
+from workflow_scripts.cxrcam.audit.class_by_source import assess_class_by_source
+from workflow_scripts.cxrcam.audit.faithfulness import FaithfulnessRow
+from workflow_scripts.cxrcam.audit.leaks import split_leaks
+from workflow_scripts.cxrcam.audit.map_summaries import MeanInterval
+from workflow_scripts.cxrcam.audit.randomisation import CascadeRow
+from workflow_scripts.cxrcam.data.expected import COLUMNS
+from workflow_scripts.cxrcam.metrics.calibration_bins import expected_calibration_error
+from workflow_scripts.cxrcam.metrics.intervals import Interval, wilson_interval
+from workflow_scripts.cxrcam.verdict import data_checks, floor_checks, map_checks, number_checks
+from workflow_scripts.cxrcam.verdict.checks import (
     AuditTables,
     all_checks,
     check_acquisition,
@@ -46,8 +36,15 @@ from workflow_scripts.cxrcam.verdict_checks import (
     check_seeds,
     check_sources,
 )
-from workflow_scripts.cxrcam.verdict_number_checks import calibration_noise
-from workflow_scripts.cxrcam.verdict_pooling import (
+from workflow_scripts.cxrcam.verdict.number_checks import calibration_noise
+from workflow_scripts.cxrcam.verdict.page import (
+    CheckKind,
+    Headline,
+    alarms,
+    verdict_json,
+    verdict_markdown,
+)
+from workflow_scripts.cxrcam.verdict.pooling import (
     Estimate,
     difference_of_shares,
     pooled_estimate,

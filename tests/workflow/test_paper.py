@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.workflow.small_project import FINDINGS, Project
-from workflow_scripts.cxrcam.scorecard import COLUMNS, VERDICTS
+from workflow_scripts.cxrcam.paper.scorecard import COLUMNS, VERDICTS
 
 TABLE = ("csv", "md", "tex")
 PLOT = ("png", "svg", "txt")

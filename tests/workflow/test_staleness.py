@@ -200,62 +200,68 @@ CASES = [
     # Code.
     Case(
         "code of the maps",
-        function("cxrcam/cam.py", "class_activation_maps"),
+        function("cxrcam/maps/cam.py", "class_activation_maps"),
         after_predict(ALL_RUNS),
     ),
     Case(
         "code of the forward pass",
-        function("cxrcam/prediction.py", "predict"),
+        function("cxrcam/networks/prediction.py", "predict"),
         after_predict(ALL_RUNS),
     ),
-    Case("code of the training", function("cxrcam/training.py", "train"), after_train(ALL_RUNS)),
+    Case(
+        "code of the training",
+        function("cxrcam/networks/training.py", "train"),
+        after_train(ALL_RUNS),
+    ),
     Case(
         "code of the networks",
-        function("cxrcam/models.py", "build_classifier"),
+        function("cxrcam/networks/models.py", "build_classifier"),
         after_train(ALL_RUNS),
     ),
     Case(
         "code of the splits",
-        function("cxrcam/splits.py", "assign_roles"),
+        function("cxrcam/data/splits.py", "assign_roles"),
         # Floors over the whole data set are dealt into folds by the same module.
         after_splits(ALL_RUNS) | {"audit_data"},
     ),
     Case(
-        "code of the duplicates", function("cxrcam/duplicates.py", "find_duplicates"), after_index()
+        "code of the duplicates",
+        function("cxrcam/duplicates/search.py", "find_duplicates"),
+        after_index(),
     ),
     Case(
         "code of the decoder",
-        function("cxrcam/image_files.py", "read_grey"),
+        function("cxrcam/images/files.py", "read_grey"),
         ALL_SHARDS | after_index(),
     ),
     Case(
         "code of the metrics",
-        function("cxrcam/metrics.py", "classification_metrics"),
+        function("cxrcam/metrics/classification.py", "classification_metrics"),
         # No network is trained or run again, and no curve drawn.
         per_run(ALL_RUNS, "evaluate") | {"tables"},
     ),
     Case(
         "code of the overlays",
-        function("cxrcam/overlays.py", "overlay"),
+        function("cxrcam/maps/overlays.py", "overlay"),
         per_run(ALL_RUNS, "cam"),
     ),
     Case("code of an entry script", function("cam.py", "mask_of"), per_run(ALL_RUNS, "cam")),
     Case(
         "code of the floors",
-        function("cxrcam/floors.py", "floor_predictions"),
+        function("cxrcam/audit/floors.py", "floor_predictions"),
         per_run({run.rsplit("/", 1)[0] for run in ALL_RUNS}, "audit_floors")
         | per_run(ALL_RUNS, "evaluate")
         | {"tables", "audit_data"},
     ),
     Case(
         "code of the masked inputs",
-        function("cxrcam/input_masking.py", "cover"),
+        function("cxrcam/audit/input_masking.py", "cover"),
         # The border of the maps is that of the masked inputs.
         per_run(ALL_RUNS, "audit_network", "audit_maps"),
     ),
     Case(
         "code of the map scores",
-        function("cxrcam/map_scores.py", "energy_share"),
+        function("cxrcam/audit/map_scores.py", "energy_share"),
         per_run(ALL_RUNS, "audit_maps", "audit_network"),
     ),
     Case(
@@ -265,7 +271,7 @@ CASES = [
     ),
     Case(
         "code of phantoms that are not drawn",
-        function("cxrcam/phantom.py", "write_phantom_dataset"),
+        function("cxrcam/phantom/dataset.py", "write_phantom_dataset"),
         set(),
     ),
     Case("code that only writes messages", function("cxrcam/logs.py", "start_log"), set()),
@@ -276,7 +282,7 @@ CASES = [
     ),
     Case(
         "code that only reads the configuration",
-        function("cxrcam/configuration.py", "fold_count"),
+        function("cxrcam/configuration/resolution.py", "fold_count"),
         set(),
     ),
     # Settings of training.

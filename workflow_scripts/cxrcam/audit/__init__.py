@@ -1,0 +1,1 @@
+"""Measurements that say whether a number can be believed."""

@@ -1,0 +1,1 @@
+"""The configuration: read, completed from the schema, checked, and its faults explained."""

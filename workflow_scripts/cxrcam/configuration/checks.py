@@ -1,0 +1,270 @@
+"""What a schema cannot say of a configuration: what depends on two keys, the data or the disk."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from workflow_scripts.cxrcam.configuration.problems import Problems, did_you_mean, show
+
+# Maps whose keys the user chooses; null removes an entry that an earlier file of the overlay made.
+NAMED_MAPS = ("datasets", "tasks", "schemes")
+# What stands in results/ beside the folders of the data sets.
+RESERVED_DATASET_NAMES = frozenset({"logs", "benchmarks", "report", "weights"})
+# Names that Windows keeps for devices: no folder can be called so there.
+DEVICE_NAMES = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+)
+
+
+# --- before the schema has been asked: anything may stand anywhere --------------------------------
+
+
+def entries(config: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """Entries of one of the named maps; none where something else stands in its place."""
+    found = config.get(section)
+    return found if isinstance(found, dict) else {}
+
+
+def check_dataset(config: Mapping[str, Any], problems: Problems) -> None:
+    """`dataset` must be the name of one of `datasets`, null entries not counted."""
+    wanted, defined = config.get("dataset"), entries(config, "datasets")
+    known = [name for name, entry in defined.items() if entry is not None]
+    if "dataset" not in config or not known or wanted in known:
+        return
+    why = "must be the name of an entry of `datasets`"
+    if wanted in list(defined):  # of a list, as `wanted` may be of a type that no key can be
+        why = "its entry under `datasets` is null, which removes it"
+    problems.add(
+        ("dataset",),
+        f"dataset is {show(wanted)}, but {why}."
+        f"{did_you_mean(str(wanted), known)} Defined: {', '.join(known)}.",
+    )
+
+
+def check_names(config: Mapping[str, Any], problems: Problems) -> None:
+    """Names that the schema allows but the file system or the results folder does not."""
+    for section in NAMED_MAPS:
+        reserved = DEVICE_NAMES | (RESERVED_DATASET_NAMES if section == "datasets" else frozenset())
+        spellings: dict[str, str] = {}
+        for name in entries(config, section):
+            lower = name.lower()
+            if lower in reserved:
+                problems.add(
+                    (section, name),
+                    f"The name {name!r} under {section!r} is reserved: choose another one, such as "
+                    f"my_{lower}.",
+                )
+            elif lower in spellings:
+                problems.add(
+                    (section, name),
+                    f"The names {spellings[lower]!r} and {name!r} under {section!r} differ by case "
+                    "only and would be one folder on many computers: rename one.",
+                )
+            spellings.setdefault(lower, name)
+
+
+# --- of a configuration that fits the schema, defaults filled in ----------------------------------
+
+
+def check_classes(config: Mapping[str, Any], problems: Problems) -> None:
+    """Compare the tasks' classes with those to which the data set is restricted."""
+    name = config["dataset"]
+    listed = config["datasets"][name].get("classes")
+    for task, settings in config["tasks"].items():
+        for wanted in settings["classes"] if listed else []:
+            if wanted not in listed:
+                problems.add(
+                    ("tasks", task, "classes"),
+                    f"tasks.{task}.classes names {show(wanted)}, which datasets.{name}.classes "
+                    f"leaves out.{did_you_mean(wanted, listed)} Add it there, or set tasks.{task} "
+                    "to null to leave this task out.",
+                )
+
+
+def check_schemes(config: Mapping[str, Any], problems: Problems) -> None:
+    """Schemes must suit the data set and leave something to train on."""
+    name = config["dataset"]
+    kind_of_data = config["datasets"][name]["kind"]
+    for scheme, design in config["schemes"].items():
+        _check_references(scheme, design, config, problems)
+        if design["kind"] == "same_splits":
+            continue
+        if design["kind"] == "predefined":
+            if kind_of_data != "manifest":
+                problems.add(
+                    ("schemes", scheme, "kind"),
+                    f"schemes.{scheme}.kind is 'predefined', which takes the parts from the column "
+                    f"split of a manifest, but datasets.{name} is of the kind {kind_of_data}: "
+                    "choose a data set of the kind manifest, or set "
+                    f"schemes.{scheme} to null to leave this scheme out.",
+                )
+            continue
+        validation = design["validation_fraction"]
+        if design["kind"] == "stratified_kfold":
+            test, key = 1 / design["folds"], "folds"
+            words = f"1/{design['folds']} of the images for the test part"
+        else:
+            test, key = design["test_fraction"], "test_fraction"
+            words = f"test_fraction {test}"
+        if test + validation > 1 - 1e-9:  # 0.7 + 0.3 may come out a hair below 1
+            problems.add(
+                ("schemes", scheme, "validation_fraction"),
+                f"schemes.{scheme}.validation_fraction is {validation}, which with {words} leaves "
+                f"nothing to train on: lower it, or change schemes.{scheme}.{key}.",
+            )
+
+
+def _check_references(
+    scheme: str, design: Mapping[str, Any], config: Mapping[str, Any], problems: Problems
+) -> None:
+    """Other schemes and tasks that a scheme names must be there, and of a suitable kind."""
+    schemes, tasks = config["schemes"], config["tasks"]
+    for task in design["tasks"]:
+        if task not in tasks:
+            problems.add(
+                ("schemes", scheme, "tasks", task),
+                f"schemes.{scheme}.tasks names {show(task)}, which is no entry of `tasks`."
+                f"{did_you_mean(task, tasks)} Defined: {', '.join(tasks)}.",
+            )
+    for key, kinds in (
+        ("of", ("holdout", "random_subsample", "stratified_kfold", "predefined")),
+        ("shared_test_of", ("holdout",)),
+    ):
+        wanted = design.get(key)
+        if wanted is None:
+            continue
+        suitable = [name for name, other in schemes.items() if other["kind"] in kinds]
+        if wanted not in suitable:
+            problems.add(
+                ("schemes", scheme, key),
+                f"schemes.{scheme}.{key} is {show(wanted)}, but must name a scheme of the kind "
+                f"{' or '.join(kinds)}.{did_you_mean(wanted, suitable)} "
+                f"Defined: {', '.join(suitable) or 'none'}.",
+            )
+
+
+def check_validation(config: Mapping[str, Any], problems: Problems) -> None:
+    """What looks at a validation part needs one."""
+    for scheme, settings in config["schemes"].items():
+        design = config["schemes"].get(settings.get("of"), settings)
+        # A predefined division may bring a validation part; training says so if it does not.
+        has_part = design["kind"] == "predefined" or design.get("validation_fraction", 0) > 0
+        for task in settings["tasks"] or config["tasks"]:
+            if task not in config["tasks"]:
+                continue
+            train = config["train"] | config["tasks"][task]["train"] | settings["train"]
+            asks = [
+                f"{key}: {train[key]}"
+                for key, off in (("keep", "last"), ("patience", 0))
+                if train[key] != off
+            ]
+            if asks and not (has_part and "validation" in train["watch"]):
+                problems.add(
+                    ("schemes", scheme, "train"),
+                    f"{' and '.join(asks)} for {task}/{scheme} needs a validation part that is "
+                    f"watched: set schemes.{scheme}.validation_fraction (now "
+                    f"{design.get('validation_fraction', 0)}) above 0 and put validation into "
+                    "train.watch, or set train.keep: last and train.patience: 0.",
+                )
+                break
+
+
+# --- against the images ---------------------------------------------------------------------------
+
+
+def check_against_images(
+    config: Mapping[str, Any], images_per_class: Mapping[str, int], where: str
+) -> None:
+    """Refuse tasks and schemes for which the data set has no or too few images.
+
+    Groups and predefined parts are not known yet: `splits` may still refuse a division.
+
+    Parameters
+    ----------
+    config : mapping
+        From `resolve_configuration`.
+    images_per_class : mapping of str to int
+        Images found, by class.
+    where : str
+        Folder or file in which the images were looked for, for the messages.
+
+    Raises
+    ------
+    ConfigurationError
+        With every problem found, the first ten in words.
+    """
+    problems = Problems()
+    found = ", ".join(f"{name} ({n})" for name, n in images_per_class.items()) or "none"
+    for task, settings in config["tasks"].items():
+        absent = [name for name in settings["classes"] if not images_per_class.get(name)]
+        for name in absent:
+            fault = f"tasks.{task}.classes names {show(name)}, a class"
+            if name in images_per_class:
+                fault += f" without any image in {where}. Add images"
+            else:
+                guess = did_you_mean(name, images_per_class)
+                fault += f" that {where} does not have.{guess} Classes found: {found}. "
+                fault += "Correct the name"
+            problems.add(
+                ("tasks", task, name),
+                f"{fault}, or set tasks.{task} to null to leave this task out.",
+            )
+        if absent:
+            continue
+        counts = {name: images_per_class[name] for name in settings["classes"]}
+        for scheme, design in config["schemes"].items():
+            if design["kind"] == "same_splits" or (design["tasks"] and task not in design["tasks"]):
+                continue
+            fault = _too_few_images(f"schemes.{scheme}", design, counts, where)
+            if fault:
+                problems.add(
+                    ("schemes", scheme, fault),
+                    f"{fault}, or set schemes.{scheme} or tasks.{task} to null.",
+                )
+    problems.raise_any()
+
+
+def _too_few_images(
+    scheme: str, design: Mapping[str, Any], counts: Mapping[str, int], where: str
+) -> str:
+    """Why a scheme cannot divide these images, without the full stop; empty if it can."""
+    kind = design["kind"]
+    if kind == "predefined":
+        return ""
+    smallest = min(counts, key=lambda name: counts[name])
+    n = counts[smallest]
+    have = f"the class {show(smallest)} has {n} image{'' if n == 1 else 's'} in {where}"
+    needed = {"random_subsample": "images_per_class", "stratified_kfold": "folds"}.get(kind)
+    if needed and design[needed] > n:
+        return (
+            f"{scheme}.{needed} is {design[needed]}, but {have}: lower it to at most {n}, "
+            "add images"
+        )
+    if kind == "random_subsample":
+        n = design["images_per_class"]
+        have = f"{scheme}.images_per_class is {n}"
+    sizes = {"validation": part_size(n, design["validation_fraction"])}
+    if kind == "stratified_kfold":
+        sizes["test"] = math.ceil(n / design["folds"])
+    else:
+        sizes["test"] = part_size(n, design["test_fraction"])
+    for part, size in sizes.items():
+        fraction = design.get(f"{part}_fraction")
+        if fraction and size < 1:
+            enough = math.ceil(0.5 / n * 1000) / 1000
+            return (
+                f"{scheme}.{part}_fraction is {fraction}, which gives a {part} part without any "
+                f"image of a class, as {have}: raise it to {enough:g} or more, add images"
+            )
+    if sum(sizes.values()) >= n:
+        return (
+            f"{scheme} leaves no image of a class to train on ({sizes['test']} for the test part, "
+            f"{sizes['validation']} for validation), as {have}: make these parts smaller, "
+            "add images"
+        )
+    return ""
+
+
+def part_size(n_images: int, fraction: float) -> int:
+    """Count the images of a class in a part: the fraction, rounded half up as in `splits`."""
+    return math.floor(n_images * fraction + 0.5)

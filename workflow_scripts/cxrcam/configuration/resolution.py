@@ -1,0 +1,339 @@
+"""The configuration: read, checked, completed with defaults, and asked.
+
+Imported whenever Snakemake reads the workflow (in every cluster job again), so this module and
+those that it imports use the standard library, PyYAML and jsonschema only. Types, bounds and
+defaults stand in ``schemas/config.schema.yaml``, which ``configuration_schema`` reads;
+``configuration_checks`` says what a schema cannot say, and ``configuration_messages`` how a fault
+reads to the person who made it.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
+from workflow_scripts.cxrcam.configuration.checks import (
+    NAMED_MAPS,
+    check_against_images,
+    check_classes,
+    check_dataset,
+    check_names,
+    check_schemes,
+    check_validation,
+    entries,
+)
+from workflow_scripts.cxrcam.configuration.messages import explain
+from workflow_scripts.cxrcam.configuration.problems import (
+    ConfigurationError,
+    KeyPath,
+    Problems,
+    did_you_mean,
+    dotted,
+    show,
+    under,
+)
+from workflow_scripts.cxrcam.configuration.schema import Schema, complete, expand
+
+__all__ = [
+    "ConfigurationError",
+    "check_against_images",
+    "division",
+    "experiments",
+    "fold_count",
+    "load_schema",
+    "model_settings",
+    "refuse_repeated_keys",
+    "removed_entries",
+    "resolve_configuration",
+    "train_settings",
+]
+
+# Which key of a scheme counts its folds, by kind; None where there is one.
+FOLDS_KEY = {
+    "holdout": None,
+    "random_subsample": "repeats",
+    "stratified_kfold": "folds",
+    "predefined": None,
+}
+
+# libyaml's loader where PyYAML was built with it: ten times as fast as the Python one.
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def load_schema(path: Path) -> dict[str, Any]:
+    """Read the schema of the configuration.
+
+    Parameters
+    ----------
+    path : Path
+        ``schemas/config.schema.yaml``.
+
+    Returns
+    -------
+    dict
+        The schema, definitions put in the place of references.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file is missing, no YAML, or no mapping.
+    """
+    schema = _parse(path, yaml.load)
+    if not isinstance(schema, dict):
+        raise ConfigurationError(f"The schema {str(path)!r} is not a mapping: restore the file.")
+    return expand(schema)
+
+
+def refuse_repeated_keys(path: Path) -> None:
+    """Refuse a file in which a key stands twice in one mapping: loaders silently keep the last.
+
+    Parameters
+    ----------
+    path : Path
+        A configuration file.
+
+    Raises
+    ------
+    ConfigurationError
+        If a key is repeated, with the lines, or if the file cannot be read as YAML.
+    """
+    problems = Problems()
+    # The node tree, unlike the loaded mapping, still has every key and its line.
+    root = _parse(path, yaml.compose)
+    for key, first, line in _repeated_keys(root, (), set()):
+        problems.add(
+            (*key, line),
+            f"{path} sets {dotted(key)} twice (line {line}, first on line {first}): keep one.",
+        )
+    problems.raise_any()
+
+
+def _parse(path: Path, parse: Callable[..., Any]) -> Any:  # noqa: ANN401 (PyYAML has no types)
+    """Apply one of PyYAML's functions to a file; None if it is empty."""
+    try:
+        return parse(path.read_text(encoding="utf-8-sig"), Loader=_SafeLoader)
+    except OSError as error:
+        raise ConfigurationError(f"{str(path)!r} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"{str(path)!r} is not text in UTF-8 (byte {error.start}): save it in that encoding."
+        ) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigurationError(
+            f"{str(path)!r} is not valid YAML{place}: {getattr(error, 'problem', None) or error}. "
+            "Check indentation (blanks, never tabs), quotes and brackets there."
+        ) from error
+
+
+def _repeated_keys(
+    node: Any,  # noqa: ANN401
+    path: KeyPath,
+    visited: set[int],
+) -> Iterator[tuple[KeyPath, int, int]]:
+    """Path of each repeated key, and the lines on which it stands first and again."""
+    if id(node) in visited:  # an alias: its anchor was looked at already
+        return
+    visited.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for position, item in enumerate(node.value):
+            yield from _repeated_keys(item, (*path, position), visited)
+    elif isinstance(node, yaml.MappingNode):
+        first_lines: dict[tuple[str, str], int] = {}
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else "?"
+            line = key.start_mark.line + 1
+            # `<<` merges another mapping in, which may be done more than once.
+            if isinstance(key, yaml.ScalarNode) and name != "<<":
+                if (key.tag, name) in first_lines:
+                    yield (*path, name), first_lines[key.tag, name], line
+                first_lines.setdefault((key.tag, name), line)
+            yield from _repeated_keys(value, (*path, name), visited)
+
+
+# --- resolving ------------------------------------------------------------------------------------
+
+
+def resolve_configuration(config: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+    """Check a configuration and fill in the defaults.
+
+    Parameters
+    ----------
+    config : mapping
+        As Snakemake merged it from files and command line; it stays as it is.
+    schema : mapping
+        From `load_schema`.
+
+    Returns
+    -------
+    dict
+        Deep copy in the order of the schema, without the null entries of `datasets`, `tasks` and
+        `schemes`, every default filled in except in the ``train`` of tasks and schemes, whole
+        numbers as int and other numbers as float.
+
+    Raises
+    ------
+    ConfigurationError
+        With every problem found, the first ten in words.
+    """
+    if not isinstance(config, Mapping):
+        raise ConfigurationError(
+            f"The configuration is {show(config)}, but must be a mapping such as config.yaml."
+        )
+    problems = Problems()
+    plain = _plain(config, (), problems)
+    _read_seeds(plain)
+    check_dataset(plain, problems)
+    for section in NAMED_MAPS:
+        for name in [name for name, entry in entries(plain, section).items() if entry is None]:
+            del plain[section][name]
+    for error in Draft202012Validator(schema).iter_errors(plain):
+        explain(error, plain, schema, problems)
+    check_names(plain, problems)
+    problems.raise_any()
+    resolved: dict[str, Any] = complete(plain, schema)
+    check_classes(resolved, problems)
+    check_schemes(resolved, problems)
+    problems.raise_any()
+    check_validation(resolved, problems)
+    problems.raise_any()
+    settings = resolved["datasets"][resolved["dataset"]]
+    if settings["kind"] == "phantom":
+        # Known before the images exist, so the fault is reported before they are drawn.
+        where = f"datasets.{resolved['dataset']}.images_per_class"
+        check_against_images(resolved, settings["images_per_class"], where)
+    return resolved
+
+
+def _plain(value: Any, path: KeyPath, problems: Problems) -> Any:  # noqa: ANN401
+    """Copy dicts, lists and scalars; report what jsonschema would stumble over."""
+    if isinstance(value, Mapping):
+        copied = {}
+        for key, item in value.items():
+            if not isinstance(key, str):
+                problems.add(
+                    (*path, str(key)),
+                    f"The key {show(key)}{under(path)} is no text: YAML reads numbers, dates and "
+                    "words such as Yes, No, On and Off as something else; put it in quotes.",
+                )
+            elif not key.isprintable():
+                problems.add(
+                    (*path, key),
+                    f"The key {key!r}{under(path)} contains a line break or another control "
+                    "character: remove it.",
+                )
+            else:
+                copied[key] = _plain(item, (*path, key), problems)
+        return copied
+    if isinstance(value, list | tuple):
+        return [_plain(item, (*path, n), problems) for n, item in enumerate(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        problems.add(path, f"{dotted(path)} is {show(value)}, but must be a finite number.")
+    if isinstance(value, str) and not value.isprintable():
+        problems.add(
+            path,
+            f"{dotted(path)} is {show(value)}, which contains a line break or another control "
+            "character: write it on one line (and without | or > before it).",
+        )
+    return value
+
+
+def _read_seeds(config: dict[str, Any]) -> None:
+    """Make numbers of the seeds in ``--config seeds=[0,1]``, which Snakemake passes on as text."""
+    seeds = config.get("seeds")
+    if isinstance(seeds, list):
+        config["seeds"] = [
+            int(seed) if isinstance(seed, str) and seed.isdecimal() else seed for seed in seeds
+        ]
+
+
+def removed_entries(config: Mapping[str, Any]) -> dict[str, dict[str, None]]:
+    """Null entries of a configuration as given: what an overlay must name to remove it again."""
+    return {
+        section: {name: None for name, entry in entries(config, section).items() if entry is None}
+        for section in NAMED_MAPS
+    }
+
+
+# --- asking the resolved configuration ------------------------------------------------------------
+
+
+def train_settings(config: Mapping[str, Any], task: str, scheme: str) -> dict[str, Any]:
+    """Merge the settings of training for one task and scheme.
+
+    Parameters
+    ----------
+    config : mapping
+        From `resolve_configuration`.
+    task, scheme : str
+        Keys of ``tasks`` and ``schemes``.
+
+    Returns
+    -------
+    dict
+        ``train``, overridden by the task's and then by the scheme's own ``train``; sorted by key,
+        so that equal settings have equal text.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such task or scheme.
+    """
+    merged = dict(config["train"])
+    for section, name in (("tasks", task), ("schemes", scheme)):
+        if name not in config[section]:
+            raise ConfigurationError(
+                f"{section} has no entry {show(name)}.{did_you_mean(name, config[section])} "
+                f"Defined: {', '.join(config[section])}."
+            )
+        merged |= config[section][name]["train"]
+    return copy.deepcopy(dict(sorted(merged.items())))
+
+
+def model_settings(config: Mapping[str, Any], scheme: str) -> dict[str, Any]:
+    """Merge ``model`` with the scheme's own ``model``; sorted by key."""
+    merged = dict(config["model"]) | config["schemes"][scheme]["model"]
+    return dict(sorted(merged.items()))
+
+
+def experiments(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Pairs of task and scheme that are run, in the order of the configuration."""
+    return [
+        (task, scheme)
+        for task in config["tasks"]
+        for scheme, settings in config["schemes"].items()
+        if not settings["tasks"] or task in settings["tasks"]
+    ]
+
+
+def division(config: Mapping[str, Any], scheme: str) -> tuple[str, dict[str, Any]]:
+    """Scheme that decides which image is used for what, and its settings.
+
+    That is the scheme itself, or the one that a scheme of the kind ``same_splits`` names.
+    """
+    settings = config["schemes"][scheme]
+    name = settings["of"] if settings["kind"] == "same_splits" else scheme
+    return name, config["schemes"][name]
+
+
+def fold_count(config: Mapping[str, Any], scheme: str) -> int:
+    """Count the folds of a scheme: its repeats or folds, or 1 where there is a single division.
+
+    Parameters
+    ----------
+    config : mapping
+        From `resolve_configuration`.
+    scheme : str
+        Key of ``schemes``.
+    """
+    _, settings = division(config, scheme)
+    key = FOLDS_KEY[settings["kind"]]
+    return int(settings[key]) if key else 1

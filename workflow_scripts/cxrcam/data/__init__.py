@@ -1,0 +1,1 @@
+"""From files on disk to the tables that everything else reads: index, pixel cache, splits."""

@@ -1,0 +1,171 @@
+"""The index: one row an image, everything that later stages need to know except its pixels."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.cxrcam.contracts import INDEX_COLUMNS
+from workflow_scripts.cxrcam.duplicates.clusters import cluster_labels
+from workflow_scripts.cxrcam.errors import InputError
+
+QUARANTINE_COLUMNS = ["image_id", "path", "label", "reason"]
+
+
+class IndexingError(InputError):
+    """The data set cannot be indexed; the message says why and what to do."""
+
+
+def read_declared_sources(metadata_files: Sequence[Path]) -> dict[str, str]:
+    """Source that the COVID-19 Radiography Database's own tables declare for each image.
+
+    Parameters
+    ----------
+    metadata_files : sequence of Path
+        ``<class>.metadata.xlsx`` with the columns FILE NAME and URL.
+
+    Returns
+    -------
+    dict of str to str
+        URL by lower-case file name without suffix: the tables say ``NORMAL-1`` where the file is
+        ``Normal-1.png``. The database's numbering is known not to match its files, so this is what
+        is declared, not what is true.
+
+    Raises
+    ------
+    IndexingError
+        If a table cannot be read.
+    """
+    sources: dict[str, str] = {}
+    for file in metadata_files:
+        try:
+            table = pd.read_excel(file)
+        except Exception as error:  # openpyxl and zipfile raise many kinds for a bad workbook
+            raise IndexingError(
+                f"The metadata table {str(file)!r} cannot be read as an Excel workbook ({error}). "
+                "Repair it, or move it away: the sources are then unknown."
+            ) from error
+        if not {"FILE NAME", "URL"} <= set(table.columns):
+            continue  # another kind of table; it declares no sources
+        names = table["FILE NAME"].astype(str).str.strip().str.lower()
+        sources.update(zip(names, table["URL"].fillna("").astype(str).str.strip(), strict=True))
+    return {name: url for name, url in sources.items() if url}
+
+
+def group_images(
+    image_ids: Sequence[str], patients: Sequence[str], duplicate_pairs: pd.DataFrame
+) -> list[str]:
+    """Group of each image: images that must stay on one side of a split.
+
+    Images are linked when they are of one patient or (near-)duplicates of each other; a group is
+    all that hangs together by such links.
+
+    Parameters
+    ----------
+    image_ids : sequence of str
+    patients : sequence of str
+        Empty where unknown.
+    duplicate_pairs : DataFrame
+        Columns ``image_id_a``, ``image_id_b``.
+
+    Returns
+    -------
+    list of str
+        The patient of the group's first image that has one, else its first image's name.
+    """
+    row = {image_id: k for k, image_id in enumerate(image_ids)}
+    links = [
+        (row[a], row[b])
+        for a, b in zip(duplicate_pairs["image_id_a"], duplicate_pairs["image_id_b"], strict=True)
+    ]
+    first_of_patient: dict[str, int] = {}
+    for k, patient in enumerate(patients):
+        if patient:
+            links.append((first_of_patient.setdefault(patient, k), k))
+    pairs = np.array(links, dtype=np.int64).reshape(-1, 2)
+    cluster = cluster_labels(len(row), pairs)
+    names: dict[int, str] = {}
+    for k, patient in enumerate(patients):
+        if patient:
+            names.setdefault(int(cluster[k]), f"patient:{patient}")
+    return [names.get(int(c), image_ids[int(c)]) for c in cluster]
+
+
+def build_index(
+    listing: pd.DataFrame,
+    facts: pd.DataFrame,
+    duplicate_pairs: pd.DataFrame,
+    declared_sources: Mapping[str, str],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Join what was listed with what decoding found.
+
+    Parameters
+    ----------
+    listing : DataFrame
+        Columns of `contracts.LISTING`.
+    facts : DataFrame
+        Columns of `contracts.FACTS`, the same images in any order.
+    duplicate_pairs : DataFrame
+        As from `duplicates.find_duplicates`, over the readable images.
+    declared_sources : mapping
+        As from `read_declared_sources`.
+
+    Returns
+    -------
+    index : DataFrame
+        Readable images sorted by `image_id`: `contracts.INDEX_COLUMNS`, then the manifest's other
+        columns; one of ours that it also has, such as ``width``, is called ``manifest_width``.
+    quarantine : DataFrame
+        What was left out and why: image_id, path, label, reason.
+    """
+    table = listing.merge(facts, on="image_id", how="left", validate="one_to_one")
+    table = table.sort_values("image_id", kind="stable", ignore_index=True)
+    lost = table["file_sha256"].isna() & table["quarantine_reason"].isna()
+    if lost.any():
+        raise IndexingError(
+            f"{int(lost.sum())} listed images were never decoded, for example "
+            f"{table.loc[lost, 'image_id'].iloc[0]!r}: delete the cache folder and run again."
+        )
+    bad = table["quarantine_reason"].notna()
+    quarantine = (
+        table.loc[bad, ["image_id", "path", "label", "quarantine_reason"]]
+        .rename(columns={"quarantine_reason": "reason"})
+        .reset_index(drop=True)
+    )
+    index = table.loc[~bad].reset_index(drop=True)
+    index["group"] = group_images(
+        index["image_id"].tolist(), index["patient"].fillna("").tolist(), duplicate_pairs
+    )
+    if declared_sources:
+        stems = index["image_id"].str.rsplit("/", n=1).str[-1].str.lower()
+        declared = stems.map(declared_sources).fillna("")
+        index["source"] = index["source"].where(index["source"] != "", declared)
+    for column in ("source", "mask_path", "lesion_mask_path", "patient", "split"):
+        index[column] = index[column].replace("", None)
+    extra = pd.DataFrame([json.loads(text) for text in index["extra"]], index=index.index)
+    extra = extra.rename(columns={name: f"manifest_{name}" for name in INDEX_COLUMNS})
+    return pd.concat([index[list(INDEX_COLUMNS)], extra], axis=1), quarantine
+
+
+def check_quarantine(quarantine: pd.DataFrame, n_images: int, allowed_share: float) -> None:
+    """Stop when too many images are unreadable: then something larger is wrong.
+
+    Raises
+    ------
+    IndexingError
+        If their share is above `allowed_share`; names the commonest reasons and some files.
+    """
+    if len(quarantine) <= allowed_share * n_images:
+        return
+    reasons = quarantine["reason"].map(lambda text: re.sub(r"\d[\d ,.×x]*", "… ", text)).str.strip()
+    common = "; ".join(f"{n} × {reason}" for reason, n in reasons.value_counts().head(3).items())
+    files = ", ".join(quarantine["path"].head(3))
+    raise IndexingError(
+        f"{len(quarantine)} of {n_images} images cannot be read ({len(quarantine) / n_images:.1%}; "
+        f"image.max_quarantined_share allows {allowed_share:.1%}). Reasons: {common}. For example: "
+        f"{files}. The whole list stands in this rule's log. Repair or remove the files, or allow "
+        "a larger share."
+    )

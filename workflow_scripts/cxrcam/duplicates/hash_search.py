@@ -1,0 +1,224 @@
+"""All pairs of difference hashes within a radius; none is missed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from workflow_scripts.cxrcam.data.fingerprints import HASH_BITS, HASH_BYTES
+from workflow_scripts.cxrcam.duplicates.multi_index_hashing import multi_index_pairs, plan_bands
+from workflow_scripts.cxrcam.duplicates.range_products import BLOCK_PAIRS, range_products
+
+UInt8Array = npt.NDArray[np.uint8]
+IndexArray = npt.NDArray[np.int64]
+
+#: Block of rows and columns whose distances fit into the second-level cache.
+EXHAUSTIVE_ROWS: Final = 64
+EXHAUSTIVE_COLUMNS: Final = 1024
+
+
+def candidate_pairs(
+    dhashes: UInt8Array, radius: int, queries: UInt8Array | None = None
+) -> tuple[IndexArray, IndexArray]:
+    """All pairs of hashes that differ in at most `radius` bits.
+
+    Parameters
+    ----------
+    dhashes : ndarray of uint8, shape (n, 32)
+        Difference hashes.
+    radius : int
+        Largest Hamming distance, 0 to 255 bits.
+    queries : ndarray of uint8, shape (m, 32), optional
+        Hashes to look up among `dhashes`. Without them, `dhashes` are compared with one another.
+
+    Returns
+    -------
+    pairs : ndarray of int64, shape (k, 2)
+        Row numbers, sorted. Without queries: i < j, each pair once. With queries: query, row.
+    distances : ndarray of int64, shape (k,)
+        Hamming distances, in bits.
+
+    Raises
+    ------
+    ValueError
+        Wrong shape or dtype, or a radius out of range.
+
+    Notes
+    -----
+    See `candidate_pair_blocks` for the method. All pairs are held in memory: where there may be
+    hundreds of millions, take them block by block.
+    """
+    blocks = list(candidate_pair_blocks(dhashes, radius, queries))
+    if not blocks:
+        return np.empty((0, 2), np.int64), np.empty(0, np.int64)
+    pairs = np.concatenate([block for block, _ in blocks])
+    distances = np.concatenate([distance for _, distance in blocks])
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    return pairs[order], distances[order]
+
+
+def candidate_pair_blocks(
+    dhashes: UInt8Array, radius: int, queries: UInt8Array | None = None
+) -> Iterator[tuple[IndexArray, IndexArray]]:
+    """Yield what `candidate_pairs` returns, in unsorted blocks of bounded size.
+
+    Equal hashes are searched once and expanded at the end, so that many copies of one image cost
+    nothing extra. Among the distinct hashes, the cheaper of two exact methods runs:
+
+    - *exhaustive*: every pair, 256 bits against 256, in a few nanoseconds a pair. Quadratic, yet
+      the faster one up to some hundred thousand images;
+    - *multi-index hashing*: see the module of that name.
+
+    Parameters
+    ----------
+    dhashes, radius, queries
+        As for `candidate_pairs`.
+
+    Yields
+    ------
+    pairs : ndarray of int64, shape (k, 2)
+        As from `candidate_pairs`; every pair appears in one block only.
+    distances : ndarray of int64, shape (k,)
+        Hamming distances, in bits.
+    """
+    check_hashes(dhashes, "dhashes")
+    if not 0 <= radius < HASH_BITS:
+        raise ValueError(f"radius is {radius}: it must be from 0 to {HASH_BITS - 1} bits")
+    right = _distinct(dhashes)
+    if queries is None:
+        yield from _equal_pairs(right)
+        left = right
+    else:
+        check_hashes(queries, "queries")
+        left = _distinct(queries)
+    self_join = queries is None
+    if len(left.hashes) == 0 or len(right.hashes) == 0:
+        return
+    plan = plan_bands(left.hashes, right.hashes, radius, self_join)
+    if plan is None:
+        found = _exhaustive(left.hashes, right.hashes, radius, self_join)
+    else:
+        found = multi_index_pairs(left.hashes, right.hashes, radius, plan, self_join)
+    for rows, distances in found:
+        yield from _expanded(left, right, rows, distances, self_join)
+
+
+def check_hashes(hashes: UInt8Array, name: str) -> None:
+    """Refuse what are not difference hashes.
+
+    Raises
+    ------
+    ValueError
+        Wrong shape or dtype; names the array.
+    """
+    if hashes.dtype != np.uint8 or hashes.ndim != 2 or hashes.shape[1] != HASH_BYTES:
+        raise ValueError(
+            f"{name} are {hashes.dtype} of shape {hashes.shape}: expected uint8 (n, {HASH_BYTES})"
+        )
+
+
+@dataclass(frozen=True)
+class _Distinct:
+    """Distinct hashes, and the rows that carry each.
+
+    The rows of distinct hash k are ``rows[starts[k] : starts[k + 1]]``, in ascending order.
+    """
+
+    hashes: UInt8Array
+    rows: IndexArray
+    starts: IndexArray
+
+
+def _distinct(hashes: UInt8Array) -> _Distinct:
+    """Find the distinct hashes, each held as four whole 64-bit words."""
+    words = np.ascontiguousarray(hashes).view(np.uint64)
+    # lexsort is stable, so that rows stay ascending within a hash.
+    order = np.lexsort(words.T)
+    ordered = words[order]
+    is_first = np.ones(len(words), bool)
+    is_first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    starts = np.append(np.flatnonzero(is_first), len(words)).astype(np.int64)
+    return _Distinct(hashes[order[is_first]], order.astype(np.int64), starts)
+
+
+def _equal_pairs(distinct: _Distinct) -> Iterator[tuple[IndexArray, IndexArray]]:
+    """Pairs of rows that carry the same hash."""
+    sizes = np.diff(distinct.starts)
+    repeated = np.flatnonzero(sizes > 1)
+    for first, second, _ in range_products(
+        distinct.starts[repeated], sizes[repeated], distinct.starts[repeated], sizes[repeated]
+    ):
+        wanted = first < second
+        pairs = np.stack([distinct.rows[first[wanted]], distinct.rows[second[wanted]]], axis=1)
+        yield pairs, np.zeros(len(pairs), np.int64)
+
+
+def _expanded(
+    left: _Distinct, right: _Distinct, pairs: IndexArray, distances: IndexArray, self_join: bool
+) -> Iterator[tuple[IndexArray, IndexArray]]:
+    """Replace pairs of distinct hashes by pairs of the rows that carry them."""
+    left_sizes = np.diff(left.starts)[pairs[:, 0]]
+    right_sizes = np.diff(right.starts)[pairs[:, 1]]
+    for first, second, source in range_products(
+        left.starts[pairs[:, 0]], left_sizes, right.starts[pairs[:, 1]], right_sizes
+    ):
+        rows = np.stack([left.rows[first], right.rows[second]], axis=1)
+        if self_join:
+            rows.sort(axis=1)
+        yield rows, distances[source]
+
+
+def _exhaustive(
+    left: UInt8Array, right: UInt8Array, radius: int, self_join: bool
+) -> Iterator[tuple[IndexArray, IndexArray]]:
+    """Compare every pair."""
+    left_words, right_words = left.view(np.uint64), right.view(np.uint64)
+    left_columns = [np.ascontiguousarray(left_words[:, k]) for k in range(4)]
+    right_columns = [np.ascontiguousarray(right_words[:, k]) for k in range(4)]
+    shape = (EXHAUSTIVE_ROWS, EXHAUSTIVE_COLUMNS)
+    difference = np.empty(shape, np.uint64)
+    count, total = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
+    near = np.empty(shape, bool)
+    held: list[IndexArray] = []
+    held_distances: list[IndexArray] = []
+    held_pairs = 0
+    for top in range(0, len(left), EXHAUSTIVE_ROWS):
+        rows = slice(top, min(top + EXHAUSTIVE_ROWS, len(left)))
+        height = rows.stop - top
+        for start in range(top if self_join else 0, len(right), EXHAUSTIVE_COLUMNS):
+            columns = slice(start, min(start + EXHAUSTIVE_COLUMNS, len(right)))
+            part = np.s_[:height, : columns.stop - start]
+            # Three words of four: their sum (192 at most) fits into a byte, and few pairs pass.
+            for k in range(3):
+                np.bitwise_xor(
+                    left_columns[k][rows, None], right_columns[k][columns], out=difference[part]
+                )
+                target = total if k == 0 else count
+                np.bitwise_count(difference[part], out=target[part])
+                if k:
+                    np.add(total[part], count[part], out=total[part])
+            np.less_equal(total[part], radius, out=near[part])
+            # Several times faster than nonzero in two dimensions.
+            i, j = np.divmod(np.flatnonzero(near[part]), columns.stop - start)
+            if self_join:
+                above = i + top < j + start
+                i, j = i[above], j[above]
+            if not len(i):
+                continue
+            last = np.bitwise_count(left_columns[3][i + top] ^ right_columns[3][j + start])
+            distances = total[i, j].astype(np.int64) + last
+            kept = distances <= radius
+            if not kept.any():
+                continue
+            held.append(np.stack([i[kept] + top, j[kept] + start], axis=1).astype(np.int64))
+            held_distances.append(distances[kept])
+            held_pairs += len(held[-1])
+            if held_pairs >= BLOCK_PAIRS:
+                yield np.concatenate(held), np.concatenate(held_distances)
+                held, held_distances, held_pairs = [], [], 0
+    if held:
+        yield np.concatenate(held), np.concatenate(held_distances)

@@ -1,0 +1,270 @@
+"""Multi-index hashing: all pairs of hashes within a radius, without comparing every pair.
+
+Norouzi, Punjani and Fleet, CVPR 2012. The bits are dealt to bands; band t is searched within radius
+r_t, where the r_t + 1 sum to radius + 1. A pair that differed in more than r_t bits of every band
+would differ in more than `radius` bits altogether, so none is missed. Bits are dealt by entropy,
+and the r_t are bought where they are cheapest, from the crowding of the bands in a sample: bits
+that are nearly constant among X-rays would fill single buckets otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from workflow_scripts.cxrcam.data.fingerprints import HASH_BITS
+from workflow_scripts.cxrcam.duplicates.range_products import BLOCK_PAIRS, range_products
+
+UInt8Array = npt.NDArray[np.uint8]
+UInt64Array = npt.NDArray[np.uint64]
+IndexArray = npt.NDArray[np.int64]
+
+#: Measured costs on one core, in nanoseconds. They only choose between exact methods.
+EXHAUSTIVE_COST: Final = 2.5
+LOOKUP_COST: Final = 8.0
+VERIFICATION_COST: Final = 60.0
+
+#: Band counts that the planner tries. Keys of 24 bits and more would need tables beyond the cache.
+BAND_COUNTS: Final = (11, 12, 13, 14, 15, 16, 18, 20, 23, 26)
+#: Masks per key grow as the binomial; beyond 3 differing bits a band never pays.
+LARGEST_BAND_RADIUS: Final = 3
+#: Random pairs from which the planner estimates how crowded each band is.
+PLANNING_PAIRS: Final = 200_000
+
+
+@dataclass(frozen=True)
+class Band:
+    """Bits that form one key, and how many of them may differ.
+
+    Attributes
+    ----------
+    bits : ndarray of int64
+        Numbers of the bits, 0 to 255.
+    radius : int
+        Largest Hamming distance of two keys.
+    """
+
+    bits: IndexArray
+    radius: int
+
+
+def plan_bands(
+    left: UInt8Array, right: UInt8Array, radius: int, self_join: bool
+) -> list[Band] | None:
+    """Choose bands and their radii.
+
+    Parameters
+    ----------
+    left, right : ndarray of uint8, shapes (n, 32) and (m, 32)
+        Hashes without repetitions; the same where a set is compared with itself.
+    radius : int
+        Largest Hamming distance, in bits.
+    self_join : bool
+        Whether `left` is `right`.
+
+    Returns
+    -------
+    list of Band or None
+        None where exhaustive search is cheaper.
+    """
+    pairs = len(left) * len(right) / (2 if self_join else 1)
+    best_cost, best = pairs * EXHAUSTIVE_COST, None
+    # Planning itself takes about a second.
+    if best_cost < 3e9:
+        return None
+    generator = np.random.default_rng(0)
+    i = generator.integers(0, len(left), PLANNING_PAIRS)
+    j = generator.integers(0, len(right), PLANNING_PAIRS)
+    # One row a bit, so that a band's distances are sums of whole rows.
+    differing = np.ascontiguousarray(np.unpackbits(left[i] ^ right[j], axis=1).T)
+    # A bit that differs in half of the pairs splits best.
+    entropy_order = np.argsort(-differing.mean(axis=1, dtype=np.float64), kind="stable")
+    for count in BAND_COUNTS:
+        bands = _dealt(entropy_order, count)
+        cost, radii = _cheapest_radii(differing, bands, radius, len(left), pairs, self_join)
+        if cost < best_cost:
+            best_cost = cost
+            best = [Band(b, r) for b, r in zip(bands, radii, strict=True) if r >= 0]
+    return best
+
+
+def _dealt(order: IndexArray, count: int) -> list[IndexArray]:
+    """Deal bits to bands in turns, forwards and backwards, so that all are equally selective."""
+    turns = [np.arange(count), np.arange(count)[::-1]]
+    band_of = np.concatenate([turns[turn % 2] for turn in range(HASH_BITS // count + 1)])
+    return [order[band_of[:HASH_BITS] == band] for band in range(count)]
+
+
+def _cheapest_radii(
+    differing: UInt8Array,
+    bands: list[IndexArray],
+    radius: int,
+    keys: int,
+    pairs: float,
+    self_join: bool,
+) -> tuple[float, list[int]]:
+    """Buy radius + 1 units of band radius, each where it costs least.
+
+    Returns the total cost in nanoseconds, and a radius for each band; -1 leaves a band unused.
+    """
+    lookups = keys / 2 if self_join else keys
+    marginal = np.full((len(bands), LARGEST_BAND_RADIUS + 1), np.inf)
+    for row, bits in enumerate(bands):
+        distance = np.add.reduce(differing[bits], axis=0, dtype=np.uint8)
+        within = np.bincount(distance, minlength=len(bits) + 1) / differing.shape[1]
+        for level in range(LARGEST_BAND_RADIUS + 1):
+            masks = comb(len(bits), level)
+            # Even without a hit in the sample, no band is emptier than uniform keys would be.
+            share = max(float(within[level]), masks / 2.0 ** len(bits))
+            marginal[row, level] = masks * lookups * LOOKUP_COST + share * pairs * VERIFICATION_COST
+    radii = [-1] * len(bands)
+    cost = 0.0
+    for _ in range(radius + 1):
+        prices = [
+            marginal[row, level + 1] if level < LARGEST_BAND_RADIUS else np.inf
+            for row, level in enumerate(radii)
+        ]
+        cheapest = int(np.argmin(prices))
+        cost += prices[cheapest]
+        if not np.isfinite(cost):
+            break
+        radii[cheapest] += 1
+    return cost, radii
+
+
+def multi_index_pairs(
+    left: UInt8Array, right: UInt8Array, radius: int, bands: list[Band], self_join: bool
+) -> Iterator[tuple[IndexArray, IndexArray]]:
+    """Find all pairs of hashes that differ in at most `radius` bits, band by band.
+
+    Parameters
+    ----------
+    left, right, radius, self_join
+        As for `plan_bands`; hashes contiguous in memory.
+    bands : list of Band
+        From `plan_bands`.
+
+    Yields
+    ------
+    pairs : ndarray of int64, shape (k, 2)
+        Row in `left`, row in `right`; every pair once (in one order only, where a set is
+        compared with itself).
+    distances : ndarray of int64, shape (k,)
+        Hamming distances, in bits.
+    """
+    left_words, right_words = left.view(np.uint64), right.view(np.uint64)
+    earlier: list[tuple[IndexArray, IndexArray, int]] = []
+    for band in bands:
+        left_keys = _keys(left, band.bits)
+        right_keys = left_keys if self_join else _keys(right, band.bits)
+        for i, j in _band_candidates(left_keys, right_keys, band, self_join):
+            pairs, distances = _verified(left_words, right_words, i, j, radius)
+            for earlier_left, earlier_right, earlier_radius in earlier:
+                # A pair that an earlier band has found is not reported again.
+                found = (
+                    np.bitwise_count(earlier_left[pairs[:, 0]] ^ earlier_right[pairs[:, 1]])
+                    <= earlier_radius
+                )
+                pairs, distances = pairs[~found], distances[~found]
+            if len(pairs):
+                yield pairs, distances
+        earlier.append((left_keys, right_keys, band.radius))
+
+
+def _keys(hashes: UInt8Array, bits: IndexArray) -> IndexArray:
+    """Gather bits of every hash into one integer."""
+    keys = np.zeros(len(hashes), np.int64)
+    for bit in bits:
+        byte, shift = divmod(int(bit), 8)
+        keys = (keys << 1) | ((hashes[:, byte] >> np.uint8(7 - shift)) & np.uint8(1))
+    return keys
+
+
+@dataclass(frozen=True)
+class _Buckets:
+    """Rows grouped by key: rows of bucket k are ``rows[starts[k] : starts[k] + sizes[k]]``."""
+
+    keys: IndexArray
+    rows: IndexArray
+    starts: IndexArray
+    sizes: IndexArray
+
+
+def _buckets(keys: IndexArray) -> _Buckets:
+    rows = np.argsort(keys, kind="stable")
+    distinct, starts, sizes = np.unique(keys[rows], return_index=True, return_counts=True)
+    return _Buckets(distinct, rows, starts.astype(np.int64), sizes.astype(np.int64))
+
+
+def _band_candidates(
+    left_keys: IndexArray, right_keys: IndexArray, band: Band, self_join: bool
+) -> Iterator[tuple[IndexArray, IndexArray]]:
+    """Pairs of rows whose keys differ in at most the band's radius, in bounded blocks."""
+    left = _buckets(left_keys)
+    right = left if self_join else _buckets(right_keys)
+    width = len(band.bits)
+    bucket_of = np.full(1 << width, -1, np.int32)
+    bucket_of[right.keys] = np.arange(len(right.keys), dtype=np.int32)
+    waiting: list[tuple[IndexArray, IndexArray]] = []
+    waiting_pairs = 0
+    for mask in _masks(width, band.radius):
+        keys = left.keys
+        source = np.arange(len(keys))
+        if self_join and mask:
+            # Each pair of buckets would be met from both sides: start from the side whose
+            # highest differing bit is 0.
+            source = np.flatnonzero(keys & (1 << (mask.bit_length() - 1)) == 0)
+            keys = keys[source]
+        target = bucket_of[keys ^ mask]
+        hit = target >= 0
+        if self_join and mask == 0:
+            hit &= left.sizes > 1
+        source, target = source[hit], target[hit].astype(np.int64)
+        waiting.append((source, target))
+        waiting_pairs += int((left.sizes[source] * right.sizes[target]).sum())
+        # Small batches from many masks are verified together.
+        if waiting_pairs >= BLOCK_PAIRS:
+            yield from _bucket_products(left, right, waiting, self_join)
+            waiting, waiting_pairs = [], 0
+    yield from _bucket_products(left, right, waiting, self_join)
+
+
+def _bucket_products(
+    left: _Buckets, right: _Buckets, waiting: list[tuple[IndexArray, IndexArray]], self_join: bool
+) -> Iterator[tuple[IndexArray, IndexArray]]:
+    """Pairs of rows of pairs of buckets."""
+    if not waiting:
+        return
+    source = np.concatenate([pair[0] for pair in waiting])
+    target = np.concatenate([pair[1] for pair in waiting])
+    for first, second, _ in range_products(
+        left.starts[source], left.sizes[source], right.starts[target], right.sizes[target]
+    ):
+        if self_join:
+            # Within one bucket every pair comes twice and every row meets itself. Between buckets
+            # all pass: the smaller key is on the left, and positions follow the keys.
+            wanted = first < second
+            first, second = first[wanted], second[wanted]
+        yield left.rows[first], right.rows[second]
+
+
+def _masks(width: int, radius: int) -> Iterator[int]:
+    """Integers of `width` bits with at most `radius` bits set."""
+    for size in range(radius + 1):
+        for bits in combinations(range(width), size):
+            yield sum(1 << bit for bit in bits)
+
+
+def _verified(
+    left: UInt64Array, right: UInt64Array, i: IndexArray, j: IndexArray, radius: int
+) -> tuple[IndexArray, IndexArray]:
+    """Keep the pairs whose full distance is within the radius."""
+    distances = np.bitwise_count(left[i] ^ right[j]).sum(axis=1, dtype=np.int64)
+    kept = distances <= radius
+    return np.stack([i[kept], j[kept]], axis=1), distances[kept]

@@ -1,0 +1,155 @@
+"""The channels of the last feature maps that speak most for each class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from workflow_scripts.cxrcam.figures.picture_grid import PictureGrid, checked_pictures
+from workflow_scripts.cxrcam.figures.style import styled, wrapped
+from workflow_scripts.cxrcam.maps.overlays import OPACITY, overlay
+from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map
+
+# Lengths in inches.
+_LEFT: Final = 0.44
+"""Room for class names of two lines, turned."""
+_LARGEST_PICTURE: Final = 1.3
+_BELOW: Final = 0.28
+"""Two lines of text below each picture."""
+
+_SMALL: Final = 7.0
+
+
+@styled
+def channel_figure(
+    images: npt.ArrayLike,
+    activations: npt.ArrayLike,
+    contributions: npt.ArrayLike,
+    channels: npt.ArrayLike,
+    classes: Sequence[str],
+) -> Figure:
+    """Draw the strongest channels of each class over a sample image of it, a row a class.
+
+    Parameters
+    ----------
+    images : array-like of uint8, shape (k, s, s)
+        A sample image of each class.
+    activations : array-like of float, shape (k, top, s, s)
+        Raw activation of the channels on that image, placed over it by
+        `map_placement.place_map`.
+    contributions : array-like of float, shape (k, top)
+        What each channel adds to the logit of the class: its mean activation times its weight.
+    channels : array-like of int, shape (k, top)
+        Numbers of the channels, from 0.
+    classes : sequence of str
+        Class names.
+
+    Returns
+    -------
+    Figure
+        All activations share one scale, so that a weak channel looks weak.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit each other, or a value is not finite.
+    """
+    pictures = checked_pictures(images, len(classes), "classes")
+    maps = np.asarray(activations, dtype=np.float32)
+    added, numbers = np.asarray(contributions, dtype=np.float64), np.asarray(channels)
+    top = maps.shape[1] if maps.ndim == 4 else 0
+    if top == 0 or maps.shape != (len(pictures), top, *pictures.shape[1:]):
+        raise ValueError(
+            f"activations have shape {maps.shape}, images {pictures.shape}; expected (k, top, s, s)"
+        )
+    if added.shape != maps.shape[:2] or numbers.shape != maps.shape[:2]:
+        raise ValueError(
+            f"contributions have shape {added.shape} and channels {numbers.shape}, expected"
+            f" {maps.shape[:2]}"
+        )
+    if not np.isfinite(added).all():
+        raise ValueError("a contribution is not finite")
+    scale_max = heat_scale(maps)
+    heat = normalise_map(maps, scale_max)
+    names = ["sample image", "strongest", "2nd", "3rd"]
+    names = names[: 1 + top] + [f"{rank}th" for rank in range(4, top + 1)]
+    grid = PictureGrid.make(
+        len(pictures),
+        1 + top,
+        left=_LEFT,
+        labels=names,
+        foot=0.62,
+        below=_BELOW,
+        largest=_LARGEST_PICTURE,
+    )
+    grid.name_columns(names)
+    # Three digits of the largest, and as many decimals for all.
+    largest = float(np.abs(added).max())
+    decimals = max(0, 2 - math.floor(math.log10(largest))) if largest > 0 else 0
+    for row, picture in enumerate(pictures):
+        _, upper = grid.corner(row, 0)
+        grid.text(
+            _LEFT - 0.06,
+            upper + grid.side / 2,
+            wrapped(classes[row], grid.side, 8.0, 2, bold=True),
+            fontsize=8.0,
+            fontweight="bold",
+            ha="right",
+            va="center",
+            rotation=90,
+            multialignment="center",
+        )
+        grid.show(picture, row, 0)
+        for column in range(top):
+            grid.show(overlay(picture, heat[row, column], OPACITY), row, 1 + column)
+            left, upper = grid.corner(row, 1 + column)
+            upper += grid.side
+            grid.text(left, upper + 0.03, f"channel {numbers[row, column]}")
+            # A true minus sign, and a plus: direction is what matters here.
+            amount = f"{added[row, column]:+.{decimals}f}".replace("-", "−")
+            grid.text(left, upper + 0.15, f"{amount} logits")
+    grid.draw_bar(0.36, f"≥ {scale_max:.3g}", "activation of the channel (no unit)")
+    return grid.figure
+
+
+def channel_caption(
+    contributions: npt.ArrayLike,
+    classes: Sequence[str],
+    *,
+    model: str,
+    source: str,
+    n_channels: int,
+) -> str:
+    """Caption of `channel_figure` that stands alone.
+
+    Parameters
+    ----------
+    contributions, classes
+        As there.
+    model : str
+        Network that the channels belong to.
+    source : str
+        Images over which the contributions were averaged or read, and the samples shown.
+    n_channels : int
+        Channels of the layer.
+
+    Returns
+    -------
+    str
+        One paragraph.
+    """
+    added = np.asarray(contributions, dtype=np.float64)
+    top = added.shape[1]
+    return (
+        f"The {top} strongest of {n_channels} channels of the last feature maps of {model} for each"
+        f" of {len(classes)} classes ({', '.join(classes)}), over a sample image of the class."
+        f" Images: {source}. Below each picture: number of the channel (from 0) and what it adds to"
+        " the logit of the class, its mean activation times its weight in the last layer"
+        f" ({added.min():.3g} to {added.max():.3g} logits). Colours show the channel's activation"
+        " before weighting; all pictures share one scale."
+    )

@@ -1,0 +1,306 @@
+"""ROC and precision-recall curves.
+
+Every run (fold, repeat or seed) is a thin line, the predictions of all runs together a thick one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypedDict, Unpack
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from sklearn.metrics import (
+    average_precision_score,
+    precision_recall_curve,
+    roc_auc_score,
+    roc_curve,
+)
+
+from workflow_scripts.cxrcam.figures.style import (
+    BLUE,
+    COLUMN_WIDTH,
+    GREY,
+    PAGE_WIDTH,
+    SKY_BLUE,
+    styled,
+    wrapped,
+)
+from workflow_scripts.cxrcam.figures.tables import by_run, require_columns
+from workflow_scripts.cxrcam.metrics.intervals import (
+    Interval,
+    auroc_interval,
+    average_precision_interval,
+)
+
+Booleans = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+
+class CurveOptions(TypedDict, total=False):
+    """What the callers of `roc_figure` and `precision_recall_figure` may set.
+
+    Attributes
+    ----------
+    run : str, default "run"
+        Column that tells the runs apart.
+    seed : int, default 0
+        Of the bootstrap.
+    repeats : int, default 2000
+        Bootstrap resamples.
+    title : str, optional
+        Title; without it the name of the curve.
+    """
+
+    run: str
+    seed: int
+    repeats: int
+    title: str
+
+
+@dataclass(frozen=True)
+class _CurveKind:
+    """What tells a ROC curve and a precision-recall curve apart.
+
+    Attributes
+    ----------
+    points : callable
+        x and y of the curve, from truth and scores.
+    area : callable
+        Area under it, from truth and scores.
+    interval : callable
+        95 % bootstrap interval of the area.
+    name : str
+        Title of a figure without its own.
+    area_name : str
+        Name of the area in the legend.
+    drawstyle : str
+        How matplotlib joins the points.
+    chance : callable
+        Height of the chance line at x = 0 and x = 1 and its label, from the share of positives.
+    axis_labels : callable
+        Labels of x and y, from the numbers of positives and negatives.
+    legend_corner : callable
+        Where the legend hides least, from the share of positives.
+    """
+
+    points: Callable[[Booleans, Floats], tuple[Floats, Floats]]
+    area: Callable[[Booleans, Floats], float]
+    interval: Callable[..., Interval]
+    name: str
+    area_name: str
+    drawstyle: Any  # matplotlib's own literal type
+    chance: Callable[[float], tuple[list[float], str]]
+    axis_labels: Callable[[int, int], tuple[str, str]]
+    legend_corner: Callable[[float], Any]
+
+
+def _roc_points(positive: Booleans, scores: Floats) -> tuple[Floats, Floats]:
+    false_positive_rate, sensitivity, _ = roc_curve(positive, scores)
+    return false_positive_rate, sensitivity
+
+
+def _precision_recall_points(positive: Booleans, scores: Floats) -> tuple[Floats, Floats]:
+    precision, recall, _ = precision_recall_curve(positive, scores, drop_intermediate=True)
+    return recall, precision
+
+
+_ROC: Final = _CurveKind(
+    points=_roc_points,
+    area=roc_auc_score,
+    interval=auroc_interval,
+    name="Receiver operating characteristic",
+    area_name="AUROC",
+    drawstyle="default",
+    chance=lambda prevalence: ([0.0, 1.0], "chance, AUROC 0.5"),
+    axis_labels=lambda positives, negatives: (
+        f"1 − specificity (n = {negatives})",
+        f"sensitivity (n = {positives})",
+    ),
+    legend_corner=lambda prevalence: "lower right",
+)
+
+_PRECISION_RECALL: Final = _CurveKind(
+    points=_precision_recall_points,
+    area=average_precision_score,
+    interval=average_precision_interval,
+    name="Precision and recall",
+    area_name="AUPRC",
+    drawstyle="steps-post",
+    chance=lambda prevalence: ([prevalence] * 2, f"chance, prevalence {prevalence:.2f}"),
+    axis_labels=lambda positives, negatives: (
+        f"recall = sensitivity (n = {positives})",
+        f"precision = PPV (n = {positives + negatives})",
+    ),
+    # The chance line of a rare class lies low; the legend must not cover it.
+    legend_corner=lambda prevalence: "center left" if prevalence < 0.22 else "lower left",
+)
+
+
+@styled
+def roc_figure(
+    predictions: pd.DataFrame, classes: Sequence[str], **options: Unpack[CurveOptions]
+) -> Figure:
+    """Draw ROC curves, with AUROC and its bootstrap interval in the legend.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Test predictions: `label`, `probability_<class>`; optional `run` (fold, repeat or seed);
+        optional `group` or `image_id`, the unit that the bootstrap draws.
+    classes : sequence of str
+        Class names. Two classes: one panel, the second class is positive. More: a panel a class,
+        against the rest.
+    **options
+        As in `CurveOptions`.
+
+    Returns
+    -------
+    Figure
+        Thin: each run. Thick: the predictions of all runs together. Dashed: chance.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, the table is empty, or a probability is not finite.
+    """
+    return _curve_figure(_ROC, predictions, classes, **options)
+
+
+@styled
+def precision_recall_figure(
+    predictions: pd.DataFrame, classes: Sequence[str], **options: Unpack[CurveOptions]
+) -> Figure:
+    """Draw precision-recall curves, with AUPRC and its bootstrap interval in the legend.
+
+    Parameters, result and errors are those of `roc_figure`; the chance line is the share of the
+    class among the test images. AUPRC is the average precision.
+    """
+    return _curve_figure(_PRECISION_RECALL, predictions, classes, **options)
+
+
+def _curve_figure(
+    kind: _CurveKind,
+    predictions: pd.DataFrame,
+    classes: Sequence[str],
+    *,
+    run: str = "run",
+    seed: int = 0,
+    repeats: int = 2000,
+    title: str | None = None,
+) -> Figure:
+    """Draw a panel for each class, or for the second of two."""
+    names = list(classes)
+    columns = [f"probability_{name}" for name in names]
+    require_columns(predictions, ["label", *columns], "the predictions table")
+    runs = by_run(predictions, run)
+    # In a two-class task the curve of one class is the mirror of the other's.
+    two = len(names) == 2
+    drawn = names[1:] if two else names
+    figure, panels = _panels([f"positive: {name}" if two else f"{name} vs rest" for name in drawn])
+    for axes, name in zip(panels, drawn, strict=True):
+        _draw_curves(axes, kind, name, predictions, runs, seed, repeats)
+    heading = kind.name if title is None else title
+    figure.suptitle(wrapped(heading, figure.get_figwidth() - 0.2, 9.0, 2, bold=True))
+    return figure
+
+
+def _panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """Make one square panel for two classes, else one panel a class, three in a row."""
+    columns = min(3, len(titles))
+    rows = math.ceil(len(titles) / columns)
+    if columns == 1:
+        headings = [wrapped(name, 2.8, 8.5, 2, bold=True) for name in titles]
+        size = (COLUMN_WIDTH, COLUMN_WIDTH + 0.35)
+    else:
+        headings = [wrapped(name, 1.85, 8.5, 2, bold=True) for name in titles]
+        two_lines = any("\n" in heading for heading in headings)
+        size = (PAGE_WIDTH * columns / 3, (2.65 if two_lines else 2.5) * rows + 0.3)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = []
+    for index, heading in enumerate(headings):
+        axes = figure.add_subplot(rows, columns, index + 1)
+        axes.set_title(heading)
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_aspect("equal")
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1.0], ["0", "0.25", "0.5", "0.75", "1"])
+        axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0], ["0", "0.25", "0.5", "0.75", "1"])
+        panels.append(axes)
+    return figure, panels
+
+
+def _truth_and_scores(predictions: pd.DataFrame, name: str) -> tuple[Booleans, Floats]:
+    """Whether each image is of the class, and the class's probability."""
+    positive = (predictions["label"] == name).to_numpy(dtype=bool)
+    return positive, predictions[f"probability_{name}"].to_numpy(dtype=np.float64)
+
+
+def _draw_curves(
+    axes: Axes,
+    kind: _CurveKind,
+    name: str,
+    predictions: pd.DataFrame,
+    runs: Sequence[pd.DataFrame],
+    seed: int,
+    repeats: int,
+) -> None:
+    """Draw the curves of one class: all runs together, each run, chance, and the legend."""
+    positive, scores = _truth_and_scores(predictions, name)
+    n_positive, n = int(positive.sum()), len(positive)
+    x_label, y_label = kind.axis_labels(n_positive, n - n_positive)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    if n_positive in (0, n):
+        whose = "no" if n_positive == 0 else "every"
+        text = f"not assessable:\n{whose} test image\nis of this class"
+        axes.text(0.5, 0.5, text, ha="center", va="center")
+        return
+    handles: list[Line2D] = []
+    labels: list[str] = []
+    (thick,) = axes.plot(
+        *kind.points(positive, scores),
+        color=BLUE,
+        linewidth=1.8,
+        drawstyle=kind.drawstyle,
+        zorder=3,
+    )
+    # An image that is tested in several repeats, or has a twin, is drawn as one unit.
+    unit = next((column for column in ("group", "image_id") if column in predictions), None)
+    groups = None if unit is None else predictions[unit].to_numpy()
+    low, high = kind.interval(positive, scores, groups=groups, seed=seed, repeats=repeats)
+    handles.append(thick)
+    labels.append(
+        f"{'all runs' if len(runs) > 1 else 'this run'}, n = {n}\n"
+        f"{kind.area_name} {kind.area(positive, scores):.3f}\n95 % CI {low:.3f}–{high:.3f}"
+    )
+    areas = []
+    for part in runs if len(runs) > 1 else ():
+        part_positive, part_scores = _truth_and_scores(part, name)
+        if part_positive.all() or not part_positive.any():
+            continue
+        areas.append(kind.area(part_positive, part_scores))
+        (thin,) = axes.plot(
+            *kind.points(part_positive, part_scores),
+            color=SKY_BLUE,
+            linewidth=0.8,
+            drawstyle=kind.drawstyle,
+            zorder=2,
+        )
+    if areas:
+        handles.append(thin)
+        labels.append(
+            f"each of {len(areas)} runs\n{kind.area_name} {min(areas):.3f}–{max(areas):.3f}"
+        )
+    prevalence = n_positive / n
+    heights, chance_label = kind.chance(prevalence)
+    (line,) = axes.plot([0.0, 1.0], heights, color=GREY, linewidth=1.0, linestyle="--", zorder=1)
+    handles.append(line)
+    labels.append(chance_label)
+    axes.legend(handles, labels, loc=kind.legend_corner(prevalence), handlelength=1.6)

@@ -1,0 +1,368 @@
+"""What accuracy costs: accuracy and loss over iterations, and accuracy over training time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from workflow_scripts.cxrcam.figures.history import iteration_label, mean_over_runs, scale_loss
+from workflow_scripts.cxrcam.figures.style import (
+    BLACK,
+    BLUE,
+    COLUMN_WIDTH,
+    GREEN,
+    GREY,
+    MARKERS,
+    ORANGE,
+    PAGE_WIDTH,
+    PURPLE,
+    SKY_BLUE,
+    VERMILION,
+    fitted,
+    styled,
+    wrapped,
+)
+from workflow_scripts.cxrcam.figures.tables import by_run, require_columns
+
+_LOOKS: Final[tuple[tuple[str, Any], ...]] = (
+    (BLUE, "-"),
+    (VERMILION, "--"),
+    (GREEN, "-."),
+    (PURPLE, ":"),
+    (ORANGE, "-"),
+    (BLACK, "--"),
+)
+"""Colour and line of each design; markers go along."""
+
+_WIDE_TIME: Final = 8.0
+"""Longest over shortest run from which the time axis is logarithmic."""
+
+_MOST_COLUMNS: Final = 2
+
+_WATCHED: Final = {
+    "test": "Watched: the test images. The paper calls this validation; it is its test set.",
+    "validation": "Watched: the validation images, none of which is a test image.",
+    "train": "Watched: the training images themselves.",
+}
+
+
+@styled
+def accuracy_and_loss_figure(
+    histories: Mapping[str, pd.DataFrame],
+    role: str,
+    *,
+    run: str = "run",
+    title: str = "Accuracy and loss over iterations",
+) -> Figure:
+    """Draw accuracy above loss over the iterations, a column for each task.
+
+    Parameters
+    ----------
+    histories : mapping of str to DataFrame
+        For each task the columns of `contracts.HISTORY` that are drawn: `iteration`, `role`,
+        `loss`, `accuracy`, optionally `epoch`; and a run column.
+    role : {"test", "validation", "train"}
+        Whose accuracy and loss.
+    run : str, default "run"
+        Column that tells the runs apart.
+    title : str
+        Title.
+
+    Returns
+    -------
+    Figure
+        Runs are thin, their mean is thick as far as all runs reach. Columns share their scales.
+
+    Raises
+    ------
+    ValueError
+        If there is no task, a column is missing, or a task has nothing of the role.
+    """
+    if not histories:
+        raise ValueError("there is no task whose history could be drawn")
+    if role not in _WATCHED:
+        raise ValueError(f"role is {role!r}, none of {sorted(_WATCHED)}")
+    tables = {}
+    for task, history in histories.items():
+        what = f"the history of {task}"
+        require_columns(history, ["iteration", "role", "loss", "accuracy"], what)
+        tables[task] = history[history["role"] == role]
+        if tables[task].empty:
+            raise ValueError(f"{what} has no rows of the role {role!r}")
+    width = PAGE_WIDTH if len(tables) > 1 else COLUMN_WIDTH
+    figure = Figure(figsize=(width, 4.4), layout="constrained")
+    grid = figure.subplots(2, len(tables), sharex="col", sharey="row", squeeze=False)
+    room = (width - 0.6) / len(tables) - 0.12
+    for column, (task, history) in enumerate(tables.items()):
+        runs = by_run(history, run)
+        for row, metric in enumerate(("accuracy", "loss")):
+            colour, pale = ((BLUE, SKY_BLUE), (VERMILION, "#F0B48A"))[row]
+            _draw_runs(grid[row, column], runs, metric, colour, pale)
+        number = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+        name = wrapped(task, room, 8.5, 2, bold=True)
+        grid[0, column].set_title(f"{name}\nn = {number}")
+        grid[1, column].set_xlabel(wrapped(iteration_label(history), room, 8.0, 2))
+        grid[1, column].xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    grid[0, 0].set_ylabel("accuracy (share correct)")
+    grid[0, 0].set_ylim(top=1.02)
+    losses = pd.concat(list(tables.values()))["loss"].to_numpy(dtype=np.float64)
+    scale_loss(grid[1, 0], losses)
+    several = any(len(by_run(history, run)) > 1 for history in tables.values())
+    widths = {"mean of all runs": 1.8, "each run": 0.7} if several else {"the run": 1.8}
+    figure.legend(
+        [Line2D([], [], color=GREY, linewidth=linewidth) for linewidth in widths.values()],
+        list(widths),
+        loc="outside lower center",
+        ncols=2,
+        title=wrapped(_WATCHED[role], width - 0.3, 7.0, 2),
+        title_fontsize=7.0,
+    )
+    figure.suptitle(wrapped(title, width - 0.2, 9.0, 2, bold=True))
+    return figure
+
+
+def accuracy_and_loss_caption(
+    histories: Mapping[str, pd.DataFrame], role: str, *, source: str, run: str = "run"
+) -> str:
+    """Caption of `accuracy_and_loss_figure` that stands alone.
+
+    Parameters
+    ----------
+    histories, role, run
+        As there.
+    source : str
+        Network, data set and settings.
+
+    Returns
+    -------
+    str
+        One paragraph.
+    """
+    numbers = ", ".join(
+        f"{task}: n = {len(by_run(history[history['role'] == role], run))}"
+        for task, history in histories.items()
+    )
+    return (
+        f"Accuracy (share of correctly classified images, above) and loss (mean cross-entropy in"
+        f" nats, below) on the {role} images over training iterations (one batch each), a column a"
+        f" task. Thin lines: runs ({numbers}); thick: their mean, as far as all runs reach."
+        f" {_WATCHED[role]} Source: {source}."
+    )
+
+
+def _draw_runs(
+    axes: Axes, runs: Sequence[pd.DataFrame], metric: str, colour: str, pale: str
+) -> None:
+    """Draw a metric of every run over the iterations, and its mean."""
+    series = [part.groupby("iteration")[metric].mean().dropna().sort_index() for part in runs]
+    series = [one for one in series if len(one)]
+    if not series:
+        axes.text(0.5, 0.5, "not recorded", ha="center", va="center", transform=axes.transAxes)
+        return
+    if len(series) > 1:
+        for one in series:
+            axes.plot(one.index, one, color=pale, linewidth=0.7, zorder=2)
+    mean = mean_over_runs(series)
+    # A short series would be an invisible dot of a line.
+    marker = "o" if max(map(len, series)) <= 12 else ""
+    axes.plot(mean.index, mean, color=colour, marker=marker, markersize=3.0, linewidth=1.8)
+
+
+@styled
+def accuracy_over_time_figure(
+    histories: pd.DataFrame,
+    *,
+    target: float = 0.95,
+    role: str = "test",
+    title: str = "Accuracy over training time",
+) -> Figure:
+    """Draw accuracy over training time, the complete data set against sub-samples.
+
+    Parameters
+    ----------
+    histories : DataFrame
+        `task`, `design` (what was trained on), `run`, `role`, `seconds` (of training, without
+        evaluation) and `accuracy`. A table without `role` is of the role already.
+    target : float, default 0.95
+        Accuracy that is to be reached, in (0, 1).
+    role : str, default "test"
+        Whose accuracy.
+    title : str
+        Title.
+
+    Returns
+    -------
+    Figure
+        A panel a task, which share their scales. Large marks: first evaluation of a run at or
+        above the target. The legend of each panel tells how many runs reached it, and the median
+        time of those.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, the target is outside (0, 1), or nothing is of the role.
+    """
+    if not 0.0 < target < 1.0:
+        raise ValueError(f"target is {target}, outside (0, 1)")
+    table = _of_role(histories, role)
+    tasks = list(dict.fromkeys(table["task"]))
+    designs = list(dict.fromkeys(table["design"]))
+    columns = min(len(tasks), _MOST_COLUMNS)
+    rows = math.ceil(len(tasks) / columns)
+    width = PAGE_WIDTH if columns > 1 else COLUMN_WIDTH
+    room = (width - 0.6) / columns - 0.1
+    panel = 2.3 + 0.32 * len(designs)
+    figure = Figure(figsize=(width, 0.75 + rows * panel), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    ends = table.groupby(["task", "design", "run"])["seconds"].max()
+    logarithmic = bool(ends.max() > _WIDE_TIME * ends.min() > 0)
+    unit, divisor = _time_unit(float(ends.max()), logarithmic)
+    for axes in grid.flat[len(tasks) :]:
+        axes.set_visible(False)
+    for axes, task in zip(grid.flat, tasks, strict=False):
+        axes.axhline(target, color=GREY, linestyle=(0, (4, 2)), linewidth=1.0, zorder=1)
+        handles, labels = [], []
+        for index, design in enumerate(designs):
+            part = table[(table["task"] == task) & (table["design"] == design)]
+            if part.empty:
+                continue
+            colour, line = _LOOKS[index % len(_LOOKS)]
+            marker = MARKERS[index % len(MARKERS)]
+            reached = _draw_design(axes, part, target, divisor, (colour, line, marker))
+            handles.append(
+                Line2D([], [], color=colour, linestyle=line, marker=marker, markersize=4.5)
+            )
+            name = fitted(design, room - 0.5, 7.0)
+            labels.append(f"{name}\n{_reached_in_words(reached, target, divisor, unit)}")
+        axes.set_title(wrapped(task, room, 8.5, 2, bold=True))
+        axes.set_xlabel(f"training time ({unit}{', log scale' if logarithmic else ''})")
+        axes.xaxis.set_tick_params(labelbottom=True)
+        axes.legend(
+            handles,
+            labels,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.2),
+            borderaxespad=0.0,
+            handlelength=3.2,
+        )
+    first = grid[0, 0]
+    if logarithmic:
+        first.set_xscale("log")
+        first.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        first.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        first.set_xlim(left=0.0)
+    first.set_ylim(top=1.02)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(f"accuracy on the {role} images\n(share correct)")
+    figure.suptitle(wrapped(title, width - 0.2, 9.0, 2, bold=True))
+    return figure
+
+
+def accuracy_over_time_caption(
+    histories: pd.DataFrame, *, source: str, target: float = 0.95, role: str = "test"
+) -> str:
+    """Caption of `accuracy_over_time_figure` that stands alone.
+
+    Parameters
+    ----------
+    histories, target, role
+        As there.
+    source : str
+        Network, data set, settings and machine.
+
+    Returns
+    -------
+    str
+        One paragraph.
+    """
+    table = _of_role(histories, role)
+    numbers = "; ".join(
+        f"{task}, {design}: n = {part['run'].nunique()} runs"
+        for task, of_task in table.groupby("task", sort=False)
+        for design, part in of_task.groupby("design", sort=False)
+    )
+    return (
+        f"Accuracy (share of correctly classified images) on the {role} images over training time,"
+        " a panel a task. Thin lines: runs; thick: their mean, as far as all runs reach. Time"
+        f" counts training only, without evaluation. Dashed grey: the target of {target:.0%}; large"
+        " marks: first evaluation of a run at or above it. Medians are of the runs that reached"
+        f" it. {numbers}. {_WATCHED.get(role, '')} Source: {source}."
+    )
+
+
+def _of_role(histories: pd.DataFrame, role: str) -> pd.DataFrame:
+    """Rows of a role; a table without roles is of one role."""
+    columns = ["task", "design", "run", "seconds", "accuracy"]
+    require_columns(histories, columns, "the table of histories")
+    table = histories
+    if "role" in table.columns:
+        table = table[table["role"] == role]
+    table = table.dropna(subset=["seconds", "accuracy"])
+    if table.empty:
+        raise ValueError(f"the table of histories has no accuracy of the role {role!r}")
+    return table
+
+
+def _draw_design(
+    axes: Axes,
+    part: pd.DataFrame,
+    target: float,
+    divisor: float,
+    look: tuple[str, Any, str],
+) -> list[float]:
+    """Draw the runs of a design; return when each first reached the target (NaN if never)."""
+    colour, line, marker = look
+    series = []
+    reached = []
+    for one_run in by_run(part, "run"):
+        one = one_run.groupby("seconds")["accuracy"].mean().sort_index()
+        series.append(one)
+        above = one[one >= target]
+        reached.append(float(above.index[0]) if len(above) else math.nan)
+        axes.plot(one.index / divisor, one, color=colour, linewidth=0.6, alpha=0.6, zorder=2)
+        if len(above):
+            axes.plot(
+                above.index[0] / divisor,
+                above.iloc[0],
+                marker=marker,
+                color=colour,
+                markeredgecolor="white",
+                markeredgewidth=0.6,
+                markersize=6.0,
+                zorder=4,
+            )
+    if len(series) > 1:
+        mean = mean_over_runs(series)
+        axes.plot(mean.index / divisor, mean, color=colour, linestyle=line, linewidth=1.8, zorder=3)
+    else:
+        axes.lines[-1 if math.isnan(reached[0]) else -2].set(
+            linewidth=1.8, alpha=1.0, linestyle=line
+        )
+    return reached
+
+
+def _reached_in_words(reached: Sequence[float], target: float, divisor: float, unit: str) -> str:
+    """Say how many runs reached the target, and when."""
+    times = np.array([time for time in reached if not math.isnan(time)])
+    runs = f"{len(reached)} run{'s' if len(reached) > 1 else ''}"
+    if not len(times):
+        return f"{target:g} not reached ({runs})"
+    median = float(np.median(times)) / divisor
+    time = f"{median:,.0f}" if median >= 100 else f"{median:.3g}"
+    return f"{target:g} reached by {len(times)} of {runs}, median {time} {unit}"
+
+
+def _time_unit(longest: float, logarithmic: bool) -> tuple[str, float]:
+    """Unit of the time axis, and its length in seconds."""
+    if logarithmic or longest < 600.0:
+        return "s", 1.0
+    return ("min", 60.0) if longest < 3 * 3600.0 else ("h", 3600.0)

@@ -1,0 +1,146 @@
+"""Loss and accuracy while networks were trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from workflow_scripts.cxrcam.figures.style import (
+    BLUE,
+    COLUMN_WIDTH,
+    GREEN,
+    GREY,
+    PAGE_WIDTH,
+    SKY_BLUE,
+    VERMILION,
+    styled,
+    wrapped,
+)
+from workflow_scripts.cxrcam.figures.tables import by_run, require_columns
+
+_ROLES: Final = (
+    ("train", "training", BLUE, SKY_BLUE),
+    ("validation", "validation", GREEN, "#8FD3BE"),
+    ("test", "test", VERMILION, "#F0B48A"),
+)
+
+WIDE_LOSS: Final = 30.0
+"""Largest loss over the median loss from which the axis is logarithmic."""
+
+
+@styled
+def history_figure(
+    history: pd.DataFrame, *, run: str = "run", title: str = "Training history"
+) -> Figure:
+    """Draw loss and accuracy over the iterations, a panel for each and for each role.
+
+    Parameters
+    ----------
+    history : DataFrame
+        `iteration`, `role` (train, validation, test), `loss`, `accuracy`, and optionally `epoch`
+        and a run column; other columns are not used.
+    run : str, default "run"
+        Column that tells the runs apart.
+    title : str
+        Title.
+
+    Returns
+    -------
+    Figure
+        Runs are thin, their mean is thick as far as all runs reach. Panels of a row share their
+        scale, so that the gap between training and test can be seen.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, the table is empty, or no role is known.
+    """
+    require_columns(history, ["iteration", "role", "loss", "accuracy"], "the history table")
+    roles = [role for role in _ROLES if (history["role"] == role[0]).any()]
+    if not roles:
+        raise ValueError(
+            f"the history table has the roles {sorted(map(str, history['role'].unique()))};"
+            f" none of {[role[0] for role in _ROLES]}"
+        )
+    width = PAGE_WIDTH if len(roles) > 1 else COLUMN_WIDTH
+    figure = Figure(figsize=(width, 4.2), layout="constrained")
+    grid = figure.subplots(2, len(roles), sharex=True, sharey="row", squeeze=False)
+    for column, (role, role_name, colour, pale) in enumerate(roles):
+        runs = by_run(history[history["role"] == role], run)
+        for row, metric in enumerate(("loss", "accuracy")):
+            axes = grid[row, column]
+            series = [
+                part.groupby("iteration")[metric].mean().dropna().sort_index() for part in runs
+            ]
+            series = [one for one in series if len(one)]
+            if not series:
+                axes.text(
+                    0.5, 0.5, "not recorded", ha="center", va="center", transform=axes.transAxes
+                )
+                continue
+            # A short series would be an invisible dot of a line.
+            marker = "o" if max(map(len, series)) <= 12 else ""
+            if len(series) > 1:
+                for one in series:
+                    axes.plot(one.index, one, color=pale, linewidth=0.7, zorder=2)
+            mean = mean_over_runs(series)
+            axes.plot(mean.index, mean, color=colour, marker=marker, markersize=3.0, zorder=3)
+            if row == 0:
+                axes.set_title(role_name)
+    scale_loss(grid[0, 0], history["loss"].to_numpy(dtype=np.float64))
+    grid[1, 0].set_ylabel("accuracy (share correct)")
+    grid[1, 0].set_ylim(top=1.02)
+    for axes in grid[1]:
+        axes.set_xlabel(iteration_label(history))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    n_runs = len(by_run(history, run))
+    if n_runs > 1:
+        # Outside, in grey for all panels: a curve can pass through any corner.
+        figure.legend(
+            [Line2D([], [], color=GREY, linewidth=1.8), Line2D([], [], color=GREY, linewidth=0.7)],
+            [f"mean of {n_runs} runs", "each run"],
+            loc="outside lower center",
+            ncols=2,
+        )
+    figure.suptitle(wrapped(title, width - 0.2, 9.0, 2, bold=True))
+    return figure
+
+
+def scale_loss(axes: Axes, losses: npt.NDArray[np.float64]) -> None:
+    """From zero; logarithmic where one spike would flatten all other curves onto the axis."""
+    positive = losses[np.isfinite(losses) & (losses > 0)]
+    wide = positive.size == losses.size and positive.max() > WIDE_LOSS * np.median(positive)
+    if wide:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0.0)
+    axes.set_ylabel("loss (nats, log scale)" if wide else "loss (cross-entropy, nats)")
+
+
+def mean_over_runs(series: Sequence[pd.Series]) -> pd.Series:
+    """Average runs by iteration, as far as all of them reach."""
+    if len(series) == 1:
+        return series[0]
+    # Runs may log at different iterations: interpolate inside each, then average where all of
+    # them have values.
+    together = pd.concat(series, axis=1, keys=range(len(series))).sort_index()
+    filled = together.interpolate(method="index", limit_area="inside")
+    return filled.mean(axis=1)[filled.notna().all(axis=1)]
+
+
+def iteration_label(history: pd.DataFrame) -> str:
+    """Name the iterations, with the length of an epoch where all runs share it."""
+    if "epoch" in history.columns:
+        whole = history[history["epoch"] >= 1]
+        per_epoch = (whole["iteration"] / whole["epoch"]).to_numpy(dtype=np.float64)
+        if per_epoch.size and np.ptp(per_epoch) < 1e-6 * per_epoch.max():
+            return f"iteration ({per_epoch[0]:.0f} batches an epoch)"
+    return "iteration (batches seen)"

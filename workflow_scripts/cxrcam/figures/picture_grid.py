@@ -1,0 +1,210 @@
+"""Square pictures in rows and columns, with names, placed by hand in inches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from workflow_scripts.cxrcam.figures.style import (
+    BLACK,
+    COLUMN_WIDTH,
+    PAGE_WIDTH,
+    fitted,
+    wrapped,
+)
+from workflow_scripts.cxrcam.maps.overlays import OPACITY, colour_bar
+
+Pictures = npt.NDArray[np.uint8]
+
+# All lengths in inches.
+MARGIN: Final = 0.08
+_GAP: Final = 0.06
+"""Between two pictures."""
+_HEAD: Final = 0.26
+_HEAD_LINE: Final = 0.13
+_LARGEST_PICTURE: Final = 2.2
+_BAR: Final = 2.0
+"""Length of the colour bar."""
+
+_POINTS: Final = 8.0
+_SMALL: Final = 7.0
+
+
+@dataclass(frozen=True)
+class PictureGrid:
+    """Square pictures in rows and columns, placed in inches from the top left corner.
+
+    Attributes
+    ----------
+    figure : Figure
+    width, height : float
+        Of the figure.
+    left, top : float
+        Corner of the first picture.
+    side : float
+        Of a picture.
+    row_height : float
+        From the top of a row to the top of the next one.
+    """
+
+    figure: Figure
+    width: float
+    height: float
+    left: float
+    top: float
+    side: float
+    row_height: float
+
+    @staticmethod
+    def make(
+        rows: int,
+        columns: int,
+        *,
+        left: float,
+        labels: Sequence[str],
+        foot: float,
+        below: float = 0.0,
+        largest: float = _LARGEST_PICTURE,
+    ) -> PictureGrid:
+        """Make an empty figure: a column wide for up to two pictures a row, else a page.
+
+        Parameters
+        ----------
+        rows, columns : int
+            Of pictures.
+        left, foot : float
+            Room left of and below all of them.
+        labels : sequence of str
+            What will stand above the columns: it gets the room that it needs.
+        below : float
+            Room for text below each row.
+        largest : float
+            Largest side of a picture.
+
+        Returns
+        -------
+        PictureGrid
+        """
+        width = COLUMN_WIDTH if columns <= 2 else PAGE_WIDTH
+        room = width - left - MARGIN - (columns - 1) * _GAP
+        side = min(largest, room / columns)
+        # As wide as the pictures need: no empty right margin.
+        width = max(COLUMN_WIDTH, left + columns * (side + _GAP) - _GAP + MARGIN)
+        row_height = side + below + _GAP
+        lines = max(wrapped(name, side, _POINTS, 2, bold=True).count("\n") for name in labels)
+        head = _HEAD + lines * _HEAD_LINE
+        height = head + rows * row_height - _GAP + foot
+        figure = Figure(figsize=(width, height))
+        return PictureGrid(figure, width, height, left, head, side, row_height)
+
+    def corner(self, row: int, column: int) -> tuple[float, float]:
+        """Left end and top of a picture."""
+        return self.left + column * (self.side + _GAP), self.top + row * self.row_height
+
+    def axes(self, left: float, top: float, wide: float, high: float) -> Axes:
+        """Make axes without ticks and frame."""
+        axes = self.figure.add_axes(
+            (
+                left / self.width,
+                1 - (top + high) / self.height,
+                wide / self.width,
+                high / self.height,
+            )
+        )
+        axes.set_axis_off()
+        return axes
+
+    def show(self, picture: npt.ArrayLike, row: int, column: int) -> None:
+        """Show a grey or RGB picture of 8 bits in its place."""
+        axes = self.axes(*self.corner(row, column), self.side, self.side)
+        axes.imshow(np.asarray(picture), cmap="gray", vmin=0, vmax=255)
+
+    def text(self, left: float, top: float, text: str, **look: Any) -> None:  # noqa: ANN401
+        """Write a text below a height."""
+        common: dict[str, Any] = {"fontsize": _SMALL, "va": "top", "color": BLACK}
+        self.figure.text(left / self.width, 1 - top / self.height, text, **(common | look))
+
+    def name_columns(self, names: Sequence[str]) -> None:
+        """Write names of classes above the first row, in up to two lines."""
+        for column, name in enumerate(names):
+            left, top = self.corner(0, column)
+            self.text(
+                left + self.side / 2,
+                top - 0.04,
+                wrapped(name, self.side, _POINTS, 2, bold=True),
+                fontsize=_POINTS,
+                fontweight="bold",
+                ha="center",
+                va="bottom",
+            )
+
+    def name_row(self, row: int, name: str) -> None:
+        """Write a turned title left of a row."""
+        left, top = self.corner(row, 0)
+        self.text(
+            left - 0.05,
+            top + self.side / 2,
+            fitted(name, self.side, _POINTS),
+            fontsize=_POINTS,
+            ha="right",
+            va="center",
+            rotation=90,
+        )
+
+    def draw_bar(self, bottom: float, high_end: str, meaning: str) -> None:
+        """Draw the colour bar of the maps, with its ends and what it shows.
+
+        Parameters
+        ----------
+        bottom : float
+            From the lower edge of the figure to the top of the bar.
+        high_end : str
+            What stands below its right end.
+        meaning : str
+            What is shown, with the unit.
+        """
+        top = self.height - bottom
+        bar = min(_BAR, self.width - self.left - MARGIN)
+        axes = self.axes(self.left, top, bar, 0.12)
+        axes.imshow(colour_bar(256, 1, OPACITY), aspect="auto", extent=(0, 1, 0, 1))
+        self.text(self.left, top + 0.15, "≤ 0")
+        self.text(self.left + bar, top + 0.15, high_end, ha="right")
+        beside = self.width - self.left - bar - 0.1 - MARGIN
+        if beside >= bar:
+            self.text(self.left + bar + 0.1, top + 0.06, meaning, va="center")
+        else:
+            self.text(self.left, top - 0.03, meaning, va="bottom")
+
+
+def checked_pictures(images: npt.ArrayLike, number: int, what: str) -> Pictures:
+    """Grey pictures of 8 bits, as many as there are names for.
+
+    Parameters
+    ----------
+    images : array-like of uint8, shape (k, s, s)
+    number : int
+        How many there must be.
+    what : str
+        What the number counts, for the message.
+
+    Returns
+    -------
+    ndarray of uint8, shape (k, s, s)
+
+    Raises
+    ------
+    ValueError
+        If they are of another kind or number.
+    """
+    pictures: Pictures = np.asarray(images)
+    if pictures.dtype != np.uint8 or pictures.ndim != 3 or 0 in pictures.shape:
+        raise ValueError(f"images are {pictures.dtype} {pictures.shape}, expected uint8 (k, s, s)")
+    if len(pictures) != number:
+        raise ValueError(f"there are {len(pictures)} images and {number} {what}")
+    return pictures

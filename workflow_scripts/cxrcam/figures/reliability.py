@@ -1,0 +1,149 @@
+"""The reliability diagram: whether a probability of 0.9 is right nine times in ten."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from workflow_scripts.cxrcam.figures.style import (
+    BLUE,
+    COLUMN_WIDTH,
+    GREY,
+    SKY_BLUE,
+    styled,
+    wrapped,
+)
+from workflow_scripts.cxrcam.figures.tables import by_run, require_columns
+from workflow_scripts.cxrcam.metrics.calibration_bins import (
+    CALIBRATION_BINS,
+    calibration_bins,
+    expected_calibration_error,
+)
+from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
+
+
+@styled
+def reliability_figure(
+    predictions: pd.DataFrame,
+    classes: Sequence[str],
+    *,
+    run: str = "run",
+    bins: int = CALIBRATION_BINS,
+    title: str = "Reliability of the probabilities",
+) -> Figure:
+    """Draw a reliability diagram: accuracy against the probability of the predicted class.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Test predictions: `label`, `probability_<class>`; optional `run` (fold, repeat or seed).
+    classes : sequence of str
+        Class names.
+    run : str, default "run"
+        Column that tells the runs apart.
+    bins : int, default 15
+        Equal-width bins, as in the expected calibration error.
+    title : str
+        Title.
+
+    Returns
+    -------
+    Figure
+        Above: each run thin, all together thick with Wilson 95 % intervals, the diagonal of
+        perfect calibration dashed, the error (ECE) in the legend. Below: images a bin.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or the table is empty.
+
+    References
+    ----------
+    Guo et al. 2017; Wilson intervals in the manner of Bröcker & Smith 2007.
+    """
+    names = list(classes)
+    columns = [f"probability_{name}" for name in names]
+    require_columns(predictions, ["label", *columns], "the predictions table")
+
+    figure = Figure(figsize=(COLUMN_WIDTH, COLUMN_WIDTH + 1.3), layout="constrained")
+    axes, counts = figure.subplots(2, 1, height_ratios=(3.2, 1.0), sharex=True)
+    confidence, correct = _top_label(predictions, names)
+    table = calibration_bins(confidence, correct, bins)
+    used = table[table["n"] > 0]
+    bounds = np.array(
+        [wilson_interval(int(c), int(n)) for c, n in zip(used["correct"], used["n"], strict=True)]
+    )
+    accuracy = used["accuracy"].to_numpy()
+    runs = by_run(predictions, run)
+    thick = axes.errorbar(
+        used["confidence"],
+        accuracy,
+        yerr=np.clip(np.abs(bounds.T - accuracy), 0.0, None),
+        color=BLUE,
+        marker="o",
+        markersize=3.5,
+        linewidth=1.6,
+        elinewidth=0.9,
+        capsize=1.5,
+        zorder=3,
+    )
+    error = expected_calibration_error(confidence, correct, bins)
+    handles: list[Any] = [thick]
+    labels = [f"{'all runs' if len(runs) > 1 else 'this run'}, n = {len(correct)}, ECE {error:.3f}"]
+    if len(runs) > 1:
+        errors = []
+        for part in runs:
+            part_confidence, part_correct = _top_label(part, names)
+            errors.append(expected_calibration_error(part_confidence, part_correct, bins))
+            part_table = calibration_bins(part_confidence, part_correct, bins)
+            part_table = part_table[part_table["n"] > 0]
+            (thin,) = axes.plot(
+                part_table["confidence"],
+                part_table["accuracy"],
+                color=SKY_BLUE,
+                linewidth=0.8,
+                zorder=2,
+            )
+        handles.append(thin)
+        labels.append(f"each of {len(runs)} runs, ECE {min(errors):.3f}–{max(errors):.3f}")
+    (perfect,) = axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.0, zorder=1)
+    handles.append(perfect)
+    labels.append("perfect calibration")
+    # The largest of k probabilities is never below 1/k: the axis starts at that bin.
+    first = math.floor(bins / len(names)) / bins
+    axes.set_xlim(first - 0.01, 1.01)
+    axes.set_ylim(-0.02, 1.04)
+    axes.set_ylabel("accuracy (share correct)")
+    # Outside: a reliability curve can pass through any corner.
+    figure.legend(handles, labels, loc="outside lower center")
+    counts.bar(
+        table["low"],
+        table["n"],
+        width=1.0 / bins,
+        align="edge",
+        color=SKY_BLUE,
+        edgecolor="white",
+        linewidth=0.6,
+    )
+    counts.set_ylabel("images")
+    counts.set_xlabel("probability of the predicted class")
+    counts.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    figure.align_ylabels([axes, counts])
+    figure.suptitle(wrapped(title, COLUMN_WIDTH - 0.2, 9.0, 2, bold=True))
+    return figure
+
+
+def _top_label(
+    predictions: pd.DataFrame, names: Sequence[str]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Probability of each image's predicted class, and whether the image is of that class."""
+    scores = predictions[[f"probability_{name}" for name in names]].to_numpy(dtype=np.float64)
+    called = np.asarray(names, dtype=object)[scores.argmax(axis=1)]
+    return scores.max(axis=1), called == predictions["label"].to_numpy(dtype=object)

@@ -1,0 +1,1 @@
+"""One image: decoding whatever radiographs come as, grey levels, size, lung masks."""

@@ -1,0 +1,148 @@
+"""Read one image file, of whatever kind, as an 8-bit grey image, or say in one sentence why not.
+
+Files are recognised by their content, never by their suffix. A file that is damaged, cut off or
+larger than allowed raises `UnreadableImage`; nothing is ever padded or guessed, because a picture
+that is half black still trains a classifier.
+
+How values become 8-bit grey:
+
+- 8-bit grey: as they are. Colour: ITU-R BT.601 luma, as Pillow rounds it; a grey pixel stored as
+  RGB keeps exactly its grey.
+- Transparency: ignored where all is opaque, else composited over black, the background of an X-ray.
+- More than 8 bits: the image's own minimum..maximum becomes 0..255. Dividing by 256 instead would
+  turn 12-bit content in a 16-bit container, which is common, almost black.
+- DICOM: modality look-up table or rescale, then the first VOI table or window, else the image's
+  minimum..maximum; MONOCHROME1 is inverted, so that bone is bright in every image.
+"""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from workflow_scripts.cxrcam.images.dicom import decode_dicom, has_preamble
+from workflow_scripts.cxrcam.images.limits import UnreadableImage, maximum_bytes
+from workflow_scripts.cxrcam.images.raster import RASTER_SIGNATURES, decode_raster
+
+DICOM_SUFFIXES: Final = frozenset({".dcm", ".dicom"})
+
+
+@dataclass(frozen=True)
+class GreyImage:
+    """A decoded image.
+
+    Attributes
+    ----------
+    pixels : ndarray of uint8, shape (height, width)
+        Grey values, 0 (black) to 255 (white), C-contiguous, upright (EXIF orientation applied).
+    width, height : int
+        Size of `pixels`, in pixels.
+    mode : str
+        How the file stores its pixels: Pillow's mode ("L", "I;16", "RGB", "RGBA", "P", "1",
+        "CMYK", ...) or "DICOM " and the photometric interpretation ("DICOM MONOCHROME2").
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    width: int
+    height: int
+    mode: str
+
+
+def read_grey(path: Path, max_pixels: int, encoded: bytes | None = None) -> GreyImage:
+    """Read an image file as 8-bit grey.
+
+    Parameters
+    ----------
+    path : Path
+        The file. Its suffix matters only for DICOM files that lack their preamble.
+    max_pixels : int
+        Files that declare more than this many pixels (width × height) are refused before they are
+        decoded. Values above Pillow's own limit (about 179 million) have no effect.
+    encoded : bytes, optional
+        The file's content, if the caller has read it already (to hash it): `path` is not read.
+
+    Returns
+    -------
+    GreyImage
+        Full-size pixels; see the module's text for how values become 8-bit grey.
+
+    Raises
+    ------
+    UnreadableImage
+        The file is missing, empty, damaged, cut off, too large, too small (a side under 16
+        pixels), animated, or of no supported format. No other exception leaves this function.
+    """
+    if encoded is None:
+        encoded = _read_file(path, max_pixels)
+    if not encoded:
+        raise UnreadableImage("The file is empty (0 bytes).")
+    try:
+        if _is_dicom(encoded, path.suffix):
+            pixels, mode = decode_dicom(encoded, max_pixels)
+        else:
+            pixels, mode = decode_raster(encoded, max_pixels)
+    except UnreadableImage:
+        raise
+    except MemoryError:
+        raise UnreadableImage("Decoding the image needs more memory than there is.") from None
+    except Exception as error:
+        # Decoders raise nearly everything on damaged input: struct.error, SyntaxError, KeyError,
+        # zlib.error, RecursionError ... All of it means the same to the user.
+        raise UnreadableImage(_plain_reason(error)) from error
+    height, width = pixels.shape
+    return GreyImage(pixels=pixels, width=width, height=height, mode=mode)
+
+
+def _read_file(path: Path, max_pixels: int) -> bytes:
+    """Read a regular file, unless it is too long to be an image of `max_pixels`."""
+    try:
+        status = path.stat()
+        # A named pipe or a device would block or never end.
+        if stat.S_ISDIR(status.st_mode):
+            raise UnreadableImage("The path is a folder, not a file.")
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableImage("The path is not a regular file.")
+        if status.st_size > maximum_bytes(max_pixels):
+            raise UnreadableImage(
+                f"The file has {status.st_size} bytes, more than an image of "
+                f"{max_pixels} pixels can need."
+            )
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise UnreadableImage("The file does not exist.") from None
+    except PermissionError:
+        raise UnreadableImage("There is no permission to read the file.") from None
+    except MemoryError:
+        raise UnreadableImage("Reading the file needs more memory than there is.") from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, UnreadableImage):
+            raise
+        raise UnreadableImage("The file cannot be read from the disk.") from error
+
+
+def _is_dicom(encoded: bytes, suffix: str) -> bool:
+    """Tell DICOM by its preamble, or by its suffix where nothing else is recognised."""
+    if has_preamble(encoded):
+        return True
+    return suffix.lower() in DICOM_SUFFIXES and not encoded.startswith(RASTER_SIGNATURES)
+
+
+def _plain_reason(error: Exception) -> str:
+    """Put a decoder's exception into one sentence that names no library."""
+    text = str(error).lower()
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return "The image declares more pixels than can be decoded safely."
+    too_short = ("truncated", "unexpected end", "less than expected")
+    if isinstance(error, EOFError) or any(words in text for words in too_short):
+        return "The file is cut off: its image data end too early."
+    if "does not support" in text:
+        return "The image is compressed in a way that no installed decoder reads."
+    if "decompressed data too large" in text:
+        return "A text or colour-profile block in the file expands beyond all reason."
+    return "The image data are damaged and cannot be decoded."

@@ -1,0 +1,106 @@
+"""Raw class activation maps on disk: one row an image, one column a class, and where they lie."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workflow_scripts.cxrcam.contracts import maps_schema
+from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.maps.placement import place_map
+
+
+@dataclass(frozen=True)
+class RawMaps:
+    """Raw maps of some images, and what is needed to lay them over the images.
+
+    Attributes
+    ----------
+    values : float32 array, shape (n, classes, height, width)
+    input_size : int
+        Pixels a side that the network saw.
+    stride : float
+        Input pixels between neighbouring cells.
+    offset : float
+        Input pixels from the first pixel to the first cell.
+    """
+
+    values: npt.NDArray[np.float32]
+    input_size: int
+    stride: float
+    offset: float
+
+    def placed(self, which: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.float32]:
+        """Maps of one class an image, laid over pictures of `size` pixels a side.
+
+        Parameters
+        ----------
+        which : int array, shape (n,)
+            Position of the class whose map is taken, for each image.
+        size : int
+
+        Returns
+        -------
+        float32 array, shape (n, size, size)
+            Raw values: what is negative speaks against the class.
+        """
+        return place_map(
+            self.values[np.arange(len(self.values)), which],
+            size,
+            input_size=self.input_size,
+            stride=self.stride,
+            offset=self.offset,
+        )
+
+
+def write_raw_maps(
+    file: Path, image_ids: Sequence[str], classes: Sequence[str], maps: RawMaps
+) -> None:
+    """Write maps, whole or not at all; columns as `contracts.maps_schema`."""
+    n, _, height, width = maps.values.shape
+    schema = maps_schema(list(classes), height, width).with_metadata(
+        {
+            "height": str(height),
+            "width": str(width),
+            "input_size": str(maps.input_size),
+            "stride": str(maps.stride),
+            "offset": str(maps.offset),
+        }
+    )
+    columns = [
+        pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(4 * height * width),
+            n,
+            [None, pa.py_buffer(np.ascontiguousarray(maps.values[:, k], dtype=np.float32))],
+        )
+        for k in range(len(classes))
+    ]
+    with atomic_path(file) as temporary:
+        pq.write_table(
+            pa.Table.from_arrays([pa.array(image_ids), *columns], schema=schema), temporary
+        )
+
+
+def read_raw_maps(file: Path, image_ids: Sequence[str], classes: Sequence[str]) -> RawMaps:
+    """Read the maps of some images, in the order asked for.
+
+    Raises
+    ------
+    KeyError
+        If an image has no map.
+    """
+    table = pq.read_table(file)
+    facts = {key.decode(): value for key, value in table.schema.metadata.items()}
+    shape = (-1, int(facts["height"]), int(facts["width"]))
+    frame = table.to_pandas().set_index("image_id").loc[list(image_ids)]
+    columns = [np.frombuffer(b"".join(frame[f"map_{name}"]), dtype=np.float32) for name in classes]
+    return RawMaps(
+        np.stack([column.reshape(shape) for column in columns], axis=1),
+        int(facts["input_size"]),
+        float(facts["stride"]),
+        float(facts["offset"]),
+    )

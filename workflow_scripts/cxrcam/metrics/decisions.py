@@ -1,0 +1,110 @@
+"""Decisions from probabilities: accuracy on a part, and a threshold that another part chose."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import roc_curve
+
+from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
+
+Floats = npt.NDArray[np.float64]
+
+
+def part_accuracy(
+    truth: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], classes: Sequence[str]
+) -> dict[str, Any]:
+    """Accuracy on one part of the images, with what unequal class sizes do to it.
+
+    Parameters
+    ----------
+    truth, predicted : int array, shape (n,), n ≥ 1
+        Positions in `classes`.
+    classes : sequence of str
+
+    Returns
+    -------
+    dict
+        ``n``, ``correct``, ``accuracy``, ``accuracy_interval`` (Wilson, 95 %), ``sensitivity`` by
+        class (None for a class without images), ``balanced_accuracy`` (their mean over the classes
+        that are there).
+    """
+    if len(truth) == 0:
+        raise ValueError("a part without images has no accuracy")
+    right = truth == predicted
+    sensitivity = {
+        name: float(right[truth == k].mean()) if (truth == k).any() else None
+        for k, name in enumerate(classes)
+    }
+    return {
+        "n": len(truth),
+        "correct": int(right.sum()),
+        "accuracy": float(right.mean()),
+        "accuracy_interval": list(wilson_interval(int(right.sum()), len(truth))),
+        "sensitivity": sensitivity,
+        "balanced_accuracy": float(np.mean([v for v in sensitivity.values() if v is not None])),
+    }
+
+
+def youden_threshold(positive: npt.NDArray[np.bool_], score: Floats) -> float:
+    """Threshold with the largest sensitivity + specificity - 1 (Youden 1950).
+
+    Parameters
+    ----------
+    positive : bool array, shape (n,)
+        Truth; both values must occur.
+    score : float array, shape (n,)
+        Called positive where ``score >= threshold``.
+
+    Returns
+    -------
+    float
+        Halfway between the lowest score called positive and the next lower one, so that it does
+        not hang on one image; of equally good thresholds the one nearest to 0.5.
+
+    Raises
+    ------
+    ValueError
+        If all images are of one kind.
+    """
+    if positive.all() or not positive.any():
+        raise ValueError("a threshold needs images of both classes")
+    false_positive_rate, sensitivity, thresholds = roc_curve(
+        positive, score, drop_intermediate=False
+    )
+    index = sensitivity - false_positive_rate
+    if index.max() <= 0.0:  # nothing beats calling all images the same
+        return 0.5
+    best = thresholds[index >= index.max() - 1e-12]
+    values = np.unique(score)
+    candidates = []
+    for lowest_positive in best[np.isfinite(best)]:
+        below = values[values < lowest_positive]
+        candidates.append((lowest_positive + (below[-1] if len(below) else 0.0)) / 2)
+    return float(min(candidates, key=lambda value: abs(value - 0.5)))
+
+
+def at_threshold(
+    positive: npt.NDArray[np.bool_], score: Floats, threshold: float
+) -> dict[str, float | list[float] | None]:
+    """Accuracy, sensitivity and specificity at a threshold, with Wilson intervals (95 %).
+
+    Parameters
+    ----------
+    positive : bool array, shape (n,), n ≥ 1
+    score : float array, shape (n,)
+    threshold : float
+        Positive where ``score >= threshold``.
+    """
+    called = score >= threshold
+    result: dict[str, float | list[float] | None] = {"threshold": threshold}
+    for name, of in (
+        ("accuracy", np.ones_like(positive)),
+        ("sensitivity", positive),
+        ("specificity", ~positive),
+    ):
+        n, right = int(of.sum()), int((called == positive)[of].sum())
+        result[name] = right / n if n else None
+        result[f"{name}_interval"] = list(wilson_interval(right, n)) if n else None
+    return result

@@ -1,0 +1,165 @@
+"""The metrics of many runs as tables: one flat row a run, one summary row a design."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import pandas as pd
+
+from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
+
+MAIN_NUMBERS: Final = (
+    "accuracy",
+    "balanced_accuracy",
+    "accuracy_equation_1",
+    "macro_f1",
+    "mcc",
+    "macro_auroc",
+    "macro_auprc",
+    "log_loss",
+    "brier_score",
+    "expected_calibration_error",
+)
+"""Columns that `summarise_over_folds` summarises."""
+
+_PER_CLASS_NUMBERS: Final = ("sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc")
+
+
+def flatten_metrics(metrics: Mapping[str, Any]) -> dict[str, float | int | None]:
+    """Lay the metrics of one run out as flat columns of tables/metrics.csv.
+
+    Parameters
+    ----------
+    metrics : mapping
+        Result of `metrics.classification_metrics`, or the JSON read back.
+
+    Returns
+    -------
+    dict
+        `n`, `correct`, `majority_share`, `accuracy`, `accuracy_low`, `accuracy_high` (Wilson),
+        the other `MAIN_NUMBERS`, `macro_auroc_low`, `macro_auroc_high` (bootstrap), and for each
+        class `n_<class>`, `accuracy_equation_1_<class>`, `sensitivity_<class>`,
+        `specificity_<class>`, `ppv_<class>`, `npv_<class>`, `f1_<class>`, `auroc_<class>`,
+        `auprc_<class>`. Undefined values are None.
+    """
+    low, high = metrics["accuracy_interval"]
+    auroc_low, auroc_high = metrics.get("macro_auroc_interval") or (None, None)
+    row: dict[str, float | int | None] = {
+        "n": metrics["n"],
+        "correct": metrics["correct"],
+        "majority_share": metrics["majority_share"],
+        "accuracy": metrics["accuracy"],
+        "accuracy_low": low,
+        "accuracy_high": high,
+    }
+    for name in MAIN_NUMBERS[1:]:
+        value = metrics[name]
+        row[name] = value["mean"] if name == "accuracy_equation_1" else value
+        if name == "macro_auroc":
+            row["macro_auroc_low"], row["macro_auroc_high"] = auroc_low, auroc_high
+    for class_name in metrics["classes"]:
+        entry = metrics["per_class"][class_name]
+        row[f"n_{class_name}"] = entry["n"]
+        row[f"accuracy_equation_1_{class_name}"] = metrics["accuracy_equation_1"]["per_class"][
+            class_name
+        ]
+        for name in _PER_CLASS_NUMBERS:
+            row[f"{name}_{class_name}"] = entry[name]
+    return row
+
+
+def metrics_table_row(
+    metrics: Mapping[str, Any], **identity: str | int
+) -> dict[str, str | float | int | None]:
+    """One row of tables/metrics.csv: what the run is, then `flatten_metrics`.
+
+    Parameters
+    ----------
+    metrics : mapping
+        Result of `metrics.classification_metrics`.
+    **identity : str or int
+        What names the run, in the order of the columns: dataset, task, scheme, fold, seed, ...
+
+    Returns
+    -------
+    dict
+        Identity columns first.
+
+    Raises
+    ------
+    ValueError
+        If an identity column has the name of a number.
+    """
+    numbers = flatten_metrics(metrics)
+    clash = sorted(set(identity) & set(numbers))
+    if clash:
+        raise ValueError(f"identity column {clash[0]!r} is also the name of a number")
+    return {**identity, **numbers}
+
+
+def summarise_over_folds(
+    table: pd.DataFrame, by: Sequence[str] = ("task", "scheme")
+) -> pd.DataFrame:
+    """Mean, spread and pooled accuracy of the runs of each task and scheme.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a run, as `metrics_table_row` makes them; needs the columns `by`, `n`, `correct`.
+        Numbers of `MAIN_NUMBERS` that are no column are left out.
+    by : sequence of str, default ("task", "scheme")
+        What a summary row stands for; put `dataset` in front where there are several.
+
+    Returns
+    -------
+    DataFrame
+        One row a combination of `by`, in order of first appearance: `n_runs`; for each number
+        `<number>_mean`, `_standard_deviation` (ddof = 1, NaN for a single run), `_min`, `_max`,
+        `_n_runs` (runs in which it is defined: the others are left out); `pooled_n`,
+        `pooled_correct`, `pooled_accuracy`, `pooled_accuracy_low`, `pooled_accuracy_high`.
+
+    Raises
+    ------
+    ValueError
+        If a needed column is missing.
+
+    Notes
+    -----
+    The pooled Wilson interval treats all tests as independent. That is true of k-fold
+    cross-validation, where each image is tested once (apart from near-duplicates and the training
+    images that the models share), but not of repeated random subsampling or of several seeds, where
+    one image can be tested several times: there the interval is narrower than it should be, and
+    the spread over runs should be read beside it. `intervals.bootstrap_interval` on the predictions
+    with ``groups=image_id`` gives an interval that knows about the repeats.
+    The standard deviation over folds is a spread, not a standard error: folds share training
+    images (Bengio & Grandvalet 2004), so dividing by the root of n_runs would mislead.
+    """
+    needed = [*by, "n", "correct"]
+    absent = [column for column in needed if column not in table.columns]
+    if absent:
+        raise ValueError(f"the metrics table has no column {absent[0]!r}; it has {list(table)}")
+    rows: list[dict[str, Any]] = []
+    for key, runs in table.groupby(list(by), sort=False, dropna=False):
+        row: dict[str, Any] = dict(zip(by, key, strict=True))
+        row["n_runs"] = len(runs)
+        for name in MAIN_NUMBERS:
+            if name not in runs.columns:
+                continue
+            values = pd.to_numeric(runs[name]).dropna()
+            row[f"{name}_mean"] = values.mean()
+            row[f"{name}_standard_deviation"] = values.std(ddof=1)
+            row[f"{name}_min"] = values.min()
+            row[f"{name}_max"] = values.max()
+            row[f"{name}_n_runs"] = len(values)
+        n, correct = int(runs["n"].sum()), int(runs["correct"].sum())
+        low, high = wilson_interval(correct, n)
+        row |= {
+            "pooled_n": n,
+            "pooled_correct": correct,
+            "pooled_accuracy": correct / n,
+            "pooled_accuracy_low": low,
+            "pooled_accuracy_high": high,
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -1,0 +1,151 @@
+"""Effort until a network is good enough: iterations and seconds of training to a target accuracy.
+
+Counted at the evaluations of the history, whose clock leaves the evaluations themselves out. Runs
+are comparable where they are evaluated every so many iterations and on the same images.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from workflow_scripts.cxrcam.data.splits import SHARED_TEST, TEST
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What one run took to reach the target; None where it did not.
+
+    Attributes
+    ----------
+    first_iteration, first_seconds : int, float or None
+        First evaluation at or above the target.
+    sustained_iteration, sustained_seconds : int, float or None
+        First evaluation of a row of them that all are.
+    best_accuracy : float
+    iterations, seconds : int, float
+        The whole run.
+    n_evaluations : int
+    """
+
+    first_iteration: int | None
+    first_seconds: float | None
+    sustained_iteration: int | None
+    sustained_seconds: float | None
+    best_accuracy: float
+    iterations: int
+    seconds: float
+    n_evaluations: int
+
+
+def evaluated_part(history: pd.DataFrame) -> str:
+    """Part on which runs are compared: shared test images where there are any, else test."""
+    return SHARED_TEST if (history["role"] == SHARED_TEST).any() else TEST
+
+
+def effort_to_target(history: pd.DataFrame, target: float, sustained: int) -> Effort:
+    """Effort of one run to reach a target accuracy on one part.
+
+    Parameters
+    ----------
+    history : DataFrame
+        Rows of one run and one part, columns of `contracts.HISTORY`.
+    target : float
+        Accuracy in [0, 1].
+    sustained : int
+        Evaluations in a row that must be at or above it to count as sustained.
+
+    Raises
+    ------
+    ValueError
+        If the history has no rows.
+    """
+    if history.empty:
+        raise ValueError("a history without evaluations says nothing about effort")
+    rows = history.sort_values("iteration", ignore_index=True)
+    reached = (rows["accuracy"] >= target).to_numpy()
+
+    def place(hits: npt.NDArray[np.bool_]) -> tuple[int | None, float | None]:
+        if not hits.any():
+            return None, None
+        row = rows.iloc[int(np.argmax(hits))]
+        return int(row["iteration"]), float(row["seconds"])
+
+    windows = np.asarray(
+        np.lib.stride_tricks.sliding_window_view(reached, sustained).all(axis=1)
+        if len(reached) >= sustained
+        else np.zeros(0, dtype=bool)
+    )
+    return Effort(
+        *place(reached),
+        *place(windows),
+        best_accuracy=float(rows["accuracy"].max()),
+        iterations=int(rows["iteration"].iloc[-1]),
+        seconds=float(rows["seconds"].iloc[-1]),
+        n_evaluations=len(rows),
+    )
+
+
+def mean_with_interval(values: Sequence[float]) -> tuple[float, float | None, float | None]:
+    """Mean and its 95 % interval by Student's t; no interval of fewer than two values.
+
+    Runs of one design share data, so that the interval speaks of seeds and draws on this data set,
+    not of other data.
+    """
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, None, None
+    half = float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
+    return mean, mean - half, mean + half
+
+
+def difference_with_interval(
+    a: Sequence[float], b: Sequence[float]
+) -> tuple[float, float | None, float | None]:
+    """Mean of `a` minus mean of `b` with its 95 % interval (Welch 1947).
+
+    No interval where a side has fewer than two values or neither varies.
+    """
+    difference = float(np.mean(a) - np.mean(b))
+    if min(len(a), len(b)) < 2 or (np.ptp(a) == 0 and np.ptp(b) == 0):
+        return difference, None, None
+    interval = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    return difference, float(interval.low), float(interval.high)
+
+
+def effort_summary(efforts: pd.DataFrame, by: Sequence[str] = ("task", "scheme")) -> pd.DataFrame:
+    """Effort of each design: how many runs reached the target, and what those took.
+
+    Parameters
+    ----------
+    efforts : DataFrame
+        One row a run: columns `by`, ``fold``, ``seed`` and the fields of `Effort`.
+
+    Returns
+    -------
+    DataFrame
+        One row a design: ``runs``, and for first and sustained: ``<kind>_reached`` (runs),
+        ``<kind>_<unit>_mean``, ``_low``, ``_high`` over the runs that reached it (empty where
+        none did), and ``<kind>_seconds_summed``: the mean over seeds of the sum over folds, empty
+        where a run did not reach it.
+    """
+    rows = []
+    for key, runs in efforts.groupby(list(by), sort=False):
+        row = dict(zip(by, key, strict=True)) | {"runs": len(runs)}
+        for kind in ("first", "sustained"):
+            got = runs[runs[f"{kind}_seconds"].notna()]
+            row[f"{kind}_reached"] = len(got)
+            for unit in ("iteration", "seconds"):
+                values = got[f"{kind}_{unit}"].astype(float).tolist()
+                mean, low, high = mean_with_interval(values) if values else (None, None, None)
+                row |= {
+                    f"{kind}_{unit}_{name}": value
+                    for name, value in (("mean", mean), ("low", low), ("high", high))
+                }
+            sums = runs.groupby("seed")[f"{kind}_seconds"].sum(min_count=1)
+            row[f"{kind}_seconds_summed"] = float(sums.mean()) if len(got) == len(runs) else None
+        rows.append(row)
+    return pd.DataFrame(rows)

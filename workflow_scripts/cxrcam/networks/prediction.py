@@ -1,0 +1,76 @@
+"""Predictions and class activation maps of many images, batch by batch."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from workflow_scripts.cxrcam.maps.cam import logits_and_maps
+from workflow_scripts.cxrcam.networks.devices import autocast
+from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
+from workflow_scripts.cxrcam.networks.training import Normalisation
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Outputs for n images and c classes.
+
+    Attributes
+    ----------
+    logits : float32 array, shape (n, c)
+    probabilities : float32 array, shape (n, c)
+        Softmax of the logits.
+    maps : float32 array, shape (n, c, h, w)
+        Raw class activation maps, see `cam.logits_and_maps`.
+    """
+
+    logits: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float32]
+    maps: npt.NDArray[np.float32]
+
+
+def predict(
+    model: nn.Module,
+    architecture: str,
+    pixels: npt.NDArray[np.uint8],
+    normalisation: Normalisation,
+    device: torch.device,
+    batch_size: int = 64,
+    input_size: int | None = None,
+    precision: str = "float32",
+) -> Predictions:
+    """Run a trained model over images.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In evaluation mode.
+    architecture : str
+        Key of `architectures.ARCHITECTURES`.
+    pixels : uint8 array, shape (n, size, size), n ≥ 1
+    normalisation : Normalisation
+    device : torch.device
+    batch_size : int
+    input_size : int, optional
+        Pixels a side that the network was trained with, where that is not `size`.
+    precision : {"float32", "bfloat16"}
+        Of convolutions. Results that are kept are computed in float32, whatever the model was
+        trained in; comparisons over many changed images can do with less.
+    """
+    model = model.to(device).to(memory_format=torch.channels_last).eval()
+    logits, maps = [], []
+    for start in range(0, len(pixels), batch_size):
+        batch = torch.from_numpy(pixels[start : start + batch_size]).to(device)
+        images = normalisation.apply(resize_pixels(batch, input_size))
+        with autocast(device, precision):
+            of_batch = logits_and_maps(model, architecture, images)
+        logits.append(of_batch[0])
+        maps.append(of_batch[1].float())
+    all_logits = torch.cat(logits).float().cpu()
+    return Predictions(
+        logits=all_logits.numpy(),
+        probabilities=all_logits.softmax(1).numpy(),
+        maps=torch.cat(maps).contiguous().cpu().numpy(),
+    )

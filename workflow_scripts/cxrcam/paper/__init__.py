@@ -1,0 +1,1 @@
+"""The study that the project began with: its designs, claims and scorecard."""

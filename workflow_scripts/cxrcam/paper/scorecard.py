@@ -1,0 +1,197 @@
+"""The paper's claims beside what was found here: the scorecard.
+
+A claim is `reproduced`, `not reproduced`, or `cannot be tested on this data`; each comes with its
+number, 95 % interval, n, the floor (what a classifier reaches that cannot see lung detail) and the
+reason of the verdict. `paper_claims` holds the claims themselves.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
+from workflow_scripts.cxrcam.paper.designs import Designs
+
+REPRODUCED = "reproduced"
+NOT_REPRODUCED = "not reproduced"
+UNTESTABLE = "cannot be tested on this data"
+VERDICTS = (REPRODUCED, NOT_REPRODUCED, UNTESTABLE)
+NO_FLOOR = "not yet measured"
+NO_IMAGES = "no floor applies"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One row of the scorecard.
+
+    Attributes
+    ----------
+    element : str
+        Where it stands in the paper.
+    claim : str
+        What the paper says.
+    paper : str
+        Its number, or "-".
+    ours : str
+        What was found here, in words and numbers.
+    verdict : str
+    why : str
+    value, low, high : float or None
+        The number behind it with its 95 % interval.
+    n : int or None
+        Images or runs that it counts, as `ours` says.
+    floor : str
+        Best accuracy of a classifier that cannot see lung detail.
+    """
+
+    element: str
+    claim: str
+    paper: str
+    ours: str
+    verdict: str
+    why: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    floor: str = NO_IMAGES
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that the claims are judged by.
+
+    Attributes
+    ----------
+    metrics : DataFrame
+        tables/metrics.csv: one row a run.
+    efforts : DataFrame
+        One row a run: task, scheme, fold, seed and the fields of `time_to_target.Effort`.
+    classes : mapping of str to sequence of str
+        Classes of each task.
+    designs : Designs
+    target : float
+        Accuracy to which effort was counted.
+    parameters : mapping of str to int
+        Trainable parameters of the network, by task.
+    architecture : str
+    expected : DataFrame or None
+        As from `expected.compare_with_expected`; None where nothing is expected of the data.
+    channels : DataFrame
+        Strongest channels: class, channel, share of positive evidence.
+    maps : DataFrame
+        Map scores over runs: columns task, scheme, measure, value, low, high, chance, n.
+    """
+
+    metrics: pd.DataFrame
+    efforts: pd.DataFrame
+    classes: Mapping[str, Sequence[str]]
+    designs: Designs
+    target: float
+    parameters: Mapping[str, int]
+    architecture: str
+    expected: pd.DataFrame | None
+    channels: pd.DataFrame
+    maps: pd.DataFrame
+
+    def runs(self, task: str, scheme: str | None) -> pd.DataFrame:
+        """Rows of the metrics of one design."""
+        table = self.metrics
+        return table[(table["task"] == task) & (table["scheme"] == scheme)]
+
+    def effort(self, task: str, scheme: str | None) -> pd.DataFrame:
+        """Rows of the efforts of one design."""
+        table = self.efforts
+        return table[(table["task"] == task) & (table["scheme"] == scheme)]
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of images with its Wilson interval (95 %)."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.1%} ({self.low:.1%} to {self.high:.1%}, n = {self.n:,})"
+
+
+def pooled(runs: pd.DataFrame, part: str = "") -> Share | None:
+    """Accuracy over all runs of a design together; None without runs or that part."""
+    prefix = f"{part}_" if part else ""
+    if runs.empty or f"{prefix}n" not in runs or runs[f"{prefix}n"].isna().any():
+        return None
+    n = int(runs[f"{prefix}n"].sum())
+    correct = round(float((runs[f"{prefix}n"] * runs[f"{prefix}accuracy"]).sum()))
+    low, high = wilson_interval(correct, n)
+    return Share(correct / n, low, high, n)
+
+
+def floor_of(runs: pd.DataFrame) -> str:
+    """Best floor on the test images of a design, in words."""
+    if runs.empty or "best_floor_accuracy" not in runs or runs["best_floor_accuracy"].isna().any():
+        return NO_FLOOR
+    mean = float(np.average(runs["best_floor_accuracy"], weights=runs["n"]))
+    names = runs["best_floor"].mode()
+    return f"{mean:.1%} ({names.iloc[0]})"
+
+
+# --- the card -------------------------------------------------------------------------------------
+
+COLUMNS = {
+    "element": "In the paper",
+    "claim": "Claim",
+    "paper": "Paper",
+    "ours": "Found here",
+    "value": "Value",
+    "low": "95 % from",
+    "high": "to",
+    "n": "n",
+    "floor": "Floor",
+    "verdict": "Verdict",
+    "why": "Why",
+}
+
+
+def scorecard_table(claims: Sequence[Claim]) -> pd.DataFrame:
+    """One row a claim, columns the keys of `COLUMNS`."""
+    return pd.DataFrame([vars(claim) for claim in claims], columns=list(COLUMNS))
+
+
+def scorecard_markdown(claims: Sequence[Claim], title: str, notes: Sequence[str]) -> str:
+    """The scorecard as a page that reads from top to bottom.
+
+    A list and not a table: some claims take three lines.
+    """
+    counts = {name: sum(c.verdict == name for c in claims) for name in VERDICTS}
+    lines = [
+        f"# {title}",
+        "",
+        ", ".join(f"{n} {name}" for name, n in counts.items()) + f" ({len(claims)} in all).",
+        "",
+        *(f"- {note}" for note in notes),
+        "",
+        "| Claim | Here | Floor | Verdict |",
+        "| --- | --- | --- | --- |",
+        *(f"| {c.claim} | {c.ours} | {c.floor} | {c.verdict} |" for c in claims),
+        "",
+    ]
+    for claim in claims:
+        lines += [
+            f"### {claim.claim}",
+            "",
+            f"**{claim.verdict}** ({claim.element}). {claim.why}",
+            "",
+            f"- paper: {claim.paper}",
+            f"- here: {claim.ours}",
+            f"- floor: {claim.floor}",
+            "",
+        ]
+    return "\n".join(lines)

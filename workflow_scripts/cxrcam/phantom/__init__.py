@@ -1,0 +1,1 @@
+"""Generated radiographs whose lungs, findings and planted shortcuts are known."""

@@ -1,0 +1,1 @@
+"""The verdict: one line a check, drawn from what the audit measured."""

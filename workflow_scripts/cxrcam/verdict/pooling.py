@@ -1,0 +1,160 @@
+"""One number a design from the numbers of its runs, for the verdict.
+
+Seeds of one fold answer the same test images: their numbers are averaged, and n counts the images
+once. Folds answer different images: they are added up as independent. That is exact for a holdout
+and for k folds; repeated sub-samples can test an image twice, and training images are shared, so
+that for these the intervals are somewhat too narrow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+
+from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
+from workflow_scripts.cxrcam.verdict.page import share_in_words
+
+LEVEL: Final = 0.05
+"""Chance of a false alarm that is allowed to one check over all its comparisons together."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number of a design with its interval; n test images, each counted once."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return share_in_words(self.value, self.low, self.high, self.n)
+
+
+def designs(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Rows of each task and scheme, in order of first appearance.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With `task`, `scheme`.
+    columns : sequence of str
+        What is needed besides.
+
+    Yields
+    ------
+    tuple of str, DataFrame
+        "<task>, <scheme>" and its rows; "<task>" where the scheme is "", for what was measured on
+        all images of a task.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing.
+    """
+    absent = [name for name in ("task", "scheme", *columns) if name not in table.columns]
+    if absent:
+        raise ValueError(f"the table has no column {absent[0]!r}; it has {list(table.columns)}")
+    for (task, scheme), rows in table.groupby(["task", "scheme"], sort=False):
+        yield (f"{task}, {scheme}" if scheme else str(task)), rows
+
+
+def confidence_of(comparisons: int) -> float:
+    """Two-sided confidence of each of several intervals: 1 − 0.05 / `comparisons` (Bonferroni)."""
+    return 1.0 - LEVEL / max(1, comparisons)
+
+
+def pooled_share(
+    rows: pd.DataFrame, column: str = "accuracy", confidence: float = 0.95
+) -> Estimate | None:
+    """Share of right answers over the runs of one design, with its Wilson interval.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns `fold`, `n` and `column`; rows without a number are left out.
+    column : str, default "accuracy"
+        In [0, 1].
+    confidence : float, default 0.95
+
+    Returns
+    -------
+    Estimate or None
+        None if no row has a number.
+    """
+    known = rows[rows[column].notna() & (rows["n"] > 0)]
+    if known.empty:
+        return None
+    folds = known.groupby("fold")[[column, "n"]].mean()
+    n = round(float(folds["n"].sum()))
+    value = float(np.average(folds[column], weights=folds["n"]))
+    low, high = wilson_interval(min(n, round(value * n)), n, confidence)
+    # With several seeds the mean need not be a whole number of images.
+    return Estimate(value, min(low, value), max(high, value), n)
+
+
+def pooled_estimate(
+    rows: pd.DataFrame, value: str, low: str, high: str, comparisons: int = 1
+) -> Estimate | None:
+    """Mean of a number that comes with 95 % intervals.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns `fold`, `n`, `value`, `low`, `high`; rows without all three are left out.
+    value, low, high : str
+        Names of the columns.
+    comparisons : int, default 1
+        Number of comparisons of which this is one: the interval is widened by the ratio of the
+        normal quantiles, as if the number were normally distributed.
+
+    Returns
+    -------
+    Estimate or None
+        Weighted by n; half-widths of the folds are added as those of independent numbers.
+    """
+    known = rows.dropna(subset=[value, low, high])
+    known = known[known["n"] > 0]
+    if known.empty:
+        return None
+    folds = known.groupby("fold")[[value, low, high, "n"]].mean()
+    weights = (folds["n"] / folds["n"].sum()).to_numpy()
+    below = (folds[value] - folds[low]).to_numpy()
+    above = (folds[high] - folds[value]).to_numpy()
+    factor = float(ndtri(0.5 + confidence_of(comparisons) / 2) / ndtri(0.5 + (1 - LEVEL) / 2))
+    mean = float(weights @ folds[value].to_numpy())
+    return Estimate(
+        mean,
+        mean - factor * math.sqrt(float(((weights * below) ** 2).sum())),
+        mean + factor * math.sqrt(float(((weights * above) ** 2).sum())),
+        round(float(folds["n"].sum())),
+    )
+
+
+def difference_of_shares(first: Estimate, second: Estimate) -> Estimate:
+    """First share minus second share, of different images, with its interval.
+
+    Newcombe's hybrid of two Wilson intervals, method 10 of Newcombe (1998), Stat Med 17:873-890;
+    confidence is that of the two. `n` is the smaller number of images.
+    """
+    difference = first.value - second.value
+    return Estimate(
+        difference,
+        difference - math.hypot(first.value - first.low, second.high - second.value),
+        difference + math.hypot(first.high - first.value, second.value - second.low),
+        min(first.n, second.n),
+    )
+
+
+def first_reason(rows: pd.DataFrame, otherwise: str) -> str:
+    """First entry of the column `reason`, where there is one."""
+    if "reason" not in rows.columns:
+        return otherwise
+    reasons = [str(text) for text in rows["reason"].dropna() if str(text)]
+    return reasons[0] if reasons else otherwise
