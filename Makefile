@@ -10,7 +10,7 @@ GPUS ?= $(shell nvidia-smi --list-gpus 2>/dev/null | wc -l)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test lint unit benchmark lock clean
+.PHONY: help setup demo test lint unit benchmark benchmark-audit lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ unit: $(READY)
 benchmark: $(READY)  ## how fast it is here; run it with nothing else running
 	python -m benchmarks.workflow
 	python -m benchmarks.duplicates
+
+benchmark-audit: $(READY)  ## does the audit find planted shortcuts and leave clean data alone? (40 small studies)
+	python -m benchmarks.planted_truth
 
 lock: $(READY)  ## resolve envs/requirements.in anew (minutes; needs the network)
 	$(BIN)/python -m pip install --quiet pip-tools

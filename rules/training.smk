@@ -51,6 +51,8 @@ rule train:
         ),
         precision=config["compute"]["precision"],
         deterministic=config["compute"]["deterministic"],
+        # Not an output: Snakemake would delete it when a job fails.
+        checkpoint=f"{RUN}/checkpoint.safetensors",
     message:
         "Training {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
     script:

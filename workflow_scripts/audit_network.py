@@ -25,8 +25,8 @@ from workflow_scripts.cxrcam.metrics.decisions import part_accuracy
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.devices import choose_device, choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.models import build_classifier, load_model
+from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import predict
-from workflow_scripts.cxrcam.networks.training import Normalisation
 from workflow_scripts.cxrcam.seeds import generator, integer_seed, seed_sequence
 
 Pixels = npt.NDArray[np.uint8]

@@ -125,7 +125,8 @@ if __name__ == "__main__":
             leaks=pd.read_csv(given.leaks),
             sources=read_json(given.sources),
             acquisition=read_json(given.acquisition),
-            floors=pd.read_csv(given.floors),
+            # Cross-validated over all images: the scheme is empty, not missing.
+            floors=pd.read_csv(given.floors).fillna({"scheme": ""}),
             runs=metrics.rename(
                 columns={"best_floor": "floor_name", "best_floor_accuracy": "floor_accuracy"}
             ),

@@ -23,7 +23,7 @@ from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.devices import choose_device, set_up_torch
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard, load_model
-from workflow_scripts.cxrcam.networks.training import Normalisation
+from workflow_scripts.cxrcam.networks.parts import Normalisation
 
 BATCH = 64
 

@@ -13,8 +13,8 @@ from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.devices import choose_device, set_up_torch
 from workflow_scripts.cxrcam.networks.models import load_model
+from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import predict
-from workflow_scripts.cxrcam.networks.training import Normalisation
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from tqdm import tqdm
 
 from workflow_scripts.cxrcam.contracts import HISTORY
 from workflow_scripts.cxrcam.data.cache import read_pixels
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, TrainingStopped
 from workflow_scripts.cxrcam.networks.cost import parameter_count
 from workflow_scripts.cxrcam.networks.devices import choose_device, choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size
@@ -26,14 +29,9 @@ from workflow_scripts.cxrcam.networks.models import (
     read_state_dict,
     save_model,
 )
-from workflow_scripts.cxrcam.networks.training import (
-    Normalisation,
-    Part,
-    Progress,
-    TrainSettings,
-    best_iteration,
-    train,
-)
+from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
+from workflow_scripts.cxrcam.networks.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.training import Progress, best_iteration, train
 from workflow_scripts.cxrcam.seeds import generator, integer_seed
 
 
@@ -56,14 +54,17 @@ if __name__ == "__main__":
     device = choose_device(compute["device"], snakemake.resources.get("gpu"))
     precision = choose_precision(params.precision, device)
     set_up_torch(compute["threads"], params.deterministic)
+    torch.manual_seed(integer_seed(seed, "dropout", *run))
 
     split = pq.read_table(snakemake.input.split).to_pandas()
-    parts = {}
+    parts: dict[str, Part] = {}
+    names: dict[str, list[str]] = {}
     for role in {"train", *settings.watch} & set(split["role"]):
         chosen = split[split["role"] == role]
+        names[role] = chosen["image_id"].tolist()
         parts[role] = Part.on(
             device,
-            read_pixels(snakemake.input.shards, chosen["image_id"].tolist(), image["size"]),
+            read_pixels(snakemake.input.shards, names[role], image["size"]),
             np.array([classes.index(name) for name in chosen["label"]]),
         )
     training = parts.pop("train")
@@ -84,6 +85,21 @@ if __name__ == "__main__":
         *(params.model["architecture"], origin, parameter_count(model), device, precision),
         *(compute["threads"], len(training)),
     )
+
+    used = {"image": image, "model": params.model, "train": params.settings, "run": [*run, seed]}
+    configuration_hash = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
+    data = data_fingerprint(Path(snakemake.input.split), snakemake.input.shards)
+    # What a state depends on: with any of it changed, going on would mix two experiments.
+    experiment = [configuration_hash, data, origin, params.code, precision, device.type]
+    checkpoints = Checkpoints(
+        Path(params.checkpoint),
+        hashlib.sha256(json.dumps([*experiment, compute["threads"]]).encode()).hexdigest(),
+        compute["checkpoint_seconds"],
+        log,
+    )
+    # What clusters send before they take a machine away, and Ctrl-C.
+    signal.signal(signal.SIGTERM, checkpoints.request_stop)
+    signal.signal(signal.SIGINT, checkpoints.request_stop)
 
     bar = tqdm(
         desc="/".join(map(str, (*run, seed))),
@@ -110,7 +126,7 @@ if __name__ == "__main__":
             *(first["epoch"] * len(training) / first["seconds"], parts_text),
         )
 
-    with bar:
+    try:
         history = train(
             model,
             training,
@@ -120,14 +136,22 @@ if __name__ == "__main__":
             precision,
             generator(seed, "train", *run),
             input_size,
+            checkpoints,
+            names["train"],
             on_step=show,
             on_record=note,
         )
+    except TrainingStopped:
+        log.warning(
+            "Stopped by a signal; its state is in %s. Run again to go on.", params.checkpoint
+        )
+        raise SystemExit(128 + signal.SIGTERM) from None
+    finally:
+        bar.close()
 
     last = history[-1]["iteration"]
     kept = last if settings.keep == "last" else best_iteration(history)
     log.info("Stopped after iteration %d; kept the weights of iteration %d.", last, kept)
-    used = {"image": image, "model": params.model, "train": params.settings, "run": [*run, seed]}
     save_model(
         Path(snakemake.output.model),
         model,
@@ -139,10 +163,8 @@ if __name__ == "__main__":
             mean=image["mean"],
             std=image["std"],
             weights_origin=origin,
-            configuration_hash=hashlib.sha256(
-                json.dumps(used, sort_keys=True).encode()
-            ).hexdigest(),
-            data_fingerprint=data_fingerprint(Path(snakemake.input.split), snakemake.input.shards),
+            configuration_hash=configuration_hash,
+            data_fingerprint=data,
             training={
                 **params.settings,
                 "precision": precision,
@@ -153,3 +175,4 @@ if __name__ == "__main__":
     )
     with atomic_path(Path(snakemake.output.history)) as temporary:
         pq.write_table(pa.Table.from_pylist(history, schema=HISTORY), temporary)
+    checkpoints.remove()

@@ -21,8 +21,8 @@ from workflow_scripts.cxrcam.networks.models import (
     read_state_dict,
     save_model,
 )
+from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import predict
-from workflow_scripts.cxrcam.networks.training import Normalisation
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

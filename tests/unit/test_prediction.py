@@ -6,8 +6,8 @@ import torch
 
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.networks.models import build_classifier
+from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import Predictions, predict
-from workflow_scripts.cxrcam.networks.training import Normalisation
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

@@ -1,6 +1,9 @@
 """Training: the same bits each time, every image once an epoch, and clocks that tell the truth."""
 
+import logging
 from itertools import chain, pairwise
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,17 +16,20 @@ from torchvision.transforms.functional import normalize, to_tensor
 from workflow_scripts.cxrcam.contracts import HISTORY
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks import training
+from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, State, TrainingStopped
 from workflow_scripts.cxrcam.networks.models import build_classifier
-from workflow_scripts.cxrcam.networks.training import (
-    Normalisation,
-    Part,
-    TrainingError,
+from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
+from workflow_scripts.cxrcam.networks.recipe import (
     TrainSettings,
     batch_bounds,
+    make_optimizer,
+    make_schedule,
+)
+from workflow_scripts.cxrcam.networks.training import (
+    TrainingError,
     best_iteration,
     evaluate_loss,
     evaluations_since_best,
-    make_optimizer,
     train,
 )
 
@@ -77,7 +83,14 @@ def dark_and_bright(n: int, seed: int = 0) -> Part:
     return Part.on(CPU, pixels.astype(np.uint8), labels)
 
 
-def fit(part: Part, watched=None, seed: int = 0, model: nn.Module | None = None, **changes):
+def fit(
+    part: Part,
+    watched=None,
+    seed: int = 0,
+    model: nn.Module | None = None,
+    checkpoints: Checkpoints | None = None,
+    **changes,
+):
     """Train the small network; returns it and its history."""
     model = small_network() if model is None else model
     history = train(
@@ -88,6 +101,7 @@ def fit(part: Part, watched=None, seed: int = 0, model: nn.Module | None = None,
         IMAGENET,
         "float32",
         np.random.default_rng(seed),
+        checkpoints=checkpoints,
     )
     return model, history
 
@@ -403,7 +417,7 @@ def test_one_cycle_goes_up_to_the_rate_asked_and_ends_low():
 def test_one_cycle_leaves_the_momentum_as_configured():
     model = small_network()
     optimizer = make_optimizer(model, settings(optimizer="sgd", momentum=0.7))
-    schedule = training.make_schedule(optimizer, settings(schedule="one_cycle"), 10)
+    schedule = make_schedule(optimizer, settings(schedule="one_cycle"), 10)
     optimizer.step()
     schedule.step()
     assert optimizer.param_groups[0]["momentum"] == 0.7
@@ -420,9 +434,36 @@ def test_a_run_too_short_for_a_cycle_keeps_its_rate(epochs):
 def test_a_loss_that_is_no_number_stops_the_training_and_names_the_learning_rate():
     with pytest.raises(TrainingError) as caught:
         fit(noise(12), optimizer="sgd", learning_rate=1e30, epochs=3)
-    for words in ("train.learning_rate", "1e+30", "became nan", "up to", "compute.precision"):
+    for words in (
+        "train.learning_rate",
+        "1e+30",
+        "became nan",
+        "iteration 2 of 6",
+        "compute.precision",
+    ):
         assert words in str(caught.value)
     assert isinstance(caught.value, InputError)
+
+
+def test_the_images_of_a_batch_that_breaks_training_are_named():
+    class Breaking(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network, self.steps = small_network(), 0
+
+        def forward(self, x):
+            self.steps += 1
+            return self.network(x) * (np.nan if self.steps == 2 else 1.0)
+
+    names = [f"X-{k}" for k in range(4)]
+    rng = np.random.default_rng(0)
+    second = np.random.default_rng(0).permutation(4)[2:]
+    with pytest.raises(TrainingError, match="iteration 2 of 2") as caught:
+        train(
+            *(Breaking(), noise(4), {}, settings(epochs=1, batch_size=2), IMAGENET, "float32", rng),
+            image_ids=names,
+        )
+    assert ", ".join(names[k] for k in second) in str(caught.value)
 
 
 # --- evaluation -----------------------------------------------------------------------------------
@@ -518,3 +559,193 @@ def test_training_stops_when_patience_runs_out():
 def test_a_missing_validation_part_is_named(changes):
     with pytest.raises(TrainingError, match="validation part"):
         fit(noise(14), {"test": noise(4)}, **changes)
+
+
+# --- stopping and going on ------------------------------------------------------------------------
+
+LOG = logging.getLogger("test")
+
+
+class Interrupting(Checkpoints):
+    """Asks the run to stop at its n-th look at the clock."""
+
+    looks_left = 10**9
+
+    def due(self) -> bool:
+        self.looks_left -= 1
+        self.stop_requested |= self.looks_left == 0
+        return super().due()
+
+
+def checkpoints(path: Path, looks: int = 10**9, fingerprint: str = "this") -> Checkpoints:
+    result = Interrupting(path / "checkpoint.safetensors", fingerprint, 3600.0, LOG)
+    result.looks_left = looks
+    return result
+
+
+def without_clocks(history) -> list[dict]:
+    return [{k: v for k, v in row.items() if "seconds" not in k} for row in history]
+
+
+RECIPES = [
+    {},
+    {"optimizer": "sgd", "schedule": "one_cycle"},
+    {
+        "schedule": "one_cycle",
+        "evaluate_every": 2,
+        "keep": "best_validation",
+        "label_smoothing": 0.1,
+    },
+]
+
+
+@pytest.mark.parametrize("changes", RECIPES)
+@pytest.mark.parametrize("looks", [1, 2, 3, 4, 5, 8])
+def test_an_interrupted_run_ends_with_the_bits_of_an_undisturbed_one(tmp_path, changes, looks):
+    watched = {"validation": noise(5, 1)}
+    changes = {"epochs": 3, **changes}  # 3 steps an epoch
+    whole, expected = fit(noise(14), watched, **changes)
+    with pytest.raises(TrainingStopped):
+        fit(noise(14), watched, checkpoints=checkpoints(tmp_path, looks), **changes)
+    # Another generator and other weights: all that counts comes from the file.
+    resumed, history = fit(
+        *(noise(14), watched, 99, small_network(7)), checkpoints=checkpoints(tmp_path), **changes
+    )
+    assert same(whole, resumed)
+    assert without_clocks(history) == without_clocks(expected)
+    assert all(b["seconds"] >= a["seconds"] for a, b in pairwise(history))
+
+
+def test_a_run_stopped_while_it_is_evaluated_evaluates_again(tmp_path):
+    class StoppedInEvaluation(nn.Module):
+        def __init__(self, stop):
+            super().__init__()
+            self.network, self.stop, self.calls = small_network(), stop, 0
+
+        def forward(self, x):
+            if not self.training:
+                self.calls += 1
+                if self.calls == 2:  # after the first of two batches of the second part
+                    self.stop.request_stop()
+            return self.network(x)
+
+    watched = {"validation": noise(200, 1), "test": noise(4, 2)}
+    whole, expected = fit(noise(12), watched)
+    stop = checkpoints(tmp_path)
+    with pytest.raises(TrainingStopped):
+        fit(noise(12), watched, model=StoppedInEvaluation(stop), checkpoints=stop)
+    model = StoppedInEvaluation(checkpoints(tmp_path / "unused"))
+    _, history = fit(noise(12), watched, 5, model, checkpoints=checkpoints(tmp_path))
+    assert same(whole, model.network)
+    assert without_clocks(history) == without_clocks(expected)
+
+
+def test_dropout_goes_on_where_it_stood(tmp_path):
+    def network() -> nn.Module:
+        return nn.Sequential(small_network()[:-1], nn.Dropout(0.5), nn.Linear(8, 2))
+
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        first = network()
+        torch.manual_seed(3)
+        second = network()
+        torch.manual_seed(5)
+        whole, _ = fit(noise(14), model=first)
+        torch.manual_seed(5)
+        with pytest.raises(TrainingStopped):
+            fit(noise(14), model=second, checkpoints=checkpoints(tmp_path, 4))
+        torch.manual_seed(6)
+        resumed, _ = fit(noise(14), model=network(), checkpoints=checkpoints(tmp_path))
+    assert same(whole, resumed)
+
+
+def stopped(path: Path) -> Path:
+    """A checkpoint in the middle of a run."""
+    with pytest.raises(TrainingStopped):
+        fit(noise(14), checkpoints=checkpoints(path, 3))
+    return path / "checkpoint.safetensors"
+
+
+def test_a_checkpoint_of_another_experiment_is_refused_and_said_so(tmp_path, caplog):
+    stopped(tmp_path)
+    assert checkpoints(tmp_path).load() is not None
+    assert checkpoints(tmp_path, fingerprint="other").load() is None
+    assert "another experiment" in caplog.text
+
+
+@pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 0.999])
+def test_a_flipped_bit_anywhere_is_noticed(tmp_path, caplog, place):
+    file = stopped(tmp_path)
+    content = bytearray(file.read_bytes())
+    content[int(place * len(content))] ^= 1
+    file.write_bytes(content)
+    assert checkpoints(tmp_path).load() is None
+    assert "damaged" in caplog.text
+
+
+def test_a_truncated_checkpoint_is_noticed(tmp_path, caplog):
+    file = stopped(tmp_path)
+    file.write_bytes(file.read_bytes()[:-100])
+    assert checkpoints(tmp_path).load() is None
+    assert "damaged" in caplog.text
+
+
+def test_checkpoints_cost_no_more_than_their_share(tmp_path, monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("time.monotonic", lambda: clock.now)
+    kept = Checkpoints(tmp_path / "c.safetensors", "this", 60.0, LOG)
+    clock.now = 59.0
+    assert not kept.due()
+    clock.now = 60.0
+    assert kept.due()
+
+    class Slow(dict):
+        def items(self):
+            clock.now += 5.0  # writing takes 5 s
+            return super().items()
+
+    kept.save(State(Slow(a=torch.zeros(2)), {}))
+    clock.now += 200.0
+    assert not kept.due()
+    clock.now += 51.0
+    assert kept.due()
+
+
+def test_memory_that_runs_out_names_the_batch_size():
+    class Greedy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = small_network()
+
+        def forward(self, x):
+            torch.empty(2**60)
+            return self.network(x)
+
+    with pytest.raises(TrainingError, match=r"train\.batch_size 6 at 32 pixels"):
+        fit(noise(12), model=Greedy())
+
+
+# --- progressive sizes ----------------------------------------------------------------------------
+
+
+def test_progressive_sizes_train_small_first_and_evaluate_at_full_size():
+    sides = []
+
+    class Watching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = small_network()
+
+        def forward(self, x):
+            sides.append((self.training, x.shape[-1]))
+            return self.network(x)
+
+    part = Part.on(CPU, np.zeros((6, 80, 80), np.uint8), np.arange(6) % 2)
+    changes = {"epochs": 6, "progressive": [0.5, 0.75, 1.0]}
+    fit(part, {"test": part}, model=Watching(), **changes)
+    assert [side for training, side in sides if training] == [40, 40, 60, 60, 80, 80]
+    assert {side for training, side in sides if not training} == {80}
+
+
+def test_no_size_is_smaller_than_networks_take():
+    assert settings(progressive=[0.1, 1.0]).side_in(0, 129) == 32

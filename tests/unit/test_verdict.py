@@ -142,18 +142,20 @@ def test_a_kind_keeps_its_clause_for_what_it_could_not_test():
     assert kind.result("passed", "", "none").finding == "-"
 
 
-def test_the_page_has_one_line_a_check_in_order_and_hides_none():
+def test_the_page_has_one_line_a_check_failures_first_and_hides_none():
     checks = [
-        check(name="third", order=3),
-        check("failed", name="first", order=1, clause="pipes | break"),
-        check("not assessable", name="second | bar", order=2),
+        check(name="passed late", order=5),
+        check(name="passed early", order=1),
+        check("failed", name="wrong", order=4, clause="pipes | break"),
+        check("not assessable", name="open | bar", order=3),
     ]
     page = verdict_markdown(checks, HEADLINE, "Can it be believed?")
-    rows = [line for line in page.splitlines() if line.startswith("| ")][2:]
-    assert [row.split(".")[0] for row in rows] == ["| first", "| second \\| bar", "| third"]
-    assert "1 passed, 1 failed, 1 not assessable (3 in all)" in page
-    assert all("because" in row and "`f.csv`" in row for row in rows)
-    assert f"- first: {CONSEQUENCES['shortcut']}." in page
+    rows = [line for line in page.splitlines() if line.startswith("| ") and "`f.csv`" in line]
+    names = [row.split(".")[0] for row in rows]
+    assert names == ["| wrong", "| open \\| bar", "| passed early", "| passed late"]
+    assert "2 passed, 1 failed, 1 not assessable (4 in all)" in page
+    assert all("because" in row for row in rows)
+    assert f"- wrong: {CONSEQUENCES['shortcut']}." in page
     assert page.startswith("# Can it be believed?\n\n**The network's")
 
 

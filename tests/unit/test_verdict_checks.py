@@ -46,6 +46,7 @@ from workflow_scripts.cxrcam.verdict.page import (
 )
 from workflow_scripts.cxrcam.verdict.pooling import (
     Estimate,
+    designs,
     difference_of_shares,
     pooled_estimate,
     pooled_share,
@@ -611,3 +612,9 @@ def test_a_table_that_lacks_a_column_is_named():
     for check in (check_given_away, check_leaks, check_masked_inputs, check_precision):
         with pytest.raises(ValueError, match="has no column"):
             check(pd.DataFrame({"task": ["t"], "scheme": ["s"]}))
+
+
+def test_a_row_without_a_scheme_is_refused_not_dropped():
+    table = pd.DataFrame({"task": ["two_class"], "scheme": [NAN], "n": [60]})
+    with pytest.raises(ValueError, match="no task or scheme"):
+        list(designs(table, ("n",)))

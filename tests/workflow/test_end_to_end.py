@@ -32,6 +32,8 @@ from workflow_scripts.cxrcam.contracts import (
     maps_schema,
     predictions_schema,
 )
+from workflow_scripts.cxrcam.verdict import data_checks, floor_checks, map_checks, number_checks
+from workflow_scripts.cxrcam.verdict.page import CheckKind
 
 SETTINGS = small_configuration()
 SIZE = SETTINGS["image"]["size"]
@@ -305,6 +307,21 @@ def test_the_summary_has_a_row_a_design(results: Path) -> None:
     assert (low <= value).all()
     assert (value <= high).all()
     assert (low < high).all(), "no headline without its interval"
+
+
+def test_the_verdict_has_every_check_of_every_task(results: Path) -> None:
+    names = {kind.name for kind in vars(data_checks).values() if isinstance(kind, CheckKind)}
+    for module in (floor_checks, map_checks, number_checks):
+        names |= {kind.name for kind in vars(module).values() if isinstance(kind, CheckKind)}
+    assert len(names) > 15
+    verdict = json.loads((results / "audit/verdict.json").read_text(encoding="utf-8"))
+    found = {check["name"].split(":")[0] for check in verdict["checks"]}
+    assert found == names
+    for name in ("the data give it away", "acquisition", "better than a blind classifier"):
+        subjects = {c["subject"].split(",")[0] for c in verdict["checks"] if name in c["name"]}
+        assert subjects == set(TASKS), name
+    page = (results / "audit/verdict.md").read_text(encoding="utf-8")
+    assert all(f"| {check['name']}. " in page for check in verdict["checks"])
 
 
 def test_every_figure_opens(results: Path) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 from workflow_scripts.cxrcam.maps.cam import logits_and_maps
 from workflow_scripts.cxrcam.networks.devices import autocast
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
-from workflow_scripts.cxrcam.networks.training import Normalisation
+from workflow_scripts.cxrcam.networks.parts import Normalisation
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ normalised there. Nothing is decoded, copied or converted image by image.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,88 +15,22 @@ import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, State, TrainingStopped
 from workflow_scripts.cxrcam.networks.devices import autocast
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
+from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
+from workflow_scripts.cxrcam.networks.recipe import (
+    TrainSettings,
+    batch_bounds,
+    make_optimizer,
+    make_schedule,
+)
+
+EVALUATION_BATCH = 128
 
 
 class TrainingError(InputError):
     """Training cannot go on; the message says where it stood and what to change."""
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """Mean and standard deviation of the three input channels, for pixels in [0, 1]."""
-
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-    def apply(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Network input from grey pixels.
-
-        Parameters
-        ----------
-        pixels : uint8 tensor, shape (n, height, width)
-
-        Returns
-        -------
-        float32 tensor, shape (n, 3, height, width), channels last in memory
-        """
-        scale = 1.0 / (255.0 * torch.tensor(self.std, device=pixels.device))
-        shift = -torch.tensor(self.mean, device=pixels.device) / torch.tensor(
-            self.std, device=pixels.device
-        )
-        # Made with the channel last and then viewed as (n, 3, h, w): the layout that
-        # convolutions read fastest, without a copy.
-        last = pixels.unsqueeze(-1) * scale + shift
-        return last.permute(0, 3, 1, 2)
-
-
-@dataclass(frozen=True)
-class Part:
-    """One part of a split, on the device.
-
-    Attributes
-    ----------
-    pixels : uint8 tensor, shape (n, size, size)
-    labels : int64 tensor, shape (n,)
-        Position of the class.
-    """
-
-    pixels: torch.Tensor
-    labels: torch.Tensor
-
-    @staticmethod
-    def on(
-        device: torch.device, pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]
-    ) -> "Part":
-        """Put arrays on a device."""
-        return Part(torch.from_numpy(pixels).to(device), torch.from_numpy(labels).to(device))
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """The ``train`` section of the configuration, merged for one task and scheme."""
-
-    epochs: int
-    batch_size: int
-    optimizer: str
-    learning_rate: float
-    momentum: float
-    weight_decay: float
-    schedule: str
-    horizontal_flip: float
-    watch: tuple[str, ...]
-    evaluate_every: str | int
-    keep: str
-    patience: int
-
-    @staticmethod
-    def from_mapping(values: Mapping[str, Any]) -> "TrainSettings":
-        """Settings from the configuration's plain values."""
-        return TrainSettings(**{**values, "watch": tuple(values["watch"])})
 
 
 @dataclass(frozen=True)
@@ -110,62 +44,27 @@ class Progress:
     accuracy: float
 
 
-def batch_bounds(n_images: int, batch_size: int) -> list[tuple[int, int]]:
-    """First and last-plus-one position of each batch of an epoch.
-
-    A rest of one image joins the batch before it: batch normalisation has no variance of one.
-    """
-    starts = list(range(0, n_images, batch_size))
-    if len(starts) > 1 and n_images - starts[-1] == 1:
-        starts.pop()
-    return list(zip(starts, [*starts[1:], n_images], strict=True))
-
-
-def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    """Adam or SGD with momentum over all parameters."""
-    if settings.optimizer == "adam":
-        return torch.optim.Adam(
-            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
-    return torch.optim.SGD(
-        model.parameters(),
-        lr=settings.learning_rate,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-    )
-
-
-def make_schedule(
-    optimizer: torch.optim.Optimizer, settings: TrainSettings, iterations: int
-) -> torch.optim.lr_scheduler.LRScheduler | None:
-    """Learning rate over the run: constant (None) or one cycle (Smith 2018)."""
-    # A cycle shorter than this has no room to go up and down.
-    if settings.schedule == "constant" or iterations < 4:
-        return None
-    return torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        max_lr=settings.learning_rate,
-        total_steps=iterations,
-        cycle_momentum=False,  # `momentum` of the configuration is what is used
-    )
-
-
 def evaluate_loss(
     model: nn.Module,
     part: Part,
     normalisation: Normalisation,
     precision: str,
     input_size: int | None = None,
-    batch_size: int = 128,
+    batch_size: int = EVALUATION_BATCH,
+    on_batch: Callable[[], None] = lambda: None,
 ) -> tuple[float, float]:
-    """Mean cross entropy and accuracy on a part; leaves the model in training mode."""
+    """Mean cross entropy and accuracy on a part; leaves the model in training mode.
+
+    `on_batch` is called before each batch; what it raises ends the evaluation.
+    """
     model.eval()
     loss = torch.zeros((), dtype=torch.float64, device=part.labels.device)
     correct = torch.zeros((), dtype=torch.int64, device=part.labels.device)
     with torch.inference_mode():
         for start in range(0, len(part), batch_size):
+            on_batch()
             labels = part.labels[start : start + batch_size]
-            pixels = part.pixels[start : start + batch_size]
+            pixels = part.pixels[start : start + batch_size].to(labels.device)
             with autocast(labels.device, precision):
                 logits = model(normalisation.apply(resize_pixels(pixels, input_size)))
             logits = logits.float()
@@ -173,6 +72,285 @@ def evaluate_loss(
             correct += (logits.argmax(1) == labels).sum()
     model.train()
     return float(loss) / len(part), int(correct) / len(part)
+
+
+@dataclass
+class _Position:
+    """Where a run stands, apart from its tensors."""
+
+    iteration: int = 0
+    seen: int = 0  # images since the last evaluation
+    rate: float = 0.0  # learning rate of the newest iteration
+    seconds: float = 0.0  # of training alone
+    wall_seconds: float = 0.0  # with evaluations
+    history: list[dict[str, Any]] = field(default_factory=list)
+    # State of the generator before it drew the current epoch: from it the rest can be drawn again.
+    epoch_rng: dict[str, Any] = field(default_factory=dict)
+
+
+class _Clock:
+    """Adds up the seconds between `start` and `stop`."""
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+
+    def lap(self) -> float:
+        """Seconds since the last lap."""
+        now = time.perf_counter()
+        passed, self.began = now - self.began, now
+        return passed
+
+
+class _Run:
+    """One training run, which can be stopped and taken up again after any iteration."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        training: Part,
+        watched: Mapping[str, Part],
+        settings: TrainSettings,
+        normalisation: Normalisation,
+        precision: str,
+        rng: np.random.Generator,
+        input_size: int | None,
+        checkpoints: Checkpoints | None,
+        image_ids: Sequence[str],
+    ) -> None:
+        self.image_ids = image_ids
+        self.training, self.watched = training, watched
+        self.settings, self.normalisation = settings, normalisation
+        self.precision, self.rng = precision, rng
+        self.side = input_size or training.pixels.shape[-1]
+        self.checkpoints = checkpoints
+        self.device = training.labels.device
+        self.model = model.to(self.device).to(memory_format=torch.channels_last).train()
+        self.optimizer = make_optimizer(model, settings)
+        self.bounds = batch_bounds(len(training), settings.batch_size)
+        self.iterations = len(self.bounds) * settings.epochs
+        self.schedule = make_schedule(self.optimizer, settings, self.iterations)
+        each_epoch = settings.evaluate_every == "epoch"
+        self.every = len(self.bounds) if each_epoch else int(settings.evaluate_every)
+        self.at = _Position()
+        self.kept: dict[str, torch.Tensor] = {}
+        # Sums since the last evaluation stay on the device: reading them would make it wait at
+        # each step.
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
+
+    # --- going on ---------------------------------------------------------------------------------
+
+    def draw_epoch(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Order and flips of the images of one epoch."""
+        self.at.epoch_rng = dict(self.rng.bit_generator.state)
+        n_images = len(self.training)
+        order = self.rng.permutation(n_images)
+        return order, self.rng.random(n_images) < self.settings.horizontal_flip
+
+    def batches(self) -> Iterator[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.bool_]]]:
+        """Epoch (from 0), image positions and flips of every batch that is still to come."""
+        first_epoch, done = divmod(self.at.iteration, len(self.bounds))
+        if self.at.iteration:
+            self.rng.bit_generator.state = self.at.epoch_rng
+            if not done:
+                self.draw_epoch()  # that epoch is over; the next draws come after its own
+        for epoch in range(first_epoch, self.settings.epochs):
+            order, flips = self.draw_epoch()
+            for first, last in self.bounds[done:]:
+                yield epoch, order[first:last], flips[first:last]
+            done = 0
+
+    def step(
+        self, epoch: int, rows: npt.NDArray[np.int64], flips: npt.NDArray[np.bool_]
+    ) -> torch.Tensor:
+        """One step of the optimiser; returns the loss, on the device."""
+        self.at.rate = self.optimizer.param_groups[0]["lr"]
+        index = torch.from_numpy(rows)
+        labels = self.training.labels[index.to(self.device, non_blocking=True)]
+        flip = torch.from_numpy(flips).to(self.device, non_blocking=True)
+        pixels = self.training.pixels[index.to(self.training.pixels.device)].to(
+            self.device, non_blocking=True
+        )
+        pixels = torch.where(flip[:, None, None], pixels.flip(-1), pixels)
+        pixels = resize_pixels(pixels, self.settings.side_in(epoch, self.side))
+        with autocast(self.device, self.precision):
+            logits = self.model(self.normalisation.apply(pixels))
+            loss = nn.functional.cross_entropy(
+                logits, labels, label_smoothing=self.settings.label_smoothing
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        if self.schedule is not None:
+            self.schedule.step()
+        loss = loss.detach()
+        self.loss_sum += loss.double() * len(rows)
+        self.correct += (logits.detach().argmax(1) == labels).sum()
+        self.at.seen += len(rows)
+        self.at.iteration += 1
+        return loss
+
+    def evaluation_due(self) -> bool:
+        """Whether the state after the newest iteration still has to be evaluated."""
+        iteration = self.at.iteration
+        recorded = self.at.history[-1]["iteration"] if self.at.history else 0
+        return iteration > recorded and (
+            iteration % self.every == 0 or iteration == self.iterations
+        )
+
+    def evaluate(self) -> list[dict[str, Any]]:
+        """Rows of the history for the newest iteration."""
+        values = {"train": (float(self.loss_sum) / self.at.seen, int(self.correct) / self.at.seen)}
+        for role, part in self.watched.items():
+            values[role] = evaluate_loss(
+                *(self.model, part, self.normalisation, self.precision, self.side),
+                on_batch=self.stop_if_asked,
+            )
+        records = [
+            {
+                "iteration": self.at.iteration,
+                "epoch": self.at.iteration / len(self.bounds),
+                "seconds": self.at.seconds,
+                "wall_seconds": self.at.wall_seconds,
+                "role": role,
+                "loss": loss,
+                "accuracy": accuracy,
+                "learning_rate": self.at.rate,
+            }
+            for role, (loss, accuracy) in values.items()
+        ]
+        self.at.history += records
+        self.loss_sum.zero_()
+        self.correct.zero_()
+        self.at.seen = 0
+        best = self.settings.keep == "best_validation"
+        if best and best_iteration(self.at.history) == self.at.iteration:
+            # Clones: the tensors of a state dict go on changing with the model.
+            self.kept = {name: value.clone() for name, value in self.model.state_dict().items()}
+        return records
+
+    def out_of_patience(self) -> bool:
+        """Whether validation has not got better for too long."""
+        patience = self.settings.patience
+        return bool(patience and self.at.history) and (
+            evaluations_since_best(self.at.history) >= patience
+        )
+
+    def check_loss(self, value: float, rows: npt.NDArray[np.int64] | None = None) -> None:
+        """Stop where the loss is no number any more; `rows` are the images of a single batch.
+
+        The newest checkpoint is from before that, and stays.
+        """
+        if np.isfinite(value):
+            return
+        where, images = f"up to iteration {self.at.iteration}", ""
+        if rows is not None:
+            where = f"in iteration {self.at.iteration}"
+            named = [self.image_ids[row] for row in rows] if self.image_ids else []
+            images = f" (images {', '.join(named[:6])}{', …' * (len(named) > 6)})" if named else ""
+        raise TrainingError(
+            f"The training loss became {value} {where} of {self.iterations}{images}: lower "
+            f"train.learning_rate (now {self.settings.learning_rate}), or use "
+            "compute.precision: float32."
+        )
+
+    def go_on(
+        self,
+        on_step: Callable[[Progress], None],
+        on_record: Callable[[Sequence[dict[str, Any]]], None],
+    ) -> None:
+        """Train from where the run stands to its end."""
+        at, clock = self.at, _Clock()
+        shown = 0.0
+
+        def evaluate() -> None:
+            on_record(self.evaluate())
+            at.wall_seconds += clock.lap()
+
+        if self.evaluation_due():  # stopped while it was being evaluated
+            evaluate()
+        for epoch, rows, flips in self.batches():
+            if self.out_of_patience():
+                break
+            loss = self.step(epoch, rows, flips)
+            if self.device.type == "cpu":  # on a GPU this would make it wait
+                self.check_loss(float(loss), rows)
+            passed = clock.lap()
+            shown += passed
+            if shown > 0.5 or self.evaluation_due():
+                mean = (
+                    float(self.loss_sum) / at.seen
+                )  # waits for the device: now the clock is right
+                self.check_loss(mean)
+                passed += clock.lap()
+            at.seconds += passed
+            at.wall_seconds += passed
+            if shown > 0.5:
+                shown = 0.0
+                correct = int(self.correct) / at.seen
+                on_step(Progress(at.iteration, self.iterations, at.seen, mean, correct))
+            if self.evaluation_due():
+                evaluate()
+            if self.checkpoints is not None and self.checkpoints.due():
+                self.stop_if_asked()
+                self.save()
+                at.wall_seconds += clock.lap()
+
+    # --- stopping and starting again --------------------------------------------------------------
+
+    def stop_if_asked(self) -> None:
+        """Write the state and leave, where that was asked for."""
+        if self.checkpoints is not None and self.checkpoints.stop_requested:
+            self.save()
+            raise TrainingStopped
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        if self.checkpoints is None:
+            return
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"kept.{k}": v for k, v in self.kept.items()}
+        tensors |= {"sums.loss": self.loss_sum, "sums.correct": self.correct}
+        tensors["rng.torch"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["rng.cuda"] = torch.cuda.get_rng_state(self.device)
+        optimizer = self.optimizer.state_dict()
+        for number, of_parameter in optimizer["state"].items():
+            tensors |= {f"optimizer.{number}.{k}": v for k, v in of_parameter.items()}
+        schedule = {} if self.schedule is None else self.schedule.state_dict()
+        values = {
+            "position": vars(self.at),
+            "groups": optimizer["param_groups"],
+            "schedule": {k: v for k, v in schedule.items() if not k.startswith("_anneal")},
+        }
+        self.checkpoints.save(State(tensors, values))
+
+    def restore(self, state: State) -> None:
+        """Take up a state that `save` wrote."""
+        self.at = _Position(**state.values["position"])
+        named: dict[str, dict[str, torch.Tensor]] = {}
+        for name, tensor in state.tensors.items():
+            group, _, rest = name.partition(".")
+            named.setdefault(group, {})[rest] = tensor
+        self.model.load_state_dict(named["model"])
+        self.kept = {k: v.to(self.device) for k, v in named.get("kept", {}).items()}
+        self.loss_sum.copy_(named["sums"]["loss"])
+        self.correct.copy_(named["sums"]["correct"])
+        torch.set_rng_state(named["rng"]["torch"])
+        if "cuda" in named["rng"]:
+            torch.cuda.set_rng_state(named["rng"]["cuda"], self.device)
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        restored: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in named.get("optimizer", {}).items():
+            number, key = name.split(".")
+            like = parameters[int(number)]
+            # In the parameter's memory layout: sums over another one may differ in the last bit.
+            if tensor.shape == like.shape:
+                tensor = torch.empty_like(like).copy_(tensor)
+            restored.setdefault(int(number), {})[key] = tensor
+        self.optimizer.load_state_dict({"state": restored, "param_groups": state.values["groups"]})
+        if self.schedule is not None:
+            self.schedule.load_state_dict(dict(state.values["schedule"]))
 
 
 def train(
@@ -184,6 +362,8 @@ def train(
     precision: str,
     rng: np.random.Generator,
     input_size: int | None = None,
+    checkpoints: Checkpoints | None = None,
+    image_ids: Sequence[str] = (),
     on_step: Callable[[Progress], None] = lambda _: None,
     on_record: Callable[[Sequence[dict[str, Any]]], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
@@ -206,6 +386,11 @@ def train(
         Order of the images and flips.
     input_size : int, optional
         Pixels a side at the network's input, where they differ from those of the parts.
+    checkpoints : Checkpoints, optional
+        Where the state is kept; a state found there is taken up. A run that was interrupted on the
+        CPU in float32 ends with the bits of one that was not.
+    image_ids : sequence of str
+        Of the training images, for messages.
     on_step : callable
         Called about twice a second with the state.
     on_record : callable
@@ -219,7 +404,9 @@ def train(
     Raises
     ------
     TrainingError
-        If the loss is not finite, or a validation part is needed and not there.
+        If the loss is not finite, memory runs out, or a validation part is needed and not there.
+    TrainingStopped
+        After `checkpoints.request_stop`: the state is on disk.
     """
     if "validation" not in watched and (settings.keep != "last" or settings.patience):
         raise TrainingError(
@@ -227,88 +414,27 @@ def train(
             "validation part, and this division has none: set train.keep: last and patience: 0, "
             "or give the division one."
         )
-    device = training.labels.device
-    model.to(device).to(memory_format=torch.channels_last).train()
-    optimizer = make_optimizer(model, settings)
-    bounds = batch_bounds(len(training), settings.batch_size)
-    iterations = len(bounds) * settings.epochs
-    schedule = make_schedule(optimizer, settings, iterations)
-    every = len(bounds) if settings.evaluate_every == "epoch" else int(settings.evaluate_every)
-
-    history: list[dict[str, Any]] = []
-    kept: dict[str, torch.Tensor] = {}
-    # Sums since the last record stay on the device: reading them would make it wait at each step.
-    loss_sum = torch.zeros((), dtype=torch.float64, device=device)
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    seen = 0
-    began = time.perf_counter()
-    evaluation_seconds = 0.0
-    shown = began
-
-    for iteration, rows, flips in _batches(len(training), bounds, settings, rng):
-        index = torch.from_numpy(rows).to(device, non_blocking=True)
-        flip = torch.from_numpy(flips).to(device, non_blocking=True)
-        labels = training.labels[index]
-        pixels = training.pixels[index]
-        pixels = torch.where(flip[:, None, None], pixels.flip(-1), pixels)
-        rate = optimizer.param_groups[0]["lr"]
-        with autocast(device, precision):
-            logits = model(normalisation.apply(resize_pixels(pixels, input_size)))
-            loss = nn.functional.cross_entropy(logits, labels)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        if schedule is not None:
-            schedule.step()
-        loss_sum += loss.detach().double() * len(rows)
-        correct += (logits.detach().argmax(1) == labels).sum()
-        seen += len(rows)
-
-        now = time.perf_counter()
-        if now - shown > 0.5:
-            shown = now
-            on_step(
-                Progress(iteration, iterations, seen, float(loss_sum) / seen, int(correct) / seen)
-            )
-        if iteration % every == 0 or iteration == iterations:
-            mean_loss = float(loss_sum) / seen  # waits for the device: now the clock is right
-            if not np.isfinite(mean_loss):
-                raise TrainingError(
-                    f"The training loss became {mean_loss} within the {every} iterations up to "
-                    f"{iteration}: lower train.learning_rate (now {settings.learning_rate}), or "
-                    "use compute.precision: float32."
-                )
-            paused = time.perf_counter()
-            values = {"train": (mean_loss, int(correct) / seen)}
-            for role, part in watched.items():
-                values[role] = evaluate_loss(model, part, normalisation, precision, input_size)
-            records = [
-                {
-                    "iteration": iteration,
-                    "epoch": iteration / len(bounds),
-                    "seconds": paused - began - evaluation_seconds,
-                    "wall_seconds": paused - began,
-                    "role": role,
-                    "loss": role_loss,
-                    "accuracy": role_accuracy,
-                    "learning_rate": rate,
-                }
-                for role, (role_loss, role_accuracy) in values.items()
-            ]
-            history += records
-            on_record(records)
-            loss_sum.zero_()
-            correct.zero_()
-            seen = 0
-            if settings.keep == "best_validation" and best_iteration(history) == iteration:
-                # Clones: the tensors of a state dict go on changing with the model.
-                kept = {name: value.clone() for name, value in model.state_dict().items()}
-            evaluation_seconds += time.perf_counter() - paused
-            if settings.patience and evaluations_since_best(history) >= settings.patience:
-                break
-    if kept:
-        model.load_state_dict(kept)
-    return history
+    run = _Run(
+        *(model, training, watched, settings, normalisation, precision, rng, input_size),
+        *(checkpoints, image_ids),
+    )
+    found = checkpoints.load() if checkpoints else None
+    if checkpoints and found:
+        run.restore(found)
+        checkpoints.log.info("Going on after iteration %d.", run.at.iteration)
+    try:
+        run.go_on(on_step, on_record)
+    except (RuntimeError, MemoryError) as error:  # OutOfMemoryError of a GPU is a RuntimeError
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise TrainingError(
+            f"Memory ran out with train.batch_size {settings.batch_size} at "
+            f"{input_size or training.pixels.shape[-1]} pixels a side: halve the batch size, or "
+            "use a smaller image.size or model.input_size."
+        ) from error
+    if run.kept:
+        model.load_state_dict(run.kept)
+    return run.at.history
 
 
 def best_iteration(history: Sequence[Mapping[str, Any]]) -> int:
@@ -321,19 +447,3 @@ def evaluations_since_best(history: Sequence[Mapping[str, Any]]) -> int:
     """Evaluations after that of `best_iteration`."""
     best = best_iteration(history)
     return sum(row["role"] == "validation" and row["iteration"] > best for row in history)
-
-
-def _batches(
-    n_images: int,
-    bounds: Sequence[tuple[int, int]],
-    settings: TrainSettings,
-    rng: np.random.Generator,
-) -> Iterator[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.bool_]]]:
-    """Iteration number (from 1), image positions and flips of every batch of the run."""
-    iteration = 0
-    for _ in range(settings.epochs):
-        order = rng.permutation(n_images)
-        flips = rng.random(n_images) < settings.horizontal_flip
-        for first, last in bounds:
-            iteration += 1
-            yield iteration, order[first:last], flips[first:last]

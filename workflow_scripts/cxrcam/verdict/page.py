@@ -316,7 +316,8 @@ def verdict_markdown(checks: Sequence[Check], headline: Headline | None, title: 
     Returns
     -------
     str
-        Markdown: the sentence, the counts, one line a check, and what a failure means.
+        Markdown: the sentence, the counts, one line a check (failed ones first), and what a
+        failure means.
     """
     told = ", ".join(f"{n} {status}" for status, n in counts(checks).items())
     lines = [
@@ -325,11 +326,28 @@ def verdict_markdown(checks: Sequence[Check], headline: Headline | None, title: 
         f"**{one_sentence(checks, headline)}**",
         "",
         f"{told} ({len(checks)} in all). Files are relative to the folder of the data set.",
-        "",
+    ]
+    for status in (FAILED, NOT_ASSESSABLE, PASSED):  # what matters most to the reader, first
+        of_status = [check for check in ordered(checks) if check.status == status]
+        if of_status:
+            lines += ["", f"## {status.capitalize()}: {len(of_status)}", "", *_table(of_status)]
+    failed = [check for check in ordered(checks) if check.status == FAILED]
+    if failed:
+        lines += ["", "## What the failures mean", ""]
+    for about, meaning in CONSEQUENCES.items():
+        names = dict.fromkeys(check.name for check in failed if check.about == about)
+        if names:
+            lines.append(f"- {', '.join(names)}: {meaning}.")
+    return "\n".join(lines) + "\n"
+
+
+def _table(checks: Sequence[Check]) -> list[str]:
+    """Lines of a Markdown table, one a check."""
+    lines = [
         "| Check | Of | Status | Found | Why | Evidence |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for check in ordered(checks):
+    for check in checks:
         status = f"**{check.status}**" if check.status == FAILED else check.status
         cells = [
             f"{check.name}. *{check.question}*",
@@ -340,14 +358,7 @@ def verdict_markdown(checks: Sequence[Check], headline: Headline | None, title: 
             f"`{check.file}`",
         ]
         lines.append("| " + " | ".join(_cell(text) for text in cells) + " |")
-    failed = [check for check in ordered(checks) if check.status == FAILED]
-    if failed:
-        lines += ["", "What the failures mean:", ""]
-    for about, meaning in CONSEQUENCES.items():
-        names = dict.fromkeys(check.name for check in failed if check.about == about)
-        if names:
-            lines.append(f"- {', '.join(names)}: {meaning}.")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _cell(text: str) -> str:

@@ -56,11 +56,13 @@ def designs(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, 
     Raises
     ------
     ValueError
-        If a column is missing.
+        If a column is missing, or a row names no task or scheme: grouping would drop it unseen.
     """
     absent = [name for name in ("task", "scheme", *columns) if name not in table.columns]
     if absent:
         raise ValueError(f"the table has no column {absent[0]!r}; it has {list(table.columns)}")
+    if table[["task", "scheme"]].isna().any(axis=None):
+        raise ValueError("a row has no task or scheme (an empty cell of a CSV reads as missing)")
     for (task, scheme), rows in table.groupby(["task", "scheme"], sort=False):
         yield (f"{task}, {scheme}" if scheme else str(task)), rows
 

@@ -1,0 +1,93 @@
+"""How a network is trained: settings, and the optimiser, schedule and batches that they mean."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+MINIMUM_SIDE = 32
+"""Pixels; below it a network that divides the side by 32 has no feature map left."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """The ``train`` section of the configuration, merged for one task and scheme."""
+
+    epochs: int
+    batch_size: int
+    optimizer: str
+    learning_rate: float
+    momentum: float
+    weight_decay: float
+    schedule: str
+    horizontal_flip: float
+    watch: tuple[str, ...]
+    evaluate_every: str | int
+    keep: str
+    patience: int
+    label_smoothing: float = 0.0
+    progressive: tuple[float, ...] = ()
+
+    @staticmethod
+    def from_mapping(values: Mapping[str, Any]) -> "TrainSettings":
+        """Settings from the configuration's plain values."""
+        return TrainSettings(
+            **{
+                **values,
+                "watch": tuple(values["watch"]),
+                "progressive": tuple(values.get("progressive", ())),
+            }
+        )
+
+    def side_in(self, epoch: int, side: int) -> int:
+        """Pixels a side of the training images in an epoch (from 0); `side` is the full one."""
+        if not self.progressive:
+            return side
+        share = self.progressive[epoch * len(self.progressive) // self.epochs]
+        return max(MINIMUM_SIDE, round(share * side))
+
+
+def batch_bounds(n_images: int, batch_size: int) -> list[tuple[int, int]]:
+    """First and last-plus-one position of each batch of an epoch.
+
+    A rest of one image joins the batch before it: batch normalisation has no variance of one.
+    """
+    starts = list(range(0, n_images, batch_size))
+    if len(starts) > 1 and n_images - starts[-1] == 1:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], n_images], strict=True))
+
+
+def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    """Adam or SGD with momentum over all parameters that are trained."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    # One kernel for all tensors on a GPU; on a CPU it brings nothing.
+    fused = parameters[0].is_cuda
+    if settings.optimizer == "adam":
+        return torch.optim.Adam(
+            parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=fused
+        )
+    return torch.optim.SGD(
+        parameters,
+        lr=settings.learning_rate,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        fused=fused,
+    )
+
+
+def make_schedule(
+    optimizer: torch.optim.Optimizer, settings: TrainSettings, iterations: int
+) -> torch.optim.lr_scheduler.LRScheduler | None:
+    """Learning rate over the run: constant (None) or one cycle (Smith 2018)."""
+    # A cycle shorter than this has no room to go up and down.
+    if settings.schedule == "constant" or iterations < 4:
+        return None
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        max_lr=settings.learning_rate,
+        total_steps=iterations,
+        cycle_momentum=False,  # `momentum` of the configuration is what is used
+    )
