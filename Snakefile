@@ -32,6 +32,7 @@ wildcard_constraints:
     fold=r"\d+",
     seed=r"\d+",
     shard=r"\d{5}",
+    features=one_of(FROZEN) or "none",
 
 
 localrules:

@@ -83,12 +83,45 @@ for weights in {model["weights"] for model in MODELS.values()} - {"random", "ima
 
 def pretrained_weights(wildcards):
     """File of pretrained weights, where the configuration wants any."""
-    model = MODELS[wildcards.scheme]
+    return weights_of(MODELS[wildcards.scheme])
+
+
+def weights_of(model):
+    """File of pretrained weights of some settings of `model`."""
     if model["weights"] == "random":
         return []
     if model["weights"] == "imagenet":
         return expand(rules.weights.output, architecture=model["architecture"])
     return model["weights"]
+
+
+def frozen_layers(task, scheme):
+    """Key and settings of the features that a training needs; None where it freezes nothing."""
+    until = configuration.train_settings(config, task, scheme)["freeze_until"]
+    if until is None:
+        return None
+    settings = {**MODELS[scheme], "freeze_until": until}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{settings['architecture']}-{until}-{digest}", settings
+
+
+# Runs that freeze the same layers of the same weights share their features.
+FROZEN = dict(filter(None, (frozen_layers(*e) for e in configuration.experiments(config))))
+
+
+def frozen_features(wildcards):
+    """Feature files of a training, where it freezes layers."""
+    frozen = frozen_layers(wildcards.task, wildcards.scheme)
+    if frozen is None:
+        return []
+    return expand(
+        rules.features.output, dataset=wildcards.dataset, features=frozen[0], shard=SHARDS
+    )
+
+
+def feature_weights(wildcards):
+    """File of the weights whose early layers stay as they are."""
+    return weights_of(FROZEN[wildcards.features])
 
 
 def gpus(wildcards):

@@ -22,10 +22,40 @@ rule weights:
         "../workflow_scripts/weights.py"
 
 
+rule features:
+    input:
+        shard=rules.cache.output.shard,
+        weights=feature_weights,
+    output:
+        "results/{dataset}/features/{features}/shard-{shard}.parquet",
+    log:
+        f"{LOG}/features/{{features}}/shard-{{shard}}.log",
+    benchmark:
+        f"{BENCHMARK}/features/{{features}}/shard-{{shard}}.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    threads: config["compute"]["threads"]
+    resources:
+        gpu=gpus,
+        mem_mb=memory_of_pixels_mb(),
+        runtime=60,
+    params:
+        code=code("features.py"),
+        image={key: config["image"][key] for key in ("mean", "size", "std")},
+        model=lambda wildcards: FROZEN[wildcards.features],
+        precision=config["compute"]["precision"],
+    message:
+        "Computing the frozen layers {wildcards.features} of shard {wildcards.shard}"
+    script:
+        "../workflow_scripts/features.py"
+
+
 rule train:
     input:
         split=rules.splits.output[0],
-        shards=cache_shards,
+        # Where layers are frozen, what they give takes the place of pixels.
+        shards=lambda wildcards: [] if frozen_features(wildcards) else cache_shards(wildcards),
+        features=frozen_features,
         weights=pretrained_weights,
     output:
         model=f"{RUN}/model.safetensors",

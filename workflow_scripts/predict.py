@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.contracts import predictions_schema
-from workflow_scripts.cxrcam.data.cache import read_pixels
+from workflow_scripts.cxrcam.data.cache import read_pixels_within
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
@@ -24,7 +24,10 @@ if __name__ == "__main__":
     model, card = load_model(Path(snakemake.input.model))
     split = pq.read_table(snakemake.input.split).to_pandas()
     unseen = split[split["role"] != "train"]
-    pixels = read_pixels(snakemake.input.shards, unseen["image_id"].tolist(), card.image_size)
+    pixels = read_pixels_within(
+        *(snakemake.input.shards, unseen["image_id"].tolist(), card.image_size),
+        compute["pixel_memory_mb"],
+    )
     result = predict(
         model,
         card.architecture,

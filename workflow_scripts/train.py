@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ import torch
 from tqdm import tqdm
 
 from workflow_scripts.cxrcam.contracts import HISTORY
-from workflow_scripts.cxrcam.data.cache import read_pixels
+from workflow_scripts.cxrcam.data.cache import read_pixels_within
+from workflow_scripts.cxrcam.data.feature_cache import read_features
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, TrainingStopped
 from workflow_scripts.cxrcam.networks.cost import parameter_count
 from workflow_scripts.cxrcam.networks.devices import choose_device, choose_precision, set_up_torch
+from workflow_scripts.cxrcam.networks.freezing import front_removed
 from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size
 from workflow_scripts.cxrcam.networks.models import (
     ModelCard,
@@ -29,17 +33,18 @@ from workflow_scripts.cxrcam.networks.models import (
     read_state_dict,
     save_model,
 )
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
+from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Part, Pixels
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
 from workflow_scripts.cxrcam.networks.training import Progress, best_iteration, train
 from workflow_scripts.cxrcam.seeds import generator, integer_seed
 
 
 def data_fingerprint(split_file: Path, shards: Sequence[str]) -> str:
-    """Hash of the split and of the state of the images in the cache."""
+    """Hash of the split and of what the shards of pixels or features were made from."""
     digest = hashlib.sha256(split_file.read_bytes())
     for shard in shards:
-        digest.update(pq.read_schema(shard).metadata[b"source_fingerprint"])
+        metadata = pq.read_schema(shard).metadata
+        digest.update(metadata[b"source_fingerprint"] + metadata.get(b"made_with", b""))
     return digest.hexdigest()
 
 
@@ -57,22 +62,26 @@ if __name__ == "__main__":
     torch.manual_seed(integer_seed(seed, "dropout", *run))
 
     split = pq.read_table(snakemake.input.split).to_pandas()
+    input_size = network_input_size(
+        params.model["architecture"], image["size"], params.model["input_size"]
+    )
     parts: dict[str, Part] = {}
     names: dict[str, list[str]] = {}
     for role in {"train", *settings.watch} & set(split["role"]):
         chosen = split[split["role"] == role]
         names[role] = chosen["image_id"].tolist()
-        parts[role] = Part.on(
-            device,
-            read_pixels(snakemake.input.shards, names[role], image["size"]),
-            np.array([classes.index(name) for name in chosen["label"]]),
-        )
+        labels = np.array([classes.index(name) for name in chosen["label"]])
+        if settings.freeze_until:
+            views = read_features(snakemake.input.features, names[role]).to(device)
+            parts[role] = Features(views, torch.from_numpy(labels).to(device), input_size)
+        else:
+            pixels = read_pixels_within(
+                snakemake.input.shards, names[role], image["size"], compute["pixel_memory_mb"]
+            )
+            parts[role] = Pixels.on(device, pixels, labels)
     training = parts.pop("train")
 
     weights_file = snakemake.input.get("weights")
-    input_size = network_input_size(
-        params.model["architecture"], image["size"], params.model["input_size"]
-    )
     model = build_classifier(
         params.model["architecture"],
         len(classes),
@@ -88,7 +97,8 @@ if __name__ == "__main__":
 
     used = {"image": image, "model": params.model, "train": params.settings, "run": [*run, seed]}
     configuration_hash = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
-    data = data_fingerprint(Path(snakemake.input.split), snakemake.input.shards)
+    images = snakemake.input.features or snakemake.input.shards
+    data = data_fingerprint(Path(snakemake.input.split), images)
     # What a state depends on: with any of it changed, going on would mix two experiments.
     experiment = [configuration_hash, data, origin, params.code, precision, device.type]
     checkpoints = Checkpoints(
@@ -126,21 +136,28 @@ if __name__ == "__main__":
             *(first["epoch"] * len(training) / first["seconds"], parts_text),
         )
 
+    minimum = ARCHITECTURES[params.model["architecture"]].minimum_size
+    frozen = (
+        front_removed(model, settings.freeze_until, minimum)
+        if settings.freeze_until
+        else nullcontext(model)
+    )
     try:
-        history = train(
-            model,
-            training,
-            {role: parts[role] for role in settings.watch if role in parts},
-            settings,
-            Normalisation(tuple(image["mean"]), tuple(image["std"])),
-            precision,
-            generator(seed, "train", *run),
-            input_size,
-            checkpoints,
-            names["train"],
-            on_step=show,
-            on_record=note,
-        )
+        with frozen as trained:
+            history = train(
+                trained,
+                training,
+                {role: parts[role] for role in settings.watch if role in parts},
+                settings,
+                Normalisation(tuple(image["mean"]), tuple(image["std"])),
+                precision,
+                generator(seed, "train", *run),
+                input_size,
+                checkpoints,
+                names["train"],
+                on_step=show,
+                on_record=note,
+            )
     except TrainingStopped:
         log.warning(
             "Stopped by a signal; its state is in %s. Run again to go on.", params.checkpoint

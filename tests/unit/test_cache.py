@@ -18,6 +18,7 @@ from workflow_scripts.cxrcam.data.cache import (
     decode_image,
     decode_images,
     read_pixels,
+    read_pixels_within,
     write_shard,
 )
 from workflow_scripts.cxrcam.data.fingerprints import file_sha256, pixel_sha256
@@ -119,7 +120,7 @@ def test_a_shard_of_another_image_size_is_refused_by_name(tmp_path):
     write_shard(tmp_path / "s.parquet", names(2), pictures(2, 4), {})
     with pytest.raises(CacheError) as caught:
         read_pixels([tmp_path / "s.parquet"], names(2), 8)
-    for words in (str(tmp_path / "s.parquet"), "16 bytes", "8 × 8", "delete it"):
+    for words in (str(tmp_path / "s.parquet"), "16 bytes", "not 64", "delete it"):
         assert words in str(caught.value)
 
 
@@ -236,3 +237,45 @@ def test_equal_pictures_in_different_formats_share_their_pixel_checksum(tiny_ima
     for column in ("pixel_sha256", "dhash", "thumbnail"):
         assert facts[column][0] == facts[column][1]
     assert isinstance(facts["dhash"].type, pa.FixedSizeBinaryType)
+
+
+def test_a_flipped_bit_in_the_pixels_is_noticed_and_the_file_named(tmp_path):
+    file = tmp_path / "s.parquet"
+    write_shard(file, names(4), pictures(4, 32), {})
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(CacheError, match=r"s\.parquet is damaged .* delete it"):
+        read_pixels([file], names(4), 32)
+
+
+def test_a_truncated_shard_is_noticed_and_named(tmp_path):
+    file = tmp_path / "s.parquet"
+    write_shard(file, names(4), pictures(4, 32), {})
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(CacheError, match=r"s\.parquet is damaged"):
+        read_pixels([file], names(4), 32)
+
+
+def test_pixels_can_be_read_into_a_file_instead_of_memory(tmp_path):
+    write_shard(tmp_path / "a.parquet", names(4)[:2], pictures(4, 8)[:2], {})
+    write_shard(tmp_path / "b.parquet", names(4)[2:], pictures(4, 8)[2:], {})
+    files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    wanted = [names(4)[k] for k in (3, 0, 2)]
+    mapped = np.memmap(tmp_path / "pixels.raw", np.uint8, "w+", shape=(3, 64))
+    found = read_pixels(files, wanted, 8, mapped)
+    assert np.shares_memory(found, mapped)
+    assert np.array_equal(found, read_pixels(files, wanted, 8))
+
+
+def test_what_exceeds_the_memory_allowed_is_mapped_from_a_file_that_vanishes(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    write_shard(tmp_path / "a.parquet", names(4), pictures(4, 512), {})
+    shards, wanted = [tmp_path / "a.parquet"], names(4)[::-1]
+    inside = read_pixels_within(shards, wanted, 512, memory_mb=1)
+    mapped = read_pixels_within(shards, wanted, 512, memory_mb=0.9)
+    assert not isinstance(inside.base, np.memmap)
+    assert isinstance(mapped.base, np.memmap)
+    assert np.array_equal(inside, mapped)
+    assert not list((tmp_path / "temporary").iterdir())

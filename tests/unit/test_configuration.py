@@ -629,6 +629,22 @@ def test_a_scheme_is_run_with_its_own_tasks_only():
         ),
         ({"kind": "holdout", "train": {"patience": 3}}, ["patience: 3", "validation part"]),
         (
+            {"kind": "holdout", "train": {"freeze_until": "layer3"}},
+            ["freeze_until: layer3", "model.weights: random", "never learnt"],
+        ),
+        (
+            {
+                "kind": "holdout",
+                "model": {"weights": "imagenet"},
+                "train": {"freeze_until": "layer3", "progressive": [0.5, 1]},
+            },
+            ["freeze_until: layer3", "progressive: [0.5, 1]", "exclude each other"],
+        ),
+        (
+            {"kind": "holdout", "train": {"progressive": [0.5, 0.75]}},
+            ["progressive: [0.5, 0.75]", "append 1"],
+        ),
+        (
             {
                 "kind": "holdout",
                 "validation_fraction": 0.1,

@@ -18,7 +18,7 @@ from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks import training
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, State, TrainingStopped
 from workflow_scripts.cxrcam.networks.models import build_classifier
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
+from workflow_scripts.cxrcam.networks.parts import Normalisation, Part, Pixels
 from workflow_scripts.cxrcam.networks.recipe import (
     TrainSettings,
     batch_bounds,
@@ -72,7 +72,7 @@ def small_network(seed: int = 0) -> nn.Module:
 def noise(n: int, seed: int = 0) -> Part:
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (n, SIDE, SIDE), dtype=np.uint8)
-    return Part.on(CPU, pixels, np.arange(n) % 2)
+    return Pixels.on(CPU, pixels, np.arange(n) % 2)
 
 
 def dark_and_bright(n: int, seed: int = 0) -> Part:
@@ -80,7 +80,7 @@ def dark_and_bright(n: int, seed: int = 0) -> Part:
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 2
     pixels = rng.integers(0, 90, (n, SIDE, SIDE)) + 120 * labels[:, None, None]
-    return Part.on(CPU, pixels.astype(np.uint8), labels)
+    return Pixels.on(CPU, pixels.astype(np.uint8), labels)
 
 
 def fit(
@@ -150,7 +150,7 @@ class Recorder(nn.Module):
 
 def passed(n: int = 13, seed: int = 0, **changes) -> list[list[int]]:
     pixels = np.arange(n, dtype=np.uint8)[:, None, None].repeat(4, 1).repeat(4, 2)
-    part = Part.on(CPU, pixels, np.arange(n) % 2)
+    part = Pixels.on(CPU, pixels, np.arange(n) % 2)
     recorder = Recorder()
     plain = Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     rng = np.random.default_rng(seed)
@@ -268,8 +268,8 @@ def test_mixed_precision_leaves_the_weights_in_float32():
 
 def test_flipping_always_is_training_on_mirrored_images():
     part = noise(14)
-    mirrored = Part(part.pixels.flip(-1), part.labels)
-    upside_down = Part(part.pixels.flip(-2), part.labels)
+    mirrored = Pixels(part.pixels.flip(-1), part.labels)
+    upside_down = Pixels(part.pixels.flip(-2), part.labels)
     flipped = fit(part, horizontal_flip=1.0)[0]
     assert same(flipped, fit(mirrored, horizontal_flip=0.0)[0])
     assert not same(flipped, fit(part, horizontal_flip=0.0)[0])
@@ -287,7 +287,7 @@ def test_half_of_the_images_are_flipped_each_on_its_own():
             left.extend(x[:, 0, 0, 0].tolist())
             return super().forward(x)
 
-    part = Part.on(CPU, pixels, np.arange(n) % 2)
+    part = Pixels.on(CPU, pixels, np.arange(n) % 2)
     plain = Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     train(Sides(), part, {}, settings(batch_size=50), plain, "float32", np.random.default_rng(0))
     assert len(left) == 2 * n
@@ -740,7 +740,7 @@ def test_progressive_sizes_train_small_first_and_evaluate_at_full_size():
             sides.append((self.training, x.shape[-1]))
             return self.network(x)
 
-    part = Part.on(CPU, np.zeros((6, 80, 80), np.uint8), np.arange(6) % 2)
+    part = Pixels.on(CPU, np.zeros((6, 80, 80), np.uint8), np.arange(6) % 2)
     changes = {"epochs": 6, "progressive": [0.5, 0.75, 1.0]}
     fit(part, {"test": part}, model=Watching(), **changes)
     assert [side for training, side in sides if training] == [40, 40, 60, 60, 80, 80]

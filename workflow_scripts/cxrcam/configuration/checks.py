@@ -169,6 +169,40 @@ def check_validation(config: Mapping[str, Any], problems: Problems) -> None:
                 break
 
 
+def check_recipes(config: Mapping[str, Any], problems: Problems) -> None:
+    """Settings of training that exclude each other."""
+    for scheme, settings in config["schemes"].items():
+        model = config["model"] | settings["model"]
+        for task in settings["tasks"] or config["tasks"]:
+            if task not in config["tasks"]:
+                continue
+            train = config["train"] | config["tasks"][task]["train"] | settings["train"]
+            frozen, shares = train["freeze_until"], train["progressive"]
+            if frozen and model["weights"] == "random":
+                problems.add(
+                    ("schemes", scheme, "train"),
+                    f"freeze_until: {frozen} for {task}/{scheme} with model.weights: random would "
+                    "freeze layers that never learnt anything: set model.weights to imagenet or a "
+                    "file, or train.freeze_until to null.",
+                )
+                break
+            if frozen and shares:
+                problems.add(
+                    ("schemes", scheme, "train"),
+                    f"freeze_until: {frozen} and progressive: {shares} for {task}/{scheme} exclude "
+                    "each other, as features are computed at one size: set one of them to null or "
+                    "[].",
+                )
+                break
+            if shares and shares[-1] != 1:
+                problems.add(
+                    ("schemes", scheme, "train"),
+                    f"progressive: {shares} for {task}/{scheme} ends at {shares[-1]}, but the last "
+                    "epochs must see images of the full size: append 1.",
+                )
+                break
+
+
 # --- against the images ---------------------------------------------------------------------------
 
 

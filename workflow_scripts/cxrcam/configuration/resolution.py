@@ -22,6 +22,7 @@ from workflow_scripts.cxrcam.configuration.checks import (
     check_classes,
     check_dataset,
     check_names,
+    check_recipes,
     check_schemes,
     check_validation,
     entries,
@@ -204,6 +205,7 @@ def resolve_configuration(config: Mapping[str, Any], schema: Schema) -> dict[str
     check_schemes(resolved, problems)
     problems.raise_any()
     check_validation(resolved, problems)
+    check_recipes(resolved, problems)
     problems.raise_any()
     settings = resolved["datasets"][resolved["dataset"]]
     if settings["kind"] == "phantom":

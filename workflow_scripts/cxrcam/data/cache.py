@@ -5,6 +5,7 @@ times the bytes, and normalising on the device costs nothing. Fixed-size binary 
 is read at the speed of memory.
 """
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflow_scripts.cxrcam.contracts import FACTS, cache_schema
+from workflow_scripts.cxrcam.contracts import FACTS
 from workflow_scripts.cxrcam.data.fingerprints import (
     file_sha256,
     perceptual_fingerprints,
@@ -131,13 +132,116 @@ def decode_images(
     return pa.Table.from_pylist(facts, schema=FACTS), readable, pixels[: len(readable)]
 
 
+def write_rows(
+    path: Path,
+    image_ids: Sequence[str],
+    columns: Mapping[str, npt.NDArray[np.uint8]],
+    metadata: Mapping[str, str],
+) -> None:
+    """Write rows of bytes as fixed-size binary with checksums, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Parquet file.
+    image_ids : sequence of str
+        Names, in the order of the rows.
+    columns : mapping of str to uint8 array, shape (n, bytes a row)
+    metadata : mapping of str to str
+        Goes into the schema metadata.
+    """
+    arrays, fields = [pa.array(list(image_ids), pa.string())], [("image_id", pa.string())]
+    for name, rows in columns.items():
+        kind = pa.binary(rows.shape[1])
+        buffer = pa.py_buffer(np.ascontiguousarray(rows).reshape(-1))
+        arrays.append(pa.FixedSizeBinaryArray.from_buffers(kind, len(rows), [None, buffer]))
+        fields.append((name, kind))
+    schema = pa.schema(fields).with_metadata({k: str(v) for k, v in sorted(metadata.items())})
+    with atomic_path(path) as temporary:
+        pq.write_table(
+            pa.Table.from_arrays(arrays, schema=schema),
+            temporary,
+            compression="none",
+            use_dictionary=False,
+            write_statistics=False,
+            write_page_checksum=True,
+        )
+
+
+def read_rows(
+    shards: Sequence[Path],
+    image_ids: Sequence[str],
+    column: str,
+    width: int,
+    target: npt.NDArray[np.uint8] | None = None,
+) -> npt.NDArray[np.uint8]:
+    """Rows of bytes of some images, in the order asked for, whatever shards they lie in.
+
+    Parameters
+    ----------
+    shards : sequence of Path
+        All shards of the data set; one at a time is held in memory.
+    image_ids : sequence of str
+        Images wanted.
+    column : str
+    width : int
+        Bytes a row that the shards must have.
+    target : uint8 array, shape (len(image_ids), width), optional
+        Filled and returned, for example a file mapped into memory.
+
+    Raises
+    ------
+    CacheError
+        A shard that is damaged or has rows of another width, or an image that no shard has.
+    """
+    wanted = {image_id: row for row, image_id in enumerate(image_ids)}
+    result = np.empty((len(image_ids), width), dtype=np.uint8) if target is None else target
+    found = np.zeros(len(image_ids), dtype=bool)
+    for shard in shards:
+        try:
+            table = pq.read_table(
+                shard,
+                columns=["image_id", column],
+                memory_map=True,
+                page_checksum_verification=True,
+            )
+            stored = table.schema.field(column).type.byte_width
+        except (OSError, pa.ArrowException, KeyError) as error:
+            raise CacheError(
+                f"The cache file {shard} is damaged ({error}): delete it, and the next run makes "
+                "it anew."
+            ) from error
+        if stored != width:
+            raise CacheError(
+                f"The cache file {shard} holds {stored} bytes an image in {column}, not {width}: "
+                "delete it, and the next run makes it anew."
+            )
+        for batch in table.to_batches():
+            names = batch.column("image_id").to_pylist()
+            array = batch.column(column)
+            rows = np.frombuffer(array.buffers()[1], dtype=np.uint8).reshape(-1, width)
+            rows = rows[array.offset : array.offset + len(array)]
+            pairs = [(wanted[name], k) for k, name in enumerate(names) if name in wanted]
+            if pairs:
+                to, origin = np.array(pairs).T
+                result[to] = rows[origin]
+                found[to] = True
+    if not found.all():
+        missing = [image_ids[k] for k in np.flatnonzero(~found)[:3]]
+        raise CacheError(
+            f"{int((~found).sum())} of {len(image_ids)} images are in no cache file, for example "
+            f"{', '.join(missing)}: delete the data set's cache folder, and run again."
+        )
+    return result
+
+
 def write_shard(
     path: Path,
     image_ids: Sequence[str],
     pixels: npt.NDArray[np.uint8],
     metadata: Mapping[str, str],
 ) -> None:
-    """Write one cache shard, whole or not at all.
+    """Write one shard of pixels, schema `contracts.cache_schema`.
 
     Parameters
     ----------
@@ -147,25 +251,17 @@ def write_shard(
         Names, in the order of `pixels`.
     pixels : uint8 array, shape (n, size, size)
     metadata : mapping of str to str
-        Goes into the schema metadata: size, filter, mean, std, source fingerprint.
+        Size, filter, mean, std, source fingerprint.
     """
     n, size, _ = pixels.shape
-    buffer = pa.py_buffer(np.ascontiguousarray(pixels).reshape(-1))
-    column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(size * size), n, [None, buffer])
-    schema = cache_schema(size).with_metadata({k: str(v) for k, v in sorted(metadata.items())})
-    table = pa.Table.from_arrays([pa.array(list(image_ids), pa.string()), column], schema=schema)
-    with atomic_path(path) as temporary:
-        pq.write_table(
-            table,
-            temporary,
-            compression="none",
-            use_dictionary=False,
-            write_statistics=False,
-        )
+    write_rows(path, image_ids, {"pixels": pixels.reshape(n, size * size)}, metadata)
 
 
 def read_pixels(
-    shards: Sequence[Path], image_ids: Sequence[str], size: int
+    shards: Sequence[Path],
+    image_ids: Sequence[str],
+    size: int,
+    target: npt.NDArray[np.uint8] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Pixels of some images, in the order asked for, whatever shards they lie in.
 
@@ -177,6 +273,8 @@ def read_pixels(
         Images wanted.
     size : int
         Pixels a side that the shards must have.
+    target : uint8 array, shape (len(image_ids), size · size), optional
+        Filled instead of memory, for example a file mapped into memory.
 
     Returns
     -------
@@ -185,33 +283,24 @@ def read_pixels(
     Raises
     ------
     CacheError
-        A shard of another image size, or an image that no shard has.
+        See `read_rows`.
     """
-    wanted = {image_id: row for row, image_id in enumerate(image_ids)}
-    pixels = np.empty((len(image_ids), size, size), dtype=np.uint8)
-    found = np.zeros(len(image_ids), dtype=bool)
-    for shard in shards:
-        table = pq.read_table(shard, memory_map=True)
-        stored = table.schema.field("pixels").type.byte_width
-        if stored != size * size:
-            raise CacheError(
-                f"The cache file {shard} holds images of {stored} bytes, not {size} × {size}: "
-                "delete it, and the next run makes it anew."
-            )
-        for batch in table.to_batches():
-            names = batch.column("image_id").to_pylist()
-            array = batch.column("pixels")
-            rows = np.frombuffer(array.buffers()[1], dtype=np.uint8).reshape(-1, size, size)
-            rows = rows[array.offset : array.offset + len(array)]
-            pairs = [(wanted[name], k) for k, name in enumerate(names) if name in wanted]
-            if pairs:
-                target, origin = np.array(pairs).T
-                pixels[target] = rows[origin]
-                found[target] = True
-    if not found.all():
-        missing = [image_ids[k] for k in np.flatnonzero(~found)[:3]]
-        raise CacheError(
-            f"{int((~found).sum())} of {len(image_ids)} images are in no cache file, for example "
-            f"{', '.join(missing)}: delete the data set's cache folder, and run again."
-        )
-    return pixels
+    rows = read_rows(shards, image_ids, "pixels", size * size, target)
+    return rows.reshape(len(image_ids), size, size)
+
+
+def read_pixels_within(
+    shards: Sequence[Path], image_ids: Sequence[str], size: int, memory_mb: float
+) -> npt.NDArray[np.uint8]:
+    """As `read_pixels`, but in a file mapped into memory where the pixels exceed `memory_mb`.
+
+    The file lies in the system's folder for temporary files and has no name there, so that it is
+    gone with the process, however that ends. Rows are then read from the disk as they are asked
+    for: any order is as good as any other, and the memory that it takes can be taken back.
+    """
+    if len(image_ids) * size**2 <= memory_mb * 2**20:
+        return read_pixels(shards, image_ids, size)
+    with tempfile.TemporaryFile(prefix="cxrcam-pixels-") as file:
+        # The mapping keeps the file's space after it was closed.
+        mapped = np.memmap(file, np.uint8, "w+", shape=(len(image_ids), size * size))
+    return read_pixels(shards, image_ids, size, mapped)

@@ -1,10 +1,13 @@
 """Images on the device that computes, and the one way to make a network's input from them."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,54 @@ class Normalisation:
         return last.permute(0, 3, 1, 2)
 
 
+class Part(Protocol):
+    """One part of a split, from which a network's input is made batch by batch.
+
+    Attributes
+    ----------
+    labels : int64 tensor, shape (n,)
+        Position of the class; on the device that computes.
+    """
+
+    @property
+    def labels(self) -> torch.Tensor: ...  # noqa: D102
+
+    def __len__(self) -> int: ...
+
+    @property
+    def side(self) -> int:
+        """Pixels a side of the images."""
+        ...
+
+    def batch(
+        self,
+        rows: torch.Tensor,
+        flips: torch.Tensor | None,
+        side: int,
+        normalisation: Normalisation,
+    ) -> torch.Tensor:
+        """Network input of some images.
+
+        Parameters
+        ----------
+        rows : int64 tensor, shape (b,)
+            Positions of the images; on the CPU.
+        flips : bool tensor, shape (b,), optional
+            Which of them to mirror; on the CPU.
+        side : int
+            Pixels a side at the network's input.
+        normalisation : Normalisation
+
+        Returns
+        -------
+        float tensor, shape (b, ...), on the device
+        """
+        ...
+
+
 @dataclass(frozen=True)
-class Part:
-    """One part of a split.
+class Pixels:
+    """A part as grey images.
 
     Attributes
     ----------
@@ -53,9 +101,65 @@ class Part:
     @staticmethod
     def on(
         device: torch.device, pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]
-    ) -> "Part":
-        """Put arrays on a device."""
-        return Part(torch.from_numpy(pixels).to(device), torch.from_numpy(labels).to(device))
+    ) -> "Pixels":
+        """Put arrays on a device; pixels that are mapped from a file stay in the host's memory."""
+        given = torch.from_numpy(pixels)
+        mapped = isinstance(pixels.base, np.memmap)
+        placed = given if mapped else given.to(device)
+        return Pixels(placed, torch.from_numpy(labels).to(device))
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def side(self) -> int:
+        """Pixels a side of the images."""
+        return self.pixels.shape[-1]
+
+    def batch(
+        self,
+        rows: torch.Tensor,
+        flips: torch.Tensor | None,
+        side: int,
+        normalisation: Normalisation,
+    ) -> torch.Tensor:
+        """Normalised images, shape (b, 3, side, side); see `Part.batch`."""
+        device = self.labels.device
+        pixels = self.pixels[rows.to(self.pixels.device, non_blocking=True)]
+        pixels = pixels.to(device, non_blocking=True)
+        if flips is not None:
+            flipped = flips.to(device, non_blocking=True)[:, None, None]
+            pixels = torch.where(flipped, pixels.flip(-1), pixels)
+        return normalisation.apply(resize_pixels(pixels, side))
+
+
+@dataclass(frozen=True)
+class Features:
+    """A part as features: what a network's frozen layers computed of the images.
+
+    Attributes
+    ----------
+    views : tensor, shape (2, n, ...)
+        Of the images as they are, and mirrored; on the device.
+    labels : int64 tensor, shape (n,)
+    side : int
+        Pixels a side of the images that they were computed from.
+    """
+
+    views: torch.Tensor
+    labels: torch.Tensor
+    side: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(
+        self,
+        rows: torch.Tensor,
+        flips: torch.Tensor | None,
+        side: int,
+        normalisation: Normalisation,
+    ) -> torch.Tensor:
+        """Features of the images or of their mirror images; see `Part.batch`."""
+        view = torch.zeros_like(rows) if flips is None else flips.long()
+        return self.views[view.to(self.views.device), rows.to(self.views.device)]

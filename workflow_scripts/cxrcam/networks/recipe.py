@@ -29,6 +29,7 @@ class TrainSettings:
     patience: int
     label_smoothing: float = 0.0
     progressive: tuple[float, ...] = ()
+    freeze_until: str | None = None
 
     @staticmethod
     def from_mapping(values: Mapping[str, Any]) -> "TrainSettings":

@@ -17,7 +17,6 @@ from torch import nn
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, State, TrainingStopped
 from workflow_scripts.cxrcam.networks.devices import autocast
-from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
 from workflow_scripts.cxrcam.networks.recipe import (
     TrainSettings,
@@ -63,10 +62,11 @@ def evaluate_loss(
     with torch.inference_mode():
         for start in range(0, len(part), batch_size):
             on_batch()
+            rows = torch.arange(start, min(start + batch_size, len(part)))
             labels = part.labels[start : start + batch_size]
-            pixels = part.pixels[start : start + batch_size].to(labels.device)
+            images = part.batch(rows, None, input_size or part.side, normalisation)
             with autocast(labels.device, precision):
-                logits = model(normalisation.apply(resize_pixels(pixels, input_size)))
+                logits = model(images)
             logits = logits.float()
             loss += nn.functional.cross_entropy(logits, labels, reduction="sum").double()
             correct += (logits.argmax(1) == labels).sum()
@@ -121,7 +121,7 @@ class _Run:
         self.training, self.watched = training, watched
         self.settings, self.normalisation = settings, normalisation
         self.precision, self.rng = precision, rng
-        self.side = input_size or training.pixels.shape[-1]
+        self.side = input_size or training.side
         self.checkpoints = checkpoints
         self.device = training.labels.device
         self.model = model.to(self.device).to(memory_format=torch.channels_last).train()
@@ -167,14 +167,10 @@ class _Run:
         self.at.rate = self.optimizer.param_groups[0]["lr"]
         index = torch.from_numpy(rows)
         labels = self.training.labels[index.to(self.device, non_blocking=True)]
-        flip = torch.from_numpy(flips).to(self.device, non_blocking=True)
-        pixels = self.training.pixels[index.to(self.training.pixels.device)].to(
-            self.device, non_blocking=True
-        )
-        pixels = torch.where(flip[:, None, None], pixels.flip(-1), pixels)
-        pixels = resize_pixels(pixels, self.settings.side_in(epoch, self.side))
+        side = self.settings.side_in(epoch, self.side)
+        images = self.training.batch(index, torch.from_numpy(flips), side, self.normalisation)
         with autocast(self.device, self.precision):
-            logits = self.model(self.normalisation.apply(pixels))
+            logits = self.model(images)
             loss = nn.functional.cross_entropy(
                 logits, labels, label_smoothing=self.settings.label_smoothing
             )
@@ -429,7 +425,7 @@ def train(
             raise
         raise TrainingError(
             f"Memory ran out with train.batch_size {settings.batch_size} at "
-            f"{input_size or training.pixels.shape[-1]} pixels a side: halve the batch size, or "
+            f"{run.side} pixels a side: halve the batch size, or "
             "use a smaller image.size or model.input_size."
         ) from error
     if run.kept:

@@ -1,0 +1,66 @@
+"""What the frozen layers of a network give of the images of one cache shard, and their mirrors."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import torch
+
+from workflow_scripts.cxrcam.data.cache import read_pixels
+from workflow_scripts.cxrcam.data.feature_cache import write_features
+from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.networks.devices import (
+    autocast,
+    choose_device,
+    choose_precision,
+    set_up_torch,
+)
+from workflow_scripts.cxrcam.networks.freezing import check_cut, front_features
+from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size
+from workflow_scripts.cxrcam.networks.models import build_classifier, file_origin, read_state_dict
+from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
+
+BATCH = 64
+
+if __name__ == "__main__":
+    log = start_log(snakemake.log[0])
+    settings, image = snakemake.params.model, snakemake.params.image
+    compute = snakemake.config["compute"]
+    device = choose_device(compute["device"], snakemake.resources.get("gpu"))
+    precision = choose_precision(snakemake.params.precision, device)
+    set_up_torch(compute["threads"], compute["deterministic"])
+    weights = Path(snakemake.input.weights)
+    architecture, until = settings["architecture"], settings["freeze_until"]
+    # The last layer plays no part in front of the cut.
+    model = build_classifier(architecture, 2, 0, read_state_dict(weights)).eval()
+    check_cut(model, architecture, until)
+    model.to(device).to(memory_format=torch.channels_last)
+    side = network_input_size(architecture, image["size"], settings["input_size"])
+    shard = Path(snakemake.input.shard)
+    image_ids = pq.read_table(shard, columns=["image_id"])["image_id"].to_pylist()
+    pixels = torch.from_numpy(read_pixels([shard], image_ids, image["size"]))
+    part = Pixels(pixels, torch.zeros(len(pixels), dtype=torch.long, device=device))
+    normalisation = Normalisation(tuple(image["mean"]), tuple(image["std"]))
+    kept = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    views: list[torch.Tensor] = []
+    with torch.inference_mode(), autocast(device, precision):
+        for mirrored in (False, True):
+            batches = [
+                front_features(
+                    model,
+                    until,
+                    part.batch(rows, torch.full(rows.shape, mirrored), side, normalisation),
+                )
+                for rows in torch.arange(len(pixels)).split(BATCH)
+            ]
+            views.append(torch.cat(batches).to(kept).cpu())
+    made_with = json.dumps([settings, image, file_origin(weights), precision], sort_keys=True)
+    write_features(
+        Path(snakemake.output[0]),
+        image_ids,
+        views,
+        hashlib.sha256(made_with.encode()).hexdigest(),
+        pq.read_schema(shard).metadata[b"source_fingerprint"].decode(),
+    )
+    log.info("Kept %s of %d images, %s.", until, len(image_ids), tuple(views[0].shape[1:]))
