@@ -638,7 +638,7 @@ def test_a_scheme_is_run_with_its_own_tasks_only():
                 "model": {"weights": "imagenet"},
                 "train": {"freeze_until": "layer3", "progressive": [0.5, 1]},
             },
-            ["freeze_until: layer3", "progressive: [0.5, 1]", "exclude each other"],
+            ["freeze_until: layer3", "progressive: [0.5, 1.0]", "exclude each other"],
         ),
         (
             {"kind": "holdout", "train": {"progressive": [0.5, 0.75]}},
