@@ -69,7 +69,7 @@ def sample_caption(labels: Sequence[str], images: npt.ArrayLike, source: str) ->
     """
     return (
         f"One chest X-ray of each of {len(labels)} classes ({', '.join(labels)}; n = {len(labels)}"
-        f" images) from {source}, as the network sees them: {_size_text(images)}, 8-bit grey."
+        f" images) from {source}, before resizing: {_size_text(images)}, 8-bit grey."
     )
 
 

@@ -253,7 +253,7 @@ def check_acquisition(
                 finding,
                 f"the lower bound is {above} {trace['threshold']:.2f}; chance is 0.50",
                 subject=subject,
-                clause=f"{trace['trace']} alone tells the classes apart"
+                clause=f"the classes can be told apart by {trace['trace']} alone"
                 f" (AUROC {trace['auroc']:.2f}, chance 0.50)",
                 detail=name,
             )
