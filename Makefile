@@ -10,7 +10,7 @@ GPUS ?= $(shell nvidia-smi --list-gpus 2>/dev/null | wc -l)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test lint unit benchmark benchmark-audit lock clean
+.PHONY: help setup demo test lint unit test-faults benchmark benchmark-audit lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -38,7 +38,11 @@ lint: $(READY)
 unit: $(READY)
 	pytest
 
+test-faults: $(READY)  ## kill runs at random moments, compare every byte (minutes)
+	pytest -s tests/faults
+
 benchmark: $(READY)  ## how fast it is here; run it with nothing else running
+	python -m benchmarks.speed
 	python -m benchmarks.workflow
 	python -m benchmarks.duplicates
 

@@ -126,9 +126,7 @@ if __name__ == "__main__":
             sources=read_json(given.sources),
             acquisition=read_json(given.acquisition),
             # Cross-validated over all images: the scheme is empty, not missing.
-            floors=pd.read_csv(
-                given.floors, keep_default_na=False, na_values={"accuracy": [""]}
-            ),
+            floors=pd.read_csv(given.floors, keep_default_na=False, na_values={"accuracy": [""]}),
             runs=metrics.rename(
                 columns={"best_floor": "floor_name", "best_floor_accuracy": "floor_accuracy"}
             ),

@@ -91,3 +91,22 @@ def test_starting_twice_writes_each_message_once(log):
     done = run_script(log, f"log = start_log({str(log)!r})\nlog.warning('once')")
     assert done.stderr == "once\n"
     assert log.read_text(encoding="utf-8").count("once") == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("import errno; raise OSError(errno.ENOSPC, 'No space left', 'r/m.bin')", "disk is full"),
+        ("import errno; raise OSError(errno.EROFS, 'Read-only', 'r/m.bin')", "read-only"),
+        # As safetensors and pyarrow pass on what the system said.
+        ("raise RuntimeError('I/O error: No space left on device (os error 28)')", "disk is full"),
+        ("raise MemoryError", "Memory ran out"),
+    ],
+)
+def test_a_fault_of_the_machine_is_one_sentence_with_a_way_out(log, body, words):
+    done = run_script(log, body)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr + log.read_text(encoding="utf-8")
+    if "r/m.bin" in body:
+        assert "'r/m.bin'" in done.stderr

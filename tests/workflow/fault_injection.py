@@ -1,9 +1,11 @@
 """Real signals to real processes: kill a run at any moment, run it again, compare every byte."""
 
 import os
+import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +44,15 @@ def cache(project: Project) -> list[str]:
     return [f"results/small/cache/shard-{k:05d}.parquet" for k in range(4)]
 
 
-def start(project: Project) -> subprocess.Popen[bytes]:
-    """Start Snakemake in a process group of its own; its output goes to a file."""
+def start(project: Project, largest_file: int | None = None) -> subprocess.Popen[bytes]:
+    """Start Snakemake in a process group of its own; its output goes to ``snakemake.out``.
+
+    Parameters
+    ----------
+    project : Project
+    largest_file : int, optional
+        Bytes; writing more into one file fails, as on a disk that is full.
+    """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE_")}
     environment |= {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -60,7 +69,13 @@ def start(project: Project) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=None if largest_file is None else limited(largest_file),
         )
+
+
+def limited(largest_file: int) -> Callable[[], None]:
+    """What a child process calls to allow itself files of no more than so many bytes."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
 
 def training_process(project: Project) -> psutil.Process | None:

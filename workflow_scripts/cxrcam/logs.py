@@ -1,11 +1,39 @@
 """One logging set-up for all entry scripts."""
 
+import errno
 import logging
+import os
 import sys
 from pathlib import Path
 from types import TracebackType
 
 from workflow_scripts.cxrcam.errors import InputError
+
+# Faults of the machine that a user can mend, by the system's number of the error.
+MACHINE_FAULTS = {
+    errno.ENOSPC: "the disk is full: free some space",
+    errno.EDQUOT: "your quota of the disk is used up: free some space",
+    errno.EFBIG: "the file would be larger than the system allows (ulimit -f): raise the limit",
+    errno.EROFS: "the disk is read-only: mount it for writing, or use another folder",
+    errno.EACCES: "it may not be read or written: change its permissions",
+    errno.EIO: "the disk or network failed: check it",
+}
+
+
+def machine_fault(error: BaseException) -> str | None:
+    """One sentence for a fault of the machine, or None where the error is something else.
+
+    Libraries wrap the system's errors in their own: the text is looked at as well.
+    """
+    if isinstance(error, MemoryError):
+        return "Memory ran out: close other programs, or give the job more (mem_mb)."
+    for number, advice in MACHINE_FAULTS.items():
+        meant = getattr(error, "errno", None) == number
+        if meant or (not isinstance(error, OSError) and os.strerror(number) in str(error)):
+            name = getattr(error, "filename", None)
+            where = f"{str(name)!r}: " if name else ""
+            return f"{where}{advice}, and run again. Nothing half-written was left."
+    return None
 
 
 def start_log(log_file: str | Path) -> logging.Logger:
@@ -44,6 +72,8 @@ def start_log(log_file: str | Path) -> logging.Logger:
             logger.error("Interrupted.")
         elif issubclass(kind, InputError):
             logger.error("Error: %s", error)
+        elif fault := machine_fault(error):
+            logger.error("Error: %s", fault)
         else:
             logger.error("Unexpected error", exc_info=(kind, error, trace))
 

@@ -1,0 +1,34 @@
+"""Kills at random moments, twenty times over: `make test-faults`. The short version of it is
+tests/workflow/test_faults.py."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.workflow import fault_injection as faults
+from tests.workflow.small_project import Project
+
+KILLS = 21
+VICTIMS = ("training", "snakemake", "both")
+DELAYS = faults.random_delays(KILLS, longest=8.0)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, dict[str, bytes]]:
+    """A project trained once in peace, and what it made."""
+    project = faults.prepared(tmp_path_factory.mktemp("faults") / "cxrcam")
+    faults.finish(project)
+    return project, faults.outcome(project)
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_a_run_killed_at_a_random_moment_ends_with_the_same_bytes(undisturbed, number: int) -> None:
+    project, expected = undisturbed
+    faults.forget(project)
+    struck = faults.strike(project, VICTIMS[number % len(VICTIMS)], DELAYS[number])
+    assert not faults.half_written(project)
+    faults.finish(project)
+    assert faults.outcome(project) == expected
+    log = Path(project.folder / faults.RUN.replace("results", "results/logs", 1) / "train.log")
+    resumed = "Going on after iteration" in log.read_text(encoding="utf-8")
+    print(f"kill {number}: struck {struck}, went on from a checkpoint {resumed}")
