@@ -4,6 +4,7 @@
 import csv
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -76,6 +77,7 @@ def one_of(names):
     return "|".join(sorted(names))
 
 
+@lru_cache(maxsize=None)  # asked again for each job of some rules
 def code(script):
     """Fingerprint of a rule's code, passed as a param: see code_fingerprint.py."""
     return code_fingerprint(PROJECT / "workflow_scripts" / script, PROJECT, RESULT_LIBRARIES)
