@@ -21,12 +21,14 @@ include: "rules/splits.smk"
 include: "rules/training.smk"
 include: "rules/evaluation.smk"
 include: "rules/cam.smk"
+include: "rules/external.smk"
 include: "rules/audit.smk"
 include: "rules/paper.smk"
 
 
 wildcard_constraints:
-    dataset=one_of(config["datasets"]),
+    dataset=one_of(DATA_SETS),
+    other=one_of(config["external"] or ["none"]),
     task=one_of(config["tasks"]),
     scheme=one_of(config["schemes"]),
     fold=r"\d+",
@@ -49,6 +51,9 @@ rule all:
         "results/run_config.yaml",
         f"results/{config['dataset']}/index/quarantine.csv",
         run_files(config["dataset"]),
+        f"results/{config['dataset']}/audit/duplicates.png",
+        f"results/{config['dataset']}/audit/label_conflicts.png",
+        external_predictions(config["dataset"]),
         f"results/{config['dataset']}/audit/verdict.md",
         f"results/{config['dataset']}/tables/metrics.csv",
         f"results/{config['dataset']}/tables/summary.csv",

@@ -1,8 +1,8 @@
 # Whether the numbers can be believed.
 #
-# in   index, splits, cache, runs/.../predictions.parquet, cam/.../maps.parquet
-# out  audit/: expected.csv, leaks.csv, sources.json, acquisition.json; <task>/<scheme>/fold-<k>/:
-#      floors.parquet; seed-<s>/: maps.json, masked.csv, map_tests.json
+# in   index, splits, cache, runs/.../predictions.parquet, cam/.../maps.parquet, audit/external.csv
+# out  audit/: expected.csv, leaks.csv, duplicates.png, label_conflicts.png, sources.json, acquisition.json,
+#      verdict.md; <task>/<scheme>/fold-<k>/: floors.parquet; seed-<s>/: maps.json, masked.csv, map_tests.json
 
 
 rule expected:
@@ -21,7 +21,7 @@ rule expected:
         runtime=10,
     params:
         code=code("expected.py"),
-        settings=SETTINGS,
+        settings=lambda wildcards: DATA_SETS[wildcards.dataset].settings,
     message:
         "Comparing {wildcards.dataset} with what it ought to hold"
     script:
@@ -85,6 +85,63 @@ rule audit_leaks:
         "../workflow_scripts/audit_leaks.py"
 
 
+rule audit_duplicates:
+    input:
+        duplicates=rules.index.output.duplicates,
+        images=rules.index.output.images,
+        shards=cache_shards,
+    output:
+        png="results/{dataset}/audit/duplicates.png",
+        caption="results/{dataset}/audit/duplicates.txt",
+    log:
+        f"{LOG}/audit/duplicates.log",
+    benchmark:
+        f"{BENCHMARK}/audit/duplicates.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("audit_duplicates.py"),
+        size=config["image"]["size"],
+    message:
+        "Drawing the near-duplicates of {wildcards.dataset}"
+    script:
+        "../workflow_scripts/audit_duplicates.py"
+
+
+rule audit_label_conflicts:
+    input:
+        duplicates=rules.index.output.duplicates,
+        images=rules.index.output.images,
+        shards=cache_shards,
+        overlaps=external_overlaps,
+        external_images=external_indexes,
+        external_shards=external_shards,
+    output:
+        png="results/{dataset}/audit/label_conflicts.png",
+        caption="results/{dataset}/audit/label_conflicts.txt",
+        table="results/{dataset}/audit/label_conflicts.csv",
+    log:
+        f"{LOG}/audit/label_conflicts.log",
+    benchmark:
+        f"{BENCHMARK}/audit/label_conflicts.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("audit_label_conflicts.py"),
+        size=config["image"]["size"],
+        external=config["external"],
+    message:
+        "Looking for pictures that bear two labels"
+    script:
+        "../workflow_scripts/audit_label_conflicts.py"
+
+
 rule audit_data:
     input:
         images=rules.index.output.images,
@@ -101,7 +158,7 @@ rule audit_data:
     conda:
         "../envs/cxrcam.yaml"
     resources:
-        mem_mb=memory_of_pixels_mb(),
+        mem_mb=memory_of_pixels_mb,
         runtime=60,
     params:
         code=code("audit_data.py"),
@@ -126,7 +183,7 @@ rule audit_floors:
     conda:
         "../envs/cxrcam.yaml"
     resources:
-        mem_mb=memory_of_pixels_mb(),
+        mem_mb=memory_of_pixels_mb,
         runtime=60,
     params:
         code=code("audit_floors.py"),
@@ -184,6 +241,7 @@ rule audit_verdict:
         raw_maps=of_runs(rules.predict.output.maps),
         predictions=of_runs(rules.predict.output.predictions),
         expected=expected_table,
+        external=external_table,
     output:
         page="results/{dataset}/audit/verdict.md",
         json="results/{dataset}/audit/verdict.json",

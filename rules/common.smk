@@ -4,12 +4,14 @@
 import csv
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from workflow_scripts.cxrcam.configuration import resolution as configuration
 from workflow_scripts.cxrcam.data import datasets
+from workflow_scripts.cxrcam.data.listed import list_data_set
 from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.machine import has_gpu
@@ -44,19 +46,30 @@ config = checked(
     config,
     configuration.load_schema(PROJECT / "schemas/config.schema.yaml"),
 )
-SETTINGS = config["datasets"][config["dataset"]]
-PHANTOM_ROOT = Path(f"results/{config['dataset']}/phantoms")
-IMAGES = checked(datasets.list_images, SETTINGS, PHANTOM_ROOT)
+# The one that is trained on, then those that are only tested on; no other one is looked for.
+DATA_SETS = {
+    name: checked(
+        list_data_set,
+        config["datasets"][name],
+        Path(f"results/{name}/phantoms"),
+        config["image"]["shard_images"],
+    )
+    for name in [config["dataset"], *config["external"]]
+}
 checked(
     configuration.check_against_images,
     config,
-    datasets.class_sizes(IMAGES, datasets.class_folders(SETTINGS)),
-    datasets.place(SETTINGS),
+    DATA_SETS[config["dataset"]].class_sizes,
+    DATA_SETS[config["dataset"]].place,
 )
-
-N_SHARDS = datasets.shard_count(len(IMAGES), config["image"]["shard_images"])
-SHARDS = [f"{number:05d}" for number in range(N_SHARDS)]
-SHARD_FINGERPRINTS = datasets.shard_fingerprints(IMAGES, N_SHARDS)
+for name in config["external"]:
+    checked(
+        configuration.check_external_images,
+        config,
+        name,
+        DATA_SETS[name].class_sizes,
+        DATA_SETS[name].place,
+    )
 
 
 def one_of(names):
@@ -64,6 +77,7 @@ def one_of(names):
     return "|".join(sorted(names))
 
 
+@lru_cache(maxsize=None)  # asked again for each job of some rules
 def code(script):
     """Fingerprint of a rule's code, passed as a param: see code_fingerprint.py."""
     return code_fingerprint(PROJECT / "workflow_scripts" / script, PROJECT, RESULT_LIBRARIES)
@@ -74,8 +88,9 @@ def text_fingerprint(files):
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()[:16]
 
 
-def phantom_settings():
+def phantom_settings(wildcards):
     """What decides how phantoms look; empty for real images."""
-    if SETTINGS["kind"] != "phantom":
+    settings = DATA_SETS[wildcards.dataset].settings
+    if settings["kind"] != "phantom":
         return {}
-    return {"code": code("phantoms.py"), **SETTINGS}
+    return {"code": code("phantoms.py"), **settings}

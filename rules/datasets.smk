@@ -1,4 +1,4 @@
-# From image files to cached pixels and the index.
+# From image files to cached pixels and the index: of the data set, and of each of `external`.
 #
 # in   images on disk (or the settings of the phantoms)
 # out  index/images.parquet, index/quarantine.csv, cache/shard-*.parquet, cache/masks.parquet,
@@ -43,7 +43,7 @@ rule phantoms:
         mem_mb=1000,
         runtime=30,
     params:
-        settings=phantom_settings(),
+        settings=phantom_settings,
     message:
         "Drawing phantom radiographs"
     script:
@@ -66,9 +66,13 @@ rule listing:
         runtime=10,
     params:
         code=code("listing.py"),
-        files=datasets.listing_fingerprint(IMAGES),
-        settings={key: value for key, value in SETTINGS.items() if key != "expected"},
-        phantom_root=str(PHANTOM_ROOT),
+        files=lambda wildcards: datasets.listing_fingerprint(DATA_SETS[wildcards.dataset].images),
+        settings=lambda wildcards: {
+            key: value
+            for key, value in DATA_SETS[wildcards.dataset].settings.items()
+            if key != "expected"
+        },
+        phantom_root=phantom_root,
     message:
         "Listing {wildcards.dataset}"
     script:
@@ -90,7 +94,7 @@ rule cache:
     conda:
         "../envs/cxrcam.yaml"
     # Decoding is threaded: few shards take several threads each, many shards run side by side.
-    threads: max(1, 8 // N_SHARDS)
+    threads: lambda wildcards: max(1, 8 // len(DATA_SETS[wildcards.dataset].shards))
     resources:
         mem_mb=lambda wildcards: 500
         + 4 * config["image"]["shard_images"] * config["image"]["size"] ** 2 // 2**20,
@@ -98,14 +102,14 @@ rule cache:
     params:
         code=code("cache.py"),
         # Names, sizes and times of the shard's images: replacing one renews this shard alone.
-        files=lambda wildcards: SHARD_FINGERPRINTS[int(wildcards.shard)],
-        phantoms=phantom_settings(),
+        files=shard_fingerprint,
+        phantoms=phantom_settings,
         settings={
             key: config["image"][key]
             for key in ("max_pixels", "mean", "resampling", "size", "std")
         },
-        n_shards=N_SHARDS,
-        phantom_root=str(PHANTOM_ROOT),
+        n_shards=lambda wildcards: len(DATA_SETS[wildcards.dataset].shards),
+        phantom_root=phantom_root,
     message:
         "Decoding shard {wildcards.shard} of {wildcards.dataset}"
     script:
@@ -115,7 +119,7 @@ rule cache:
 rule index:
     input:
         listing=rules.listing.output[0],
-        facts=expand(rules.cache.output.facts, shard=SHARDS, allow_missing=True),
+        facts=decoded_facts,
         metadata=metadata_tables,
     output:
         images="results/{dataset}/index/images.parquet",

@@ -27,28 +27,50 @@ def of_runs(pattern, task="*", scheme="*"):
     ]
 
 
+def of_shards(pattern, dataset):
+    """One file a shard of a data set."""
+    return expand(pattern, dataset=dataset, shard=DATA_SETS[dataset].shards)
+
+
 def cache_shards(wildcards):
     """All cache files of the data set."""
-    return [f"results/{wildcards.dataset}/cache/shard-{shard}.parquet" for shard in SHARDS]
+    return of_shards(rules.cache.output.shard, wildcards.dataset)
+
+
+def decoded_facts(wildcards):
+    """What decoding told of the images of the data set."""
+    return of_shards(rules.cache.output.facts, wildcards.dataset)
+
+
+def shard_fingerprint(wildcards):
+    """Hash over names, sizes and times of the images of a shard."""
+    return DATA_SETS[wildcards.dataset].shard_fingerprints[int(wildcards.shard)]
+
+
+def phantom_root(wildcards):
+    """Folder of the phantoms of a data set, which real ones do not have."""
+    return str(DATA_SETS[wildcards.dataset].phantom_root)
 
 
 def drawn_phantoms(wildcards):
     """Table of the phantoms, where the data set is drawn by us."""
-    return rules.phantoms.output.table if SETTINGS["kind"] == "phantom" else []
+    is_drawn = DATA_SETS[wildcards.dataset].settings["kind"] == "phantom"
+    return rules.phantoms.output.table if is_drawn else []
 
 
 def metadata_tables(wildcards):
     """The database's own tables (<class>.metadata.xlsx), where there are any."""
-    if SETTINGS["kind"] != "class_folders":
+    settings = DATA_SETS[wildcards.dataset].settings
+    if settings["kind"] != "class_folders":
         return []
     return sorted(
-        str(path) for path in datasets.find_root(SETTINGS["root"]).glob("*.metadata.xlsx")
+        str(path) for path in datasets.find_root(settings["root"]).glob("*.metadata.xlsx")
     )
 
 
 def expected_table(wildcards):
     """Comparison with what the data set ought to hold, where the configuration says what."""
-    expected = SETTINGS.get("expected", {})
+    expected = DATA_SETS[wildcards.dataset].settings.get("expected", {})
     return rules.expected.output[0] if any(expected.values()) else []
 
 
@@ -115,7 +137,10 @@ def frozen_features(wildcards):
     if frozen is None:
         return []
     return expand(
-        rules.features.output, dataset=wildcards.dataset, features=frozen[0], shard=SHARDS
+        rules.features.output,
+        dataset=wildcards.dataset,
+        features=frozen[0],
+        shard=DATA_SETS[wildcards.dataset].shards,
     )
 
 
@@ -160,17 +185,19 @@ def headline_design():
     return {"task": task, "scheme": scheme}
 
 
-def memory_of_pixels_mb():
+def memory_of_pixels_mb(wildcards):
     """All pixels in memory, with room for features of them."""
-    return int(1500 + 3 * len(IMAGES) * config["image"]["size"] ** 2 / 2**20)
+    n_images = len(DATA_SETS[wildcards.dataset].images)
+    return int(1500 + 3 * n_images * config["image"]["size"] ** 2 / 2**20)
 
 
 def training_memory_mb(wildcards):
     """Pixels in memory once, plus PyTorch and the activations of a batch."""
     size = config["image"]["size"]
     batch = configuration.train_settings(config, wildcards.task, wildcards.scheme)["batch_size"]
+    n_images = len(DATA_SETS[wildcards.get("other", wildcards.dataset)].images)
     # A ResNet18 keeps about 25 MB of activations and gradients for an image of 224 pixels.
-    return int(2000 + (len(IMAGES) * size**2) / 2**20 + batch * 25 * (size / 224) ** 2)
+    return int(2000 + (n_images * size**2) / 2**20 + batch * 25 * (size / 224) ** 2)
 
 
 def run_figures(dataset):
@@ -202,6 +229,56 @@ def show_verdict(file):
     if Path(file).exists():
         verdict = json.loads(Path(file).read_text(encoding="utf-8"))
         print(f"\nCan it be believed? {verdict['sentence']}\nEach check: {file[:-4]}md")
+
+
+def external_overlaps(wildcards):
+    """Images that the data set shares with each external one."""
+    return expand(
+        rules.external_overlap.output[0], dataset=wildcards.dataset, other=config["external"]
+    )
+
+
+def external_indexes(wildcards):
+    """Index of each external data set."""
+    return expand(rules.index.output.images, dataset=config["external"])
+
+
+def external_shards(wildcards):
+    """Cache files of the external data sets, one set after the other."""
+    return [
+        shard
+        for other in config["external"]
+        for shard in of_shards(rules.cache.output.shard, other)
+    ]
+
+
+def external_tests(dataset):
+    """Every run on every external data set, with the classes that the set lacks for it."""
+    return [
+        {
+            **run,
+            "data_set": other,
+            "missing": configuration.missing_classes(
+                config, run["task"], DATA_SETS[other].class_sizes
+            ),
+        }
+        for other in config["external"]
+        for run in runs(dataset)
+    ]
+
+
+def external_predictions(dataset):
+    """What the models say of external images, where all their classes are there."""
+    return [
+        rules.external_predict.output[0].format(other=test["data_set"], **test)
+        for test in external_tests(dataset)
+        if not test["missing"]
+    ]
+
+
+def external_table(wildcards):
+    """Results on external data, where the configuration names any."""
+    return rules.external_table.output[0] if config["external"] else []
 
 
 def run_files(dataset):

@@ -13,6 +13,9 @@ rule splits:
         f"{LOG}/splits/{{task}}/{{scheme}}/fold-{{fold}}.log",
     benchmark:
         f"{BENCHMARK}/splits/{{task}}/{{scheme}}/fold-{{fold}}.tsv"
+    # External data sets are never divided, so that nothing can be trained on them.
+    wildcard_constraints:
+        dataset=config["dataset"],
     conda:
         "../envs/cxrcam.yaml"
     resources:

@@ -137,6 +137,7 @@ if __name__ == "__main__":
             repeatability=repeated,
             calibration=calibration,
             expected=pd.read_csv(given.expected) if given.get("expected") else None,
+            external=pd.read_csv(given.external) if given.get("external") else None,
         )
     )
     headline = headline_of(metrics, params.headline, params.classes[params.headline["task"]])

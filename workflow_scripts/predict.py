@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflow_scripts.cxrcam.contracts import predictions_schema
 from workflow_scripts.cxrcam.data.cache import read_pixels_within
-from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
@@ -15,6 +12,7 @@ from workflow_scripts.cxrcam.networks.devices import choose_device, set_up_torch
 from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import predict
+from workflow_scripts.cxrcam.networks.prediction_table import write_predictions
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
@@ -36,13 +34,13 @@ if __name__ == "__main__":
         device,
         input_size=card.input_size,
     )
-    columns = [pa.array(unseen[name]) for name in ("image_id", "label", "role")]
-    columns += [pa.array(result.logits[:, k]) for k in range(len(card.classes))]
-    columns += [pa.array(result.probabilities[:, k]) for k in range(len(card.classes))]
-    with atomic_path(Path(snakemake.output.predictions)) as temporary:
-        schema = predictions_schema(card.classes)
-        pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary)
-
+    write_predictions(
+        Path(snakemake.output.predictions),
+        unseen,
+        card.classes,
+        result.logits,
+        result.probabilities,
+    )
     architecture = ARCHITECTURES[card.architecture]
     write_raw_maps(
         Path(snakemake.output.maps),

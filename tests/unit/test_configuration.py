@@ -16,10 +16,12 @@ from workflow_scripts.cxrcam.configuration.problems import MOST_PROBLEMS_SHOWN
 from workflow_scripts.cxrcam.configuration.resolution import (
     ConfigurationError,
     check_against_images,
+    check_external_images,
     division,
     experiments,
     fold_count,
     load_schema,
+    missing_classes,
     model_settings,
     refuse_repeated_keys,
     removed_entries,
@@ -333,6 +335,12 @@ BAD = [
     (("datasets",), REMOVE, ["key 'datasets' is missing"]),
     (("datasets",), None, ["datasets is empty (null)"]),
     (("datasets", "drawn"), None, ["dataset is 'drawn'", "null, which removes it"]),
+    # data sets to test on
+    (("external",), ["mime"], ["external names 'mime'", "mean 'mine'?", "folders, mine."]),
+    (("external",), ["drawn"], ["external names 'drawn'", "to train on", "take it out"]),
+    (("external",), ["mine", "mine"], ["external lists 'mine' more than once", "keep one"]),
+    (("external",), "mine", ["external is the text 'mine'", "write [mine]"]),
+    (("external",), [3], ["external[0] is 3"]),
     (("datasets", "mine"), "x.csv", ["datasets.mine", "kind", "manifest"]),
     (("datasets", "mine", "kind"), "manifst", ["datasets.mine.kind", "mean 'manifest'?"]),
     (("datasets", "mine", "kind"), REMOVE, ["'kind' is missing under 'datasets.mine'", "phantom"]),
@@ -835,3 +843,39 @@ def test_parsing_the_workflow_imports_nothing_heavy():
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.stdout.strip() == "[]", run.stderr
+
+
+# --- external data sets ---------------------------------------------------------------------------
+
+
+def test_an_external_data_set_that_was_removed_is_told():
+    config = changed(FULL, ("external",), ["mine"])
+    config["datasets"]["mine"] = None
+    assert "external names 'mine', but its entry under `datasets` is null" in complaint(config)
+
+
+def test_nothing_is_external_unless_it_is_named():
+    assert resolve_configuration(SMALLEST, SCHEMA)["external"] == []
+    config = changed(FULL, ("external",), ["mine", "folders"])
+    assert resolve_configuration(config, SCHEMA)["external"] == ["mine", "folders"]
+
+
+def test_a_task_can_be_tested_where_all_its_classes_have_images():
+    config = resolve_configuration(
+        changed(FULL, ("tasks", "three"), {"classes": ["Normal", "COVID", "Viral Pneumonia"]}),
+        SCHEMA,
+    )
+    found = {"Normal": 5, "COVID": 3, "Viral Pneumonia": 0}
+    assert missing_classes(config, "two_class", found) == []
+    assert missing_classes(config, "three", found) == ["Viral Pneumonia"]
+    check_external_images(config, "mine", found, "x.csv")  # one task is enough
+    with pytest.raises(ConfigurationError) as caught:
+        check_external_images(config, "mine", {"Normal": 5, "Covid": 3}, "x.csv")
+    for words in (
+        "external names 'mine', on which no task can be tested",
+        "two_class needs 'COVID'; three needs 'COVID', 'Viral Pneumonia', of which x.csv has no",
+        "Did you mean 'Covid'?",
+        "Classes found: Normal (5), Covid (3)",
+        "take it out of `external`",
+    ):
+        assert words in str(caught.value)

@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from workflow_scripts.cxrcam.data.fingerprints import perceptual_fingerprints, pixel_sha256
-from workflow_scripts.cxrcam.duplicates.across import find_cross_duplicates, label_conflicts
+from workflow_scripts.cxrcam.duplicates.across import (
+    find_cross_duplicates,
+    in_turn,
+    label_conflicts,
+)
 from workflow_scripts.cxrcam.duplicates.search import find_duplicates
 
 
@@ -173,3 +177,16 @@ def test_equal_labels_are_no_conflict():
 def test_an_image_without_label_is_named():
     with pytest.raises(ValueError, match="image 'b' of the pairs"):
         label_conflicts(pairs(("a", "b", 1.0, "exact")), {"a": "X"}, {"a": "X"})
+
+
+def test_conflicts_of_several_data_sets_take_turns():
+    names = {"own": ["o1", "o2", "o3"], "far": [], "near": ["n1"]}
+    found = in_turn(
+        {
+            source: pairs(*((f"a {name}", name, 0.9, "near") for name in ids)).assign(label_b="x")
+            for source, ids in names.items()
+        }
+    )
+    assert found["image_id_b"].tolist() == ["o1", "n1", "o2", "o3"]
+    assert found["data_set_b"].tolist() == ["own", "near", "own", "own"]
+    assert in_turn({"own": pairs()}).empty

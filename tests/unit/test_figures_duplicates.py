@@ -47,14 +47,15 @@ def words(figure) -> list[str]:
     return [text.replace(r"\$", "$") for text in texts]
 
 
-def conflicts(k: int, name: str = "image") -> pd.DataFrame:
+def conflicts(k: int, name: str = "image", data_set: str = "own") -> pd.DataFrame:
     table = pairs(*((f"{name} a{n}", f"{name} b{n}", 1 - n / 100, "mirrored") for n in range(k)))
-    return table.assign(label_a=(ODD * k)[:k], label_b="Normal")
+    return table.assign(label_a=(ODD * k)[:k], label_b="Normal", data_set_b=data_set)
 
 
-def conflict_figure(k: int, **options):
+def conflict_figure(k: int, data_set: str = "own", **options):
     sides = GENERATOR.integers(0, 256, (2, k, 8, 8)).astype(np.uint8)
-    return label_conflicts_figure(conflicts(k, ODD[2]), *sides, **options), sides
+    table = conflicts(k, ODD[2], data_set)
+    return label_conflicts_figure(table, *sides, source="own", **options), sides
 
 
 LONG = pairs(*((f"{ODD[0]}/{ODD[2]}/{k}", f"{ODD[1]}/{k}", 0.8, "cropped") for k in range(20)))
@@ -65,6 +66,7 @@ EVERY = {
     "no cluster": lambda: drawn(pairs())[0],
     "one conflict": lambda: conflict_figure(1)[0],
     "many conflicts": lambda: conflict_figure(14)[0],
+    "conflicts with a data set of a long name": lambda: conflict_figure(4, "elsewhere" * 7)[0],
     "no conflict": lambda: conflict_figure(0)[0],
 }
 
@@ -124,7 +126,7 @@ def test_without_anything_found_the_figures_and_captions_say_so():
     assert words(drawn(pairs())[0]) == ["No near-duplicates among 1,234 images"]
     assert words(conflict_figure(0)[0]) == ["No picture bears two different labels"]
     assert duplicate_clusters_caption(pairs(), 7, "X").startswith("No exact or near-duplicates")
-    assert label_conflicts_caption(conflicts(0), "A", "A") == (
+    assert label_conflicts_caption(conflicts(0), "A", []) == (
         "No two images within A that show one picture bear different labels."
     )
 
@@ -132,7 +134,7 @@ def test_without_anything_found_the_figures_and_captions_say_so():
 def test_conflicts_stand_side_by_side_in_the_order_given():
     sides = GENERATOR.integers(0, 256, (2, 3, 8, 8)).astype(np.uint8)
     table = conflicts(3)
-    figure = label_conflicts_figure(table, *sides)
+    figure = label_conflicts_figure(table, *sides, source="own")
     for place, found in enumerate(shown(figure)):
         np.testing.assert_array_equal(found, sides[place % 2][place // 2])
     assert words(figure)[:6] == [
@@ -141,12 +143,19 @@ def test_conflicts_stand_side_by_side_in_the_order_given():
     ]
 
 
+def test_a_picture_of_another_data_set_says_so():
+    table = pd.concat([conflicts(1), conflicts(1, data_set="elsewhere")])
+    sides = GENERATOR.integers(0, 256, (2, 2, 8, 8)).astype(np.uint8)
+    found = words(label_conflicts_figure(table, *sides, source="own"))
+    assert "mirrored 1.000" in found and "mirrored 1.000, right: elsewhere" in found
+
+
 def test_more_conflicts_than_fit_are_counted():
     figure, sides = conflict_figure(9, most=2)
     assert words(figure)[0] == "9 pairs of one picture under two labels; showing 2"
     assert len(shown(figure)) == 4
     # Pictures of those that are shown are enough.
-    fewer = label_conflicts_figure(conflicts(9), *sides[:, :2], most=2)
+    fewer = label_conflicts_figure(conflicts(9), *sides[:, :2], source="own", most=2)
     assert len(shown(fewer)) == 4
 
 
@@ -156,8 +165,10 @@ def test_captions_stand_alone():
     )
     for part in ("1,234 images of the demo", "2 clusters with 5 images", "1 exact, 2 near"):
         assert part in caption
-    assert "1 pair of images of A and B" in label_conflicts_caption(conflicts(1), "A", "B")
-    assert "2 pairs of images within A " in label_conflicts_caption(conflicts(2), "A", "A")
+    assert "2 pairs of images within A that" in label_conflicts_caption(conflicts(2), "A", [])
+    assert "1 pair of images within A, or of A and B or C, that" in label_conflicts_caption(
+        conflicts(1), "A", ["B", "C"]
+    )
 
 
 def test_what_cannot_be_drawn_is_named():
@@ -172,7 +183,7 @@ def test_what_cannot_be_drawn_is_named():
     with pytest.raises(ValueError, match="most_images is 7"):
         duplicate_clusters_figure(table, ["p", "q"], ["A", "B"], grey, searched=2, most_images=7)
     with pytest.raises(ValueError, match="thumbnails_b are 1, but 2 pairs"):
-        label_conflicts_figure(conflicts(2), grey, grey[:1])
+        label_conflicts_figure(conflicts(2), grey, grey[:1], source="own")
     with pytest.raises(ValueError, match="kind"):
         duplicate_clusters_figure(
             table.drop(columns="kind"), ["p", "q"], ["A", "B"], grey, searched=2

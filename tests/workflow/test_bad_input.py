@@ -67,6 +67,12 @@ def file_for_root(project: Project) -> None:
     project.change(datasets={"small": {"root": "data/archive.zip"}})
 
 
+def external_of_other_classes(project: Project) -> None:
+    text = "path,label\n" + ROW.replace(",Normal", ",effusion")
+    _write(project.folder / "data" / "manifest.csv", text)
+    project.change(external=["elsewhere"], datasets={"elsewhere": MANIFEST})
+
+
 ROW = "small/Normal/images/Normal-1.png,Normal\n"
 
 FAULTS = [
@@ -189,6 +195,11 @@ FAULTS = [
         "a manifest that lists an image twice",
         manifest("path,label\n" + ROW + ROW.replace(",Normal", ",COVID")),
         ("Row 3", "first in row 2", "Keep one"),
+    ),
+    Fault(
+        "an external data set without a class of any task",
+        external_of_other_classes,
+        ("external names 'elsewhere'", "two_class needs 'COVID'", "Classes found: effusion (1)"),
     ),
     Fault(
         "weights that do not exist",

@@ -58,7 +58,8 @@ def after_splits(runs: Iterable[str]) -> set[str]:
 
 
 def after_index() -> set[str]:
-    return {"index", "masks", "audit_data"} | after_splits(ALL_RUNS)
+    of_images = {"index", "masks", "audit_data", "audit_duplicates", "audit_label_conflicts"}
+    return of_images | after_splits(ALL_RUNS)
 
 
 # --- changes --------------------------------------------------------------------------------------

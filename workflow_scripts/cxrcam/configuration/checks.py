@@ -41,6 +41,30 @@ def check_dataset(config: Mapping[str, Any], problems: Problems) -> None:
     )
 
 
+def check_external(config: Mapping[str, Any], problems: Problems) -> None:
+    """Each of `external` must be the name of one of `datasets`, and not of the trained one."""
+    listed, main = config.get("external"), config.get("dataset")
+    defined = entries(config, "datasets")
+    known = [name for name, entry in defined.items() if entry is not None and name != main]
+    for position, name in enumerate(listed if isinstance(listed, list) else []):
+        if not isinstance(name, str) or name in known:
+            continue
+        if name == main:
+            message = (
+                f"external names {show(name)}, which is the data set to train on: take it out of "
+                "`external`, or choose another one as `dataset`."
+            )
+        else:
+            why = "must hold names of entries of `datasets`"
+            if name in defined:
+                why = "its entry under `datasets` is null, which removes it"
+            message = (
+                f"external names {show(name)}, but {why}.{did_you_mean(name, known)} "
+                f"Defined beside the data set to train on: {', '.join(known) or 'none'}."
+            )
+        problems.add(("external", position), message)
+
+
 def check_names(config: Mapping[str, Any], problems: Problems) -> None:
     """Names that the schema allows but the file system or the results folder does not."""
     for section in NAMED_MAPS:
@@ -255,6 +279,65 @@ def check_against_images(
                     ("schemes", scheme, fault),
                     f"{fault}, or set schemes.{scheme} or tasks.{task} to null.",
                 )
+    problems.raise_any()
+
+
+def missing_classes(
+    config: Mapping[str, Any], task: str, images_per_class: Mapping[str, int]
+) -> list[str]:
+    """Classes of a task of which a data set has no image: the task can be tested if there is none.
+
+    Parameters
+    ----------
+    config : mapping
+        From `resolve_configuration`.
+    task : str
+        Key of ``tasks``.
+    images_per_class : mapping of str to int
+        Images found in the data set, by class.
+    """
+    return [name for name in config["tasks"][task]["classes"] if not images_per_class.get(name)]
+
+
+def check_external_images(
+    config: Mapping[str, Any], name: str, images_per_class: Mapping[str, int], where: str
+) -> None:
+    """Refuse an external data set on which no task can be tested.
+
+    One that lacks classes of some tasks only is accepted: those tasks are "not assessable" on it.
+
+    Parameters
+    ----------
+    config : mapping
+        From `resolve_configuration`.
+    name : str
+        One of ``external``.
+    images_per_class : mapping of str to int
+        Images found in it, by class.
+    where : str
+        Folder or file in which they were looked for, for the message.
+
+    Raises
+    ------
+    ConfigurationError
+        If it lacks a class of every task.
+    """
+    missing = {task: missing_classes(config, task, images_per_class) for task in config["tasks"]}
+    if not all(missing.values()):
+        return
+    wanted = dict.fromkeys(absent for names in missing.values() for absent in names)
+    guesses = "".join(did_you_mean(absent, images_per_class) for absent in wanted)
+    lacking = "; ".join(
+        f"{task} needs {', '.join(map(show, names))}" for task, names in missing.items()
+    )
+    found = ", ".join(f"{label} ({n})" for label, n in images_per_class.items()) or "none"
+    problems = Problems()
+    problems.add(
+        ("external", name),
+        f"external names {show(name)}, on which no task can be tested: {lacking}, of which {where} "
+        f"has no image.{guesses} Classes found: {found}. Call its classes as the tasks do (a "
+        "manifest can give any label), or take it out of `external`.",
+    )
     problems.raise_any()
 
 

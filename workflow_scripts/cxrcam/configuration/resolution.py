@@ -21,11 +21,14 @@ from workflow_scripts.cxrcam.configuration.checks import (
     check_against_images,
     check_classes,
     check_dataset,
+    check_external,
+    check_external_images,
     check_names,
     check_recipes,
     check_schemes,
     check_validation,
     entries,
+    missing_classes,
 )
 from workflow_scripts.cxrcam.configuration.messages import explain
 from workflow_scripts.cxrcam.configuration.problems import (
@@ -42,10 +45,12 @@ from workflow_scripts.cxrcam.configuration.schema import Schema, complete, expan
 __all__ = [
     "ConfigurationError",
     "check_against_images",
+    "check_external_images",
     "division",
     "experiments",
     "fold_count",
     "load_schema",
+    "missing_classes",
     "model_settings",
     "refuse_repeated_keys",
     "removed_entries",
@@ -193,6 +198,7 @@ def resolve_configuration(config: Mapping[str, Any], schema: Schema) -> dict[str
     plain = _plain(config, (), problems)
     _read_seeds(plain)
     check_dataset(plain, problems)
+    check_external(plain, problems)
     for section in NAMED_MAPS:
         for name in [name for name, entry in entries(plain, section).items() if entry is None]:
             del plain[section][name]

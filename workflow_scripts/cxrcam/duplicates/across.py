@@ -150,6 +150,25 @@ def label_conflicts(
     return closest_first.drop(columns="is_exact").reset_index(drop=True)
 
 
+def in_turn(conflicts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Label conflicts of several comparisons in one table, so that its head has some of each.
+
+    Parameters
+    ----------
+    conflicts : mapping of str to DataFrame
+        By the data set that ``image_id_b`` is of: as from `label_conflicts`.
+
+    Returns
+    -------
+    DataFrame
+        Rows of all, with ``data_set_b``: the first of each comparison, then the second of each.
+    """
+    tables = [table.assign(data_set_b=name) for name, table in conflicts.items()]
+    turns = np.concatenate([np.arange(len(table)) for table in tables])
+    together = pd.concat(tables, ignore_index=True)
+    return together.iloc[np.argsort(turns, kind="stable")].reset_index(drop=True)
+
+
 def _copies(pixel_sha256s: Sequence[str]) -> list[list[int]]:
     """Rows of identical images, each list and the lists in order of appearance."""
     rows: dict[str, list[int]] = {}

@@ -176,6 +176,7 @@ def label_conflicts_figure(
     thumbnails_a: npt.ArrayLike,
     thumbnails_b: npt.ArrayLike,
     *,
+    source: str,
     most: int = MOST_CONFLICTS,
 ) -> Figure:
     """Draw pairs of one picture under two labels, side by side.
@@ -183,17 +184,20 @@ def label_conflicts_figure(
     Parameters
     ----------
     conflicts : DataFrame of k rows
-        ``image_id_a``, ``image_id_b``, ``label_a``, ``label_b``, ``correlation``, ``kind``, as
-        from `cross_duplicates.label_conflicts`; shown in this order.
+        ``image_id_a``, ``image_id_b``, ``label_a``, ``label_b``, ``correlation``, ``kind``,
+        ``data_set_b``, as from `duplicates.across.in_turn`; shown in this order.
     thumbnails_a, thumbnails_b : array-like of uint8, shape (k, s, s)
         Pictures of both images of each row, grey. Those of the first `most` rows are enough.
+    source : str
+        Data set of all left images; where the right one is of another, that is named.
     most : int
         Most pairs to show.
 
     Returns
     -------
     Figure
-        Above each pair its kind and correlation; below each image its label and its id. Without
+        Above each pair its kind and correlation, and the data set of the right image where that
+        is not `source`; below each image its label and its id. Without
         conflicts, a figure that says so.
 
     Raises
@@ -204,7 +208,8 @@ def label_conflicts_figure(
     if conflicts.empty:
         return _empty_figure("No picture bears two different labels")
     ends = ["image_id_a", "image_id_b", "label_a", "label_b"]
-    require_columns(conflicts, [*ends, "correlation", "kind"], "the table of label conflicts")
+    needed = [*ends, "correlation", "kind", "data_set_b"]
+    require_columns(conflicts, needed, "the table of label conflicts")
     shown = conflicts.head(most).reset_index(drop=True)
     sides = []
     for name, thumbnails in (("thumbnails_a", thumbnails_a), ("thumbnails_b", thumbnails_b)):
@@ -220,7 +225,10 @@ def label_conflicts_figure(
     grid.text(MARGIN, 0.08, _title(title), fontsize=_TITLE_SIZE, fontweight="bold")
     for number, (row, first) in enumerate(places):
         pair = {str(name): value for name, value in shown.iloc[number].items()}
-        _name_group(grid, row, first, 2, f"{pair['kind']} {pair['correlation']:.3f}")
+        name = f"{pair['kind']} {pair['correlation']:.3f}"
+        if pair["data_set_b"] != source:
+            name += f", right: {pair['data_set_b']}"
+        _name_group(grid, row, first, 2, name)
         for column, (side, pictures) in enumerate(zip("ab", sides, strict=True), start=first):
             grid.show(pictures[number], row, column)
             label, image_id = str(pair[f"label_{side}"]), str(pair[f"image_id_{side}"])
@@ -228,30 +236,34 @@ def label_conflicts_figure(
     return grid.figure
 
 
-def label_conflicts_caption(conflicts: pd.DataFrame, source_a: str, source_b: str) -> str:
+def label_conflicts_caption(conflicts: pd.DataFrame, source: str, external: Sequence[str]) -> str:
     """Caption of `label_conflicts_figure` that stands alone.
 
     Parameters
     ----------
     conflicts : DataFrame
         As there.
-    source_a, source_b : str
-        Data sets that the left and the right images come from; the same for one data set.
+    source : str
+        Data set of the left images, and of the right ones where nothing else is said.
+    external : sequence of str
+        Data sets that it was compared with besides.
 
     Returns
     -------
     str
         One paragraph.
     """
-    where = f"within {source_a}" if source_a == source_b else f"of {source_a} and {source_b}"
+    where = f"within {source}"
+    if external:
+        where += f", or of {source} and {' or '.join(external)},"
     if conflicts.empty:
         return f"No two images {where} that show one picture bear different labels."
     return (
         f"Label conflicts: {_counted(len(conflicts), 'pair')} of images {where} that show one"
-        " picture under two labels, closest match first. Above each pair: how the copy differs,"
+        " picture under two labels, closest matches first. Above each pair: how the copy differs,"
         " and the correlation of the two after local contrast normalisation (1 = identical)."
-        " Below: label and name. At least one label of each pair is wrong, or the picture fits both"
-        " classes."
+        " Below: label and name, as the data set spells them. At least one label of each pair is"
+        " wrong, or the picture fits both classes."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Final
 
 import pandas as pd
@@ -255,5 +256,7 @@ def _external(subject: str, data_set: str, rows: pd.DataFrame) -> Check:
         return EXTERNAL.result(PASSED, finding, why, subject=subject, detail=data_set)
     else:
         why = f"{outside.n:,} images rule out neither a fall by 10 points nor none"
-        return EXTERNAL.not_assessable(why, finding=finding, subject=subject, detail=data_set)
+        undecided = EXTERNAL.not_assessable(why, finding=finding, subject=subject, detail=data_set)
+        # They were tested: the sentence must not say otherwise.
+        return replace(undecided, clause="external images are too few to tell")
     return EXTERNAL.result(FAILED, finding, why, subject=subject, clause=clause, detail=data_set)

@@ -1,0 +1,87 @@
+# How the models do on images from elsewhere, without those that the data set has too.
+#
+# in   index/facts and cache of the data set and of each of `external`, runs/.../model.safetensors,
+#      tables/metrics.csv
+# out  audit/external/<other>/overlap.parquet, audit/external.csv,
+#      audit/external/<other>/<task>/<scheme>/fold-<k>/seed-<s>/predictions.parquet
+
+EXTERNAL = "results/{dataset}/audit/external/{other}"
+EXTERNAL_RUN = f"{EXTERNAL}/{{task}}/{{scheme}}/fold-{{fold}}/seed-{{seed}}"
+
+
+rule external_overlap:
+    input:
+        own=decoded_facts,
+        other=lambda wildcards: of_shards(rules.cache.output.facts, wildcards.other),
+    output:
+        f"{EXTERNAL}/overlap.parquet",
+    log:
+        f"{EXTERNAL.replace('results', 'results/logs', 1)}/overlap.log",
+    benchmark:
+        f"{EXTERNAL.replace('results', 'results/benchmarks', 1)}/overlap.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        code=code("external_overlap.py"),
+    message:
+        "Looking for images of {wildcards.dataset} in {wildcards.other}"
+    script:
+        "../workflow_scripts/external_overlap.py"
+
+
+rule external_predict:
+    input:
+        model=rules.train.output.model,
+        overlap=rules.external_overlap.output[0],
+        images=lambda wildcards: rules.index.output.images.format(dataset=wildcards.other),
+        shards=lambda wildcards: of_shards(rules.cache.output.shard, wildcards.other),
+    output:
+        f"{EXTERNAL_RUN}/predictions.parquet",
+    log:
+        f"{EXTERNAL_RUN.replace('results', 'results/logs', 1)}/predict.log",
+    benchmark:
+        f"{EXTERNAL_RUN.replace('results', 'results/benchmarks', 1)}/predict.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    threads: config["compute"]["threads"]
+    resources:
+        gpu=gpus,
+        mem_mb=training_memory_mb,
+        runtime=60,
+    params:
+        code=code("external_predict.py"),
+    message:
+        "Predicting {wildcards.other} with {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
+    script:
+        "../workflow_scripts/external_predict.py"
+
+
+rule external_table:
+    input:
+        overlaps=external_overlaps,
+        images=external_indexes,
+        predictions=lambda wildcards: external_predictions(wildcards.dataset),
+        internal=rules.tables.output.metrics,
+    output:
+        "results/{dataset}/audit/external.csv",
+    log:
+        f"{LOG}/audit/external.log",
+    benchmark:
+        f"{BENCHMARK}/audit/external.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code("external_table.py"),
+        external=config["external"],
+        tests=lambda wildcards: external_tests(wildcards.dataset),
+        classes={task: config["tasks"][task]["classes"] for task in config["tasks"]},
+    message:
+        "Setting the results elsewhere beside those at home"
+    script:
+        "../workflow_scripts/external_table.py"

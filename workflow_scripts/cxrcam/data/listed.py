@@ -1,0 +1,83 @@
+"""A data set as the workflow plans with it: its images, their shards, what tells of a change.
+
+Imported while Snakemake reads the workflow, so it uses the standard library only and opens no
+image. Whatever depends on the data set in a rule asks for it here, by the wildcard `dataset`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.cxrcam.data.datasets import (
+    ImageFile,
+    class_folders,
+    class_sizes,
+    list_images,
+    place,
+    shard_count,
+    shard_fingerprints,
+)
+
+
+@dataclass(frozen=True)
+class ListedDataSet:
+    """One data set, listed.
+
+    Attributes
+    ----------
+    settings : mapping
+        Its entry under ``datasets`` in the configuration.
+    phantom_root : Path
+        Folder into which phantoms are (or will be) drawn; used by that kind only.
+    images : list of ImageFile
+        Sorted by `image_id`.
+    shards : list of str
+        Names of the cache shards, ``00000`` and so on.
+    shard_fingerprints : list of str
+        As from `datasets.shard_fingerprints`, one a shard.
+    """
+
+    settings: Mapping[str, Any]
+    phantom_root: Path
+    images: list[ImageFile]
+    shards: list[str]
+    shard_fingerprints: list[str]
+
+    @property
+    def class_sizes(self) -> dict[str, int]:
+        """Number of images of each class, 0 for a class folder that has none."""
+        return class_sizes(self.images, class_folders(self.settings))
+
+    @property
+    def place(self) -> str:
+        """Where it was looked for, for messages."""
+        return place(self.settings)
+
+
+def list_data_set(
+    settings: Mapping[str, Any], phantom_root: Path, shard_images: int
+) -> ListedDataSet:
+    """List a data set and divide it into shards.
+
+    Parameters
+    ----------
+    settings, phantom_root
+        As for `datasets.list_images`.
+    shard_images : int
+        Images a shard, at most on average.
+
+    Raises
+    ------
+    DatasetError
+        As for `datasets.list_images`.
+    """
+    images = list_images(settings, phantom_root)
+    n_shards = shard_count(len(images), shard_images)
+    return ListedDataSet(
+        settings,
+        phantom_root,
+        images,
+        [f"{number:05d}" for number in range(n_shards)],
+        shard_fingerprints(images, n_shards),
+    )

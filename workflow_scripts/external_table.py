@@ -1,0 +1,64 @@
+"""One table: every run on every external data set, beside what it reached at home."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.cxrcam.audit.external_data import (
+    external_row,
+    images_of_classes,
+    lacking_reason,
+    untested_row,
+    without_overlap,
+)
+from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.seeds import seed_sequence
+
+RUN = ["task", "scheme", "fold", "seed"]
+
+if __name__ == "__main__":
+    log = start_log(snakemake.log[0])
+    params, given = snakemake.params, snakemake.input
+    internal = pd.read_csv(given.internal).set_index(RUN)
+    columns = ["image_id", "label", "group"]
+    indexes, remaining = {}, {}
+    for other, images, overlap in zip(params.external, given.images, given.overlaps, strict=True):
+        indexes[other] = pd.read_parquet(images, columns=columns).set_index("image_id", drop=False)
+        remaining[other] = without_overlap(indexes[other], pd.read_parquet(overlap))
+    predictions = iter(given.predictions)
+    rows = []
+    for test in params.tests:
+        other, run = test["data_set"], {key: test[key] for key in RUN}
+        own, classes = internal.loc[tuple(run.values())], params.classes[test["task"]]
+        n = len(images_of_classes(remaining[other], classes))
+        removed = len(images_of_classes(indexes[other], classes)) - n
+        if test["missing"]:
+            tasks = dict.fromkeys(
+                each["task"]
+                for each in params.tests
+                if each["data_set"] == other and not each["missing"]
+            )
+            reason = lacking_reason(test["missing"], list(tasks))
+            row = untested_row(reason, own, n=n, removed=removed)
+        else:
+            table = pd.read_parquet(next(predictions))
+            row = external_row(
+                table,
+                classes,
+                own,
+                removed=removed,
+                groups=indexes[other].loc[table["image_id"], "group"].tolist(),
+                seed=seed_sequence(
+                    run["seed"], "bootstrap", other, run["task"], run["scheme"], run["fold"]
+                ),
+            )
+        rows.append({"dataset": snakemake.wildcards.dataset, "data_set": other, **run, **row})
+        log.info(
+            "%s on %s: %s",
+            "/".join(map(str, run.values())),
+            other,
+            row["reason"] or f"accuracy {row['accuracy']:.4f} on {row['n']} images",
+        )
+    with atomic_path(Path(snakemake.output[0])) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False)
