@@ -49,6 +49,7 @@ rule all:
         f"results/{config['dataset']}/index/quarantine.csv",
         run_files(config["dataset"]),
         f"results/{config['dataset']}/audit/verdict.md",
+        map_method_files(config["dataset"]),
         f"results/{config['dataset']}/tables/metrics.csv",
         f"results/{config['dataset']}/tables/summary.csv",
         f"results/{config['dataset']}/tables/comparisons.csv",

@@ -18,7 +18,16 @@ from workflow_scripts.cxrcam.paper.designs import find_designs
 PROJECT = Path(workflow.basedir)
 
 # Libraries whose version decides results: a new torch makes trained models stale.
-RESULT_LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "sklearn", "PIL", "pydicom")
+RESULT_LIBRARIES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "sklearn",
+    "PIL",
+    "pydicom",
+    "pytorch_grad_cam",
+)
 
 RUN = "results/{dataset}/runs/{task}/{scheme}/fold-{fold}/seed-{seed}"
 CAM = "results/{dataset}/cam/{task}/{scheme}/fold-{fold}/seed-{seed}"
@@ -53,6 +62,7 @@ checked(
     datasets.class_sizes(IMAGES, datasets.class_folders(SETTINGS)),
     datasets.place(SETTINGS),
 )
+checked(configuration.check_masks, config, IMAGES)
 
 N_SHARDS = datasets.shard_count(len(IMAGES), config["image"]["shard_images"])
 SHARDS = [f"{number:05d}" for number in range(N_SHARDS)]

@@ -6,12 +6,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.contracts import predictions_schema
-from workflow_scripts.cxrcam.data.cache import read_pixels
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.devices import choose_device, set_up_torch
+from workflow_scripts.cxrcam.networks.input_parts import read_network_input
 from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.networks.prediction import predict
 from workflow_scripts.cxrcam.networks.training import Normalisation
@@ -24,7 +24,10 @@ if __name__ == "__main__":
     model, card = load_model(Path(snakemake.input.model))
     split = pq.read_table(snakemake.input.split).to_pandas()
     unseen = split[split["role"] != "train"]
-    pixels = read_pixels(snakemake.input.shards, unseen["image_id"].tolist(), card.image_size)
+    pixels = read_network_input(
+        *(snakemake.input.shards, unseen["image_id"].tolist(), card.image_size),
+        *(card.input_part, snakemake.input.get("masks")),
+    )
     result = predict(
         model,
         card.architecture,

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from workflow_scripts.cxrcam.contracts import HISTORY
-from workflow_scripts.cxrcam.data.cache import read_pixels
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.networks.cost import parameter_count
 from workflow_scripts.cxrcam.networks.devices import choose_device, choose_precision, set_up_torch
+from workflow_scripts.cxrcam.networks.input_parts import read_network_input
 from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size
 from workflow_scripts.cxrcam.networks.models import (
     ModelCard,
@@ -63,7 +63,10 @@ if __name__ == "__main__":
         chosen = split[split["role"] == role]
         parts[role] = Part.on(
             device,
-            read_pixels(snakemake.input.shards, chosen["image_id"].tolist(), image["size"]),
+            read_network_input(
+                *(snakemake.input.shards, chosen["image_id"].tolist(), image["size"]),
+                *(params.input_part, snakemake.input.get("masks")),
+            ),
             np.array([classes.index(name) for name in chosen["label"]]),
         )
     training = parts.pop("train")
@@ -127,7 +130,10 @@ if __name__ == "__main__":
     last = history[-1]["iteration"]
     kept = last if settings.keep == "last" else best_iteration(history)
     log.info("Stopped after iteration %d; kept the weights of iteration %d.", last, kept)
-    used = {"image": image, "model": params.model, "train": params.settings, "run": [*run, seed]}
+    used = {
+        **{"image": image, "input": params.input_part, "model": params.model},
+        **{"train": params.settings, "run": [*run, seed]},
+    }
     save_model(
         Path(snakemake.output.model),
         model,
@@ -136,6 +142,7 @@ if __name__ == "__main__":
             architecture=params.model["architecture"],
             image_size=image["size"],
             input_size=input_size,
+            input_part=params.input_part,
             mean=image["mean"],
             std=image["std"],
             weights_origin=origin,
