@@ -14,7 +14,6 @@ from workflow_scripts.cxrcam.audit.input_masking import (
     masked_pixels,
     masking_variants,
 )
-from workflow_scripts.cxrcam.configuration.checks import WHOLE
 from workflow_scripts.cxrcam.data.mask_cache import masks_of
 from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.files import atomic_path, write_json
@@ -23,7 +22,7 @@ from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.metrics.decisions import part_accuracy
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.devices import choose_device, choose_precision, set_up_torch
-from workflow_scripts.cxrcam.networks.input_parts import read_network_input
+from workflow_scripts.cxrcam.networks.input_parts import WHOLE, read_network_input
 from workflow_scripts.cxrcam.networks.models import build_classifier, load_model
 from workflow_scripts.cxrcam.networks.prediction import predict
 from workflow_scripts.cxrcam.networks.training import Normalisation

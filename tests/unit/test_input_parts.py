@@ -8,11 +8,12 @@ import pytest
 import yaml
 
 from workflow_scripts.cxrcam.audit.input_masking import masked_pixels, masking_variants
-from workflow_scripts.cxrcam.configuration.checks import LUNG_INPUTS, WHOLE
+from workflow_scripts.cxrcam.configuration import checks
+from workflow_scripts.cxrcam.configuration.checks import LUNG_INPUTS
 from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE, SCHEMA, write_masks
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks import input_parts
-from workflow_scripts.cxrcam.networks.input_parts import covered_pixels, read_network_input
+from workflow_scripts.cxrcam.networks.input_parts import WHOLE, covered_pixels, read_network_input
 
 SIZE = 32
 NAMES = ["A/1", "A/2", "B/1"]
@@ -86,5 +87,5 @@ def test_the_configuration_offers_exactly_the_audits_variants():
     ]["input"]
     variants = masking_variants()
     assert offered["enum"] == [WHOLE, *(variant.name for variant in variants)]
-    assert offered["default"] == WHOLE
+    assert offered["default"] == WHOLE == checks.WHOLE
     assert LUNG_INPUTS == tuple(v.name for v in variants if v.needs_lung_masks)

@@ -7,10 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.cxrcam.audit.input_masking import masked_pixels, masking_variants
-from workflow_scripts.cxrcam.configuration.checks import WHOLE
 from workflow_scripts.cxrcam.data.cache import read_pixels
 from workflow_scripts.cxrcam.data.mask_cache import masks_of
 from workflow_scripts.cxrcam.errors import InputError
+
+# As in configuration.checks, which is not imported: what only checks the configuration must not
+# make trained networks stale.
+WHOLE = "whole"
 
 
 def covered_pixels(
