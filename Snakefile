@@ -55,6 +55,7 @@ rule all:
         f"results/{config['dataset']}/audit/label_conflicts.png",
         external_predictions(config["dataset"]),
         f"results/{config['dataset']}/audit/verdict.md",
+        map_method_files(config["dataset"]),
         f"results/{config['dataset']}/tables/metrics.csv",
         f"results/{config['dataset']}/tables/summary.csv",
         f"results/{config['dataset']}/tables/comparisons.csv",

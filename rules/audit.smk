@@ -2,7 +2,8 @@
 #
 # in   index, splits, cache, runs/.../predictions.parquet, cam/.../maps.parquet, audit/external.csv
 # out  audit/: expected.csv, leaks.csv, duplicates.png, label_conflicts.png, sources.json, acquisition.json,
-#      verdict.md; <task>/<scheme>/fold-<k>/: floors.parquet; seed-<s>/: maps.json, masked.csv, map_tests.json
+#      verdict.md; <task>/<scheme>/fold-<k>/: floors.parquet; seed-<s>/: maps.json, masked.csv, map_tests.json;
+#      map_methods.csv and .png, where other ways to make a map are asked for
 
 
 rule expected:
@@ -226,6 +227,67 @@ rule audit_network:
         "../workflow_scripts/audit_network.py"
 
 
+rule audit_map_methods:
+    input:
+        model=rules.train.output.model,
+        predictions=rules.predict.output.predictions,
+        split=rules.splits.output[0],
+        shards=cache_shards,
+        masks=rules.masks.output[0],
+    output:
+        scores=f"{AUDIT}/map_methods.json",
+        maps=f"{AUDIT}/map_methods.parquet",
+    log:
+        f"{AUDIT.replace('results', 'results/logs', 1)}/map_methods.log",
+    benchmark:
+        f"{AUDIT.replace('results', 'results/benchmarks', 1)}/map_methods.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    threads: config["compute"]["threads"]
+    resources:
+        gpu=gpus,
+        mem_mb=training_memory_mb,
+        runtime=240,
+    params:
+        code=code("audit_map_methods.py"),
+        explanation_images=explanation_images,
+        methods=config["audit"]["map_methods"],
+    message:
+        "Testing other maps of {wildcards.task}/{wildcards.scheme}"
+    script:
+        "../workflow_scripts/audit_map_methods.py"
+
+
+rule map_methods:
+    input:
+        scores=of_explained_runs(rules.audit_map_methods.output.scores),
+        maps=of_headline_run(rules.audit_map_methods.output.maps),
+        predictions=of_headline_run(rules.predict.output.predictions),
+        images=rules.index.output.images,
+    output:
+        table="results/{dataset}/audit/map_methods.csv",
+        figure="results/{dataset}/audit/map_methods.png",
+    log:
+        f"{LOG}/audit/map_methods.log",
+    benchmark:
+        f"{BENCHMARK}/audit/map_methods.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("map_methods.py"),
+        runs=lambda wildcards: explained_runs(wildcards.dataset),
+        shown=headline_design(),
+        classes=config["tasks"][headline_design()["task"]]["classes"],
+        max_pixels=config["image"]["max_pixels"],
+    message:
+        "Comparing ways to make a map"
+    script:
+        "../workflow_scripts/map_methods.py"
+
+
 rule audit_verdict:
     input:
         duplicates=rules.index.output.duplicates,
@@ -262,6 +324,7 @@ rule audit_verdict:
         code=code("audit_verdict.py"),
         runs=lambda wildcards: runs(wildcards.dataset),
         classes={task: config["tasks"][task]["classes"] for task in config["tasks"]},
+        covered=covered_designs(),
         headline=headline_design(),
     message:
         "Judging whether the numbers can be believed"

@@ -24,6 +24,7 @@ rule cam:
     params:
         code=code("cam.py"),
         classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
+        input_part=lambda wildcards: configuration.input_part(config, wildcards.scheme),
         settings=config["cam"],
         max_pixels=config["image"]["max_pixels"],
     message:

@@ -20,7 +20,16 @@ from workflow_scripts.cxrcam.paper.designs import find_designs
 PROJECT = Path(workflow.basedir)
 
 # Libraries whose version decides results: a new torch makes trained models stale.
-RESULT_LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "sklearn", "PIL", "pydicom")
+RESULT_LIBRARIES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "sklearn",
+    "PIL",
+    "pydicom",
+    "pytorch_grad_cam",
+)
 
 RUN = "results/{dataset}/runs/{task}/{scheme}/fold-{fold}/seed-{seed}"
 CAM = "results/{dataset}/cam/{task}/{scheme}/fold-{fold}/seed-{seed}"
@@ -70,6 +79,7 @@ for name in config["external"]:
         DATA_SETS[name].class_sizes,
         DATA_SETS[name].place,
     )
+checked(configuration.check_masks, config, DATA_SETS[config["dataset"]].images)
 
 
 def one_of(names):

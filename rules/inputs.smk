@@ -149,6 +149,12 @@ def feature_weights(wildcards):
     return weights_of(FROZEN[wildcards.features])
 
 
+def lung_masks(wildcards):
+    """Masks of the data set, where the networks of a scheme see the lungs only, or all but them."""
+    part = configuration.input_part(config, wildcards.scheme)
+    return rules.masks.output[0] if part in configuration.LUNG_INPUTS else []
+
+
 def gpus(wildcards):
     """GPUs that a job asks for: one, but none if this machine has none and runs the jobs itself.
 
@@ -168,6 +174,15 @@ def divisions():
         if configuration.division(config, scheme)[0] == scheme
         for fold in range(1, configuration.fold_count(config, scheme) + 1)
     ]
+
+
+def covered_designs():
+    """What schemes trained on covered images see, and the scheme of the same images uncovered."""
+    return {
+        scheme: {"of": settings["of"], "input": settings["input"]}
+        for scheme, settings in config["schemes"].items()
+        if configuration.input_part(config, scheme) != configuration.WHOLE
+    }
 
 
 def floors_of_run(wildcards):
@@ -253,7 +268,10 @@ def external_shards(wildcards):
 
 
 def external_tests(dataset):
-    """Every run on every external data set, with the classes that the set lacks for it."""
+    """Every run on every external data set, with the classes that the set lacks for it.
+
+    Networks that were trained on covered images are experiments, not what would be used elsewhere.
+    """
     return [
         {
             **run,
@@ -264,6 +282,7 @@ def external_tests(dataset):
         }
         for other in config["external"]
         for run in runs(dataset)
+        if configuration.input_part(config, run["scheme"]) == configuration.WHOLE
     ]
 
 
@@ -300,6 +319,28 @@ def explanation_images(wildcards):
     return config["audit"]["explanation_images"] if first else 0
 
 
+def explained_runs(dataset):
+    """Runs whose maps are tested: the first fold and seed of each design."""
+    return [run for run in runs(dataset) if run["fold"] == 1 and run["seed"] == config["seeds"][0]]
+
+
+def of_explained_runs(pattern):
+    """Input function: one file a design."""
+    return lambda wildcards: [pattern.format(**run) for run in explained_runs(wildcards.dataset)]
+
+
+def of_headline_run(pattern):
+    """Input function: the file of the first fold and seed of the design that the verdict judges."""
+    first = {"fold": 1, "seed": config["seeds"][0], **headline_design()}
+    return lambda wildcards: pattern.format(dataset=wildcards.dataset, **first)
+
+
+def map_method_files(dataset):
+    """Comparison of ways to make a map, where the configuration asks for any."""
+    files = [rules.map_methods.output.table, rules.map_methods.output.figure]
+    return [file.format(dataset=dataset) for file in files if config["audit"]["map_methods"]]
+
+
 def main_run(task):
     """Run of a task that pictures are taken from: the complete set, first fold and seed."""
     schemes = [scheme for t, scheme in configuration.experiments(config) if t == task]
@@ -324,6 +365,10 @@ def network_runs(dataset):
         name
         for name, scheme in config["schemes"].items()
         if name == DESIGNS.complete
-        or (scheme.get("of") == DESIGNS.complete and name not in DESIGNS.recipes)
+        or (
+            scheme.get("of") == DESIGNS.complete
+            and name not in DESIGNS.recipes
+            and configuration.input_part(config, name) == configuration.WHOLE
+        )
     ]
     return [run for run in runs(dataset) if run["scheme"] in schemes]

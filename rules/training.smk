@@ -56,6 +56,7 @@ rule train:
         # Where layers are frozen, what they give takes the place of pixels.
         shards=lambda wildcards: [] if frozen_features(wildcards) else cache_shards(wildcards),
         features=frozen_features,
+        masks=lung_masks,
         weights=pretrained_weights,
     output:
         model=f"{RUN}/model.safetensors",
@@ -75,6 +76,7 @@ rule train:
         code=code("train.py"),
         classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
         image={key: config["image"][key] for key in ("mean", "size", "std")},
+        input_part=lambda wildcards: configuration.input_part(config, wildcards.scheme),
         model=lambda wildcards: MODELS[wildcards.scheme],
         settings=lambda wildcards: configuration.train_settings(
             config, wildcards.task, wildcards.scheme
@@ -94,6 +96,7 @@ rule predict:
         model=rules.train.output.model,
         split=rules.splits.output[0],
         shards=cache_shards,
+        masks=lung_masks,
     output:
         predictions=f"{RUN}/predictions.parquet",
         maps=f"{CAM}/maps.parquet",

@@ -1,6 +1,5 @@
 """One network under test: with parts of the images taken away, and its maps."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,12 @@ import numpy.typing as npt
 import pandas as pd
 from torch import nn
 
-from workflow_scripts.cxrcam.audit.explanation_tests import explanation_tests
+from workflow_scripts.cxrcam.audit.explanation_tests import drawn_images, explanation_tests
 from workflow_scripts.cxrcam.audit.input_masking import (
     MaskingVariant,
     masked_pixels,
     masking_variants,
 )
-from workflow_scripts.cxrcam.data.cache import read_pixels
 from workflow_scripts.cxrcam.data.mask_cache import masks_of
 from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.files import atomic_path, write_json
@@ -24,6 +22,7 @@ from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.metrics.decisions import part_accuracy
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.devices import choose_device, choose_precision, set_up_torch
+from workflow_scripts.cxrcam.networks.input_parts import WHOLE, read_network_input
 from workflow_scripts.cxrcam.networks.models import build_classifier, load_model
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import predict
@@ -93,14 +92,19 @@ if __name__ == "__main__":
     image_ids = test["image_id"].tolist()
     truth = test["label"].map(card.classes.index).to_numpy(dtype=np.int64)
     whole = test[[f"probability_{name}" for name in card.classes]].to_numpy().argmax(axis=1)
-    pixels = read_pixels(snakemake.input.shards, image_ids, card.image_size)
+    pixels = read_network_input(
+        *(snakemake.input.shards, image_ids, card.image_size),
+        *(card.input_part, snakemake.input.masks),
+    )
     has_lungs, lungs = masks_of(Path(snakemake.input.masks), image_ids, "lung", card.image_size)
 
     rows = []
     for variant in masking_variants():
         chosen = has_lungs if variant.needs_lung_masks else np.ones(len(test), dtype=bool)
-        if not chosen.any():
+        if card.input_part != WHOLE or not chosen.any():
             reason = "no test image has a lung mask"
+            if card.input_part != WHOLE:
+                reason = f"the network only ever sees covered images ({card.input_part})"
             rows.append({"variant": variant.name, "title": variant.title, "n": 0, "reason": reason})
             continue
         masks = lungs[chosen] if variant.needs_lung_masks else None
@@ -112,15 +116,17 @@ if __name__ == "__main__":
         pd.DataFrame(rows).to_csv(temporary, index=False)
 
     rng = generator(seed, "explanations", *run)
-    drawn = np.sort(rng.permutation(len(test))[: snakemake.params.explanation_images])
+    drawn = drawn_images(len(test), snakemake.params.explanation_images, rng)
     if len(drawn):
         untrained = build_classifier(
             card.architecture, len(card.classes), integer_seed(seed, "randomisation", *run)
         )
+        precision = choose_precision(snakemake.params.precision, device)
         tested = explanation_tests(
             model,
             untrained,
-            partial(outputs, precision=choose_precision(snakemake.params.precision, device)),
+            lambda images: outputs(model, images, precision)[0],
+            lambda network, images, of: outputs(network, images, precision)[1].of_class(of),
             pixels[drawn],
             groups.loc[test["image_id"].iloc[drawn]].to_numpy(),
             rng,

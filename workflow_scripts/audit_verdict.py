@@ -76,6 +76,18 @@ def calibration_rows(metrics: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def retrained_rows(metrics: pd.DataFrame, covered: dict[str, dict[str, str]]) -> pd.DataFrame:
+    """Accuracy of networks trained on covered images, under the design of the same images whole."""
+    shared = ["task", "scheme", "fold", "seed"]
+    parts = []
+    for scheme, settings in covered.items():
+        rows = metrics[metrics["scheme"] == scheme].assign(scheme=settings["of"])
+        whole = metrics.set_index(shared)["accuracy"].rename("original_accuracy")
+        rows = rows[[*shared, "n", "accuracy", "majority_share"]].join(whole, on=shared)
+        parts.append(rows.assign(variant=settings["input"], retrained=True, reason=""))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
 def headline_of(metrics: pd.DataFrame, design: dict[str, str], classes: list[str]) -> Headline:
     """The number that is judged."""
     rows = metrics[(metrics["task"] == design["task"]) & (metrics["scheme"] == design["scheme"])]
@@ -108,6 +120,9 @@ if __name__ == "__main__":
         ignore_index=True,
     )
     masked["reason"] = masked["reason"].fillna("")
+    masked = pd.concat(
+        [masked.assign(retrained=False), retrained_rows(metrics, params.covered)], ignore_index=True
+    )
     calibration = calibration_rows(metrics)
     files = {
         key: (maps, predictions)

@@ -16,6 +16,7 @@ from workflow_scripts.cxrcam.maps.gallery import choose_images, gallery
 from workflow_scripts.cxrcam.maps.overlays import captioned_overlay, save_png
 from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map, place_map
 from workflow_scripts.cxrcam.maps.raw_maps import read_raw_maps
+from workflow_scripts.cxrcam.networks.input_parts import covered_pixels
 
 PICTURE_SIDE = 299  # pixels; the size of the database's own images
 
@@ -49,6 +50,9 @@ if __name__ == "__main__":
     def picture(image_id: str) -> dict[str, npt.NDArray[np.generic] | None]:
         """X-ray, heat and masks of an image, all in picture size."""
         entry = index.loc[image_id]
+        lung_mask = mask_of(entry["mask_path"], max_pixels)
+        grey = resize_grey(read_grey(Path(entry["path"]), max_pixels).pixels, PICTURE_SIDE)
+        lungs = None if lung_mask is None else lung_mask[None]
         placed = place_map(
             shown[row_of[image_id]],
             PICTURE_SIDE,
@@ -57,9 +61,10 @@ if __name__ == "__main__":
             offset=raw.offset,
         )
         return {
-            "grey": resize_grey(read_grey(Path(entry["path"]), max_pixels).pixels, PICTURE_SIDE),
+            # As the network saw it, which may be the image's border only.
+            "grey": covered_pixels(grey[None], snakemake.params.input_part, lungs)[0],
             "heat": normalise_map(placed, scale),
-            "lung_mask": mask_of(entry["mask_path"], max_pixels),
+            "lung_mask": lung_mask,
             "lesion_mask": mask_of(entry["lesion_mask_path"], max_pixels),
         }
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from workflow_scripts.cxrcam.data.cache import read_pixels_within
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.devices import choose_device, set_up_torch
+from workflow_scripts.cxrcam.networks.input_parts import read_network_input
 from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import predict
@@ -22,8 +22,9 @@ if __name__ == "__main__":
     model, card = load_model(Path(snakemake.input.model))
     split = pq.read_table(snakemake.input.split).to_pandas()
     unseen = split[split["role"] != "train"]
-    pixels = read_pixels_within(
+    pixels = read_network_input(
         *(snakemake.input.shards, unseen["image_id"].tolist(), card.image_size),
+        *(card.input_part, snakemake.input.get("masks")),
         compute["pixel_memory_mb"],
     )
     result = predict(

@@ -16,7 +16,6 @@ import torch
 from tqdm import tqdm
 
 from workflow_scripts.cxrcam.contracts import HISTORY
-from workflow_scripts.cxrcam.data.cache import read_pixels_within
 from workflow_scripts.cxrcam.data.feature_cache import read_features
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
@@ -25,6 +24,7 @@ from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, TrainingSt
 from workflow_scripts.cxrcam.networks.cost import parameter_count
 from workflow_scripts.cxrcam.networks.devices import choose_device, choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.freezing import front_removed
+from workflow_scripts.cxrcam.networks.input_parts import read_network_input
 from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size
 from workflow_scripts.cxrcam.networks.models import (
     ModelCard,
@@ -75,8 +75,9 @@ if __name__ == "__main__":
             views = read_features(snakemake.input.features, names[role]).to(device)
             parts[role] = Features(views, torch.from_numpy(labels).to(device), input_size)
         else:
-            pixels = read_pixels_within(
-                snakemake.input.shards, names[role], image["size"], compute["pixel_memory_mb"]
+            pixels = read_network_input(
+                *(snakemake.input.shards, names[role], image["size"]),
+                *(params.input_part, snakemake.input.get("masks"), compute["pixel_memory_mb"]),
             )
             parts[role] = Pixels.on(device, pixels, labels)
     training = parts.pop("train")
@@ -95,7 +96,10 @@ if __name__ == "__main__":
         *(compute["threads"], len(training)),
     )
 
-    used = {"image": image, "model": params.model, "train": params.settings, "run": [*run, seed]}
+    used = {
+        **{"image": image, "input": params.input_part, "model": params.model},
+        **{"train": params.settings, "run": [*run, seed]},
+    }
     configuration_hash = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
     images = snakemake.input.features or snakemake.input.shards
     data = data_fingerprint(Path(snakemake.input.split), images)
@@ -177,6 +181,7 @@ if __name__ == "__main__":
             architecture=params.model["architecture"],
             image_size=image["size"],
             input_size=input_size,
+            input_part=params.input_part,
             mean=image["mean"],
             std=image["std"],
             weights_origin=origin,

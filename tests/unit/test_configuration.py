@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -17,9 +18,11 @@ from workflow_scripts.cxrcam.configuration.resolution import (
     ConfigurationError,
     check_against_images,
     check_external_images,
+    check_masks,
     division,
     experiments,
     fold_count,
+    input_part,
     load_schema,
     missing_classes,
     model_settings,
@@ -597,6 +600,43 @@ def test_same_splits_have_the_folds_of_the_other_scheme_and_settings_of_their_ow
     assert fold_count(resolved, "again") == fold_count(resolved, "thrice")
     assert train_settings(resolved, "two_class", "again")["optimizer"] == "sgd"
     assert model_settings(resolved, "again")["weights"] == "random"
+
+
+def test_networks_see_whole_images_unless_their_scheme_says_otherwise():
+    config = with_scheme("again", kind="same_splits", of="once")
+    config["schemes"]["border"] = {"kind": "same_splits", "of": "once", "input": "border_only"}
+    resolved = resolve_configuration(config, SCHEMA)
+    parts = {scheme: input_part(resolved, scheme) for scheme in resolved["schemes"]}
+    assert parts.pop("border") == "border_only"
+    assert set(parts.values()) == {"whole"}
+    # What is covered must have a network of whole images beside it, on the same divisions.
+    with pytest.raises(ConfigurationError, match=r"schemes\.alone"):
+        resolve_configuration(with_scheme("alone", kind="holdout", input="border_only"), SCHEMA)
+
+
+def images_with_masks(**masks):
+    return [
+        SimpleNamespace(image_id=f"{label}/{number}", label=label, mask_path=path)
+        for label, paths in masks.items()
+        for number, path in enumerate(paths, start=1)
+    ]
+
+
+@pytest.mark.parametrize("part", ["lungs_out", "lungs_only"])
+def test_networks_that_see_lungs_need_a_mask_of_every_image_of_their_classes(part):
+    config = resolve_configuration(
+        with_scheme("lungs", kind="same_splits", of="once", input=part), SCHEMA
+    )
+    check_masks(config, images_with_masks(Normal="mm", COVID="m", Other=["", ""]))
+    with pytest.raises(ConfigurationError) as fault:
+        check_masks(config, images_with_masks(Normal=["m", "m"], COVID=["m", ""]))
+    message = f"schemes.lungs.input is {part}, but 1 of 4 images have no lung mask"
+    assert message in str(fault.value)
+    assert "'COVID/2'" in str(fault.value) and "border_only" in str(fault.value)
+    without = resolve_configuration(
+        with_scheme("edge", kind="same_splits", of="once", input="border_only"), SCHEMA
+    )
+    check_masks(without, images_with_masks(Normal=["", ""], COVID=[""]))
 
 
 def test_a_resolved_configuration_can_be_resolved_again():

@@ -305,7 +305,8 @@ def test_the_input_size_is_that_of_the_images_unless_the_card_says_another(netwo
 
 
 def test_a_model_older_than_the_input_size_is_still_read(network, tmp_path):
-    old = {key: value for key, value in vars(CARD).items() if key != "input_size"}
+    newer = ("input_size", "input_part")
+    old = {key: value for key, value in vars(CARD).items() if key not in newer}
     metadata = {METADATA_KEY: json.dumps(old)}
     save_file(network.state_dict(), tmp_path / "old.safetensors", metadata=metadata)
     assert load_model(tmp_path / "old.safetensors")[1] == CARD

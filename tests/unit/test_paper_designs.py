@@ -69,6 +69,20 @@ def test_overlays_on_the_paper_keep_its_designs(overlay):
     assert find_designs(little) == find_designs(whole)
 
 
+def test_networks_trained_on_covered_images_play_no_part_in_the_paper():
+    whole, covered = preset("paper"), preset("paper", "masked")
+    added = set(covered["schemes"]) - set(whole["schemes"])
+    assert {covered["schemes"][name]["input"] for name in added} == {
+        *("lungs_out", "lungs_only", "centre_black", "border_only")
+    }
+    assert find_designs(covered) == find_designs(whole)
+    assert "covered images (border_only)" in describe_design(covered, "two_class", "border_only")
+    border = {**covered["schemes"]["border_only"], "of": "honest"}
+    border["train"] = covered["schemes"]["honest"]["train"]
+    covered["schemes"] = {"border_only": border, "honest": covered["schemes"]["honest"]}
+    assert is_honest(covered, "honest") and not is_honest(covered, "border_only")
+
+
 def test_eight_networks_are_compared():
     config = preset("paper", "networks")
     named = {s["model"].get("architecture", "resnet18") for s in config["schemes"].values()}

@@ -181,6 +181,7 @@ OVER_RUNS = {"tables", "comparisons", "audit_leaks"}  # one job each, over all r
 LR = {"learning_rate": 0.002}
 SWAPPED = {"learning_rate": 0.001, "weight_decay": 0.01}
 TWO_FOLD = {"kind": "stratified_kfold", "folds": 2}
+BORDER = {"kind": "same_splits", "of": "holdout", "input": "border_only"}
 
 CASES = [
     # Nothing is stale.
@@ -257,8 +258,8 @@ CASES = [
     Case(
         "code of the masked inputs",
         function("cxrcam/audit/input_masking.py", "cover"),
-        # The border of the maps is that of the masked inputs.
-        per_run(ALL_RUNS, "audit_network", "audit_maps"),
+        # A network can be trained on them.
+        after_train(ALL_RUNS),
     ),
     Case(
         "code of the map scores",
@@ -269,6 +270,19 @@ CASES = [
         "more images to test maps on",
         settings(audit={"explanation_images": 5}),
         CONFIG | per_run(runs_of(fold="1"), "audit_network"),
+    ),
+    Case(
+        "other ways to make a map",
+        settings(audit={"map_methods": ["layer_cam"]}),
+        CONFIG,
+    ),
+    Case(
+        "networks trained on covered images",
+        settings(schemes={"border": BORDER}),
+        # Divided, and with the floors, of the scheme whose splits they take.
+        CONFIG
+        | per_run({f"{task}/border/fold-1" for task in TASKS}, "splits")
+        | after_train({f"{task}/border/fold-1/seed-0" for task in TASKS}),
     ),
     Case(
         "code of phantoms that are not drawn",
@@ -284,6 +298,11 @@ CASES = [
     Case(
         "code that only reads the configuration",
         function("cxrcam/configuration/resolution.py", "fold_count"),
+        set(),
+    ),
+    Case(
+        "code that only checks the configuration",
+        function("cxrcam/configuration/checks.py", "check_masks"),
         set(),
     ),
     # Settings of training.

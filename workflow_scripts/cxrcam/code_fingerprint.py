@@ -18,7 +18,7 @@ PACKAGE = "workflow_scripts"
 WITHOUT_EFFECT = frozenset({f"{PACKAGE}.cxrcam.logs"})
 
 # Distributions that are called otherwise than the package that they bring.
-DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
+DISTRIBUTIONS = {"PIL": "pillow", "pytorch_grad_cam": "grad-cam", "sklearn": "scikit-learn"}
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

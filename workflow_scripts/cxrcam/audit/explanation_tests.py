@@ -16,14 +16,22 @@ from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 
 FRACTIONS = (0.1, 0.25, 0.5)  # of the pixels that are taken away or put in
 
-Outputs = Callable[[nn.Module, npt.NDArray[np.uint8]], tuple[npt.NDArray[np.float32], RawMaps]]
+Pixels = npt.NDArray[np.uint8]
+Classes = npt.NDArray[np.int64]
+MapsOf = Callable[[nn.Module, Pixels, Classes], RawMaps]
+
+
+def drawn_images(n_images: int, most: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Positions of the test images on which maps are tested, ascending; at most `most`."""
+    return np.sort(rng.permutation(n_images)[:most])
 
 
 def explanation_tests(
     model: nn.Module,
     untrained: nn.Module,
-    outputs: Outputs,
-    pixels: npt.NDArray[np.uint8],
+    probabilities_of: Callable[[Pixels], npt.NDArray[np.float32]],
+    maps_of: MapsOf,
+    pixels: Pixels,
     groups: npt.NDArray[Any],
     rng: np.random.Generator,
     seed: np.random.SeedSequence,
@@ -34,8 +42,11 @@ def explanation_tests(
     ----------
     model, untrained : nn.Module
         The trained network, and the same one freshly initialised.
-    outputs : callable
-        ``outputs(network, pixels)`` gives probabilities, shape (n, classes), and raw maps.
+    probabilities_of : callable
+        ``probabilities_of(pixels)`` of the trained network, shape (n, classes).
+    maps_of : callable
+        ``maps_of(network, pixels, classes)`` gives raw maps of one class an image: `RawMaps` with
+        values of shape (n, 1, h, w). It may move the network to a device.
     pixels : uint8 array, shape (n, size, size)
     groups : array, shape (n,)
         Images that stay together in the bootstrap.
@@ -50,28 +61,30 @@ def explanation_tests(
         ``n``, ``randomisation`` (rows of `randomisation.CascadeRow`), ``faithfulness`` (rows of
         `faithfulness.FaithfulnessRow`), ``flip`` (``ssim`` and ``spearman``): ready for JSON.
     """
-    probabilities, raw = outputs(model, pixels)
-    called = probabilities.argmax(axis=1)
+    called = probabilities_of(pixels).argmax(axis=1)
+
+    def placed(raw: RawMaps, side: int) -> npt.NDArray[np.float32]:
+        return raw.placed(np.zeros(len(pixels), dtype=np.int64), side)
+
+    raw = maps_of(model, pixels, called)
     cascade = cascading_randomisation(
         model,
         untrained,
-        lambda network: outputs(network, pixels)[1].placed(called, COMPARISON_SIDE),
+        lambda network: placed(maps_of(network, pixels, called), COMPARISON_SIDE),
         rng,
         groups=groups,
     )
     result = assess_faithfulness(
         pixels,
-        raw.placed(called, pixels.shape[1]),
+        placed(raw, pixels.shape[1]),
         called,
-        lambda images: outputs(model, images)[0],
+        probabilities_of,
         rng,
         fractions=FRACTIONS,
         max_images=len(pixels),
     )
-    mirrored = outputs(model, np.ascontiguousarray(pixels[:, :, ::-1]))[1]
-    flip = flip_similarity(
-        raw.placed(called, COMPARISON_SIDE), mirrored.placed(called, COMPARISON_SIDE)
-    )
+    mirrored = maps_of(model, np.ascontiguousarray(pixels[:, :, ::-1]), called)
+    flip = flip_similarity(placed(raw, COMPARISON_SIDE), placed(mirrored, COMPARISON_SIDE))
     faithful = summarise_faithfulness(result, groups=groups[result.images], seed=seed)
     return {
         "n": len(pixels),

@@ -1,7 +1,7 @@
 """What a schema cannot say of a configuration: what depends on two keys, the data or the disk."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workflow_scripts.cxrcam.configuration.problems import Problems, did_you_mean, show
@@ -10,6 +10,9 @@ from workflow_scripts.cxrcam.configuration.problems import Problems, did_you_mea
 NAMED_MAPS = ("datasets", "tasks", "schemes")
 # What stands in results/ beside the folders of the data sets.
 RESERVED_DATASET_NAMES = frozenset({"logs", "benchmarks", "report", "weights"})
+# Values of a scheme's `input`: the default, and those that need a lung mask of every image.
+WHOLE = "whole"
+LUNG_INPUTS = ("lungs_out", "lungs_only")
 # Names that Windows keeps for devices: no folder can be called so there.
 DEVICE_NAMES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
@@ -218,6 +221,15 @@ def check_recipes(config: Mapping[str, Any], problems: Problems) -> None:
                     "[].",
                 )
                 break
+            part = settings.get("input", WHOLE)
+            if frozen and part != WHOLE:
+                problems.add(
+                    ("schemes", scheme, "input"),
+                    f"freeze_until: {frozen} and input: {part} for {task}/{scheme} exclude each "
+                    "other, as features are computed of whole images: set train.freeze_until to "
+                    "null for this scheme.",
+                )
+                break
             if shares and shares[-1] != 1:
                 problems.add(
                     ("schemes", scheme, "train"),
@@ -279,6 +291,40 @@ def check_against_images(
                     ("schemes", scheme, fault),
                     f"{fault}, or set schemes.{scheme} or tasks.{task} to null.",
                 )
+    problems.raise_any()
+
+
+def check_masks(config: Mapping[str, Any], images: Sequence[Any]) -> None:
+    """Refuse schemes whose networks see lungs only, or all but lungs, of images without lung masks.
+
+    Parameters
+    ----------
+    config : mapping
+        From `resolve_configuration`.
+    images : sequence of datasets.ImageFile
+        All images of the data set.
+
+    Raises
+    ------
+    ConfigurationError
+        With every scheme concerned.
+    """
+    problems = Problems()
+    for scheme, design in config["schemes"].items():
+        part = design.get("input", WHOLE)
+        if part not in LUNG_INPUTS:
+            continue
+        tasks = design["tasks"] or config["tasks"]
+        classes = {name for task in tasks for name in config["tasks"][task]["classes"]}
+        used = [image for image in images if image.label in classes]
+        bare = [image.image_id for image in used if not image.mask_path]
+        if bare:
+            problems.add(
+                ("schemes", scheme, "input"),
+                f"schemes.{scheme}.input is {part}, but {len(bare)} of {len(used)} images have no "
+                f"lung mask (for example {show(bare[0])}): add masks, choose centre_black or "
+                f"border_only, or set schemes.{scheme} to null.",
+            )
     problems.raise_any()
 
 

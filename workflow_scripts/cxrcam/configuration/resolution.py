@@ -17,12 +17,15 @@ import yaml  # type: ignore[import-untyped]
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from workflow_scripts.cxrcam.configuration.checks import (
+    LUNG_INPUTS,
     NAMED_MAPS,
+    WHOLE,
     check_against_images,
     check_classes,
     check_dataset,
     check_external,
     check_external_images,
+    check_masks,
     check_names,
     check_recipes,
     check_schemes,
@@ -43,12 +46,16 @@ from workflow_scripts.cxrcam.configuration.problems import (
 from workflow_scripts.cxrcam.configuration.schema import Schema, complete, expand
 
 __all__ = [
+    "LUNG_INPUTS",
+    "WHOLE",
     "ConfigurationError",
     "check_against_images",
     "check_external_images",
+    "check_masks",
     "division",
     "experiments",
     "fold_count",
+    "input_part",
     "load_schema",
     "missing_classes",
     "model_settings",
@@ -310,6 +317,11 @@ def model_settings(config: Mapping[str, Any], scheme: str) -> dict[str, Any]:
     """Merge ``model`` with the scheme's own ``model``; sorted by key."""
     merged = dict(config["model"]) | config["schemes"][scheme]["model"]
     return dict(sorted(merged.items()))
+
+
+def input_part(config: Mapping[str, Any], scheme: str) -> str:
+    """What the networks of a scheme see of each image; ``whole`` unless the scheme says so."""
+    return str(config["schemes"][scheme].get("input", WHOLE))
 
 
 def experiments(config: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Raw class activation maps on disk: one row an image, one column a class, and where they lie."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,16 @@ class RawMaps:
     input_size: int
     stride: float
     offset: float
+
+    def of_class(self, which: npt.NDArray[np.int64]) -> "RawMaps":
+        """Maps of one class an image, values of shape (n, 1, height, width).
+
+        Parameters
+        ----------
+        which : int array, shape (n,)
+            Position of the class whose map is taken, for each image.
+        """
+        return replace(self, values=self.values[np.arange(len(which)), which][:, None])
 
     def placed(self, which: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.float32]:
         """Maps of one class an image, laid over pictures of `size` pixels a side.

@@ -204,6 +204,8 @@ class ModelCard:
     input_size : int
         Pixels a side at the network's input; None, also in models written before it was kept,
         becomes `image_size`.
+    input_part : str
+        What it sees of each image, see `input_parts.covered_pixels`.
     """
 
     classes: list[str]
@@ -216,6 +218,7 @@ class ModelCard:
     data_fingerprint: str
     training: dict[str, Any]
     input_size: int | None = None
+    input_part: str = "whole"
 
     def __post_init__(self) -> None:
         if self.input_size is None:

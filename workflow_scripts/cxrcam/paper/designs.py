@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from workflow_scripts.cxrcam.configuration.resolution import (
+    WHOLE,
     division,
+    input_part,
     model_settings,
     train_settings,
 )
@@ -31,7 +33,8 @@ class Designs:
         First design that keeps groups together, carves out a validation part and keeps the
         weights that were best there.
     recipes : tuple of str
-        Designs with the same divisions as `complete` or `subsample` but other training.
+        Designs with the same divisions as `complete` or `subsample` but other training, on whole
+        images.
     """
 
     complete: str | None
@@ -60,19 +63,21 @@ def find_designs(config: Mapping[str, Any]) -> Designs:
             for name, scheme in schemes.items()
             if scheme.get("of") in (complete, subsample)
             and scheme["kind"] == "same_splits"
+            and input_part(config, name) == WHOLE
             and model_settings(config, name)["architecture"] == architecture
         ),
     )
 
 
 def is_honest(config: Mapping[str, Any], scheme: str) -> bool:
-    """Whether nothing of a design looks at its test images, nor at their twins."""
+    """Whether nothing of a design looks at its test images or their twins; images are whole."""
     _, design = division(config, scheme)
     train = config["train"] | config["schemes"][scheme]["train"]
     return bool(
         design.get("grouped")
         and design.get("validation_fraction", 0) > 0
         and train["keep"] == "best_validation"
+        and input_part(config, scheme) == WHOLE
     )
 
 
@@ -94,4 +99,6 @@ def describe_design(config: Mapping[str, Any], task: str, scheme: str) -> str:
         f"{train['optimizer']}, learning rate {train['learning_rate']:g}, "
         f"batch {train['batch_size']}, at most {train['epochs']} epochs",
     ]
+    if input_part(config, scheme) != WHOLE:
+        parts.append(f"covered images ({input_part(config, scheme)})")
     return "; ".join(parts)

@@ -1,0 +1,110 @@
+"""One X-ray of each class with the map of each method beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from workflow_scripts.cxrcam.figures.picture_grid import PictureGrid, checked_pictures
+from workflow_scripts.cxrcam.figures.style import fitted, styled, wrapped
+from workflow_scripts.cxrcam.maps.overlays import OPACITY, overlay_with_contours
+
+# Lengths in inches.
+_LEFT: Final = 0.44
+"""Room for class names of two lines, turned."""
+_LARGEST_PICTURE: Final = 1.3
+_BELOW: Final = 0.15
+"""A line of text below each row."""
+_FOOT: Final = 0.72
+
+
+@styled
+def map_method_figure(
+    images: npt.ArrayLike,
+    heats: npt.ArrayLike,
+    methods: Sequence[str],
+    classes: Sequence[str],
+    said: Sequence[str],
+    lung_masks: Sequence[npt.ArrayLike | None],
+    lesion_masks: Sequence[npt.ArrayLike | None],
+) -> Figure:
+    """Draw an X-ray a row, and beside it the map of each method.
+
+    Parameters
+    ----------
+    images : array-like of uint8, shape (k, s, s)
+        X-rays.
+    heats : array-like of float, shape (k, m, s, s)
+        Heat in [0, 1], each method on a scale of its own, laid over the image by `place_map`.
+    methods : sequence of str, length m
+        Names of the methods, for the columns.
+    classes : sequence of str, length k
+        True class of each image.
+    said : sequence of str, length k
+        What the network said of each image, in a few words.
+    lung_masks, lesion_masks : sequence of (s, s) array-like or None, length k
+        Outlines to draw over the maps.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit each other, or heat is outside [0, 1].
+    """
+    pictures = checked_pictures(images, len(classes), "classes")
+    heat = np.asarray(heats, dtype=np.float32)
+    if heat.shape != (len(pictures), len(methods), *pictures.shape[1:]):
+        raise ValueError(
+            f"heats have shape {heat.shape}, images {pictures.shape} and there are {len(methods)} "
+            "methods; expected (k, m, s, s)"
+        )
+    names = ["X-ray", *methods]
+    grid = PictureGrid.make(
+        len(pictures),
+        len(names),
+        left=_LEFT,
+        labels=names,
+        foot=_FOOT,
+        below=_BELOW,
+        largest=_LARGEST_PICTURE,
+    )
+    grid.name_columns(names)
+    for row, picture in enumerate(pictures):
+        left, upper = grid.corner(row, 0)
+        grid.text(
+            left - 0.06,
+            upper + grid.side / 2,
+            wrapped(classes[row], grid.side, 8.0, 2, bold=True),
+            fontsize=8.0,
+            fontweight="bold",
+            ha="right",
+            va="center",
+            rotation=90,
+            multialignment="center",
+        )
+        grid.text(left, upper + grid.side + 0.03, fitted(said[row], grid.width - left - 0.1, 7.0))
+        grid.show(picture, row, 0)
+        for column in range(len(methods)):
+            mapped = overlay_with_contours(
+                picture,
+                heat[row, column],
+                OPACITY,
+                lung_mask=lung_masks[row],
+                lesion_mask=lesion_masks[row],
+            )
+            grid.show(mapped, row, 1 + column)
+    grid.draw_bar(0.52, "hottest", "for the predicted class; each method has a scale of its own")
+    outlines = [
+        words
+        for words, masks in (("lungs in blue", lung_masks), ("lesions in green", lesion_masks))
+        if any(mask is not None for mask in masks)
+    ]
+    grid.text(_LEFT, grid.height - 0.2, f"Outlines: {', '.join(outlines)}" if outlines else "")
+    return grid.figure

@@ -1,0 +1,126 @@
+"""Other ways to make a map, by the library pytorch-grad-cam, to be tested beside our own.
+
+All of them weigh the channels of the same layer as our map, so that their cells lie in the same
+places. As everywhere here they are raw: what the library computes before it cuts off negative
+values and rescales each map by its own extremes.
+
+Importing this module imports OpenCV: do so only where other methods are asked for.
+"""
+
+import io
+from contextlib import redirect_stderr
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pytorch_grad_cam import (  # type: ignore[import-untyped]
+    EigenCAM,
+    GradCAM,
+    GradCAMPlusPlus,
+    HiResCAM,
+    LayerCAM,
+    ScoreCAM,
+)
+from pytorch_grad_cam.utils.model_targets import (  # type: ignore[import-untyped]
+    ClassifierOutputTarget,
+)
+from torch import nn
+
+from workflow_scripts.cxrcam.maps.grad_cam import watched
+from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Architecture
+from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
+from workflow_scripts.cxrcam.networks.parts import Normalisation
+
+METHODS: Final[dict[str, Any]] = {
+    "grad_cam": GradCAM,  # Selvaraju et al. 2017
+    "grad_cam_plus_plus": GradCAMPlusPlus,  # Chattopadhay et al. 2018
+    "hires_cam": HiResCAM,  # Draelos & Carin 2020
+    "layer_cam": LayerCAM,  # Jiang et al. 2021
+    "score_cam": ScoreCAM,  # Wang et al. 2020
+    "eigen_cam": EigenCAM,  # Muhammad & Yeasin 2020
+}
+"""Classes of the library by their names in ``audit.map_methods``."""
+
+# Masked copies that Score-CAM sends through the network at once; changes no result.
+_SCORE_BATCH: Final = 64
+
+
+def method_maps(
+    method: str,
+    model: nn.Module,
+    architecture: str,
+    pixels: npt.NDArray[np.uint8],
+    classes: npt.NDArray[np.int64],
+    normalisation: Normalisation,
+    device: torch.device,
+    input_size: int,
+    batch_size: int = 16,
+) -> RawMaps:
+    """Raw maps of one class an image, in float32, of images at the size that the network takes.
+
+    Parameters
+    ----------
+    method : str
+        Key of `METHODS`.
+    model : nn.Module
+        Moved to `device`, set to evaluation mode, and left so.
+    architecture : str
+        Key of `ARCHITECTURES`; names the layer, and where its cells look.
+    pixels : uint8 array, shape (n, size, size), n ≥ 1
+    classes : int array, shape (n,)
+        Class that is explained, for each image. Eigen-CAM knows no class: its map is the same for
+        all of them, and its sign is arbitrary.
+    normalisation : Normalisation
+    device : torch.device
+    input_size : int
+        Pixels a side that the network was trained with.
+    batch_size : int
+        Changes no result.
+
+    Returns
+    -------
+    RawMaps
+        Values of shape (n, 1, h, w). Their unit depends on the method: values of two methods
+        cannot be compared.
+    """
+    known = ARCHITECTURES[architecture]
+    model = model.to(device).to(memory_format=torch.channels_last).eval()
+    # Score-CAM multiplies each image by each channel: one image at a time, to bound the memory.
+    step = 1 if method == "score_cam" else batch_size
+    values = []
+    for start in range(0, len(pixels), step):
+        batch = torch.from_numpy(pixels[start : start + step]).to(device)
+        images = normalisation.apply(resize_pixels(batch, input_size))
+        values.append(_maps_of_batch(method, model, known, images, classes[start : start + step]))
+    return RawMaps(
+        np.concatenate(values)[:, None], input_size, known.feature_stride, known.feature_offset
+    )
+
+
+def _maps_of_batch(
+    method: str,
+    model: nn.Module,
+    known: Architecture,
+    images: torch.Tensor,
+    classes: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float32]:
+    """Raw maps, shape (n, h, w), of normalised images, shape (n, 3, height, width)."""
+    targets = [ClassifierOutputTarget(int(k)) for k in classes]
+    with watched(METHODS[method], model, known.feature_layer, known.rectified_later) as library:
+        seen = library.activations_and_grads
+        with torch.set_grad_enabled(library.uses_gradients):
+            logits = seen(images)
+        gradients = None
+        if library.uses_gradients:
+            # Images do not mix: each gets the gradient of its own logit.
+            sum(target(row) for target, row in zip(targets, logits, strict=True)).backward()
+            gradients = seen.gradients[0].numpy()
+        activations = seen.activations[0].numpy()
+        # Before the library's own passes of masked images: its hooks would keep all their features.
+        seen.release()
+        library.batch_size = _SCORE_BATCH
+        with redirect_stderr(io.StringIO()):  # Score-CAM draws a progress bar for each image
+            maps = library.get_cam_image(images, None, targets, activations, gradients, False)
+    return np.asarray(maps, dtype=np.float32)

@@ -1,0 +1,88 @@
+"""What a network sees of the images in the cache: all, or what is left when a part is covered."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from workflow_scripts.cxrcam.audit.input_masking import masked_pixels, masking_variants
+from workflow_scripts.cxrcam.data.cache import read_pixels_within
+from workflow_scripts.cxrcam.data.mask_cache import masks_of
+from workflow_scripts.cxrcam.errors import InputError
+
+# As in configuration.checks, which is not imported: what only checks the configuration must not
+# make trained networks stale.
+WHOLE = "whole"
+
+
+def covered_pixels(
+    pixels: npt.NDArray[np.uint8], part: str, lungs: npt.NDArray[np.bool_] | None
+) -> npt.NDArray[np.uint8]:
+    """Images as a network sees them; covered with the mean grey of what stays.
+
+    Parameters
+    ----------
+    pixels : uint8 array, shape (n, size, size)
+    part : str
+        ``input`` of a scheme: ``whole``, or a name of `input_masking.masking_variants`.
+    lungs : bool array, shape (n, size, size), or None
+        Needed by the variants that are named after the lungs.
+
+    Returns
+    -------
+    uint8 array, shape (n, size, size)
+        `pixels` itself where the part is the whole.
+    """
+    # The fill of the audit's tests on covered images: softer edges than black.
+    return pixels if part == WHOLE else masked_pixels(pixels, part, lungs, fill="mean")
+
+
+def read_network_input(
+    shards: Sequence[Path],
+    image_ids: Sequence[str],
+    size: int,
+    part: str,
+    masks: str | None,
+    memory_mb: float = math.inf,
+) -> npt.NDArray[np.uint8]:
+    """Pixels of some images as a network sees them, in the order asked for.
+
+    Parameters
+    ----------
+    shards : sequence of Path
+        Cache files.
+    image_ids : sequence of str, length n
+    size : int
+        Pixels a side in the cache.
+    part : str
+        As in `covered_pixels`.
+    masks : str or None
+        File of the masks (`mask_cache`); may be None where `part` does not need lung masks.
+    memory_mb : float
+        As in `cache.read_pixels_within`; what is covered is kept in memory all the same.
+
+    Returns
+    -------
+    uint8 array, shape (n, size, size)
+
+    Raises
+    ------
+    InputError
+        If an image has no lung mask, or none that can be read, and `part` needs one.
+    """
+    pixels = read_pixels_within(shards, image_ids, size, memory_mb)
+    if not any(known.name == part and known.needs_lung_masks for known in masking_variants()):
+        return covered_pixels(pixels, part, None)
+    if masks is None:
+        raise ValueError(f"{part} needs the file of the masks")
+    has_lungs, lungs = masks_of(Path(masks), image_ids, "lung", size)
+    if not has_lungs.all():
+        first = image_ids[int(np.flatnonzero(~has_lungs)[0])]
+        raise InputError(
+            f"The network sees {part} (input of its scheme), but {(~has_lungs).sum()} of "
+            f"{len(image_ids)} images have no lung mask that can be read, for example {first!r}: "
+            "mend the masks, or choose centre_black or border_only."
+        )
+    return covered_pixels(pixels, part, lungs)
