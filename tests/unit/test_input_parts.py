@@ -25,11 +25,11 @@ FILE = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
 def cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """Images by name, whatever the shards."""
 
-    def read(_shards, image_ids, size):
+    def read(_shards, image_ids, size, _memory_mb):
         assert size == SIZE
         return PIXELS[[NAMES.index(name) for name in image_ids]]
 
-    monkeypatch.setattr(input_parts, "read_pixels", read)
+    monkeypatch.setattr(input_parts, "read_pixels_within", read)
 
 
 @pytest.fixture
