@@ -147,7 +147,7 @@ def test_a_picture_of_another_data_set_says_so():
     table = pd.concat([conflicts(1), conflicts(1, data_set="elsewhere")])
     sides = GENERATOR.integers(0, 256, (2, 2, 8, 8)).astype(np.uint8)
     found = words(label_conflicts_figure(table, *sides, source="own"))
-    assert "mirrored 1.000" in found and "mirrored 1.000, right: elsewhere" in found
+    assert "mirrored 1.000" in found and "mirrored 1.000 in elsewhere" in found
 
 
 def test_more_conflicts_than_fit_are_counted():

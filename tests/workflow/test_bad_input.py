@@ -199,7 +199,11 @@ FAULTS = [
     Fault(
         "an external data set without a class of any task",
         external_of_other_classes,
-        ("external names 'elsewhere'", "two_class needs 'COVID'", "Classes found: effusion (1)"),
+        (
+            "external names 'elsewhere'",
+            "two_class needs 'Normal', 'COVID'; three",
+            "Classes found: effusion (1)",
+        ),
     ),
     Fault(
         "weights that do not exist",

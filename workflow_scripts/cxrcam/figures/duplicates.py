@@ -227,7 +227,7 @@ def label_conflicts_figure(
         pair = {str(name): value for name, value in shown.iloc[number].items()}
         name = f"{pair['kind']} {pair['correlation']:.3f}"
         if pair["data_set_b"] != source:
-            name += f", right: {pair['data_set_b']}"
+            name += f" in {pair['data_set_b']}"
         _name_group(grid, row, first, 2, name)
         for column, (side, pictures) in enumerate(zip("ab", sides, strict=True), start=first):
             grid.show(pictures[number], row, column)
@@ -261,7 +261,8 @@ def label_conflicts_caption(conflicts: pd.DataFrame, source: str, external: Sequ
     return (
         f"Label conflicts: {_counted(len(conflicts), 'pair')} of images {where} that show one"
         " picture under two labels, closest matches first. Above each pair: how the copy differs,"
-        " and the correlation of the two after local contrast normalisation (1 = identical)."
+        " the correlation of the two after local contrast normalisation (1 = identical), and the"
+        " data set of the right image where it is another one."
         " Below: label and name, as the data set spells them. At least one label of each pair is"
         " wrong, or the picture fits both classes."
     )
