@@ -285,7 +285,7 @@ class Project:
         path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
     def snakemake(
-        self, *arguments: str, overlay: bool = True, timeout: float = 300
+        self, *arguments: str, overlay: bool = True, timeout: float = 900
     ) -> subprocess.CompletedProcess[str]:
         """Run Snakemake in the folder, as a user would, with little of the machine."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE_")}
