@@ -66,13 +66,13 @@ if __name__ == "__main__":
     seed = int(wildcards.seed)
     device = choose_device(compute["device"], snakemake.resources.get("gpu"))
     set_up_torch(compute["threads"], compute["deterministic"])
+    # Nothing here is kept as a prediction: the precision of training is enough, and twice as fast.
+    precision = choose_precision(snakemake.params.precision, device)
     model, card = load_model(Path(snakemake.input.model))
     architecture = ARCHITECTURES[card.architecture]
     normalisation = Normalisation(tuple(card.mean), tuple(card.std))
 
-    def outputs(
-        network: nn.Module, images: Pixels, precision: str
-    ) -> tuple[npt.NDArray[np.float32], RawMaps]:
+    def outputs(network: nn.Module, images: Pixels) -> tuple[npt.NDArray[np.float32], RawMaps]:
         """Probabilities and raw maps."""
         result = predict(
             network,
@@ -109,7 +109,7 @@ if __name__ == "__main__":
             continue
         masks = lungs[chosen] if variant.needs_lung_masks else None
         covered = masked_pixels(pixels[chosen], variant.name, masks, fill="mean")
-        called = outputs(model, covered, "float32")[0].argmax(axis=1)
+        called = outputs(model, covered)[0].argmax(axis=1)
         rows.append(masked_row(variant, chosen, truth, whole, called, card.classes))
         log.info("%s: accuracy %.4f.", variant.name, rows[-1]["accuracy"])
     with atomic_path(Path(snakemake.output.masked)) as temporary:
@@ -121,12 +121,11 @@ if __name__ == "__main__":
         untrained = build_classifier(
             card.architecture, len(card.classes), integer_seed(seed, "randomisation", *run)
         )
-        precision = choose_precision(snakemake.params.precision, device)
         tested = explanation_tests(
             model,
             untrained,
-            lambda images: outputs(model, images, precision)[0],
-            lambda network, images, of: outputs(network, images, precision)[1].of_class(of),
+            lambda images: outputs(model, images)[0],
+            lambda network, images, of: outputs(network, images)[1].of_class(of),
             pixels[drawn],
             groups.loc[test["image_id"].iloc[drawn]].to_numpy(),
             rng,

@@ -1,0 +1,104 @@
+"""How fast it trains and predicts on a GPU: `python -m benchmarks.gpu`, wherever one is found.
+
+Needs nothing but torch, torchvision, pyarrow, safetensors, NumPy, SciPy, Pillow, pandas and this
+project. Draws its own phantoms, compares the GPU's logits with the CPU's, and prints one table.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import torch
+
+from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_torch
+from workflow_scripts.cxrcam.networks.models import build_classifier
+from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
+from workflow_scripts.cxrcam.networks.prediction import predict
+from workflow_scripts.cxrcam.networks.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.training import train
+from workflow_scripts.cxrcam.phantom.dataset import draw_phantom, phantom_rng
+from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
+
+IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def settings(batch_size: int, epochs: int, every: int) -> TrainSettings:
+    """A plain recipe whose history holds the clock."""
+    return TrainSettings.from_mapping(
+        {
+            **{"epochs": epochs, "batch_size": batch_size, "optimizer": "adam"},
+            **{"learning_rate": 1e-4, "momentum": 0.9, "weight_decay": 0.0},
+            **{"schedule": "constant", "horizontal_flip": 0.5, "watch": []},
+            **{"evaluate_every": every, "keep": "last", "patience": 0},
+        }
+    )
+
+
+def training_speed(part: Pixels, batch_size: int, steps: int) -> float:
+    """Steps/s, without the first tenth of them."""
+    epochs = max(1, round(steps * batch_size / len(part)))
+    model = build_classifier("resnet18", 2, 0)
+    precision = choose_precision("auto", part.labels.device)
+    every = max(1, steps // 10)
+    rng = np.random.default_rng(0)
+    history = train(model, part, {}, settings(batch_size, epochs, every), IMAGENET, precision, rng)
+    first, last = history[0], history[-1]
+    return (last["iteration"] - first["iteration"]) / (last["seconds"] - first["seconds"])
+
+
+def timed(action: Callable[[], object]) -> float:
+    """Seconds of one call, with the device idle before and after."""
+    torch.cuda.synchronize()
+    began = time.perf_counter()
+    action()
+    torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=4096)
+    parser.add_argument("--side", type=int, default=224)
+    chosen = parser.parse_args()
+    if not torch.cuda.is_available():
+        raise SystemExit("PyTorch sees no GPU here: run this where there is one.")
+    device = torch.device("cuda")
+    drawn = PhantomSettings(size=chosen.side)
+    few = np.stack(
+        [
+            draw_phantom(finding, phantom_rng(0, finding, k), drawn).image
+            for k in range(16)
+            for finding in ("Normal", "COVID")
+        ]
+    )
+    pixels = few[np.arange(chosen.images) % len(few)]
+    part = Pixels.on(device, pixels, np.arange(chosen.images) % 2)
+    rows = []
+    for deterministic in (True, False):
+        set_up_torch(4, deterministic)
+        torch.use_deterministic_algorithms(deterministic)
+        for batch_size, steps in ((256, 100), (6, 600)):
+            speed = training_speed(part, batch_size, steps)
+            rows.append(
+                {
+                    "what": f"training, batch {batch_size}, deterministic {deterministic}",
+                    "steps/s": speed,
+                    "images/s": speed * batch_size,
+                }
+            )
+    model = build_classifier("resnet18", 2, 0)
+    predict(model, "resnet18", pixels[:256], IMAGENET, device, batch_size=256)
+    spent = timed(lambda: predict(model, "resnet18", pixels, IMAGENET, device, batch_size=256))
+    rows.append({"what": "predictions and maps, float32", "images/s": len(pixels) / spent})
+    on_gpu = predict(model, "resnet18", few, IMAGENET, device).logits
+    on_cpu = predict(model, "resnet18", few, IMAGENET, torch.device("cpu")).logits
+    print(pd.DataFrame(rows).round(1).to_string(index=False, na_rep="-"))
+    print(f"\n{torch.cuda.get_device_name()}, torch {torch.__version__}")
+    print(f"Largest difference of a logit between GPU and CPU: {np.abs(on_gpu - on_cpu).max():.4f}")
+
+
+if __name__ == "__main__":
+    main()
