@@ -129,6 +129,7 @@ def test_config_file_differs_from_the_defaults_for_the_demo_only():
         ("model", "weights"),
         ("train", "epochs"),
         ("train", "learning_rate"),
+        ("train", "progressive"),
     }
     sections = ("seeds", "image", "model", "train", "compute", "cam")
     defaults = dict(leaves({key: resolve_configuration(SMALLEST, SCHEMA)[key] for key in sections}))
