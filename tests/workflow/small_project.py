@@ -60,7 +60,10 @@ def small_configuration() -> dict[str, Any]:
         # Eight images a shard make four shards, so that a test can tell one from the others.
         "image": {"size": 32, "shard_images": 8},
         # Two values that another test swaps.
-        "train": {"epochs": 1, "batch_size": 8, "learning_rate": 0.01, "weight_decay": 0.001},
+        "train": {
+            **{"epochs": 1, "batch_size": 8, "learning_rate": 0.01, "weight_decay": 0.001},
+            "progressive": [],
+        },
         "compute": {"threads": 1, "precision": "float32"},
         "cam": {"overlays": 4, "gallery_images": 2},
         "audit": {"explanation_images": 4},
