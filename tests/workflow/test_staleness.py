@@ -245,7 +245,8 @@ CASES = [
     Case(
         "code of the overlays",
         function("cxrcam/maps/overlays.py", "overlay"),
-        per_run(ALL_RUNS, "cam"),
+        # Pairs of twins are drawn with the same resizing and text.
+        per_run(ALL_RUNS, "cam") | {"audit_duplicates", "audit_label_conflicts"},
     ),
     Case("code of an entry script", function("cam.py", "mask_of"), per_run(ALL_RUNS, "cam")),
     Case(
