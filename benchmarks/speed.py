@@ -311,9 +311,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         counts = {"Normal": chosen.images // 2, "COVID": chosen.images // 2}
-        write_phantom_dataset(folder / "phantoms", counts, PhantomSettings(size=299), 0)
-        files = sorted((folder / "phantoms").rglob("*.png"))
-        files = [f for f in files if "mask" not in f.as_posix()]
+        write_phantom_dataset(folder / "phantoms", counts, 0, PhantomSettings(size=299))
+        files = sorted((folder / "phantoms").glob("*/images/*.png"))
         tree = folder / "tree"
         for file in files:
             target = tree / file.name.split("-")[0] / file.name

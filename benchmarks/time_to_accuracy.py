@@ -121,7 +121,7 @@ def main() -> None:
         if root is None:
             root = Path(temporary)
             counts = dict.fromkeys(CLASSES, chosen.images_per_class)
-            write_phantom_dataset(root, counts, PhantomSettings(difficulty=0.2), 0, processes=2)
+            write_phantom_dataset(root, counts, 0, PhantomSettings(difficulty=0.2), 2)
         parts = load(root, chosen.images_per_class)
     rows: list[dict[str, Any]] = []
     limits: dict[int, float] = {}
