@@ -215,6 +215,12 @@ def training_memory_mb(wildcards):
     return int(2000 + (n_images * size**2) / 2**20 + batch * 25 * (size / 224) ** 2)
 
 
+def fitting_memory_mb(wildcards, input):
+    """As `training_memory_mb`; where layers are frozen, their features are read, then joined."""
+    features = sum(Path(file).stat().st_size for file in input.get("features") or [])
+    return training_memory_mb(wildcards) + int(2 * features / 2**20)
+
+
 def run_figures(dataset):
     """Figures of every task and scheme."""
     return [

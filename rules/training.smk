@@ -70,7 +70,7 @@ rule train:
     threads: config["compute"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=training_memory_mb,
+        mem_mb=fitting_memory_mb,
         runtime=240,
     params:
         code=code("train.py"),

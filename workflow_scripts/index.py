@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflow_scripts.cxrcam.contracts import DHASH_BYTES, THUMBNAIL_SIDE
 from workflow_scripts.cxrcam.data.index_table import (
     QUARANTINE_COLUMNS,
     build_index,
@@ -15,30 +12,16 @@ from workflow_scripts.cxrcam.data.index_table import (
     read_declared_sources,
 )
 from workflow_scripts.cxrcam.duplicates.search import find_duplicates
+from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
-
-
-def duplicates_among(facts: pd.DataFrame) -> pd.DataFrame:
-    """Exact and near-duplicates among the readable images."""
-    readable = facts[facts["quarantine_reason"].isna()].sort_values("image_id")
-    return find_duplicates(
-        readable["image_id"].tolist(),
-        readable["pixel_sha256"].tolist(),
-        np.frombuffer(b"".join(readable["dhash"]), dtype=np.uint8).reshape(
-            len(readable), DHASH_BYTES
-        ),
-        np.frombuffer(b"".join(readable["thumbnail"]), dtype=np.uint8).reshape(
-            len(readable), THUMBNAIL_SIDE, THUMBNAIL_SIDE
-        ),
-    )
-
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     listing = pq.read_table(snakemake.input.listing).to_pandas()
-    facts = pa.concat_tables([pq.read_table(file) for file in snakemake.input.facts]).to_pandas()
-    pairs = duplicates_among(facts)
+    stored = pa.concat_tables([pq.read_table(file) for file in snakemake.input.facts])
+    facts = stored.to_pandas()
+    pairs = find_duplicates(*stored_fingerprints(stored))
     images, quarantine = build_index(
         listing,
         facts,

@@ -1,0 +1,32 @@
+"""Stored fingerprints: of the readable images only, in the order of their names."""
+
+import numpy as np
+import pyarrow as pa
+
+from workflow_scripts.cxrcam.contracts import DHASH_BYTES, FACTS, THUMBNAIL_SIDE
+from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
+
+
+def fact(name: str, grey: int, reason: str | None = None) -> dict:
+    row = dict.fromkeys(FACTS.names) | {"image_id": name, "quarantine_reason": reason}
+    if reason is None:
+        row |= {"pixel_sha256": f"sha-{grey}", "dhash": bytes([grey]) * DHASH_BYTES}
+        row["thumbnail"] = bytes([grey, 0]) * (THUMBNAIL_SIDE**2 // 2)
+    return row
+
+
+def test_readable_images_come_in_the_order_of_their_names():
+    rows = [fact("c", 3), fact("b", 0, "cannot be opened"), fact("a", 1)]
+    found = stored_fingerprints(pa.Table.from_pylist(rows, schema=FACTS))
+    assert found.image_ids == ["a", "c"]
+    assert found.pixel_sha256 == ["sha-1", "sha-3"]
+    assert np.array_equal(found.dhash, np.repeat([[1], [3]], DHASH_BYTES, axis=1))
+    assert found.thumbnails.shape == (2, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    assert found.thumbnails[1, 0, 0] == 3
+
+
+def test_a_data_set_without_a_readable_image_is_empty():
+    rows = [fact("a", 0, "cannot be opened")]
+    found = stored_fingerprints(pa.Table.from_pylist(rows, schema=FACTS))
+    assert found.image_ids == []
+    assert found.thumbnails.shape == (0, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
