@@ -725,6 +725,33 @@ def test_memory_that_runs_out_names_the_batch_size():
         fit(noise(12), model=Greedy())
 
 
+def test_an_error_about_a_memory_format_is_not_taken_for_a_lack_of_memory():
+    class Misfit(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = small_network()
+
+        def forward(self, x):
+            raise RuntimeError("unsupported memory format option")
+
+    with pytest.raises(RuntimeError, match="memory format"):
+        fit(noise(12), model=Misfit())
+
+
+def test_a_good_checkpoint_is_never_replaced_by_one_whose_loss_is_no_number(tmp_path):
+    file = stopped(tmp_path)
+    before = file.read_bytes()
+    run = training._Run(
+        *(small_network(), noise(14), {}, settings(), IMAGENET, "float32"),
+        *(np.random.default_rng(0), None, checkpoints(tmp_path), ()),
+    )
+    run.at.seen = 6
+    run.loss_sum += torch.nan
+    with pytest.raises(TrainingError, match="became nan"):
+        run.save()
+    assert file.read_bytes() == before
+
+
 # --- progressive sizes ----------------------------------------------------------------------------
 
 

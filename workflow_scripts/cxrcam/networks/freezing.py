@@ -6,7 +6,6 @@ of images: an epoch costs only the layers that learn. Batch normalisation in the
 statistics that came with the weights.
 """
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -168,8 +167,3 @@ def front_removed(model: nn.Module, until: str, side: int) -> Iterator[nn.Module
             model.set_submodule(name, module)
         if transform is not None:
             model.transform_input = transform
-
-
-def frozen_copy(model: nn.Module) -> nn.Module:
-    """A copy in evaluation mode that learns nothing."""
-    return copy.deepcopy(model).eval().requires_grad_(False)

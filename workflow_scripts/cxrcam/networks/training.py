@@ -27,6 +27,9 @@ from workflow_scripts.cxrcam.networks.recipe import (
 
 EVALUATION_BATCH = 128
 
+# What PyTorch says when the host has no memory left; it has no exception of its own for that.
+NO_MEMORY = "can't allocate memory"
+
 
 class TrainingError(InputError):
     """Training cannot go on; the message says where it stood and what to change."""
@@ -89,7 +92,7 @@ class _Position:
 
 
 class _Clock:
-    """Adds up the seconds between `start` and `stop`."""
+    """A stopwatch that is read lap by lap."""
 
     def __init__(self) -> None:
         self.began = time.perf_counter()
@@ -274,9 +277,8 @@ class _Run:
             passed = clock.lap()
             shown += passed
             if shown > 0.5 or self.evaluation_due():
-                mean = (
-                    float(self.loss_sum) / at.seen
-                )  # waits for the device: now the clock is right
+                # Waits for the device: now the clock is right.
+                mean = float(self.loss_sum) / at.seen
                 self.check_loss(mean)
                 passed += clock.lap()
             at.seconds += passed
@@ -301,9 +303,11 @@ class _Run:
             raise TrainingStopped
 
     def save(self) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint; one that is good is never replaced by one whose loss is no number."""
         if self.checkpoints is None:
             return
+        if self.at.seen:
+            self.check_loss(float(self.loss_sum) / self.at.seen)
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"kept.{k}": v for k, v in self.kept.items()}
         tensors |= {"sums.loss": self.loss_sum, "sums.correct": self.correct}
@@ -421,7 +425,8 @@ def train(
     try:
         run.go_on(on_step, on_record)
     except (RuntimeError, MemoryError) as error:  # OutOfMemoryError of a GPU is a RuntimeError
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+        of_a_gpu = isinstance(error, torch.OutOfMemoryError)
+        if isinstance(error, RuntimeError) and not of_a_gpu and NO_MEMORY not in str(error):
             raise
         raise TrainingError(
             f"Memory ran out with train.batch_size {settings.batch_size} at "
