@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.cxrcam.audit.map_scores import energy_share
+from workflow_scripts.cxrcam.audit.map_scores import MapScore, energy_share
 from workflow_scripts.cxrcam.audit.map_summaries import mean_interval, summarise
-from workflow_scripts.cxrcam.metrics.intervals import bootstrap_interval
+from workflow_scripts.cxrcam.metrics.intervals import bootstrap_interval, wilson_interval
 
 SIZE = 20
 
@@ -35,6 +35,18 @@ def test_a_summary_equals_a_bootstrap_of_means_over_the_scored_images():
     )
     assert summary.ratio_interval == pytest.approx(ratio)
     assert summary.score.n == 28
+
+
+@pytest.mark.parametrize(("outcome", "hits"), [(0.0, 0), (1.0, 1)])
+def test_all_misses_or_all_hits_are_no_certainty(outcome, hits):
+    none = np.zeros(6, dtype=bool)
+    score = MapScore(np.full(6, outcome), np.full(6, 0.2), none, none)
+    alone = summarise(score, seed=0)
+    assert alone.score.mean == outcome
+    assert alone.score.interval == pytest.approx(wilson_interval(6 * hits, 6))
+    assert alone.ratio_interval == pytest.approx([5 * b for b in wilson_interval(6 * hits, 6)])
+    paired = summarise(score, groups=[1, 1, 2, 2, 3, 3], seed=0)
+    assert paired.score.interval == pytest.approx(wilson_interval(3 * hits, 3))
 
 
 def test_one_group_has_a_mean_but_no_interval():

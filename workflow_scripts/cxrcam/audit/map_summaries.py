@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.cxrcam.audit.map_scores import MapScore
-from workflow_scripts.cxrcam.metrics.intervals import Interval, bootstrap_interval
+from workflow_scripts.cxrcam.metrics.intervals import Interval, bootstrap_interval, wilson_interval
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,8 @@ def summarise(
 ) -> ScoreSummary:
     """Mean score and its ratio to chance over the scored images, with bootstrap intervals.
 
+    Where all scores are 0, or all 1, the intervals are Wilson's: a bootstrap would have no width.
+
     Parameters
     ----------
     score : MapScore
@@ -151,8 +153,16 @@ def summarise(
             weighted=True,
             **options,
         )
+    mean = mean_interval(values, **options)
+    if mean.interval is not None and mean.mean in (0.0, 1.0):
+        # All misses or all hits resample to themselves, as if there were no doubt. The score is a
+        # share, so that Wilson's interval over the groups bounds its mean.
+        units = len(values) if names is None else len({str(name) for name in names})
+        interval = wilson_interval(round(mean.mean * units), units, confidence)
+        mean = replace(mean, interval=interval)
+        ratio_interval = Interval(*(bound / chance.mean() for bound in interval))
     return ScoreSummary(
-        score=mean_interval(values, **options),
+        score=mean,
         chance=float(chance.mean()) if len(chance) else None,
         ratio=float(values.mean() / chance.mean()) if len(chance) else None,
         ratio_interval=ratio_interval,

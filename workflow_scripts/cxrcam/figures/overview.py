@@ -104,7 +104,7 @@ def accuracy_overview_figure(
     axes.spines["left"].set_visible(False)
     axis_label = "accuracy on the test images (share correct)"
     if floors:
-        axis_label += "\nfloor: the same split, by a simple classifier that cannot read the lungs"
+        axis_label += "\nfloor: the same split, by a simple classifier that cannot see lung detail"
     axes.set_xlabel(axis_label)
     # The numbers themselves, as in a forest plot.
     right = axes.twinx()
