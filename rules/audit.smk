@@ -1,8 +1,10 @@
 # Whether the numbers can be believed.
 #
-# in   index, splits, cache, runs/.../predictions.parquet, cam/.../maps.parquet, audit/external.csv
+# in   index, splits, cache, runs/.../predictions.parquet, cam/.../maps.parquet, audit/.../covered.parquet,
+#      audit/external.csv
 # out  audit/: expected.csv, leaks.csv, duplicates.png, label_conflicts.png, sources.json, acquisition.json,
-#      verdict.md; <task>/<scheme>/fold-<k>/: floors.parquet; seed-<s>/: maps.json, masked.csv, map_tests.json;
+#      verdict.md; <task>/<scheme>/fold-<k>/: floors.parquet; seed-<s>/: maps.json, masked.csv, and of the
+#      first fold and seed of a design map_tests.json;
 #      map_methods.csv and .png, where other ways to make a map are asked for
 
 
@@ -29,30 +31,33 @@ rule expected:
         "../workflow_scripts/expected.py"
 
 
-rule audit_maps:
+rule audit_run:
     input:
-        maps=rules.predict.output.maps,
         predictions=rules.predict.output.predictions,
+        covered=rules.predict.output.covered,
+        maps=rules.predict.output.maps,
         split=rules.splits.output[0],
         masks=rules.masks.output[0],
     output:
-        f"{AUDIT}/maps.json",
+        masked=f"{AUDIT}/masked.csv",
+        maps=f"{AUDIT}/maps.json",
     log:
-        f"{AUDIT.replace('results', 'results/logs', 1)}/maps.log",
+        f"{AUDIT.replace('results', 'results/logs', 1)}/run.log",
     benchmark:
-        f"{AUDIT.replace('results', 'results/benchmarks', 1)}/maps.tsv"
+        f"{AUDIT.replace('results', 'results/benchmarks', 1)}/run.tsv"
     conda:
         "../envs/cxrcam.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
     params:
-        code=code("audit_maps.py"),
+        code=code("audit_run.py"),
         classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
+        input_part=lambda wildcards: configuration.input_part(config, wildcards.scheme),
     message:
-        "Scoring the maps of {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
+        "Auditing {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
     script:
-        "../workflow_scripts/audit_maps.py"
+        "../workflow_scripts/audit_run.py"
 
 
 rule audit_leaks:
@@ -196,20 +201,19 @@ rule audit_floors:
         "../workflow_scripts/audit_floors.py"
 
 
-rule audit_network:
+rule audit_explanations:
     input:
         model=rules.train.output.model,
         predictions=rules.predict.output.predictions,
         split=rules.splits.output[0],
         shards=cache_shards,
-        masks=rules.masks.output[0],
+        masks=lung_masks,
     output:
-        masked=f"{AUDIT}/masked.csv",
-        map_tests=f"{AUDIT}/map_tests.json",
+        f"{AUDIT}/map_tests.json",
     log:
-        f"{AUDIT.replace('results', 'results/logs', 1)}/network.log",
+        f"{AUDIT.replace('results', 'results/logs', 1)}/explanations.log",
     benchmark:
-        f"{AUDIT.replace('results', 'results/benchmarks', 1)}/network.tsv"
+        f"{AUDIT.replace('results', 'results/benchmarks', 1)}/explanations.tsv"
     conda:
         "../envs/cxrcam.yaml"
     threads: config["compute"]["threads"]
@@ -218,13 +222,13 @@ rule audit_network:
         mem_mb=training_memory_mb,
         runtime=60,
     params:
-        code=code("audit_network.py"),
-        explanation_images=explanation_images,
+        code=code("audit_explanations.py"),
+        explanation_images=config["audit"]["explanation_images"],
         precision=config["compute"]["precision"],
     message:
-        "Testing {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
+        "Testing the maps of {wildcards.task}/{wildcards.scheme}"
     script:
-        "../workflow_scripts/audit_network.py"
+        "../workflow_scripts/audit_explanations.py"
 
 
 rule audit_map_methods:
@@ -250,7 +254,7 @@ rule audit_map_methods:
         runtime=240,
     params:
         code=code("audit_map_methods.py"),
-        explanation_images=explanation_images,
+        explanation_images=config["audit"]["explanation_images"],
         methods=config["audit"]["map_methods"],
     message:
         "Testing other maps of {wildcards.task}/{wildcards.scheme}"
@@ -297,9 +301,9 @@ rule audit_verdict:
         acquisition=rules.audit_data.output.acquisition,
         floors=rules.audit_data.output.floors,
         metrics=rules.tables.output.metrics,
-        masked=of_runs(rules.audit_network.output.masked),
-        map_tests=of_runs(rules.audit_network.output.map_tests),
-        maps=of_runs(rules.audit_maps.output[0]),
+        masked=of_runs(rules.audit_run.output.masked),
+        maps=of_runs(rules.audit_run.output.maps),
+        map_tests=of_explained_runs(rules.audit_explanations.output[0]),
         raw_maps=of_runs(rules.predict.output.maps),
         predictions=of_runs(rules.predict.output.predictions),
         expected=expected_table,
@@ -323,6 +327,7 @@ rule audit_verdict:
     params:
         code=code("audit_verdict.py"),
         runs=lambda wildcards: runs(wildcards.dataset),
+        explained_runs=lambda wildcards: explained_runs(wildcards.dataset),
         classes={task: config["tasks"][task]["classes"] for task in config["tasks"]},
         covered=covered_designs(),
         headline=headline_design(),

@@ -309,8 +309,7 @@ def external_table(wildcards):
 def run_files(dataset):
     """What every run leaves; named in `all`, so that a lost file is made again."""
     patterns = [
-        *rules.audit_maps.output,
-        *rules.audit_network.output,
+        *rules.audit_run.output,
         *rules.train.output,
         *rules.predict.output,
         *rules.evaluate.output,
@@ -319,14 +318,8 @@ def run_files(dataset):
     return [str(pattern).format(**run) for run in runs(dataset) for pattern in patterns]
 
 
-def explanation_images(wildcards):
-    """Images on which maps are tested: in the first fold and seed of a design, as it takes time."""
-    first = wildcards.fold == "1" and wildcards.seed == str(config["seeds"][0])
-    return config["audit"]["explanation_images"] if first else 0
-
-
 def explained_runs(dataset):
-    """Runs whose maps are tested: the first fold and seed of each design."""
+    """Runs whose maps are tested: the first fold and seed of each design, as it takes time."""
     return [run for run in runs(dataset) if run["fold"] == 1 and run["seed"] == config["seeds"][0]]
 
 

@@ -169,7 +169,7 @@ rule paper_scorecard:
         efforts=rules.paper_effort.output.runs,
         channels=f"{PAPER}/table_channels.csv",
         models=of_main_runs(rules.train.output.model),
-        maps=of_main_runs(rules.audit_maps.output[0]),
+        maps=of_main_runs(rules.audit_run.output.maps),
         expected=expected_table,
     output:
         card=expand("results/{{dataset}}/paper/scorecard.{kind}", kind=("csv", "md")),

@@ -2,7 +2,7 @@
 #
 # in   splits/<task>/<scheme>/fold-<k>.parquet, cache/shard-*.parquet
 # out  runs/<task>/<scheme>/fold-<k>/seed-<s>/{model.safetensors, history.parquet, predictions.parquet},
-#      cam/.../maps.parquet
+#      cam/.../maps.parquet, audit/.../covered.parquet
 #
 # Device, precision `auto` and threads are chosen when the job starts and do not make results stale.
 
@@ -96,10 +96,11 @@ rule predict:
         model=rules.train.output.model,
         split=rules.splits.output[0],
         shards=cache_shards,
-        masks=lung_masks,
+        masks=rules.masks.output[0],
     output:
         predictions=f"{RUN}/predictions.parquet",
         maps=f"{CAM}/maps.parquet",
+        covered=f"{AUDIT}/covered.parquet",
     log:
         f"{RUN.replace('results', 'results/logs', 1)}/predict.log",
     benchmark:
@@ -113,6 +114,7 @@ rule predict:
         runtime=60,
     params:
         code=code("predict.py"),
+        precision=config["compute"]["precision"],
     message:
         "Predicting {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
     script:

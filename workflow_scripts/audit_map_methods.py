@@ -65,7 +65,7 @@ if __name__ == "__main__":
     test["probability"] = test[columns].max(axis=1)
 
     def random() -> np.random.Generator:
-        """The same draws for every method, and in `audit_network`: images, controls, noise."""
+        """The same draws for every method, and in `audit_explanations`: images, controls, noise."""
         return generator(seed, "explanations", *run)
 
     drawn = test.iloc[drawn_images(len(test), snakemake.params.explanation_images, random())]

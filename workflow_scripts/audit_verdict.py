@@ -101,9 +101,10 @@ def headline_of(metrics: pd.DataFrame, design: dict[str, str], classes: list[str
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     params, given, made = snakemake.params, snakemake.input, snakemake.output
-    keys: list[Run] = [
-        (run["task"], run["scheme"], int(run["fold"]), int(run["seed"])) for run in params.runs
-    ]
+    keys, explained = (
+        [(run["task"], run["scheme"], int(run["fold"]), int(run["seed"])) for run in listed]
+        for listed in (params.runs, params.explained_runs)
+    )
     columns = ("task", "scheme", "fold", "seed")
     metrics = pd.read_csv(given.metrics)
     images = pd.read_parquet(given.images, columns=["image_id", "label"]).set_index("image_id")
@@ -132,7 +133,6 @@ if __name__ == "__main__":
         (task, scheme): repeatability(files, task, scheme, params.classes[task])
         for task, scheme in dict.fromkeys(key[:2] for key in keys)
     }
-    map_tests = {k: read_json(f) for k, f in zip(keys, given.map_tests, strict=True)}
     checks = all_checks(
         AuditTables(
             duplicates=pairs,
@@ -147,8 +147,7 @@ if __name__ == "__main__":
             ),
             masked_inputs=masked,
             maps={k: read_json(f) for k, f in zip(keys, given.maps, strict=True)},
-            # Runs that were not tested on purpose say nothing.
-            map_tests={k: test for k, test in map_tests.items() if "reason" not in test},
+            map_tests={k: read_json(f) for k, f in zip(explained, given.map_tests, strict=True)},
             repeatability=repeated,
             calibration=calibration,
             expected=pd.read_csv(given.expected) if given.get("expected") else None,

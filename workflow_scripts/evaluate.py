@@ -13,7 +13,8 @@ from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.metrics.calibration import apply_temperature, fit_temperature
 from workflow_scripts.cxrcam.metrics.calibration_bins import expected_calibration_error
 from workflow_scripts.cxrcam.metrics.classification import classification_metrics
-from workflow_scripts.cxrcam.metrics.decisions import at_threshold, part_accuracy, youden_threshold
+from workflow_scripts.cxrcam.metrics.decisions import at_threshold, youden_threshold
+from workflow_scripts.cxrcam.metrics.part_accuracy import part_accuracy
 from workflow_scripts.cxrcam.seeds import generator, seed_sequence
 
 

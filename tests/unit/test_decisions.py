@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from workflow_scripts.cxrcam.metrics.decisions import at_threshold, part_accuracy, youden_threshold
+from workflow_scripts.cxrcam.metrics.decisions import at_threshold, youden_threshold
+from workflow_scripts.cxrcam.metrics.part_accuracy import part_accuracy
 
 CLASSES = ["a", "b", "c"]
 

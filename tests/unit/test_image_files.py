@@ -22,6 +22,7 @@ from tests.unit.pictures import (
 )
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
+from workflow_scripts.cxrcam.images.resizing import resize_grey
 
 # --- formats -------------------------------------------------------------------------------------
 
@@ -144,6 +145,42 @@ def test_exif_orientation_is_applied(kind):
     image = read(encoded(Image.fromarray(pixels), kind, exif=exif))
     assert (image.width, image.height) == (40, 60) == image.pixels.shape[::-1]
     assert image.pixels[:25].mean() > 190 and image.pixels[35:].mean() < 10
+
+
+def large_scene() -> Image.Image:
+    """A photograph-like picture, in colour, of 1200 by 900 pixels."""
+    x, y = np.meshgrid(np.linspace(0, 12, 1200), np.linspace(0, 9, 900))
+    grey = 120 + 60 * np.sin(x * y / 6) + 40 * np.cos(3 * x)
+    return Image.fromarray(np.clip(np.stack([grey, grey - 20, grey + 20], 2), 0, 255).astype("u1"))
+
+
+def test_a_large_jpeg_is_decoded_at_a_fraction_and_looks_the_same_small():
+    content = encoded(large_scene(), "JPEG", quality=95)
+    whole, part = (read_grey(Path("x"), 10 * MAX_PIXELS, content, side) for side in (None, 250))
+    assert part.pixels.shape == (450, 600)
+    assert (part.width, part.height, part.mode) == (whole.width, whole.height, whole.mode)
+    assert (whole.width, whole.height, whole.mode) == (1200, 900, "RGB")
+    small = [resize_grey(image.pixels, 129).astype(int) for image in (whole, part)]
+    assert np.abs(small[0] - small[1]).mean() < 0.6
+    assert np.abs(small[0] - small[1]).max() <= 4
+
+
+def test_only_a_jpeg_with_pixels_to_spare_is_decoded_at_a_fraction():
+    jpeg = encoded(large_scene(), "JPEG")
+    assert read_grey(Path("x"), 10 * MAX_PIXELS, jpeg, least_side=451).pixels.shape == (900, 1200)
+    png = encoded(large_scene(), "PNG")
+    assert read_grey(Path("x"), 10 * MAX_PIXELS, png, least_side=100).pixels.shape == (900, 1200)
+
+
+def test_a_jpeg_at_a_fraction_is_turned_upright_and_a_cut_one_refused():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = encoded(large_scene(), "JPEG", exif=exif)
+    image = read_grey(Path("x"), 10 * MAX_PIXELS, content, least_side=200)
+    assert image.pixels.shape == (300, 225)
+    assert (image.width, image.height) == (900, 1200)
+    with pytest.raises(UnreadableImage, match="cut off"):
+        read_grey(Path("x"), 10 * MAX_PIXELS, content[: len(content) // 2], least_side=200)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".dcm", ".txt", ""])

@@ -121,13 +121,13 @@ PLACES = {
     "cache": r"shard-(\d+)\.parquet$",
     "splits": r"/splits/(.+)\.parquet$",
     "train": r"/runs/(.+)/[^/]+$",
-    "predict": r"/(?:runs|cam)/(.+)/[^/]+$",
+    "predict": r"/(?:runs|cam|audit)/(.+)/[^/]+$",
     "evaluate": r"/runs/(.+)/[^/]+$",
     "cam": r"/cam/(.+)/[^/]+$",
     "figures": r"/figures/[a-z_]+-(.+)\.[a-z]+$",
     "audit_floors": r"/audit/(.+)/[^/]+$",
-    "audit_maps": r"/audit/(.+)/[^/]+$",
-    "audit_network": r"/audit/(.+)/[^/]+$",
+    "audit_run": r"/audit/(.+)/[^/]+$",
+    "audit_explanations": r"/audit/(.+)/[^/]+$",
 }
 # The rules of which these tests know what makes them stale; others may be added beside them.
 KNOWN_RULES = frozenset(

@@ -88,6 +88,6 @@ def test_only_networks_that_see_lungs_wait_for_the_masks(fresh: Project) -> None
     fresh.change(schemes={"lungs": lungs, "border": BORDER})
     for scheme, waits in (("lungs", True), ("border", False), ("holdout", False)):
         run = f"results/small/runs/two_class/{scheme}/fold-1/seed-0"
-        plan = fresh.snakemake("--dry-run", "--", f"{run}/predictions.parquet")
+        plan = fresh.snakemake("--dry-run", "--", f"{run}/model.safetensors")
         assert plan.returncode == 0, plan.stderr
         assert ("cache/masks.parquet" in plan.stdout + plan.stderr) == waits, scheme

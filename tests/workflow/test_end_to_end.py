@@ -100,8 +100,10 @@ def test_every_promised_file_exists(results: Path) -> None:
         }
         promised |= {
             f"{run_folder(task, scheme, fold, 'audit')}/{name}"
-            for name in ("maps.json", "masked.csv", "map_tests.json")
+            for name in ("covered.parquet", "maps.json", "masked.csv")
         }
+        if fold == 1:
+            promised.add(f"{run_folder(task, scheme, fold, 'audit')}/map_tests.json")
         promised.add(f"audit/{task}/{scheme}/fold-{fold}/floors.parquet")
         promised.add(f"splits/{task}/{scheme}/fold-{fold}.parquet")
         promised.add(f"{run_folder(task, scheme, fold, 'cam')}/maps.parquet")

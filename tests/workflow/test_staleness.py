@@ -44,7 +44,8 @@ def figures_of(runs: Iterable[str]) -> set[str]:
 
 def after_predict(runs: Iterable[str]) -> set[str]:
     """The predictions of these runs are made again, and what is made of them."""
-    jobs = per_run(runs, "predict", "evaluate", "cam", "audit_maps", "audit_network")
+    jobs = per_run(runs, "predict", "evaluate", "cam", "audit_run")
+    jobs |= per_run((run for run in runs if "/fold-1/" in run), "audit_explanations")
     return jobs | figures_of(runs) | {"tables", "comparisons"}
 
 
@@ -265,12 +266,12 @@ CASES = [
     Case(
         "code of the map scores",
         function("cxrcam/audit/map_scores.py", "energy_share"),
-        per_run(ALL_RUNS, "audit_maps", "audit_network"),
+        per_run(ALL_RUNS, "audit_run") | per_run(runs_of(fold="1"), "audit_explanations"),
     ),
     Case(
         "more images to test maps on",
         settings(audit={"explanation_images": 5}),
-        CONFIG | per_run(runs_of(fold="1"), "audit_network"),
+        CONFIG | per_run(runs_of(fold="1"), "audit_explanations"),
     ),
     Case(
         "other ways to make a map",

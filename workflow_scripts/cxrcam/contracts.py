@@ -91,6 +91,14 @@ def predictions_schema(classes: list[str]) -> pa.Schema:
     )
 
 
+def covered_schema(classes: list[str]) -> pa.Schema:
+    """Schema of what a network says of test images with a part taken away, in each way."""
+    return pa.schema(
+        [("variant", pa.string()), ("image_id", pa.string())]
+        + [(f"probability_{name}", pa.float32()) for name in classes]
+    )
+
+
 def maps_schema(classes: list[str], height: int, width: int) -> pa.Schema:
     """Schema of a run's raw class activation maps: float32, row by row, a column a class."""
     binary = pa.binary(4 * height * width)

@@ -135,17 +135,30 @@ def floor_predictions(
         raise ValueError(f"unknown floor {name!r}: choose from {', '.join(FLOORS)}")
     labels, train, test = np.asarray(labels), np.asarray(train), np.asarray(test)
     _check_selection(labels, train, test, len(pixels), n_classes)
+    needed = train | test
+    chosen = pixels if needed.all() else pixels[needed]
+    features = None if name == "majority" else compute_features(name, chosen)
+    return _probabilities(*(features, labels[needed], train[needed], test[needed], n_classes, seed))
+
+
+def _probabilities(
+    features: npt.NDArray[np.float32] | None,
+    labels: Ints,
+    train: Bools,
+    test: Bools,
+    n_classes: int,
+    seed: int | np.random.SeedSequence,
+) -> Floats:
+    """Fit one forest and predict; without features the shares of the classes in training."""
     known = labels[train].astype(np.int64)
     probabilities = np.zeros((int(test.sum()), n_classes))
     shares = np.bincount(known, minlength=n_classes) / known.size
-    if name == "majority" or not len(probabilities) or shares.max() == 1.0:
+    if features is None or not len(probabilities) or shares.max() == 1.0:
         probabilities[:] = shares
         return probabilities
-    needed = train | test
-    features = compute_features(name, pixels if needed.all() else pixels[needed])
     forest = ExtraTreesClassifier(TREES, random_state=_forest_seed(seed), n_jobs=1)
-    forest.fit(features[train[needed]], known)
-    probabilities[:, forest.classes_] = forest.predict_proba(features[test[needed]])
+    forest.fit(features[train], known)
+    probabilities[:, forest.classes_] = forest.predict_proba(features[test])
     return probabilities
 
 
@@ -177,11 +190,11 @@ def cross_validated_floors(
     """
     rows: list[dict[str, str | int | float]] = []
     for name in FLOORS:
+        features = None if name == "majority" else compute_features(name, pixels)
         for fold in np.unique(folds).tolist():
             test = np.asarray(folds == fold)
-            scores = floor_predictions(
-                name, pixels, labels, ~test, test, n_classes, seed_of(name, fold)
-            )
+            _check_selection(labels, ~test, test, len(pixels), n_classes)
+            scores = _probabilities(features, labels, ~test, test, n_classes, seed_of(name, fold))
             truth = labels[test]
             rows.append(
                 {

@@ -15,8 +15,8 @@ from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.ndimage import gaussian_filter
-from scipy.stats import rankdata
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -159,7 +159,8 @@ def spearman_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
 
 
 def _centred_ranks(maps: Floats) -> Floats:
-    ranks = rankdata(maps.reshape(len(maps), -1), axis=1)
+    # As scipy.stats.rankdata, whose import takes longer than all ranks of a job.
+    ranks = pd.DataFrame(maps.reshape(len(maps), -1)).rank(axis=1).to_numpy()
     return np.asarray(ranks - (ranks.shape[1] + 1) / 2.0, dtype=np.float64)
 
 

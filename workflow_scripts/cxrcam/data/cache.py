@@ -19,6 +19,8 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.contracts import FACTS
 from workflow_scripts.cxrcam.data.fingerprints import (
+    REDUCING_GAP,
+    THUMBNAIL_SIDE,
     file_sha256,
     perceptual_fingerprints,
     pixel_sha256,
@@ -28,6 +30,9 @@ from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
 from workflow_scripts.cxrcam.images.resizing import Resampling, resize_grey
+
+DECODED_SIDES = 2  # pixels decoded for each one kept, a side: Pillow's own choice for thumbnails
+HASHED_SIDE = REDUCING_GAP * THUMBNAIL_SIDE  # that the fingerprints start from
 
 
 class CacheError(InputError):
@@ -75,7 +80,9 @@ def decode_image(
         return DecodedImage(facts, None)
     facts["file_sha256"] = file_sha256(encoded)
     try:
-        image = read_grey(path, max_pixels, encoded=encoded)
+        image = read_grey(
+            path, max_pixels, encoded, least_side=DECODED_SIDES * max(size, HASHED_SIDE)
+        )
     except UnreadableImage as error:
         facts["quarantine_reason"] = str(error)
         return DecodedImage(facts, None)

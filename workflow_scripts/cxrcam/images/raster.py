@@ -33,6 +33,7 @@ RASTER_SIGNATURES: Final = (
 )
 
 EXIF_ORIENTATION: Final = 0x0112
+LYING_ORIENTATIONS: Final = (5, 6, 7, 8)  # upright, width and height change places
 
 #: Where Pillow puts metadata that can hold an orientation. TIFF keeps it among its own tags.
 ORIENTATION_KEYS: Final = frozenset(
@@ -44,7 +45,9 @@ ORIENTATION_KEYS: Final = frozenset(
 MINIMUM_HIGH_BYTE: Final = 32
 
 
-def decode_raster(encoded: bytes, max_pixels: int) -> tuple[npt.NDArray[np.uint8], str]:
+def decode_raster(
+    encoded: bytes, max_pixels: int, least_side: int | None = None
+) -> tuple[npt.NDArray[np.uint8], str, tuple[int, int]]:
     """Decode a raster file.
 
     Parameters
@@ -53,6 +56,10 @@ def decode_raster(encoded: bytes, max_pixels: int) -> tuple[npt.NDArray[np.uint8
         The file's content.
     max_pixels : int
         Files that declare more than this many pixels are refused before they are decoded.
+    least_side : int, optional
+        A JPEG is decoded at 1/2, 1/4 or 1/8 as long as both sides keep this many pixels. Its
+        coefficients hold the mean of each block, so that nothing is left out that shrinking would
+        keep, and less is computed. Colour is then not decoded at all: luma is stored apart.
 
     Returns
     -------
@@ -60,6 +67,8 @@ def decode_raster(encoded: bytes, max_pixels: int) -> tuple[npt.NDArray[np.uint8
         Grey values, C-contiguous, upright (EXIF orientation applied).
     mode : str
         Pillow's mode of the file: "L", "I;16", "RGB", "RGBA", "P", "1", "CMYK", ...
+    size : (int, int)
+        Width and height of the whole image, upright, in pixels.
 
     Raises
     ------
@@ -84,9 +93,13 @@ def decode_raster(encoded: bytes, max_pixels: int) -> tuple[npt.NDArray[np.uint8
         mode = image.mode
         # Read before load(), which forgets it.
         high_byte_only = mode in {"RGB", "RGBA", "LA"} and _is_16_bit(image)
+        declared = image.size
+        if least_side and image.format == "JPEG":
+            image.draft("L" if mode == "RGB" else mode, (least_side, least_side))
+        reduced = image.size != declared
         image.load()
         if mode == "L" and not image.info:
-            return np.array(image), mode
+            return np.array(image), mode, declared
         upright = _upright(image)
         pixels = _grey_pixels(upright)
         if high_byte_only and int(pixels.max()) < MINIMUM_HIGH_BYTE:
@@ -95,7 +108,11 @@ def decode_raster(encoded: bytes, max_pixels: int) -> tuple[npt.NDArray[np.uint8
                 "store it as 16-bit grey to keep its grey levels."
             )
         # Transposing a TIFF happens on load, so that its size may differ from the header's.
-        return np.ascontiguousarray(pixels), mode
+        height, width = pixels.shape
+        if reduced:
+            lies = image.getexif().get(EXIF_ORIENTATION, 1) in LYING_ORIENTATIONS
+            width, height = declared[::-1] if lies else declared
+        return np.ascontiguousarray(pixels), mode, (width, height)
 
 
 def _unrecognised_reason(encoded: bytes) -> str:

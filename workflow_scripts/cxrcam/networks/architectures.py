@@ -14,8 +14,9 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-import torchvision
 from torch import nn
+
+from workflow_scripts.cxrcam.networks.torchvision_models import torchvision
 
 # Before module names might hold no dots, DenseNet's layers were called norm.1; the published files
 # still say so, and torchvision renames them just like this when it loads them itself.

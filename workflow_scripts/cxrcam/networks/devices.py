@@ -63,7 +63,8 @@ def set_up_torch(threads: int, deterministic: bool) -> None:
     if deterministic:
         # cuBLAS reads this when it first starts.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
+        # As use_deterministic_algorithms(True), which also imports the compiler: 2 s a job.
+        torch.set_deterministic_debug_mode("error")
         torch.backends.cudnn.benchmark = False
     else:
         torch.backends.cudnn.benchmark = True

@@ -1,4 +1,4 @@
-"""Predictions of a network as the table that all later stages read."""
+"""Predictions of a network as the tables that all later stages read."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflow_scripts.cxrcam.contracts import predictions_schema
+from workflow_scripts.cxrcam.contracts import covered_schema, predictions_schema
 from workflow_scripts.cxrcam.files import atomic_path
 
 
@@ -38,3 +38,34 @@ def write_predictions(
     with atomic_path(path) as temporary:
         schema = predictions_schema(list(classes))
         pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary)
+
+
+def write_covered(
+    path: Path,
+    parts: Sequence[tuple[str, Sequence[str], npt.NDArray[np.float32]]],
+    classes: Sequence[str],
+) -> None:
+    """Write what a network says of images with a part taken away, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Parquet file, schema `contracts.covered_schema`.
+    parts : sequence of (str, sequence of str, float32 array of shape (n, c))
+        Name of the variant, ids of the images, probabilities.
+    classes : sequence of str, length c
+    """
+    schema = covered_schema(list(classes))
+    tables = [
+        pa.Table.from_arrays(
+            [
+                pa.array([variant] * len(image_ids), pa.string()),
+                pa.array(image_ids, pa.string()),
+                *(pa.array(probabilities[:, k]) for k in range(len(classes))),
+            ],
+            schema=schema,
+        )
+        for variant, image_ids, probabilities in parts
+    ]
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.concat_tables([schema.empty_table(), *tables]), temporary)
