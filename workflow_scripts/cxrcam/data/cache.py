@@ -6,7 +6,7 @@ is read at the speed of memory.
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from workflow_scripts.cxrcam.images.limits import UnreadableImage
 from workflow_scripts.cxrcam.images.resizing import Resampling, resize_grey
 
 DECODED_SIDES = 2  # pixels decoded for each one kept, a side: Pillow's own choice for thumbnails
+ROWS_AT_ONCE = 512  # read from a shard: 25 MB at 224 px
 HASHED_SIDE = REDUCING_GAP * THUMBNAIL_SIDE  # that the fingerprints start from
 
 
@@ -175,6 +176,31 @@ def write_rows(
         )
 
 
+def _stored_rows(
+    shard: Path, column: str, width: int
+) -> Iterator[tuple[list[str], npt.NDArray[np.uint8]]]:
+    """Names and rows of a shard, some hundred at a time, their checksums verified.
+
+    The checksums are what takes the time: 2 GB/s, a fourth of a copy in memory.
+    """
+    with pq.ParquetFile(
+        shard, memory_map=True, pre_buffer=False, page_checksum_verification=True
+    ) as file:
+        stored = file.schema_arrow.field(column).type.byte_width
+        if stored != width:
+            raise CacheError(
+                f"The cache file {shard} holds {stored} bytes an image in {column}, not {width}: "
+                "delete it, and the next run makes it anew."
+            )
+        for batch in file.iter_batches(ROWS_AT_ONCE, columns=["image_id", column]):
+            array = batch.column(column)
+            rows = np.frombuffer(array.buffers()[1], dtype=np.uint8).reshape(-1, width)
+            yield (
+                batch.column("image_id").to_pylist(),
+                rows[array.offset : array.offset + len(array)],
+            )
+
+
 def read_rows(
     shards: Sequence[Path],
     image_ids: Sequence[str],
@@ -187,7 +213,7 @@ def read_rows(
     Parameters
     ----------
     shards : sequence of Path
-        All shards of the data set; one at a time is held in memory.
+        All shards of the data set; a part of one at a time is held in memory.
     image_ids : sequence of str
         Images wanted.
     column : str
@@ -206,33 +232,18 @@ def read_rows(
     found = np.zeros(len(image_ids), dtype=bool)
     for shard in shards:
         try:
-            table = pq.read_table(
-                shard,
-                columns=["image_id", column],
-                memory_map=True,
-                page_checksum_verification=True,
-            )
-            stored = table.schema.field(column).type.byte_width
+            for names, rows in _stored_rows(Path(shard), column, width):
+                to = np.array([wanted.get(name, -1) for name in names])
+                if (to >= 0).all():
+                    result[to] = rows
+                else:
+                    result[to[to >= 0]] = rows[to >= 0]
+                found[to[to >= 0]] = True
         except (OSError, pa.ArrowException, KeyError) as error:
             raise CacheError(
                 f"The cache file {shard} is damaged ({error}): delete it, and the next run makes "
                 "it anew."
             ) from error
-        if stored != width:
-            raise CacheError(
-                f"The cache file {shard} holds {stored} bytes an image in {column}, not {width}: "
-                "delete it, and the next run makes it anew."
-            )
-        for batch in table.to_batches():
-            names = batch.column("image_id").to_pylist()
-            array = batch.column(column)
-            rows = np.frombuffer(array.buffers()[1], dtype=np.uint8).reshape(-1, width)
-            rows = rows[array.offset : array.offset + len(array)]
-            pairs = [(wanted[name], k) for k, name in enumerate(names) if name in wanted]
-            if pairs:
-                to, origin = np.array(pairs).T
-                result[to] = rows[origin]
-                found[to] = True
     if not found.all():
         missing = [image_ids[k] for k in np.flatnonzero(~found)[:3]]
         raise CacheError(
