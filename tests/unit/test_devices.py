@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.networks import devices
 from workflow_scripts.cxrcam.networks.devices import (
     DeviceError,
     autocast,
@@ -38,6 +40,23 @@ def gpu(monkeypatch, request) -> None:
 )
 def test_auto_takes_the_gpu_that_is_there_and_granted(gpu, asked, granted, device):
     assert choose_device(asked, granted).type == device
+
+
+@pytest.mark.parametrize("gpu", [True], indirect=True)
+def test_of_several_gpus_a_job_claims_one(gpu, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda k: SimpleNamespace(uuid=f"GPU-{k}")
+    )
+    asked = []
+
+    def claim(names):
+        asked.append(names)
+        return 2
+
+    monkeypatch.setattr(devices, "claim_gpu", claim)
+    assert choose_device("auto", 1) == torch.device("cuda", 2)
+    assert asked == [["GPU-0", "GPU-1", "GPU-2"]]
 
 
 @pytest.mark.parametrize("gpu", [False], indirect=True)

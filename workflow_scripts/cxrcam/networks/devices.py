@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 import torch
 
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.networks.gpu_slots import claim_gpu
 
 
 class DeviceError(InputError):
@@ -22,6 +23,11 @@ def choose_device(asked: str, gpus_granted: int | None) -> torch.device:
     gpus_granted : int or None
         The job's ``gpu`` resource; 0 means that the user gave Snakemake no GPU to hand out.
 
+    Returns
+    -------
+    torch.device
+        Of several GPUs that this job can see, one that the fewest other jobs use: `claim_gpu`.
+
     Raises
     ------
     DeviceError
@@ -33,8 +39,13 @@ def choose_device(asked: str, gpus_granted: int | None) -> torch.device:
             "compute.device is cuda, but PyTorch sees no GPU here. Set it to auto or cpu, or check "
             "the driver and CUDA_VISIBLE_DEVICES."
         )
-    use_gpu = asked == "cuda" or (asked == "auto" and there and gpus_granted != 0)
-    return torch.device("cuda" if use_gpu else "cpu")
+    if asked != "cuda" and not (asked == "auto" and there and gpus_granted != 0):
+        return torch.device("cpu")
+    count = torch.cuda.device_count()
+    if count < 2:
+        return torch.device("cuda")
+    names = [str(torch.cuda.get_device_properties(k).uuid) for k in range(count)]
+    return torch.device("cuda", claim_gpu(names))
 
 
 def choose_precision(asked: str, device: torch.device) -> str:

@@ -1,0 +1,58 @@
+"""Jobs spread over the GPUs of a machine; a killed job gives its own back."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+JOB = (
+    "import sys, pathlib\n"
+    "from workflow_scripts.cxrcam.networks.gpu_slots import claim_gpu\n"
+    "print(claim_gpu(['a', 'b'], pathlib.Path(sys.argv[1])), flush=True)\n"
+    "sys.stdin.read()\n"
+)
+
+
+class Jobs:
+    """Processes that claim a GPU and hold it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.running: list[subprocess.Popen[str]] = []
+
+    def start(self) -> int:
+        job = subprocess.Popen(
+            [sys.executable, "-c", JOB, str(self.folder)],
+            cwd=PROJECT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.running.append(job)
+        assert job.stdout is not None
+        return int(job.stdout.readline())
+
+    def kill(self, number: int) -> None:
+        self.running[number].kill()
+        self.running[number].communicate()
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Iterator[Jobs]:
+    several = Jobs(tmp_path / "locks")
+    yield several
+    for number in range(len(several.running)):
+        several.kill(number)
+
+
+def test_each_job_gets_a_gpu_of_its_own_and_then_they_share_evenly(jobs: Jobs) -> None:
+    assert [jobs.start() for _ in range(5)] == [0, 1, 0, 1, 0]
+
+
+def test_the_gpu_of_a_killed_job_is_the_next_one_given(jobs: Jobs) -> None:
+    assert [jobs.start(), jobs.start(), jobs.start()] == [0, 1, 0]
+    jobs.kill(1)
+    assert jobs.start() == 1
