@@ -1,0 +1,83 @@
+"""Does training in bfloat16 end where training in float32 ends? On phantoms, from the same seeds.
+
+Each seed trains twice, with the same weights to begin with, the same order and flips; only the
+precision of convolutions and matrix products differs. Prints the accuracy on images that no
+network was trained on. Written to results/benchmarks/precision.csv.
+"""
+
+import argparse
+import os
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from benchmarks.time_to_accuracy import CLASSES, COMMON, IMAGENET, load
+from workflow_scripts.cxrcam.networks.devices import set_up_torch
+from workflow_scripts.cxrcam.networks.models import build_classifier
+from workflow_scripts.cxrcam.networks.parts import Pixels
+from workflow_scripts.cxrcam.networks.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.training import train
+from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
+from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
+
+SIDE = 97
+RECIPE = {"epochs": 10, "batch_size": 16, "learning_rate": 0.002, "schedule": "one_cycle"}
+PRECISIONS = ("float32", "bfloat16")
+
+
+def trained(parts: tuple[Pixels, Pixels], precision: str, seed: int) -> dict[str, object]:
+    """Accuracy on the test part after training in one precision."""
+    set_up_torch(1, deterministic=True)
+    training, test = parts
+    settings = TrainSettings.from_mapping({**COMMON, **RECIPE, "evaluate_every": "epoch"})
+    history = train(
+        *(build_classifier("resnet18", 2, seed), training, {"test": test}, settings, IMAGENET),
+        *(precision, np.random.default_rng(seed)),
+    )
+    last = [row for row in history if row["role"] == "test"][-1]
+    row = {"precision": precision, "seed": seed, "n": len(test)}
+    row |= {"accuracy": last["accuracy"], "loss": last["loss"], "seconds": last["seconds"]}
+    print(row, flush=True)
+    return row
+
+
+def main() -> None:
+    """Train all seeds in both precisions and print the difference."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images-per-class", type=int, default=500, help="a fifth is for testing")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--difficulty", type=float, default=0.2)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        counts = dict.fromkeys(CLASSES, chosen.images_per_class)
+        settings = PhantomSettings(difficulty=chosen.difficulty)
+        write_phantom_dataset(Path(temporary), counts, 0, settings, os.cpu_count() or 1)
+        parts = load(Path(temporary), chosen.images_per_class, [SIDE])[SIDE]
+    torch.set_num_threads(1)
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+        jobs = [
+            pool.submit(trained, parts, precision, seed)
+            for seed in range(chosen.seeds)
+            for precision in PRECISIONS
+        ]
+        table = pd.DataFrame([job.result() for job in jobs])
+    target = Path("results/benchmarks/precision.csv")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(target, index=False)
+    by_seed = table.pivot(index="seed", columns="precision", values="accuracy")
+    gap = 100 * (by_seed["bfloat16"] - by_seed["float32"])
+    print(by_seed.round(4).to_string())
+    print(
+        f"bfloat16 minus float32: {gap.mean():+.2f} points, mean of {len(gap)} seeds "
+        f"(single seeds {gap.min():+.1f} to {gap.max():+.1f}); "
+        f"{table['n'].iloc[0]} test images. Written to {target}"
+    )
+
+
+if __name__ == "__main__":
+    main()
