@@ -10,7 +10,7 @@ GPUS ?= $(shell nvidia-smi --list-gpus 2>/dev/null | wc -l)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test lint unit test-faults benchmark benchmark-audit lock clean
+.PHONY: help setup demo test lint unit test-faults benchmark benchmark-audit benchmark-scale lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ benchmark: $(READY)  ## how fast it is here; run it with nothing else running
 
 benchmark-audit: $(READY)  ## does the audit find planted shortcuts and leave clean data alone? (40 small studies)
 	python -m benchmarks.planted_truth
+
+benchmark-scale: $(READY)  ## time and memory at 1, 10 and 100 times the images (about 10 minutes)
+	python -m benchmarks.scale
 
 lock: $(READY)  ## resolve envs/requirements.in anew (minutes; needs the network)
 	$(BIN)/python -m pip install --quiet pip-tools

@@ -24,7 +24,6 @@ import yaml
 PROJECT = Path(__file__).resolve().parents[1]
 COPIED = ("Snakefile", "rules", "workflow_scripts", "schemas", "config.yaml", "profiles", "envs")
 PAPER = {"COVID": 3616, "Normal": 10192, "Viral Pneumonia": 1345}
-FRACTIONS = (0.25, 0.5, 1.0)  # of the paper's number of images: is the cost a straight line?
 
 
 def settings(root: str | None, fraction: float, size: int) -> dict[str, object]:
@@ -120,15 +119,14 @@ def main() -> None:
         print(rows[-1], flush=True)
 
     with tempfile.TemporaryDirectory(prefix="cxrcam-benchmark-") as temporary:
-        for fraction in FRACTIONS:
-            folder = Path(temporary) / f"fraction-{fraction}"
-            overlay = settings(None, fraction * options.fraction, 224)
-            copy_project(folder, overlay)
-            images = sum(overlay["datasets"]["bench"]["images_per_class"].values())  # type: ignore[index]
-            seconds, peak = snakemake(folder, *cores, "results/bench/phantoms/phantoms.csv")
-            record("draw phantoms", seconds, peak, images)
-            seconds, peak = snakemake(folder, *cores, "results/bench/index/images.parquet")
-            record("index + cache at 224 px", seconds, peak, images)
+        folder = Path(temporary) / "index"
+        overlay = settings(None, options.fraction, 224)
+        copy_project(folder, overlay)
+        images = sum(overlay["datasets"]["bench"]["images_per_class"].values())  # type: ignore[index]
+        seconds, peak = snakemake(folder, *cores, "results/bench/phantoms/phantoms.csv")
+        record("draw phantoms", seconds, peak, images)
+        seconds, peak = snakemake(folder, *cores, "results/bench/index/images.parquet")
+        record("index + cache at 224 px", seconds, peak, images)
 
         root = folder / "results/bench/phantoms"
         paper = Path(temporary) / "paper"
