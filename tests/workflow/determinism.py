@@ -1,11 +1,13 @@
 """One small study from scratch in two folders at once, and every byte that it makes compared."""
 
+import re
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from tests.workflow.small_project import Project
+from tests.workflow.small_project import Project, merged
 
 # All that tells how long something took, and therefore differs each time; paths below results/.
 DURATIONS = {
@@ -43,40 +45,75 @@ STUDY = {
 }
 
 
-def run_twice(folder: Path, *targets: str, **compute: Any) -> tuple[Project, Project]:
+def run_twice(
+    folder: Path,
+    changes: Mapping[str, Any],
+    *targets: str,
+    prepare: Callable[[Project], None] = lambda _: None,
+) -> tuple[Project, Project]:
     """Run the study in two new folders of other names, with one core and with two.
 
     Parameters
     ----------
     folder : Path
         Where the two folders are made.
+    changes : mapping
+        Laid over `STUDY`.
     *targets : str
         None: the default target.
-    **compute
-        Settings under ``compute``.
+    prepare : callable
+        What is done in each folder before the run.
+
+    Returns
+    -------
+    two Projects
+        What each printed is in its ``printed.txt``.
     """
-    projects = [
-        Project.create(folder / name, {**STUDY, "compute": compute})
-        for name in ("one core", "elsewhere/two-cores")
-    ]
+
+    settings = merged(STUDY, changes)
+    first = Project.create(folder / "one core", settings)
+    second = Project.create(folder / "elsewhere" / "two-cores", settings)
+    for project in (first, second):
+        prepare(project)
+
+    def run(project: Project, cores: int) -> None:
+        printed = project.run(*targets, cores=cores)
+        (project.folder / "printed.txt").write_text(printed, encoding="utf-8")
+
     # Side by side: one of them leaves a core idle while it reads the workflow or waits for a job.
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda project, cores: project.run(*targets, cores=cores), projects, (1, 2)))
-    return projects[0], projects[1]
+        list(pool.map(run, (first, second), (1, 2)))
+    return first, second
 
 
-def is_duration(name: str) -> bool:
-    """Whether a path below results/ is one of `DURATIONS`."""
-    return any(fnmatch(name, pattern) for pattern in DURATIONS)
+def job_order(project: Project) -> list[str]:
+    """Messages of the jobs in the order in which they began."""
+    printed = (project.folder / "printed.txt").read_text(encoding="utf-8")
+    return re.findall(r"^Job \d+: (.+)$", printed, re.MULTILINE)
+
+
+def results(project: Project, pattern: str = "*") -> dict[str, bytes]:
+    """Content of each result whose path below results/ matches, by that path."""
+    root = project.folder / "results"
+    files = {f.relative_to(root).as_posix(): f for f in root.rglob("*") if f.is_file()}
+    return {name: file.read_bytes() for name, file in files.items() if fnmatch(name, pattern)}
 
 
 def made(project: Project) -> dict[str, bytes]:
-    """Content of every result, durations apart, by its path below results/."""
-    results = project.folder / "results"
-    names = {f.relative_to(results).as_posix(): f for f in results.rglob("*") if f.is_file()}
-    return {name: names[name].read_bytes() for name in sorted(names) if not is_duration(name)}
+    """Content of every result, durations apart."""
+    return {
+        name: content
+        for name, content in results(project).items()
+        if not any(fnmatch(name, pattern) for pattern in DURATIONS)
+    }
 
 
-def differences(first: dict[str, bytes], second: dict[str, bytes]) -> list[str]:
+def differences(first: Mapping[str, bytes], second: Mapping[str, bytes]) -> list[str]:
     """Results that only one of two runs made, or that differ in any byte."""
     return sorted(name for name in {*first, *second} if first.get(name) != second.get(name))
+
+
+def compared(first: Mapping[str, bytes]) -> str:
+    """How much was compared, for the tests to print."""
+    kinds = sorted({Path(name).suffix for name in first})
+    return f"{len(first)} files, {sum(map(len, first.values())):,} bytes: {' '.join(kinds)}"

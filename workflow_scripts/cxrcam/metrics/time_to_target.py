@@ -1,7 +1,7 @@
 """Effort until a network is good enough: iterations and seconds of training to a target accuracy.
 
-Counted at the evaluations of the history, by a clock that leaves the evaluations themselves out. Runs
-are comparable where they are evaluated every so many iterations and on the same images.
+Counted at the evaluations of the history, by a clock that leaves the evaluations themselves out.
+Runs are comparable where they are evaluated every so many iterations and on the same images.
 """
 
 from collections.abc import Sequence
