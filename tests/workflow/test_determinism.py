@@ -1,6 +1,7 @@
 """The same settings twice from scratch: the same bytes, whatever the cores, order and folder.
 
-With two threads a job and all that a study can ask for: tests/faults/test_determinism_threads.py.
+With two threads a job, and with external data, frozen layers and the paper:
+tests/faults/test_determinism_threads.py.
 """
 
 from pathlib import Path
