@@ -318,6 +318,11 @@ def run_files(dataset):
     return [str(pattern).format(**run) for run in runs(dataset) for pattern in patterns]
 
 
+def split_files(dataset):
+    """Divisions of the images, one a run."""
+    return [rules.splits.output[0].format(**run) for run in runs(dataset)]
+
+
 def explained_runs(dataset):
     """Runs whose maps are tested: the first fold and seed of each design, as it takes time."""
     return [run for run in runs(dataset) if run["fold"] == 1 and run["seed"] == config["seeds"][0]]

@@ -103,7 +103,8 @@ rule paper_samples:
 
 rule paper_effort:
     input:
-        of_runs(rules.train.output.history),
+        histories=of_runs(rules.train.output.history),
+        timings=of_runs(rules.train.output.timings),
     output:
         figures=expand(
             "results/{{dataset}}/paper/figure_{number}.{kind}",
@@ -221,6 +222,9 @@ rule networks_table:
         ],
         histories=lambda wildcards: [
             rules.train.output.history.format(**run) for run in network_runs(wildcards.dataset)
+        ],
+        timings=lambda wildcards: [
+            rules.train.output.timings.format(**run) for run in network_runs(wildcards.dataset)
         ],
     output:
         expand("results/{{dataset}}/paper/table_networks.{kind}", kind=("csv", "md", "tex")),

@@ -1,8 +1,8 @@
 # One model a task, scheme, fold and seed, and what it says of the images that it has not seen.
 #
 # in   splits/<task>/<scheme>/fold-<k>.parquet, cache/shard-*.parquet
-# out  runs/<task>/<scheme>/fold-<k>/seed-<s>/{model.safetensors, history.parquet, predictions.parquet},
-#      cam/.../maps.parquet, audit/.../covered.parquet
+# out  runs/<task>/<scheme>/fold-<k>/seed-<s>/{model.safetensors, history.parquet, timings.parquet,
+#      predictions.parquet}, cam/.../maps.parquet, audit/.../covered.parquet
 #
 # Device, precision `auto` and threads are chosen when the job starts and do not make results stale.
 
@@ -61,6 +61,8 @@ rule train:
     output:
         model=f"{RUN}/model.safetensors",
         history=f"{RUN}/history.parquet",
+        # Durations, apart from all that is the same each time.
+        timings=f"{RUN}/timings.parquet",
     log:
         f"{RUN.replace('results', 'results/logs', 1)}/train.log",
     benchmark:

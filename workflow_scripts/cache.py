@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from workflow_scripts.cxrcam.data.cache import decode_images, write_shard
+from workflow_scripts.cxrcam.data.cache import content_fingerprint, decode_images, write_shard
 from workflow_scripts.cxrcam.data.datasets import list_images, shard_fingerprints, shard_number
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
@@ -45,7 +45,7 @@ if __name__ == "__main__":
             "resampling": settings["resampling"],
             "mean": json.dumps(settings["mean"]),
             "std": json.dumps(settings["std"]),
-            "source_fingerprint": snakemake.params.files,
+            "content_fingerprint": content_fingerprint(image_ids, pixels),
         },
     )
     with atomic_path(Path(snakemake.output.facts)) as temporary:

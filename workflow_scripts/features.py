@@ -61,6 +61,6 @@ if __name__ == "__main__":
         image_ids,
         views,
         hashlib.sha256(made_with.encode()).hexdigest(),
-        pq.read_schema(shard).metadata[b"source_fingerprint"].decode(),
+        pq.read_schema(shard).metadata[b"content_fingerprint"].decode(),
     )
     log.info("Kept %s of %d images, %s.", until, len(image_ids), tuple(views[0].shape[1:]))

@@ -19,14 +19,16 @@ from workflow_scripts.cxrcam.metrics.time_to_target import (
     effort_summary,
     effort_to_target,
     evaluated_part,
+    with_clock,
 )
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     params = snakemake.params
     histories = []
-    for run, file in zip(params.runs, snakemake.input, strict=True):
-        history = pd.read_parquet(file)
+    files = (snakemake.input.histories, snakemake.input.timings)
+    for run, *both in zip(params.runs, *files, strict=True):
+        history = with_clock(*map(pd.read_parquet, both))
         rows = history[history["role"] == evaluated_part(history)]
         if rows.empty:
             log.warning("No test part was watched in %s: left out.", run)

@@ -6,6 +6,7 @@ import pandas as pd
 
 from workflow_scripts.cxrcam.figures.publication_table import write_table
 from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.metrics.time_to_target import with_clock
 from workflow_scripts.cxrcam.networks.cost import multiply_adds, parameter_count
 from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.paper.scorecard import floor_of, pooled
@@ -21,10 +22,10 @@ if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     metrics = pd.read_csv(snakemake.input.metrics)
     costs = []
-    for run, model_file, history_file in zip(
-        snakemake.params.runs, snakemake.input.models, snakemake.input.histories, strict=True
-    ):
+    files = (snakemake.input.models, snakemake.input.histories, snakemake.input.timings)
+    for run, model_file, *history_files in zip(snakemake.params.runs, *files, strict=True):
         model, card = load_model(Path(model_file))
+        history = with_clock(*map(pd.read_parquet, history_files))
         row = metrics[(metrics[list(run)] == pd.Series(run)).all(axis=1)].iloc[0]
         costs.append(
             {
@@ -34,7 +35,7 @@ if __name__ == "__main__":
                 "input": card.input_size,
                 "parameters": parameter_count(model),
                 "gmac": multiply_adds(model, card.input_size),
-                "speed": training_speed(pd.read_parquet(history_file), row["n_train_images"]),
+                "speed": training_speed(history, row["n_train_images"]),
             }
         )
     rows = []

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import torch
 from tqdm import tqdm
 
-from workflow_scripts.cxrcam.contracts import HISTORY
+from workflow_scripts.cxrcam.contracts import HISTORY, TIMINGS
 from workflow_scripts.cxrcam.data.feature_cache import read_features
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
@@ -40,11 +40,11 @@ from workflow_scripts.cxrcam.seeds import generator, integer_seed
 
 
 def data_fingerprint(split_file: Path, shards: Sequence[str]) -> str:
-    """Hash of the split and of what the shards of pixels or features were made from."""
+    """Hash of the split and of the images in the shards, as pixels or features; of no times."""
     digest = hashlib.sha256(split_file.read_bytes())
     for shard in shards:
         metadata = pq.read_schema(shard).metadata
-        digest.update(metadata[b"source_fingerprint"] + metadata.get(b"made_with", b""))
+        digest.update(metadata[b"content_fingerprint"] + metadata.get(b"made_with", b""))
     return digest.hexdigest()
 
 
@@ -197,4 +197,7 @@ if __name__ == "__main__":
     )
     with atomic_path(Path(snakemake.output.history)) as temporary:
         pq.write_table(pa.Table.from_pylist(history, schema=HISTORY), temporary)
+    clocks = [row for row in history if row["role"] == "train"]  # one row an evaluation
+    with atomic_path(Path(snakemake.output.timings)) as temporary:
+        pq.write_table(pa.Table.from_pylist(clocks, schema=TIMINGS), temporary)
     checkpoints.remove()

@@ -15,6 +15,7 @@ from PIL import Image
 from workflow_scripts.cxrcam.contracts import FACTS, cache_schema
 from workflow_scripts.cxrcam.data.cache import (
     CacheError,
+    content_fingerprint,
     decode_image,
     decode_images,
     read_pixels,
@@ -102,6 +103,20 @@ def test_a_shard_has_the_contracts_schema_and_says_how_it_was_made(tmp_path):
     assert schema.metadata[b"size"] == b"4"
     assert schema.metadata[b"resampling"] == b"bilinear"
     assert json.loads(schema.metadata[b"mean"]) == [0.5, 0.5, 0.5]
+
+
+def test_a_fingerprint_of_content_tells_another_pixel_name_and_order_but_not_another_array():
+    fingerprint = content_fingerprint(names(3), pictures(3, 4))
+    changed = pictures(3, 4)
+    assert content_fingerprint(names(3), np.asfortranarray(changed)) == fingerprint
+    changed[2, 1, 1] ^= 1
+    others = [
+        content_fingerprint(names(3), changed),
+        content_fingerprint(names(3), pictures(3, 4)[::-1]),
+        content_fingerprint(names(4)[1:], pictures(3, 4)),
+        content_fingerprint(names(3)[::-1], pictures(3, 4)),
+    ]
+    assert len({fingerprint, *others}) == 5
 
 
 def test_the_same_images_make_the_same_bytes(tmp_path):

@@ -4,6 +4,7 @@ import pytest
 
 from workflow_scripts.cxrcam.audit.claim_checklist import (
     BY_AUTHORS,
+    BY_PAPER,
     NOT_MADE,
     claim_checklist_markdown,
     claim_items,
@@ -54,6 +55,7 @@ def test_files_that_were_not_made_are_not_claimed():
     page = claim_checklist_markdown(existing)
     assert f"`audit/external.csv` ({NOT_MADE})" in rows(page)[32]
     assert f"`splits/*/*/fold-*.parquet`, `../run_config.yaml` ({NOT_MADE})" in rows(page)[18]
+    assert f"`paper/figure_2.png` ({BY_PAPER})" in rows(page)[8]
     answered = sum(len(missing_files(i, existing)) < len(i.files) for i in claim_items())
     assert 0 < answered < sum(bool(i.files) for i in claim_items())
     assert f"material for {answered} of 44 items" in page

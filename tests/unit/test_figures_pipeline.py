@@ -57,13 +57,17 @@ EDGES = [
 ]
 
 
-def test_edges_are_read_as_snakemake_prints_them():
-    assert edges_from_dot(DOT) == [
-        ("run_config", "all"),
-        ("index", "all"),
-        ("cache", "index"),
+def test_edges_are_read_as_snakemake_prints_them_whatever_their_order():
+    edges = [
         ('a "quoted" rule', "cache"),
+        ("cache", "index"),
+        ("index", "all"),
+        ("run_config", "all"),
     ]
+    assert edges_from_dot(DOT) == edges
+    shuffled = DOT.replace("1 -> 0\n\t2 -> 0\n\t3 -> 2\n", "3 -> 2\n\t2 -> 0\n\t1 -> 0\n")
+    assert shuffled != DOT
+    assert edges_from_dot(shuffled) == edges
 
 
 def test_texts_that_are_no_rule_graph_are_named():

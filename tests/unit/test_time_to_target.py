@@ -11,6 +11,7 @@ from workflow_scripts.cxrcam.metrics.time_to_target import (
     effort_to_target,
     evaluated_part,
     mean_with_interval,
+    with_clock,
 )
 
 
@@ -19,6 +20,16 @@ def history(*accuracies: float) -> pd.DataFrame:
     return pd.DataFrame(
         {"iteration": 100 * n, "seconds": 2.5 * n, "accuracy": accuracies, "role": "test"}
     )
+
+
+def test_each_part_of_an_evaluation_has_the_clock_of_its_iteration():
+    rows = pd.DataFrame({"iteration": [5, 5, 9], "role": ["train", "test", "train"]})
+    clock = pd.DataFrame({"iteration": [9, 5], "seconds": [2.0, 1.0], "wall_seconds": [3.0, 1.5]})
+    timed = with_clock(rows, clock)
+    assert timed["seconds"].tolist() == [1.0, 1.0, 2.0]
+    assert timed["role"].tolist() == rows["role"].tolist()
+    with pytest.raises(pd.errors.MergeError):
+        with_clock(rows, pd.concat([clock, clock]))
 
 
 def test_first_and_sustained_are_told_apart():

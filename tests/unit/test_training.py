@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torchvision.transforms.functional import normalize, to_tensor
 
-from workflow_scripts.cxrcam.contracts import HISTORY
+from workflow_scripts.cxrcam.contracts import HISTORY, TIMINGS
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks import training
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, State, TrainingStopped
@@ -298,9 +298,9 @@ def test_half_of_the_images_are_flipped_each_on_its_own():
 # --- history --------------------------------------------------------------------------------------
 
 
-def test_the_history_has_the_contracts_columns_and_one_row_a_part_and_evaluation():
+def test_the_history_has_the_contracts_columns_its_clock_and_one_row_a_part_and_evaluation():
     _, history = fit(noise(14), {"validation": noise(4, 1), "test": noise(6, 2)}, epochs=3)
-    assert all(tuple(row) == tuple(HISTORY.names) for row in history)
+    assert all(set(row) == {*HISTORY.names, *TIMINGS.names} for row in history)
     assert [row["role"] for row in history] == ["train", "validation", "test"] * 3
     assert column(history, "iteration") == [3, 6, 9]
     assert column(history, "epoch", "test") == [1.0, 2.0, 3.0]

@@ -17,7 +17,7 @@ from tests.workflow.small_project import Project, make_class_folders
 RUN = "results/small/runs/two_class/holdout/fold-1/seed-0"
 TARGETS = (f"{RUN}/predictions.parquet", f"{RUN}/metrics.json")
 CHECKPOINT = "checkpoint.safetensors"
-COMPARED = ("model.safetensors", "predictions.parquet", "metrics.json")
+COMPARED = ("model.safetensors", "history.parquet", "predictions.parquet", "metrics.json")
 
 # Some seconds of training, with a state small enough to be written often.
 LONG_TRAINING = {
@@ -154,14 +154,12 @@ def finish(project: Project) -> str:
 def outcome(project: Project) -> dict[str, bytes]:
     """What a run leaves, without its durations."""
     folder = project.folder / RUN
-    history = pq.read_table(folder / "history.parquet").drop_columns(["seconds", "wall_seconds"])
-    found = {name: (folder / name).read_bytes() for name in COMPARED}
-    return {**found, "history.parquet": repr(history.to_pylist()).encode()}
+    return {name: (folder / name).read_bytes() for name in COMPARED}
 
 
 def forget(project: Project) -> None:
     """Remove what the run left, so that it has to be made again."""
-    for name in (*COMPARED, "history.parquet", "calibrated.parquet"):
+    for name in (*COMPARED, "timings.parquet", "calibrated.parquet"):
         (project.folder / RUN / name).unlink(missing_ok=True)
 
 

@@ -28,6 +28,7 @@ from workflow_scripts.cxrcam.contracts import (
     INDEX_COLUMNS,
     LISTING,
     SPLIT,
+    TIMINGS,
     cache_schema,
     maps_schema,
     predictions_schema,
@@ -93,6 +94,7 @@ def test_every_promised_file_exists(results: Path) -> None:
             for name in (
                 "model.safetensors",
                 "history.parquet",
+                "timings.parquet",
                 "predictions.parquet",
                 "metrics.json",
                 "calibrated.parquet",
@@ -197,7 +199,7 @@ def test_listing_facts_and_cache_keep_their_contracts(results: Path) -> None:
         has_columns(results / "index/facts" / shard.name, FACTS)
         metadata = pq.read_schema(shard).metadata
         assert metadata[b"size"] == str(SIZE).encode()
-        assert {b"resampling", b"mean", b"std", b"source_fingerprint"} <= metadata.keys()
+        assert {b"resampling", b"mean", b"std", b"content_fingerprint"} <= metadata.keys()
         cached += pq.read_table(shard)["image_id"].to_pylist()
     assert sorted(cached) == read(results / "index/images.parquet")["image_id"].tolist()
 
@@ -267,7 +269,11 @@ def test_a_history_tells_the_training(results: Path, task: str, scheme: str, fol
     assert set(history["role"]) == {"train", "test"}
     assert np.isfinite(history["loss"]).all()
     assert history["accuracy"].between(0, 1).all()
-    assert (history["wall_seconds"] >= history["seconds"]).all()
+    clock = file.with_name("timings.parquet")
+    has_columns(clock, TIMINGS)
+    timings = read(clock)
+    assert timings["iteration"].tolist() == history["iteration"].unique().tolist()
+    assert (timings["wall_seconds"] >= timings["seconds"]).all()
 
 
 def test_a_model_says_what_it_is(results: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Final
 
 BY_AUTHORS: Final = "to be written by the authors"
 NOT_MADE: Final = "not made in this run"
+BY_PAPER: Final = "made by `snakemake paper`"
 
 CONFIGURATION: Final = "../run_config.yaml"
 _SPLITS = "splits/*/*/fold-*.parquet"
@@ -256,8 +257,9 @@ def claim_checklist_markdown(existing: Collection[str] | None = None) -> str:
     Parameters
     ----------
     existing : collection of str, optional
-        See `missing_files`: files that were not made are said to be missing, and an item of which
-        none was made is not claimed to be answered. None: not looked at.
+        See `missing_files`: files that are not made are said to be missing (those of the paper:
+        what makes them), and an item of which none is made is not claimed to be answered. None:
+        not looked at.
 
     Returns
     -------
@@ -296,5 +298,8 @@ def _where(item: ClaimItem, existing: Collection[str] | None) -> str:
         return BY_AUTHORS
     missing = [] if existing is None else missing_files(item, existing)
     return ", ".join(
-        f"`{file}` ({NOT_MADE})" if file in missing else f"`{file}`" for file in item.files
+        f"`{file}` ({BY_PAPER if file.startswith('paper/') else NOT_MADE})"
+        if file in missing
+        else f"`{file}`"
+        for file in item.files
     )

@@ -5,6 +5,7 @@ times the bytes, and normalising on the device costs nothing. Fixed-size binary 
 is read at the speed of memory.
 """
 
+import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -253,6 +254,24 @@ def read_rows(
     return result
 
 
+def content_fingerprint(image_ids: Sequence[str], pixels: npt.NDArray[np.uint8]) -> str:
+    """Hash of the names and pixels of a shard: of the images themselves, not of times of files.
+
+    Parameters
+    ----------
+    image_ids : sequence of str
+    pixels : uint8 array, shape (n, size, size)
+
+    Returns
+    -------
+    str
+        SHA-256, hexadecimal.
+    """
+    digest = hashlib.sha256("\x1f".join(image_ids).encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
+
+
 def write_shard(
     path: Path,
     image_ids: Sequence[str],
@@ -269,7 +288,7 @@ def write_shard(
         Names, in the order of `pixels`.
     pixels : uint8 array, shape (n, size, size)
     metadata : mapping of str to str
-        Size, filter, mean, std, source fingerprint.
+        Size, filter, mean, std, fingerprint of the content.
     """
     n, size, _ = pixels.shape
     write_rows(path, image_ids, {"pixels": pixels.reshape(n, size * size)}, metadata)

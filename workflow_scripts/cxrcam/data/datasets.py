@@ -195,7 +195,8 @@ def _unique_ids(names: Iterable[str]) -> dict[str, str]:
 def _by_stem(folder: Path) -> dict[str, str]:
     if not folder.is_dir():
         return {}
-    return {Path(entry.name).stem: entry.path for entry in _scan(folder)}
+    # Sorted: of two files of one stem the same one is taken, however the disk lists them.
+    return {Path(path).stem: path for path in sorted(entry.path for entry in _scan(folder))}
 
 
 def _read_manifest(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:

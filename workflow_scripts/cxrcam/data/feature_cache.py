@@ -26,7 +26,7 @@ def write_features(
     image_ids: Sequence[str],
     views: Sequence[torch.Tensor],
     made_with: str,
-    source_fingerprint: str,
+    content_fingerprint: str,
 ) -> None:
     """Write the features of some images.
 
@@ -39,14 +39,14 @@ def write_features(
         In the order of `VIEWS`.
     made_with : str
         Fingerprint of the layers, the same for all shards.
-    source_fingerprint : str
-        Of the images of this shard.
+    content_fingerprint : str
+        Of the shard of pixels, see `cache.content_fingerprint`.
     """
     about = {
         "shape": json.dumps(list(views[0].shape[1:])),
         "dtype": str(views[0].dtype).removeprefix("torch."),
         "made_with": made_with,
-        "source_fingerprint": source_fingerprint,
+        "content_fingerprint": content_fingerprint,
     }
     columns = {name: _as_bytes(view) for name, view in zip(VIEWS, views, strict=True)}
     write_rows(path, image_ids, columns, about)

@@ -39,8 +39,8 @@ def edges_from_dot(text: str) -> list[Edge]:
     Returns
     -------
     list of (str, str)
-        (rule, rule that uses its output), each pair once, in the order of the file. A label of
-        several lines counts with its first.
+        (rule, rule that uses its output), each pair once, sorted: Snakemake prints them in another
+        order each time. A label of several lines counts with its first.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def edges_from_dot(text: str) -> list[Edge]:
     for number in (number for pair in pairs for number in pair):
         if number not in labels:
             raise ValueError(f"the rule graph has an edge to node {number}, which has no label")
-    return list(dict.fromkeys((labels[a], labels[b]) for a, b in pairs))
+    return sorted({(labels[a], labels[b]) for a, b in pairs})
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,9 @@ def _layers(
         above[second].add(first)
         below[first].add(second)
     try:
-        forward = list(TopologicalSorter(above).static_order())
+        # Sorted: sets of names come in another order in each process.
+        users = {name: sorted(above[name]) for name in names}
+        forward = list(TopologicalSorter(users).static_order())
     except CycleError as error:
         circle = " -> ".join(map(str, error.args[1]))
         raise ValueError(f"the rules form a circle: {circle}") from error

@@ -1,7 +1,7 @@
 """Effort until a network is good enough: iterations and seconds of training to a target accuracy.
 
-Counted at the evaluations of the history, whose clock leaves the evaluations themselves out. Runs
-are comparable where they are evaluated every so many iterations and on the same images.
+Counted at the evaluations of the history, by a clock that leaves the evaluations themselves out.
+Runs are comparable where they are evaluated every so many iterations and on the same images.
 """
 
 from collections.abc import Sequence
@@ -41,6 +41,24 @@ class Effort:
     n_evaluations: int
 
 
+def with_clock(history: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
+    """Put the clock of a training beside its history.
+
+    Parameters
+    ----------
+    history : DataFrame
+        Columns of `contracts.HISTORY`.
+    timings : DataFrame
+        Columns of `contracts.TIMINGS`, one row an evaluation.
+
+    Returns
+    -------
+    DataFrame
+        The rows of `history` in their order, with ``seconds`` and ``wall_seconds``.
+    """
+    return history.merge(timings, on="iteration", how="left", validate="many_to_one")
+
+
 def evaluated_part(history: pd.DataFrame) -> str:
     """Part on which runs are compared: shared test images where there are any, else test."""
     return SHARED_TEST if (history["role"] == SHARED_TEST).any() else TEST
@@ -52,7 +70,7 @@ def effort_to_target(history: pd.DataFrame, target: float, sustained: int) -> Ef
     Parameters
     ----------
     history : DataFrame
-        Rows of one run and one part, columns of `contracts.HISTORY`.
+        Rows of one run and one part, as from `with_clock`.
     target : float
         Accuracy in [0, 1].
     sustained : int

@@ -399,7 +399,7 @@ def train(
     Returns
     -------
     list of dict
-        The history, columns of `contracts.HISTORY`.
+        One row an evaluation and part: columns of `contracts.HISTORY` and of `contracts.TIMINGS`.
 
     Raises
     ------
