@@ -37,6 +37,12 @@ def tried(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return count
 
 
+@pytest.fixture
+def total(request: pytest.FixtureRequest) -> int:
+    """Inputs counted so far."""
+    return request.config.stash[TRIED].total()
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_written_elsewhere(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
