@@ -38,8 +38,9 @@ lint: $(READY)
 unit: $(READY)
 	pytest
 
-test-faults: $(READY)  ## kill runs at random moments, compare every byte (minutes)
+test-faults: $(READY)  ## kill runs at random moments, compare every byte; every broken input (minutes)
 	pytest -s tests/faults
+	pytest tests/fuzz --every-input
 
 benchmark: $(READY)  ## how fast it is here; run it with nothing else running
 	python -m benchmarks.speed

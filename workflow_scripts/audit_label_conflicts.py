@@ -14,8 +14,9 @@ from workflow_scripts.cxrcam.figures.duplicates import (
     label_conflicts_figure,
 )
 from workflow_scripts.cxrcam.figures.style import save_figure
-from workflow_scripts.cxrcam.files import atomic_path, write_text
+from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.spreadsheets import write_csv
 
 
 def labels_of(index_file: str) -> dict[str, str]:
@@ -59,6 +60,5 @@ if __name__ == "__main__":
     save_figure(figure, Path(snakemake.output.png).with_suffix(""), kinds=["png"])
     caption = label_conflicts_caption(conflicts, dataset, params.external)
     write_text(Path(snakemake.output.caption), caption + "\n")
-    with atomic_path(Path(snakemake.output.table)) as temporary:
-        conflicts.to_csv(temporary, index=False)
+    write_csv(Path(snakemake.output.table), conflicts)
     log.info("Found %d pairs of one picture under two labels.", len(conflicts))

@@ -1,13 +1,13 @@
 """Draw the class activation maps of one run over the X-rays."""
 
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from workflow_scripts.cxrcam.figures.style import save_figure
+from workflow_scripts.cxrcam.files import file_name
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.masks import read_mask
 from workflow_scripts.cxrcam.images.resizing import resize_grey
@@ -83,7 +83,7 @@ if __name__ == "__main__":
     overlays.mkdir(parents=True, exist_ok=True)
     for number, row in enumerate(chosen.itertuples(), start=1):
         # Numbered in the order of interest; a name from the data may hold anything.
-        name = quote(str(row.image_id).replace("/", "_"), safe=" ()+,=@")
+        name = file_name(str(row.image_id).replace("/", "_"))
         outcome = "correct" if row.correct else "mistake"
         save_png(
             captioned_overlay(
@@ -95,7 +95,7 @@ if __name__ == "__main__":
                 scale_max=scale,
                 opacity=settings["opacity"],
             ),
-            overlays / f"{number:03d}-{outcome}-{name[:120]}.png",
+            overlays / f"{number:03d}-{outcome}-{name}.png",
         )
 
     galleries = Path(snakemake.output.galleries)
@@ -119,5 +119,5 @@ if __name__ == "__main__":
             lung_masks=[p["lung_mask"] for p in parts],
             lesion_masks=[p["lesion_mask"] for p in parts],
         )
-        save_figure(figure, galleries / quote(name, safe=" ()+,=@"), kinds=["png"])
+        save_figure(figure, galleries / file_name(name), kinds=["png"])
     log.info("Drew %d overlays; %d mistakes in all.", len(chosen), (~records["correct"]).sum())

@@ -15,6 +15,7 @@ from workflow_scripts.cxrcam.duplicates.search import find_duplicates
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.spreadsheets import write_csv
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
@@ -29,12 +30,11 @@ if __name__ == "__main__":
         read_declared_sources([Path(file) for file in snakemake.input.metadata]),
     )
     for row in quarantine.itertuples():
-        log.info("Left out %s: %s", row.path, row.reason)
+        log.info("Left out %r: %s", row.path, row.reason)  # quoted: a name may hold a line break
     check_quarantine(quarantine, len(listing), snakemake.config["image"]["max_quarantined_share"])
     with atomic_path(Path(snakemake.output.images)) as temporary:
         images.to_parquet(temporary, index=False)
-    with atomic_path(Path(snakemake.output.quarantine)) as temporary:
-        quarantine[QUARANTINE_COLUMNS].to_csv(temporary, index=False)
+    write_csv(Path(snakemake.output.quarantine), quarantine[QUARANTINE_COLUMNS])
     with atomic_path(Path(snakemake.output.duplicates)) as temporary:
         pairs.to_parquet(temporary, index=False)
     log.info("Indexed %d images, %d pairs of near-duplicates.", len(images), len(pairs))

@@ -199,7 +199,7 @@ def test_bad_files_are_set_apart_with_their_reasons_and_the_others_are_untouched
         *("B/empty", "B/text", "B/cut", "B/missing"),
     }
     assert "empty" in reasons["B/empty"]
-    assert reasons["B/missing"] == "cannot be opened: No such file or directory"
+    assert reasons["B/missing"] == "The file does not exist."
     assert readable == names(8)
     alone = [
         decode_image(i, p, 16, "bilinear", MAX_PIXELS).pixels for i, p in mixed_files if "A/" in i

@@ -1,11 +1,17 @@
 """Outputs appear whole or not at all."""
 
+import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+
+# Of a file's own name; file systems take 255 bytes, of which a temporary name needs some.
+LONGEST_NAME = 120
 
 
 @contextmanager
@@ -20,12 +26,38 @@ def atomic_path(path: Path) -> Iterator[Path]:
     # The suffix stays last: some writers choose the format by it.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
+        # Some writers take files of their own that only their owner may read: what a plain new file
+        # gets here is what the user's umask asks for.
+        temporary.touch()
+        mode = stat.S_IMODE(temporary.stat().st_mode)
+        temporary.unlink()
         yield temporary
+        temporary.chmod(mode)
         with temporary.open("rb+") as handle:
             os.fsync(handle.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def file_name(text: str) -> str:
+    """Name of a file for a text from the data: no folder, nothing that a shell reads, not too long.
+
+    Parameters
+    ----------
+    text : str
+        Such as an image id or a class; letters outside ASCII take nine characters each.
+
+    Returns
+    -------
+    str
+        At most `LONGEST_NAME` characters. Different texts have different names; those that had to
+        be cut end in a part of their hash.
+    """
+    name = quote(text, safe=" ()+,=@")
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[: LONGEST_NAME - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def write_text(path: Path, text: str) -> None:

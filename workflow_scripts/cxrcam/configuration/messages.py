@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from workflow_scripts.cxrcam.configuration.problems import (
+    MOST_CHARACTERS_SHOWN,
     KeyPath,
     Problems,
     closest,
@@ -166,7 +167,8 @@ def _wrong_text(name: str, value: str, schema: Schema, must_be: str) -> str:
             "without quotes in a file."
         )
     if wanted == ["array"]:
-        return f"{fault}: write [{value}{', ...' if schema.get('minItems', 0) > 1 else ''}]."
+        item = value if len(value) <= MOST_CHARACTERS_SHOWN else "..."
+        return f"{fault}: write [{item}{', ...' if schema.get('minItems', 0) > 1 else ''}]."
     if "string" in wanted:
         choices = [*schema.get("enum", []), *schema.get("examples", [])]
         return f"{name} is {show(value)}, {must_be}.{did_you_mean(value, choices)}"

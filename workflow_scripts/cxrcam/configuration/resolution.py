@@ -9,6 +9,7 @@ reads to the person who made it.
 
 import copy
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,11 @@ FOLDS_KEY = {
     "predefined": None,
 }
 
+# No configuration has more entries, aliases written out, or more levels. A few lines of aliases of
+# aliases stand for billions of entries, and would take all memory when they are copied.
+MOST_ENTRIES = 100_000
+MOST_LEVELS = 50
+
 # libyaml's loader where PyYAML was built with it: ten times as fast as the Python one.
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -115,11 +121,18 @@ def refuse_repeated_keys(path: Path) -> None:
     Raises
     ------
     ConfigurationError
-        If a key is repeated, with the lines, or if the file cannot be read as YAML.
+        If a key is repeated, with the lines, or if the file cannot be read as YAML, contains itself
+        or is larger than any configuration.
     """
     problems = Problems()
     # The node tree, unlike the loaded mapping, still has every key and its line.
-    root = _parse(path, yaml.compose)
+    try:
+        root = _parse(path, yaml.compose)
+        _check_extent(root, path, {})
+    except RecursionError:
+        raise ConfigurationError(
+            f"{str(path)!r} has more than {MOST_LEVELS} levels: make it flatter."
+        ) from None
     for key, first, line in _repeated_keys(root, (), set()):
         problems.add(
             (*key, line),
@@ -145,6 +158,42 @@ def _parse(path: Path, parse: Callable[..., Any]) -> Any:  # noqa: ANN401 (PyYAM
             f"{str(path)!r} is not valid YAML{place}: {getattr(error, 'problem', None) or error}. "
             "Check indentation (blanks, never tabs), quotes and brackets there."
         ) from error
+
+
+def _check_extent(
+    node: Any,  # noqa: ANN401
+    path: Path,
+    known: dict[int, tuple[int, int] | None],
+) -> tuple[int, int]:
+    """Entries and levels below a node, aliases written out; refuse a file with too many of either.
+
+    `known` holds them for each node that is done, None for those that are being looked into.
+    """
+    if not isinstance(node, yaml.CollectionNode):
+        return 1, 1
+    line = node.start_mark.line + 1
+    if id(node) in known:
+        extent = known[id(node)]
+        if extent is None:
+            raise ConfigurationError(
+                f"{str(path)!r} has an entry on line {line} that contains itself through an alias "
+                "(*): write it out."
+            )
+        return extent
+    known[id(node)] = None
+    entries_below, levels = 1, 1
+    for item in node.value:
+        for part in item if isinstance(item, tuple) else (item,):
+            size, depth = _check_extent(part, path, known)
+            entries_below, levels = entries_below + size, max(levels, depth + 1)
+    if entries_below > MOST_ENTRIES or levels > MOST_LEVELS:
+        raise ConfigurationError(
+            f"{str(path)!r} is larger than any configuration from line {line} on: more than "
+            f"{MOST_ENTRIES} entries, aliases (*) counted as often as they are used, or "
+            f"{MOST_LEVELS} levels."
+        )
+    known[id(node)] = entries_below, levels
+    return entries_below, levels
 
 
 def _repeated_keys(
@@ -252,6 +301,9 @@ def _plain(value: Any, path: KeyPath, problems: Problems) -> Any:  # noqa: ANN40
         return [_plain(item, (*path, n), problems) for n, item in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
         problems.add(path, f"{dotted(path)} is {show(value)}, but must be a finite number.")
+    if isinstance(value, int) and abs(value) > sys.float_info.max:
+        problems.add(path, f"{dotted(path)} is a number with more than 300 digits: write another.")
+        return 0
     if isinstance(value, str) and not value.isprintable():
         problems.add(
             path,

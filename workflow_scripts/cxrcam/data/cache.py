@@ -28,7 +28,7 @@ from workflow_scripts.cxrcam.data.fingerprints import (
 )
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
-from workflow_scripts.cxrcam.images.files import read_grey
+from workflow_scripts.cxrcam.images.files import read_encoded, read_grey
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
 from workflow_scripts.cxrcam.images.resizing import Resampling, resize_grey
 
@@ -76,12 +76,8 @@ def decode_image(
     facts: dict[str, Any] = dict.fromkeys(FACTS.names)
     facts["image_id"] = image_id
     try:
-        encoded = path.read_bytes()
-    except OSError as error:
-        facts["quarantine_reason"] = f"cannot be opened: {error.strerror}"
-        return DecodedImage(facts, None)
-    facts["file_sha256"] = file_sha256(encoded)
-    try:
+        encoded = read_encoded(path, max_pixels)
+        facts["file_sha256"] = file_sha256(encoded)
         image = read_grey(
             path, max_pixels, encoded, least_side=DECODED_SIDES * max(size, HASHED_SIDE)
         )

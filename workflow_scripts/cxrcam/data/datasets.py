@@ -10,10 +10,12 @@ image. Three kinds of data set give the same listing:
   exist.
 """
 
+import codecs
 import csv
 import hashlib
 import io
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +28,8 @@ from workflow_scripts.cxrcam.errors import InputError
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"}
 )
+
+PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
 
 # Columns of a manifest that mean something to the workflow; others are carried along as text.
 MANIFEST_COLUMNS = ("path", "label", "patient", "source", "split", "mask_path", "lesion_mask_path")
@@ -82,11 +86,18 @@ def list_images(settings: Mapping[str, Any], phantom_root: Path) -> list[ImageFi
     Raises
     ------
     DatasetError
-        Folder or table missing, no image found, a row without file, an image listed twice.
+        Folder or table missing, no image found, a row without file, an image listed twice, names
+        that cannot be kept or told apart.
     """
     kind = settings["kind"]
     if kind == "class_folders":
-        images = _list_class_folders(find_root(settings["root"]), settings.get("classes"))
+        try:
+            images = _list_class_folders(find_root(settings["root"]), settings.get("classes"))
+        except OSError as error:
+            raise DatasetError(
+                f"The folder {error.filename!r} cannot be read: {error.strerror}. Check its "
+                "permissions and the disk."
+            ) from error
     elif kind == "manifest":
         images = _list_manifest(Path(settings["path"]))
     elif kind == "phantom":
@@ -102,7 +113,33 @@ def list_images(settings: Mapping[str, Any], phantom_root: Path) -> list[ImageFi
                 f"The name of the file {image.path!r} is not valid UTF-8: rename it (convmv does "
                 "whole folders)."
             ) from None
+    _check_labels(images)
     return sorted(images, key=lambda image: image.image_id)
+
+
+def _check_labels(images: Iterable[ImageFile]) -> None:
+    """Refuse classes that nobody could tell apart, or that no configuration can name."""
+    spellings: dict[str, ImageFile] = {}
+    for label, image in {image.label: image for image in images}.items():
+        if not label.isprintable():
+            raise DatasetError(
+                f"The class {label!r} (of {image.path!r}) contains a line break or another control "
+                "character: rename it."
+            )
+        # Most often one class in two spellings, of which a task would silently lack the other.
+        plain = unicodedata.normalize("NFC", label).casefold()
+        other = spellings.setdefault(plain, image)
+        if other is not image:
+            raise DatasetError(
+                f"The classes {other.label!r} (of {other.path!r}) and {label!r} (of "
+                f"{image.path!r}) differ by case or by how an accent is stored only: spell them "
+                "alike, or rename one."
+            )
+
+
+def _printable(text: object) -> str:
+    """A name as it can stand in a message: as it is, or with escapes for what does not print."""
+    return str(text) if str(text).isprintable() else repr(str(text))
 
 
 def find_root(root: str | Sequence[str]) -> Path:
@@ -127,13 +164,19 @@ def find_root(root: str | Sequence[str]) -> Path:
 def _scan(folder: Path) -> list[os.DirEntry[str]]:
     """Image files directly in a folder; hidden files are not images."""
     with os.scandir(folder) as entries:
-        return [
+        named = [
             entry
             for entry in entries
             if not entry.name.startswith(".")
             and os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 (speed)
-            and entry.is_file()
         ]
+    for entry in named:
+        # Left out in silence, half a data set could be missing because a disk is not mounted.
+        if entry.is_symlink() and not Path(entry).exists():
+            raise DatasetError(
+                f"The image {entry.path!r} is a link that leads nowhere: mend or remove it."
+            )
+    return [entry for entry in named if entry.is_file()]
 
 
 def _folders(root: Path) -> list[str]:
@@ -148,7 +191,7 @@ def _list_class_folders(root: Path, classes: Sequence[str] | None) -> list[Image
         if name not in present:
             raise DatasetError(
                 f"The class folder {name!r} does not exist in {root}. Found: "
-                f"{', '.join(present) or 'no folder at all'}."
+                f"{', '.join(map(_printable, present)) or 'no folder at all'}."
             )
     images: list[ImageFile] = []
     for label in classes or present:
@@ -176,7 +219,8 @@ def _list_class_folders(root: Path, classes: Sequence[str] | None) -> list[Image
     if not images:
         raise DatasetError(
             f"No image found in {root}: expected one folder a class with images directly in it or "
-            f"in its folder 'images'. Folders found: {', '.join(present) or 'none'}."
+            f"in its folder 'images'. Folders found: "
+            f"{', '.join(map(_printable, present)) or 'none'}."
         )
     return images
 
@@ -204,23 +248,22 @@ def _read_manifest(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
 
     Rows have the numbers that a spreadsheet shows: blank ones count, and are left out.
     """
-    if path.suffix.lower() in {".parquet", ".pq"}:
+    if path.suffix.lower() in PARQUET_SUFFIXES:
         import pyarrow.parquet as pq  # only here: a CSV user does not wait for it
 
         table = pq.read_table(path)
         columns = table.column_names
         rows = {
-            number: {k: "" if v is None else str(v).strip() for k, v in row.items()}
+            number: {name: _text_of(value) for name, value in row.items()}
             for number, row in enumerate(table.to_pylist(), start=1)
         }
         return columns, rows
-    encoded = path.read_bytes()
-    for encoding in ("utf-8-sig", "latin-1"):
-        try:
-            text = encoded.decode(encoding)
-            break
-        except UnicodeDecodeError:
-            continue
+    text = _decoded(path.read_bytes())
+    if "\0" in text:
+        raise DatasetError(
+            f"The manifest {str(path)!r} is not text: save it as CSV in UTF-8, or name it .parquet "
+            "if it is Parquet."
+        )
     # Not str.splitlines: it also divides at characters that may stand within a value.
     lines = io.StringIO(text, newline="")
     header = lines.readline()
@@ -244,6 +287,22 @@ def _read_manifest(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
     return columns, rows
 
 
+def _decoded(encoded: bytes) -> str:
+    """Text as spreadsheets save it: UTF-16 is what they call Unicode."""
+    wide = encoded.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return encoded.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        return encoded.decode("latin-1")  # which takes any bytes
+
+
+def _text_of(value: object) -> str:
+    """A cell of a Parquet table as the same cell of a CSV would read."""
+    if value is None or value != value:  # NaN is what some writers put where nothing is
+        return ""
+    return (value.decode() if isinstance(value, bytes) else str(value)).strip()
+
+
 def _list_manifest(path: Path) -> list[ImageFile]:
     if not path.is_file():
         raise DatasetError(
@@ -257,20 +316,25 @@ def _list_manifest(path: Path) -> list[ImageFile]:
             f"The manifest {str(path)!r} cannot be read as a table ({error}): look for a quotation "
             "mark that is not closed, or save the table anew as CSV."
         ) from error
-    except OSError as error:
-        raise DatasetError(f"The manifest {str(path)!r} cannot be read: {error}.") from error
-    except Exception as error:
-        if isinstance(error, DatasetError) or type(error).__module__.split(".")[0] != "pyarrow":
+    except DatasetError:
+        raise
+    except Exception as error:  # a damaged Parquet file raises nearly anything
+        if isinstance(error, OSError) and error.errno:
+            raise DatasetError(
+                f"The manifest {str(path)!r} cannot be read: {error.strerror}."
+            ) from error
+        if path.suffix.lower() not in PARQUET_SUFFIXES:
             raise
         raise DatasetError(
-            f"The manifest {str(path)!r} is not a Parquet file ({error}): write it anew, or name "
-            "it .csv if it is text."
+            f"The manifest {str(path)!r} is not a Parquet file of text, or is damaged: write it "
+            "anew, or name it .csv if it is text."
         ) from error
     missing = [name for name in ("path", "label") if name not in columns]
     if missing:
         raise DatasetError(
             f"The manifest {str(path)!r} has no column {' and no column '.join(missing)}. It has: "
-            f"{', '.join(columns) or 'none'}. The first line must name the columns."
+            f"{', '.join(map(_printable, columns)) or 'none'}. The first line must name the "
+            "columns."
         )
     repeated = [name for name, n in Counter(columns).items() if n > 1 and name]
     if repeated:
@@ -307,11 +371,12 @@ def _list_manifest(path: Path) -> list[ImageFile]:
         except (OSError, ValueError):
             raise DatasetError(
                 f"{place} names the file {row['path']!r}, which does not exist (looked for "
-                f"{file}). Paths are relative to the manifest's folder."
+                f"{_printable(file)}). Paths are relative to the manifest's folder."
             ) from None
         if not S_ISREG(status.st_mode):
             raise DatasetError(
-                f"{place} names {row['path']!r}, which is no file (looked at {file}). List each "
+                f"{place} names {row['path']!r}, which is no file (looked at "
+                f"{_printable(file)}). List each "
                 "image of a folder in a row of its own."
             )
         masks = {}
@@ -320,8 +385,8 @@ def _list_manifest(path: Path) -> list[ImageFile]:
             if masks[column] and not Path(masks[column]).is_file():
                 raise DatasetError(
                     f"{place} names the {column} {row[column]!r}, which does not exist (looked for "
-                    f"{masks[column]}). Paths are relative to the manifest's folder; leave it "
-                    "empty where there is none."
+                    f"{_printable(masks[column])}). Paths are relative to the manifest's folder; "
+                    "leave it empty where there is none."
                 )
         images.append(
             ImageFile(

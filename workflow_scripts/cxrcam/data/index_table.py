@@ -51,7 +51,9 @@ def read_declared_sources(metadata_files: Sequence[Path]) -> dict[str, str]:
         if not {"FILE NAME", "URL"} <= set(table.columns):
             continue  # another kind of table; it declares no sources
         names = table["FILE NAME"].astype(str).str.strip().str.lower()
-        sources.update(zip(names, table["URL"].fillna("").astype(str).str.strip(), strict=True))
+        # As objects: a column without any text was read as numbers.
+        urls = table["URL"].astype(object).fillna("").astype(str).str.strip()
+        sources.update(zip(names, urls, strict=True))
     return {name: url for name, url in sources.items() if url}
 
 

@@ -11,7 +11,8 @@ from typing import Final
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.files import atomic_path, write_text
+from workflow_scripts.cxrcam.files import write_text
+from workflow_scripts.cxrcam.spreadsheets import write_csv
 
 MISSING: Final = "–"
 """What stands where there is no value."""
@@ -97,8 +98,7 @@ def write_table(
     ]
     right = [_is_number_column(frame.iloc[:, index]) for index in range(len(columns))]
     paths = [Path(f"{stem}.{suffix}") for suffix in ("csv", "md", "tex")]
-    with atomic_path(paths[0]) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+    write_csv(paths[0], frame)
     write_text(paths[1], markdown_table(columns, cells, right, caption))
     write_text(paths[2], latex_table(columns, cells, right, caption, label=f"tab:{stem.name}"))
     return paths

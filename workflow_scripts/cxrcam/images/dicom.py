@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import warnings
 import zlib
@@ -64,9 +65,12 @@ def decode_dicom(encoded: bytes, max_pixels: int) -> tuple[npt.NDArray[np.uint8]
         Whatever else pydicom raises on damaged input.
     """
     # Imported here: a data set of PNG files should not pay for it.
-    from pydicom import dcmread
+    from pydicom import config, dcmread
     from pydicom.errors import InvalidDicomError
 
+    # Complaints quote the values that they are about, a patient's name too: none may reach a log.
+    config.settings.reading_validation_mode = config.IGNORE
+    logging.getLogger("pydicom").disabled = True
     with warnings.catch_warnings():
         # Departures from the standard that do not stop decoding would flood the log.
         warnings.simplefilter("ignore")
@@ -122,9 +126,10 @@ def _check_dicom(dataset: Dataset, max_pixels: int) -> None:
     except NotImplementedError:
         available = False
     if not available:
+        # Of a damaged file the name may be anything.
+        name = f"as {syntax.name}" if syntax.name.isprintable() else "in an unknown way"
         raise UnreadableImage(
-            f"The DICOM pixel data are compressed as {syntax.name}, "
-            "for which no decoder is installed."
+            f"The DICOM pixel data are compressed {name}, for which no decoder is installed."
         )
 
 

@@ -85,7 +85,7 @@ def read_grey(
         pixels), animated, or of no supported format. No other exception leaves this function.
     """
     if encoded is None:
-        encoded = _read_file(path, max_pixels)
+        encoded = read_encoded(path, max_pixels)
     if not encoded:
         raise UnreadableImage("The file is empty (0 bytes).")
     try:
@@ -105,8 +105,14 @@ def read_grey(
     return GreyImage(pixels=pixels, width=width, height=height, mode=mode)
 
 
-def _read_file(path: Path, max_pixels: int) -> bytes:
-    """Read a regular file, unless it is too long to be an image of `max_pixels`."""
+def read_encoded(path: Path, max_pixels: int) -> bytes:
+    """Read a regular file, unless it is too long to be an image of `max_pixels`.
+
+    Raises
+    ------
+    UnreadableImage
+        It is missing, no regular file, too long, or the disk does not give it.
+    """
     try:
         status = path.stat()
         # A named pipe or a device would block or never end.

@@ -20,16 +20,21 @@ RASTER_FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP", "JPEG2000", "WEBP", "GIF"
 
 PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 JPEG_SIGNATURE: Final = b"\xff\xd8\xff"
-TIFF_SIGNATURES: Final = (b"II*\0", b"MM\0*")
+#: The second pair is BigTIFF.
+TIFF_SIGNATURES: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+#: The file format, and the bare codestream.
+JPEG2000_SIGNATURES: Final = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 
 #: First bytes of files that are no DICOM, whatever their suffix says.
 RASTER_SIGNATURES: Final = (
     PNG_SIGNATURE,
     JPEG_SIGNATURE,
     *TIFF_SIGNATURES,
+    *JPEG2000_SIGNATURES,
     b"BM",
     b"GIF8",
     b"RIFF",
+    *(b"P%d" % number for number in range(1, 7)),  # PPM and its kin
 )
 
 EXIF_ORIENTATION: Final = 0x0112
@@ -117,7 +122,9 @@ def decode_raster(
 
 def _unrecognised_reason(encoded: bytes) -> str:
     """Say why no format accepted the file: a damaged header, or no image at all."""
-    names = {PNG_SIGNATURE: "PNG", JPEG_SIGNATURE: "JPEG"} | dict.fromkeys(TIFF_SIGNATURES, "TIFF")
+    names = {PNG_SIGNATURE: "PNG", JPEG_SIGNATURE: "JPEG"}
+    names |= dict.fromkeys(TIFF_SIGNATURES, "TIFF")
+    names |= dict.fromkeys(JPEG2000_SIGNATURES, "JPEG 2000")
     for signature, name in names.items():
         if encoded.startswith(signature):
             return f"The file starts as a {name} image, but its header is damaged or cut off."
@@ -160,9 +167,13 @@ def _upright(image: Image.Image) -> Image.Image:
     """Apply the EXIF orientation, if there is one."""
     if ORIENTATION_KEYS.isdisjoint(image.info) and image.format != "TIFF":
         return image
-    if image.getexif().get(EXIF_ORIENTATION, 1) == 1:
-        return image
-    return ImageOps.exif_transpose(image)
+    try:
+        orientation = image.getexif().get(EXIF_ORIENTATION, 1)
+    except Exception as error:  # of many kinds, as for damaged pixels
+        raise UnreadableImage(
+            "The file's EXIF block is damaged, so that it is not known which side is up."
+        ) from error
+    return image if orientation == 1 else ImageOps.exif_transpose(image)
 
 
 def _grey_pixels(image: Image.Image) -> npt.NDArray[np.uint8]:

@@ -107,7 +107,7 @@ class Checkpoints:
                 about = json.loads((handle.metadata() or {})[METADATA_KEY])
                 # Clones: the file may be replaced while its pages are still mapped.
                 tensors = {name: handle.get_tensor(name).clone() for name in handle.keys()}
-            state = State(tensors, about["values"])
+            state, fingerprint = State(tensors, about["values"]), about["fingerprint"]
             if state.digest() != about["digest"]:
                 raise ValueError("its checksum is wrong")
         except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
@@ -117,7 +117,7 @@ class Checkpoints:
                 error,
             )
             return None
-        if about["fingerprint"] != self.fingerprint:
+        if fingerprint != self.fingerprint:
             self.log.warning(
                 "The checkpoint %s is of another experiment (other settings, data or code): it is "
                 "not used, training starts anew.",

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 import tempfile
 from collections.abc import Mapping
@@ -78,14 +79,18 @@ def build_classifier(
         # Files older than BatchNorm's step counter lack it; it plays no part in the result.
         missing = [name for name in missing if not name.endswith("num_batches_tracked")]
         unknown = sorted(body.keys() - own.keys())
-        misshapen = sorted(k for k in own.keys() & body.keys() if own[k].shape != body[k].shape)
-        if missing or unknown or misshapen:
+        both = sorted(own.keys() & body.keys())
+        misshapen = [k for k in both if own[k].shape != body[k].shape]
+        # Quantised weights, for example: copied into the network they would be other numbers.
+        other_type = [k for k in both if own[k].is_floating_point() != body[k].is_floating_point()]
+        if missing or unknown or misshapen or other_type:
             problems = [
                 f"{len(names)} {what} (for example {names[0]})"
                 for names, what in (
                     (missing, "tensors missing"),
                     (unknown, "unknown tensors"),
                     (misshapen, "tensors of another shape"),
+                    (other_type, "tensors of another type of number"),
                 )
                 if names
             ]
@@ -206,6 +211,11 @@ class ModelCard:
         becomes `image_size`.
     input_part : str
         What it sees of each image, see `input_parts.covered_pixels`.
+
+    Raises
+    ------
+    ValueError
+        A value that no training writes: read back, it would lead to other predictions.
     """
 
     classes: list[str]
@@ -221,6 +231,19 @@ class ModelCard:
     input_part: str = "whole"
 
     def __post_init__(self) -> None:
+        texts = (self.architecture, self.weights_origin, self.input_part)
+        sizes = [self.image_size, *([] if self.input_size is None else [self.input_size])]
+        if not (
+            isinstance(self.classes, list)
+            and all(isinstance(name, str) for name in (*self.classes, *texts))
+            and len(set(self.classes)) == len(self.classes)
+            and all(type(size) is int and size > 0 for size in sizes)
+            and len(self.mean) == len(self.std) == 3
+            and all(math.isfinite(value) for value in (*self.mean, *self.std))
+            and min(self.std) > 0
+            and isinstance(self.training, dict)
+        ):
+            raise ValueError("the card of the model holds a value that no training writes")
         if self.input_size is None:
             object.__setattr__(self, "input_size", self.image_size)  # the way of a frozen class
 
@@ -251,7 +274,11 @@ def load_model(path: Path) -> tuple[nn.Module, ModelCard]:
             model = ARCHITECTURES[card.architecture].build(
                 weights=None, num_classes=len(card.classes)
             )
-        model.load_state_dict(load_file(path), assign=True)
+        state = load_file(path)
+        for name, own in model.state_dict().items():
+            if state[name].dtype != own.dtype or not state[name].isfinite().all():
+                raise ValueError(f"{name} is of another type, or not finite")
+        model.load_state_dict(state, assign=True)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         raise WeightsError(
             f"The model {str(path)!r} is damaged or was not written by this workflow: delete it, "

@@ -6,11 +6,13 @@ reason of the verdict. `paper_claims` holds the claims themselves.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.cxrcam.markdown import markdown_text
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 from workflow_scripts.cxrcam.paper.designs import Designs
 
@@ -171,12 +173,13 @@ def scorecard_markdown(claims: Sequence[Claim], title: str, notes: Sequence[str]
     A list and not a table: some claims take three lines.
     """
     counts = {name: sum(c.verdict == name for c in claims) for name in VERDICTS}
+    claims = [_escaped(claim) for claim in claims]
     lines = [
-        f"# {title}",
+        f"# {markdown_text(title)}",
         "",
         ", ".join(f"{n} {name}" for name, n in counts.items()) + f" ({len(claims)} in all).",
         "",
-        *(f"- {note}" for note in notes),
+        *(f"- {markdown_text(note)}" for note in notes),
         "",
         "| Claim | Here | Floor | Verdict |",
         "| --- | --- | --- | --- |",
@@ -195,3 +198,10 @@ def scorecard_markdown(claims: Sequence[Claim], title: str, notes: Sequence[str]
             "",
         ]
     return "\n".join(lines)
+
+
+def _escaped(claim: Claim) -> Claim:
+    """The claim with its texts, which hold names of classes, ready for a page."""
+    texts = ("element", "claim", "paper", "ours", "why", "floor")
+    escaped: dict[str, Any] = {name: markdown_text(getattr(claim, name)) for name in texts}
+    return replace(claim, **escaped)

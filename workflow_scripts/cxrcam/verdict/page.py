@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, get_args
 
+from workflow_scripts.cxrcam.markdown import markdown_text
+
 Status = Literal["passed", "failed", "not assessable"]
 Consequence = Literal["shortcut", "inflation", "explanation", "limits"]
 
@@ -321,9 +323,9 @@ def verdict_markdown(checks: Sequence[Check], headline: Headline | None, title: 
     """
     told = ", ".join(f"{n} {status}" for status, n in counts(checks).items())
     lines = [
-        f"# {title}",
+        f"# {markdown_text(title)}",
         "",
-        f"**{one_sentence(checks, headline)}**",
+        f"**{markdown_text(one_sentence(checks, headline))}**",
         "",
         f"{told} ({len(checks)} in all). Files are relative to the folder of the data set.",
     ]
@@ -337,7 +339,7 @@ def verdict_markdown(checks: Sequence[Check], headline: Headline | None, title: 
     for about, meaning in CONSEQUENCES.items():
         names = dict.fromkeys(check.name for check in failed if check.about == about)
         if names:
-            lines.append(f"- {', '.join(names)}: {meaning}.")
+            lines.append(f"- {markdown_text(', '.join(names))}: {meaning}.")
     return "\n".join(lines) + "\n"
 
 
@@ -350,19 +352,15 @@ def _table(checks: Sequence[Check]) -> list[str]:
     for check in checks:
         status = f"**{check.status}**" if check.status == FAILED else check.status
         cells = [
-            f"{check.name}. *{check.question}*",
-            check.subject or "the data",
+            f"{markdown_text(check.name)}. *{markdown_text(check.question)}*",
+            markdown_text(check.subject or "the data"),
             status,
-            check.finding,
-            check.why,
+            markdown_text(check.finding),
+            markdown_text(check.why),
             f"`{check.file}`",
         ]
-        lines.append("| " + " | ".join(_cell(text) for text in cells) + " |")
+        lines.append("| " + " | ".join(cells) + " |")
     return lines
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def verdict_json(checks: Sequence[Check], headline: Headline | None) -> dict[str, Any]:
