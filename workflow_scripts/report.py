@@ -71,8 +71,9 @@ if __name__ == "__main__":
         return relative_href(Path(file), folder)
 
     def drawn(png: str, caption: str, title: str) -> Figure:
-        """A picture whose caption stands beside it."""
-        return Figure(title, Path(caption).read_text(encoding="utf-8").strip(), link(png))
+        """A picture whose caption stands in a file of its own, and on the page below it."""
+        text = Path(caption).read_text(encoding="utf-8").strip()
+        return Figure(text, f"{title}, as the caption says", link(png))
 
     metrics = pd.read_csv(given.metrics)
     verdict = read_json(given.verdict)
