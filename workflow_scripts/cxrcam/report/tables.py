@@ -30,8 +30,10 @@ def runs_table(metrics: pd.DataFrame, maps: Sequence[Sequence[Link]]) -> Table:
     -------
     Table
     """
-    columns = ("Task", "Design", "Fold", "Seed", "Test images", "Accuracy (95 %)")
-    columns += ("Best floor", "Gap to it (95 %)", "AUROC (95 %)", "Calibration error", "Maps")
+    columns = [
+        *("Task", "Design", "Fold", "Seed", "Test images", "Accuracy (95 %)", "Best floor"),
+        *("Gap to it (95 %)", "AUROC (95 %)", "Calibration error", "Maps"),
+    ]
     rows = []
     for run, links in zip(metrics.to_dict("records"), maps, strict=True):
         floor = run.get("best_floor_accuracy")
@@ -108,12 +110,15 @@ def leaks_table(leaks: pd.DataFrame) -> Table:
         if part["n_images"].max() == 0:
             continue
         task, scheme, fold, grouped, role = key
-        found = {row["kind"]: row for row in part.to_dict("records")}
+        found: dict[str, dict[str, Any]] = {
+            row["kind"]: {str(name): value for name, value in row.items()}
+            for row in part.to_dict("records")
+        }
         rows.append(
             [
                 Cell(str(task)),
                 Cell(str(scheme)),
-                Cell(str(fold), float(fold)),
+                Cell(str(fold), float(str(fold))),
                 Cell(str(role).replace("_", " ")),
                 Cell("yes" if grouped else "no"),
                 *(_leaked_cell(found.get(kind, {})) for kind in kinds),
