@@ -23,6 +23,7 @@ include: "rules/evaluation.smk"
 include: "rules/cam.smk"
 include: "rules/external.smk"
 include: "rules/audit.smk"
+include: "rules/report.smk"
 include: "rules/paper.smk"
 
 
@@ -61,8 +62,10 @@ rule all:
         f"results/{config['dataset']}/tables/comparisons.csv",
         f"results/{config['dataset']}/figures/accuracy.png",
         run_figures(config["dataset"]),
+        f"results/{config['dataset']}/report/index.html",
 
 
 onsuccess:
     show_summary(f"results/{config['dataset']}/tables/summary.csv")
     show_verdict(f"results/{config['dataset']}/audit/verdict.json")
+    show_report(f"results/{config['dataset']}/report/index.html")

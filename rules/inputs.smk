@@ -252,6 +252,12 @@ def show_verdict(file):
         print(f"\nCan it be believed? {verdict['sentence']}\nEach check: {file[:-4]}md")
 
 
+def show_report(page):
+    """Say where all results can be looked at."""
+    if Path(page).exists():
+        print(f"\nAll results on one page: {page}")
+
+
 def external_overlaps(wildcards):
     """Images that the data set shares with each external one."""
     return expand(
@@ -333,16 +339,30 @@ def of_explained_runs(pattern):
     return lambda wildcards: [pattern.format(**run) for run in explained_runs(wildcards.dataset)]
 
 
+def headline_run():
+    """First fold and seed of the design that the verdict judges."""
+    return {"fold": 1, "seed": config["seeds"][0], **headline_design()}
+
+
 def of_headline_run(pattern):
     """Input function: the file of the first fold and seed of the design that the verdict judges."""
-    first = {"fold": 1, "seed": config["seeds"][0], **headline_design()}
-    return lambda wildcards: pattern.format(dataset=wildcards.dataset, **first)
+    return lambda wildcards: pattern.format(dataset=wildcards.dataset, **headline_run())
 
 
 def map_method_files(dataset):
     """Comparison of ways to make a map, where the configuration asks for any."""
     files = [rules.map_methods.output.table, rules.map_methods.output.figure]
     return [file.format(dataset=dataset) for file in files if config["audit"]["map_methods"]]
+
+
+def map_method_figure(wildcards):
+    """Maps of several methods side by side, where the configuration asks for any."""
+    return rules.map_methods.output.figure if config["audit"]["map_methods"] else []
+
+
+def design_figures(wildcards):
+    """Figures of every task and scheme, as the report shows them."""
+    return [file.replace(".png", ".svg") for file in run_figures(wildcards.dataset)]
 
 
 def main_run(task):

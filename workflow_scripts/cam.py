@@ -3,81 +3,36 @@
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.files import file_name
-from workflow_scripts.cxrcam.images.files import read_grey
-from workflow_scripts.cxrcam.images.masks import read_mask
-from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.maps.gallery import choose_images, gallery
+from workflow_scripts.cxrcam.maps.gallery import choose_images, choose_of_classes, gallery
 from workflow_scripts.cxrcam.maps.overlays import captioned_overlay, save_png
-from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map, place_map
-from workflow_scripts.cxrcam.maps.raw_maps import read_raw_maps
-from workflow_scripts.cxrcam.networks.input_parts import covered_pixels
+from workflow_scripts.cxrcam.maps.run_pictures import read_run_pictures
 
 PICTURE_SIDE = 299  # pixels; the size of the database's own images
-
-
-def mask_of(path: object, max_pixels: int) -> npt.NDArray[np.bool_] | None:
-    """Mask in picture size, where the index names one."""
-    return read_mask(Path(path), PICTURE_SIDE, max_pixels) if isinstance(path, str) else None
 
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     classes, settings = list(snakemake.params.classes), snakemake.params.settings
-    max_pixels = snakemake.params.max_pixels
-    index = pd.read_parquet(snakemake.input.images).set_index("image_id")
-    predictions = pd.read_parquet(snakemake.input.predictions)
-    test = predictions[predictions["role"] == "test"].reset_index(drop=True)
-    probabilities = test[[f"probability_{name}" for name in classes]].to_numpy(dtype=float)
-    records = test[["image_id", "label"]].assign(
-        predicted=[classes[k] for k in probabilities.argmax(axis=1)],
-        probability=probabilities.max(axis=1),
+    run = read_run_pictures(
+        *map(Path, (snakemake.input.images, snakemake.input.predictions, snakemake.input.maps)),
+        classes,
+        snakemake.params.input_part,
+        snakemake.params.max_pixels,
     )
-    records["correct"] = records["predicted"] == records["label"]
-
-    # Each picture shows the map of the class that the model named; one colour scale for the whole
-    # run, so that faint and strong evidence look faint and strong.
-    raw = read_raw_maps(Path(snakemake.input.maps), records["image_id"].tolist(), classes)
-    shown = raw.values[np.arange(len(records)), probabilities.argmax(axis=1)]
-    scale = heat_scale(shown)
-    row_of = {image_id: row for row, image_id in enumerate(records["image_id"])}
-
-    def picture(image_id: str) -> dict[str, npt.NDArray[np.generic] | None]:
-        """X-ray, heat and masks of an image, all in picture size."""
-        entry = index.loc[image_id]
-        lung_mask = mask_of(entry["mask_path"], max_pixels)
-        grey = resize_grey(read_grey(Path(entry["path"]), max_pixels).pixels, PICTURE_SIDE)
-        lungs = None if lung_mask is None else lung_mask[None]
-        placed = place_map(
-            shown[row_of[image_id]],
-            PICTURE_SIDE,
-            input_size=raw.input_size,
-            stride=raw.stride,
-            offset=raw.offset,
-        )
-        return {
-            # As the network saw it, which may be the image's border only.
-            "grey": covered_pixels(grey[None], snakemake.params.input_part, lungs)[0],
-            "heat": normalise_map(placed, scale),
-            "lung_mask": lung_mask,
-            "lesion_mask": mask_of(entry["lesion_mask_path"], max_pixels),
-        }
+    records, scale = run.records, run.scale
 
     by_class = {name: records[records["label"] == name] for name in classes}
     of_class = {
         name: choose_images(rows, settings["gallery_images"]) for name, rows in by_class.items()
     }
-    each, rest = divmod(settings["overlays"], len(classes))
-    chosen = pd.concat(
-        [choose_images(rows, each + (k < rest)) for k, rows in enumerate(by_class.values())]
-    ).sort_values(["correct", "probability", "image_id"], ascending=[True, False, True])
+    chosen = choose_of_classes(records, classes, settings["overlays"])
     wanted = dict.fromkeys([*chosen["image_id"], *pd.concat(of_class.values())["image_id"]])
-    pictures = {image_id: picture(image_id) for image_id in wanted}
+    pictures = {image_id: run.picture(image_id, PICTURE_SIDE) for image_id in wanted}
 
     overlays = Path(snakemake.output.overlays)
     overlays.mkdir(parents=True, exist_ok=True)

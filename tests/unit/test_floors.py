@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
+from workflow_scripts.cxrcam.audit.floor_descriptions import DESCRIPTIONS
 from workflow_scripts.cxrcam.audit.floors import (
-    DESCRIPTIONS,
     FLOORS,
     accuracy_gap,
     best_floor,

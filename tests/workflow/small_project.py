@@ -134,6 +134,7 @@ KNOWN_RULES = frozenset(
     {
         *("run_config", "phantoms", "listing", "index", "masks", "tables", "comparisons"),
         *("audit_data", "audit_leaks", "audit_duplicates", "audit_label_conflicts"),
+        "report",
         *PLACES,
     }
 )

@@ -87,6 +87,11 @@ def test_every_promised_file_exists(results: Path) -> None:
         "cache/masks.parquet",
         "figures/accuracy.png",
         "figures/accuracy.svg",
+        "report/index.html",
+        "report/provenance.html",
+        "report/report.css",
+        "report/report.js",
+        "report/pictures/01-xray.jpg",
     }
     for task, scheme, fold in RUNS:
         promised |= {

@@ -17,6 +17,7 @@ from tests.workflow.small_project import RUNS, TASKS, Project, save_xray
 
 ALL_RUNS = {f"{task}/{scheme}/fold-{fold}/seed-0" for task, scheme, fold in RUNS}
 ALL_SHARDS = {f"cache 0000{shard}" for shard in range(4)}
+REPORT = {"report"}  # shows all of it
 REPLACED = "data/small/COVID/images/COVID-3.png"
 
 
@@ -46,7 +47,7 @@ def after_predict(runs: Iterable[str]) -> set[str]:
     """The predictions of these runs are made again, and what is made of them."""
     jobs = per_run(runs, "predict", "evaluate", "cam", "audit_run")
     jobs |= per_run((run for run in runs if run.endswith("/fold-1/seed-0")), "audit_explanations")
-    return jobs | figures_of(runs) | {"tables", "comparisons"}
+    return jobs | figures_of(runs) | {"tables", "comparisons"} | REPORT
 
 
 def after_train(runs: Iterable[str]) -> set[str]:
@@ -109,6 +110,12 @@ def comments_and_docstrings(project: Project) -> None:
         module.write_text("# A comment.\n" + "".join(lines) + "\n# Another.\n", encoding="utf-8")
     for rules in (project.folder / "rules").glob("*.smk"):
         rules.write_text(rules.read_text(encoding="utf-8") + "\n# A comment.\n", encoding="utf-8")
+
+
+def restyle(project: Project) -> None:
+    """Change the style of the report."""
+    file = project.folder / "workflow_scripts/cxrcam/report/templates/report.css"
+    file.write_text(file.read_text(encoding="utf-8") + "p { color: red; }\n", encoding="utf-8")
 
 
 def unrelated_files(project: Project) -> None:
@@ -177,7 +184,7 @@ def new_runs(*runs: str) -> set[str]:
     return after_splits(runs)
 
 
-CONFIG = {"run_config"}
+CONFIG = {"run_config"} | REPORT  # which shows the configuration
 OVER_RUNS = {"tables", "comparisons", "audit_leaks"}  # one job each, over all runs or splits
 LR = {"learning_rate": 0.002}
 SWAPPED = {"learning_rate": 0.001, "weight_decay": 0.01}
@@ -241,21 +248,28 @@ CASES = [
         "code of the metrics",
         function("cxrcam/metrics/classification.py", "classification_metrics"),
         # No network is trained or run again, and no curve drawn.
-        per_run(ALL_RUNS, "evaluate") | {"tables"},
+        per_run(ALL_RUNS, "evaluate") | {"tables"} | REPORT,
     ),
     Case(
         "code of the overlays",
         function("cxrcam/maps/overlays.py", "overlay"),
         # Pairs of twins are drawn with the same resizing and text.
-        per_run(ALL_RUNS, "cam") | {"audit_duplicates", "audit_label_conflicts"},
+        per_run(ALL_RUNS, "cam") | {"audit_duplicates", "audit_label_conflicts"} | REPORT,
     ),
-    Case("code of an entry script", function("cam.py", "mask_of"), per_run(ALL_RUNS, "cam")),
+    Case(
+        "code of an entry script",
+        function("figures.py", "gathered"),
+        figures_of(ALL_RUNS) | REPORT,
+    ),
+    Case("code of the report", function("cxrcam/report/tables.py", "runs_table"), REPORT),
+    Case("the look of the report", restyle, REPORT),
     Case(
         "code of the floors",
         function("cxrcam/audit/floors.py", "floor_predictions"),
         per_run({run.rsplit("/", 1)[0] for run in ALL_RUNS}, "audit_floors")
         | per_run(ALL_RUNS, "evaluate")
-        | {"tables", "audit_data"},
+        | {"tables", "audit_data"}
+        | REPORT,
     ),
     Case(
         "code of the masked inputs",
@@ -266,7 +280,7 @@ CASES = [
     Case(
         "code of the map scores",
         function("cxrcam/audit/map_scores.py", "energy_share"),
-        per_run(ALL_RUNS, "audit_run") | per_run(runs_of(fold="1"), "audit_explanations"),
+        per_run(ALL_RUNS, "audit_run") | per_run(runs_of(fold="1"), "audit_explanations") | REPORT,
     ),
     Case(
         "more images to test maps on",
@@ -389,9 +403,10 @@ CASES = [
     Case(
         "a lost figure",
         lose("results/small/figures/roc-two_class-holdout.png"),
-        {"figures two_class-holdout"},
+        {"figures two_class-holdout"} | REPORT,
     ),
-    Case("a lost table", lose("results/small/tables/summary.csv"), {"tables"}),
+    Case("a lost table", lose("results/small/tables/summary.csv"), {"tables"} | REPORT),
+    Case("a lost report", lose("results/small/report/index.html"), REPORT),
     Case(
         "a lost model",
         lose("results/small/runs/two_class/holdout/fold-1/seed-0/model.safetensors"),
@@ -400,7 +415,7 @@ CASES = [
     Case(
         "lost pictures",
         lose("results/small/cam/two_class/holdout/fold-1/seed-0/overlays"),
-        per_run(runs_of("two_class", "holdout"), "cam"),
+        per_run(runs_of("two_class", "holdout"), "cam") | REPORT,
     ),
     Case(
         "a lost model and what was made of it",

@@ -21,22 +21,13 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import ExtraTreesClassifier
 
+from workflow_scripts.cxrcam.audit.floor_descriptions import DESCRIPTIONS
 from workflow_scripts.cxrcam.audit.floor_features import compute_features
 from workflow_scripts.cxrcam.metrics.intervals import bootstrap_interval, wilson_interval
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-
-DESCRIPTIONS: Final[dict[str, str]] = {
-    "majority": "sees nothing: always the commonest class of the training images",
-    "histogram": "sees how often each grey occurs, not where",
-    "border": "sees the outer ring, 4/224 of the side wide",
-    "corners": "sees four corner squares, 6/224 of the side each",
-    "centre_black": "sees a 28 x 28 thumbnail whose central 60 % square is black",
-    "thumbnail": "sees a 28 x 28 thumbnail: the lungs' outline but no texture",
-}
-"""What each floor may see, in words for readers."""
 
 FLOORS: Final = tuple(DESCRIPTIONS)
 """Names of the floors, from the blindest to the one that sees most."""

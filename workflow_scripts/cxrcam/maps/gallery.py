@@ -204,6 +204,33 @@ def choose_images(records: pd.DataFrame, most: int) -> pd.DataFrame:
     return pd.concat([wrong.head(n_wrong), right.head(most - n_wrong)])
 
 
+def choose_of_classes(records: pd.DataFrame, classes: Sequence[str], most: int) -> pd.DataFrame:
+    """Choose as many images of each class as `most` allows, and sort them: mistakes first.
+
+    Parameters
+    ----------
+    records : DataFrame
+        As for `choose_images`, and `image_id` and `correct`.
+    classes : sequence of str
+        The first ones get an image more where `most` cannot be divided evenly.
+    most : int
+        Most images to choose.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `records`.
+    """
+    each, rest = divmod(most, len(classes))
+    chosen = [
+        choose_images(records[records["label"] == name], each + (k < rest))
+        for k, name in enumerate(classes)
+    ]
+    return pd.concat(chosen).sort_values(
+        ["correct", "probability", "image_id"], ascending=[True, False, True]
+    )
+
+
 def _write_caption(page: _Page, left: float, top: float, panel: float, record: pd.Series) -> None:
     """Write image id, right or wrong, and probability below a pair of panels."""
     page.text(left, top + 0.03, fitted(record["image_id"], panel - 0.02, 7.0))

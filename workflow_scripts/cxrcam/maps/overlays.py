@@ -120,6 +120,37 @@ def overlay(grey: npt.ArrayLike, heat: npt.ArrayLike, opacity: float = OPACITY) 
     return blended
 
 
+def heat_layer(heat: npt.ArrayLike) -> Image.Image:
+    """Heat alone, to be laid over an X-ray elsewhere: on a page that lets the reader fade it.
+
+    Parameters
+    ----------
+    heat : array-like of float, shape (s, s)
+        In [0, 1].
+
+    Returns
+    -------
+    PIL.Image.Image
+        Palette with opacity, a third of the bytes of RGBA. Shown at an opacity of `o` over the
+        X-ray, it looks as ``overlay(grey, heat, o)``.
+
+    Raises
+    ------
+    ValueError
+        If heat is outside [0, 1].
+    """
+    warmth = np.asarray(heat, dtype=np.float32)
+    if not (warmth.min() >= 0.0 and warmth.max() <= 1.0):
+        raise ValueError(
+            f"heat reaches from {warmth.min()} to {warmth.max()}, outside [0, 1]; normalise the map"
+        )
+    levels = (warmth * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)
+    layer = Image.fromarray(levels).convert("P")
+    layer.putpalette(heat_colours().tobytes())
+    layer.info["transparency"] = _heat_opacity(1.0).tobytes()
+    return layer
+
+
 def colour_bar(width: int, height: int, opacity: float = OPACITY) -> Bytes:
     """Draw the colour bar of the heat as it looks over the X-ray: over mid grey, cold end clear.
 

@@ -1,0 +1,70 @@
+# One page with all results of the data set, opened from disk: no server, no network.
+#
+# in   tables, figures, audit, splits, cam/.../gallery, maps and predictions of the headline's first run
+# out  report/: index.html, its style, script and pictures, and provenance.html
+#
+# Versions, seconds and memory stand in provenance.html, as they differ from run to run; benchmark files
+# are no input, because Snakemake does not count them as outputs.
+
+REPORT = "results/{dataset}/report"
+
+
+rule report:
+    input:
+        verdict=rules.audit_verdict.output.json,
+        verdict_page=rules.audit_verdict.output.page,
+        checklist=rules.audit_verdict.output.checklist,
+        metrics=rules.tables.output.metrics,
+        summary=rules.tables.output.summary,
+        overview=rules.tables.output.figure_svg,
+        comparisons=rules.comparisons.output[0],
+        figures=design_figures,
+        galleries=of_runs(rules.cam.output.galleries),
+        maps=of_headline_run(rules.predict.output.maps),
+        predictions=of_headline_run(rules.predict.output.predictions),
+        images=rules.index.output.images,
+        quarantine=rules.index.output.quarantine,
+        duplicates=rules.audit_duplicates.output.png,
+        duplicates_caption=rules.audit_duplicates.output.caption,
+        label_conflicts=rules.audit_label_conflicts.output.png,
+        label_conflicts_caption=rules.audit_label_conflicts.output.caption,
+        sources=rules.audit_data.output.sources,
+        leaks=rules.audit_leaks.output[0],
+        splits=lambda wildcards: [
+            rules.splits.output[0].format(dataset=wildcards.dataset, **design)
+            for design in divisions()
+        ],
+        external=external_table,
+        map_methods=map_method_figure,
+        configuration=rules.run_config.output[0],
+    output:
+        page=f"{REPORT}/index.html",
+        provenance=f"{REPORT}/provenance.html",
+        style=f"{REPORT}/report.css",
+        script=f"{REPORT}/report.js",
+        pictures=directory(f"{REPORT}/pictures"),
+    log:
+        f"{LOG}/report.log",
+    benchmark:
+        f"{BENCHMARK}/report.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("report.py"),
+        templates=text_fingerprint(
+            sorted((PROJECT / "workflow_scripts/cxrcam/report/templates").glob("*.*"))
+        ),
+        classes={task: config["tasks"][task]["classes"] for task in config["tasks"]},
+        splits=divisions(),
+        shown=headline_run(),
+        input_part=configuration.input_part(config, headline_design()["scheme"]),
+        opacity=config["cam"]["opacity"],
+        max_pixels=config["image"]["max_pixels"],
+        benchmarks=BENCHMARK,
+    message:
+        "Writing the report of {wildcards.dataset}"
+    script:
+        "../workflow_scripts/report.py"

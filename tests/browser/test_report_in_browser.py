@@ -1,0 +1,136 @@
+"""The report in a real browser: no fault, and its controls change what is seen.
+
+Needs Chromium, its driver and selenium, which the project does not install:
+``apt-get install chromium chromium-driver`` and ``pip install selenium``.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.report_example import EVIL, make_report
+
+selenium = pytest.importorskip("selenium", reason="selenium is not installed")
+if not (shutil.which("chromium") and shutil.which("chromedriver")):
+    pytest.skip("chromium and chromedriver are not installed", allow_module_level=True)
+
+from selenium import webdriver  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.remote.webelement import WebElement  # noqa: E402
+from selenium.webdriver.support.select import Select  # noqa: E402
+
+Browser = webdriver.Chrome
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(shutil.which("chromium"))
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(
+        options, webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
+    )
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_report(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture
+def opened(browser: Browser, page: Path) -> Browser:
+    browser.set_window_size(1280, 900)
+    browser.get(page.as_uri())
+    return browser
+
+
+def shown(browser: Browser, selector: str) -> list[WebElement]:
+    return [e for e in browser.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed()]
+
+
+def test_nothing_is_reported_on_the_console(opened: Browser) -> None:
+    assert opened.get_log("browser") == []
+
+
+def test_the_slider_changes_the_heat_and_only_the_heat(opened: Browser) -> None:
+    slider = opened.find_element(By.ID, "opacity")
+    heat = opened.find_element(By.CSS_SELECTOR, ".heat")
+    assert heat.value_of_css_property("opacity") == "0.5"
+    before = heat.find_element(By.XPATH, "..").screenshot_as_png
+    slider.send_keys(Keys.HOME)
+    assert heat.value_of_css_property("opacity") == "0"
+    assert heat.find_element(By.XPATH, "..").screenshot_as_png != before
+    slider.send_keys(Keys.END)
+    assert heat.value_of_css_property("opacity") == "1"
+    assert opened.find_element(By.ID, "opacity-shown").text == "100 %"
+
+
+def test_filters_of_the_gallery_work_together(opened: Browser) -> None:
+    assert len(shown(opened, "#cards > li")) == 12
+    Select(opened.find_element(By.ID, "outcome-filter")).select_by_value("mistake")
+    assert len(shown(opened, "#cards > li")) == 4
+    Select(opened.find_element(By.ID, "class-filter")).select_by_visible_text(EVIL)
+    assert len(shown(opened, "#cards > li")) == 2
+    assert opened.find_element(By.ID, "cards-shown").text == "2 of 12 shown"
+
+
+def test_outlines_can_be_hidden(opened: Browser) -> None:
+    assert len(shown(opened, ".outline")) == 6
+    opened.find_element(By.ID, "outlines").click()
+    assert shown(opened, ".outline") == []
+
+
+def column(browser: Browser, number: int) -> list[str]:
+    cells = browser.find_elements(By.CSS_SELECTOR, f"#runs-table tbody td:nth-child({number})")
+    return [cell.text.split()[0] for cell in cells if cell.is_displayed()]
+
+
+def test_the_table_of_runs_is_sorted_by_keyboard(opened: Browser) -> None:
+    heading = opened.find_element(By.CSS_SELECTOR, "#runs-table th:nth-child(6)")
+    button = heading.find_element(By.TAG_NAME, "button")
+    button.send_keys(Keys.ENTER)
+    assert column(opened, 6) == ["0.250", "0.750", "1.000"]
+    assert heading.get_attribute("aria-sort") == "ascending"
+    button.send_keys(Keys.SPACE)
+    assert column(opened, 6) == ["1.000", "0.750", "0.250"]
+
+
+def test_the_table_of_runs_is_filtered_by_text(opened: Browser) -> None:
+    search = opened.find_element(By.CSS_SELECTOR, "[data-filter=runs-table]")
+    search.send_keys("+0.250")
+    assert column(opened, 3) == ["1"]
+    assert opened.find_element(By.CSS_SELECTOR, "[data-count=runs-table]").text == "1 of 3 shown"
+
+
+def test_a_link_to_a_closed_part_opens_it(opened: Browser) -> None:
+    opened.find_element(By.CSS_SELECTOR, ".counts .passed").click()
+    assert opened.find_element(By.ID, "checks-passed").get_attribute("open")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 820, 1600])
+def test_the_page_is_never_wider_than_the_screen(
+    browser: Browser, page: Path, tmp_path: Path, width: int, scheme: str
+) -> None:
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    # Of another page, where one is named, to be looked at.
+    browser.get(os.environ.get("REPORT_PAGE", page.as_uri()))
+    browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    wide, room = browser.execute_script(
+        "const page = document.documentElement; return [page.scrollWidth, page.clientWidth]"
+    )
+    assert wide <= room
+    folder = Path(os.environ.get("REPORT_SCREENSHOTS", tmp_path))
+    assert browser.save_screenshot(str(folder / f"report-{width}-{scheme}.png"))
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

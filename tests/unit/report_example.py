@@ -1,0 +1,157 @@
+"""A small report whose data hold everything that could break a page."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from workflow_scripts.cxrcam.files import write_text
+from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
+from workflow_scripts.cxrcam.maps.run_pictures import RunPictures
+from workflow_scripts.cxrcam.report.cells import Link, relative_href
+from workflow_scripts.cxrcam.report.headline import headline_bars
+from workflow_scripts.cxrcam.report.page import (
+    Design,
+    Figure,
+    Report,
+    render_provenance,
+    render_report,
+    write_static,
+)
+from workflow_scripts.cxrcam.report.pictures import write_gallery
+from workflow_scripts.cxrcam.report.provenance import jobs_table, versions_table
+from workflow_scripts.cxrcam.report.tables import (
+    leaks_table,
+    runs_table,
+    source_tables,
+    splits_table,
+)
+
+EVIL = "<script>alert('x')</script>"
+CLASSES = ("Normal", EVIL)
+N = 12
+
+
+def example_metrics() -> pd.DataFrame:
+    """Three runs of one design; the last has no floor."""
+    rows = []
+    for fold, accuracy in enumerate((0.75, 1.0, 0.25), start=1):
+        rows.append(
+            {"dataset": "d", "task": "a & b", "scheme": "holdout", "fold": fold, "seed": 0}
+            | {"n": N, "accuracy": accuracy, "accuracy_low": 0.2, "accuracy_high": 1.0}
+            | {"best_floor": "centre_black", "best_floor_accuracy": 0.5, "gap": accuracy - 0.5}
+            | {"gap_low": -0.5, "gap_high": 0.75, "macro_auroc": np.nan}
+            | {"expected_calibration_error": 0.1, "floor_majority": 0.5, "floor_border": 0.75}
+        )
+    rows[-1]["best_floor_accuracy"] = np.nan
+    return pd.DataFrame(rows)
+
+
+def example_verdict() -> dict[str, object]:
+    """A headline, and a check of each status."""
+    check = {"question": "Is it?", "file": "tables/metrics.csv", "order": 1, "clause": ""}
+    return {
+        "sentence": f"The network's 67 % is no recognition of {EVIL}.",
+        "headline": {"task": "a & b", "scheme": "holdout", "recognised": EVIL}
+        | {"accuracy": 24 / 36, "low": 0.5, "high": 0.8, "n": 36},
+        "counts": {"passed": 1, "failed": 1, "not assessable": 1},
+        "checks": [
+            check
+            | {"name": "better than a blind classifier", "status": "failed", "finding": EVIL}
+            | {"why": "the interval lies below 0", "about": "shortcut"}
+            | {"subject": "a & b, holdout"},
+            check
+            | {"name": "external data", "status": "not assessable", "finding": "-"}
+            | {"why": "none was given", "about": "inflation", "subject": ""}
+            | {"file": "audit/*/maps.json"},
+            check
+            | {"name": "labels", "status": "passed", "finding": "0 pairs", "why": "none"}
+            | {"about": "limits", "subject": ""},
+        ],
+    }
+
+
+def example_run(folder: Path) -> RunPictures:
+    """Twelve X-rays with maps, four of them called wrongly, half of them with lungs."""
+    generator = np.random.default_rng(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    mask = np.zeros((64, 64), dtype=np.uint8)
+    mask[10:50, 8:28] = 255
+    Image.fromarray(mask).save(folder / "lungs.png")
+    for number in range(N):
+        path = folder / f"{number}.png"
+        Image.fromarray(generator.integers(0, 255, (64, 64)).astype("u1")).save(path)
+        lungs = str(folder / "lungs.png") if number % 2 else None
+        label = CLASSES[number % 2]
+        predicted = CLASSES[1 - number % 2] if number < 4 else label
+        rows.append(
+            {"image_id": f"{label}/{number} #?", "label": label, "predicted": predicted}
+            | {"probability": 0.5 + number / 30, "correct": label == predicted}
+            | {"path": str(path), "mask_path": lungs, "lesion_mask_path": lungs}
+        )
+    table = pd.DataFrame(rows)
+    maps = RawMaps(generator.random((N, 1, 4, 4)).astype("f4"), 64, 16.0, 7.5)
+    records = table[["image_id", "label", "predicted", "probability", "correct"]]
+    return RunPictures(records, 1.0, maps, table.set_index("image_id"), "whole", 10**6)
+
+
+def make_report(root: Path, **changes: object) -> Path:
+    """Write an example under ``<root>/d/report`` and give its page.
+
+    Parameters
+    ----------
+    root : Path
+        Stands for ``results/``.
+    **changes : object
+        Fields of `Report` to replace.
+    """
+    data_set = root / "d"
+    folder = data_set / "report"
+    figure_file = data_set / "figures" / "a & b #1.png"
+    figure_file.parent.mkdir(parents=True)
+    Image.new("RGB", (400, 300), "white").save(figure_file)
+    for name in ("tables/metrics.csv", "audit/verdict.md"):
+        write_text(data_set / name, "x\n")
+    href = relative_href(figure_file, folder)
+    figure = Figure("A figure", f"What it shows: {EVIL}", href)
+    splits = [{"task": "a & b", "scheme": "holdout", "fold": 1}]
+    split = pd.DataFrame(
+        {"label": CLASSES * 6, "group": range(12), "role": ["train"] * 8 + ["test"] * 4}
+    )
+    leaks = pd.DataFrame(
+        {"task": "a & b", "scheme": "holdout", "fold": 1, "grouped": True, "role": "test"}
+        | {"kind": ["exact", "patient"], "n_images": [4, 0], "n_leaked": [1, np.nan]}
+        | {"share": [0.25, np.nan], "reason": [np.nan, "no patients are named"]}
+    )
+    source = {"verdict": "not associated", "classes": list(CLASSES), "sources": [EVIL]}
+    metrics = example_metrics()
+    verdict = example_verdict()
+    link = Link("tables/metrics.csv", relative_href(data_set / "tables/metrics.csv", folder))
+    fields: dict[str, object] = {
+        "dataset": EVIL,
+        "verdict": verdict,
+        "bars": headline_bars(metrics, verdict["headline"]),
+        "runs": runs_table(metrics, [[Link(EVIL, href)]] * 3),
+        "overview": figure,
+        "designs": [Design("a & b", "holdout", "accuracy 0.667", [figure], True)],
+        "gallery": write_gallery(example_run(root / "images"), CLASSES, folder / "pictures", 0.5),
+        "gallery_of": "a & b, holdout, fold 1, seed 0",
+        "duplicates": figure,
+        "label_conflicts": figure,
+        "map_methods": None,
+        "sources": source_tables({"a & b": source | {"counts": [[3], [4]]}}),
+        "splits": splits_table(splits, [split], CLASSES),
+        "leaks": leaks_table(leaks),
+        "external": None,
+        "n_quarantined": 1,
+        "evidence": {"tables/metrics.csv": link.href},
+        "files": [link],
+        "configuration": f"name: {EVIL}\n",
+    }
+    write_static(folder)
+    write_text(folder / "index.html", render_report(Report(**fields | changes)))
+    tables = [versions_table(), jobs_table(root / "benchmarks" / "d")]
+    write_text(folder / "provenance.html", render_provenance(EVIL, None, tables))
+    return folder / "index.html"

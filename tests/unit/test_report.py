@@ -1,0 +1,212 @@
+"""The report: nothing from data becomes markup, everything that it names is there."""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.unit.report_example import EVIL, example_metrics, example_verdict, make_report
+from workflow_scripts.cxrcam.maps.overlays import heat_layer, overlay
+from workflow_scripts.cxrcam.report.cells import NONE, interval_cell, number_cell, relative_href
+from workflow_scripts.cxrcam.report.headline import headline_bars
+from workflow_scripts.cxrcam.report.page import NOTICE, TEMPLATES, gap_check
+from workflow_scripts.cxrcam.report.provenance import commit_of, jobs_table
+
+VOID = {"meta", "link", "img", "br", "input"}
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.text = file.read_text(encoding="utf-8")
+        self.feed(self.text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def links(self) -> Iterator[str]:
+        for _, attributes in self.tags:
+            for name in ("href", "src"):
+                if attributes.get(name):
+                    yield str(attributes[name])
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_report(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(scope="module")
+def page(file: Path) -> Page:
+    return Page(file)
+
+
+def test_names_from_data_are_never_markup(file: Path, page: Page) -> None:
+    assert EVIL in "".join(page.words)
+    for name in ("index.html", "provenance.html"):
+        text = (file.parent / name).read_text(encoding="utf-8")
+        assert "alert(" in text
+        assert "<script>" not in text
+    assert [tag.get("src") for tag in page.of("script")] == ["report.js"]
+
+
+def test_every_link_and_picture_is_there(file: Path, page: Page) -> None:
+    identifiers = {attributes.get("id") for _, attributes in page.tags}
+    assert len(list(page.links)) > 50
+    for link in page.links:
+        if link.startswith("#"):
+            assert link[1:] in identifiers
+        else:
+            assert (file.parent / unquote(link)).is_file(), link
+
+
+def test_identifiers_are_unique(page: Page) -> None:
+    identifiers = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+
+
+def test_every_picture_says_what_it_shows(page: Page) -> None:
+    pictures = page.of("img")
+    assert all("alt" in picture for picture in pictures)
+    # The second copy of an X-ray, under its map, and the outlines say nothing new.
+    silent = [str(picture["src"]) for picture in pictures if not picture["alt"]]
+    assert all(name.startswith("pictures/") for name in silent)
+    assert len(silent) == 12 + 6
+
+
+def test_nothing_comes_from_a_network(file: Path) -> None:
+    for written in file.parent.iterdir():
+        if written.is_file():
+            assert not re.search(r"(https?:)?//[a-z]", written.read_text(encoding="utf-8").lower())
+
+
+def test_the_report_is_small(file: Path) -> None:
+    size = sum(part.stat().st_size for part in file.parent.rglob("*") if part.is_file())
+    assert size < 2_000_000
+    # Twice as many images as here, of 224 pixels, and all else of a large study: under 15 MB.
+    assert max(part.stat().st_size for part in (file.parent / "pictures").iterdir()) < 100_000
+
+
+def test_the_notice_stands_on_every_page(file: Path) -> None:
+    for name in ("index.html", "provenance.html"):
+        assert NOTICE in (file.parent / name).read_text(encoding="utf-8")
+
+
+def test_mistakes_come_first(page: Page) -> None:
+    outcomes = [tag["data-outcome"] for tag in page.of("li") if "data-outcome" in tag]
+    assert outcomes == ["mistake"] * 4 + ["correct"] * 8
+
+
+def test_what_was_not_made_is_said(tmp_path: Path) -> None:
+    absent = dict.fromkeys(
+        ("runs", "overview", "gallery", "duplicates", "label_conflicts", "splits", "leaks")
+    )
+    page = Page(
+        make_report(
+            tmp_path, **absent, bars=[], designs=[], sources=[], configuration=None, files=[]
+        )
+    )
+    assert "".join(page.words).count("Not made.") == 11  # external and configuration as well
+    assert "The headline was not made." in "".join(page.words)
+
+
+def test_a_verdict_without_a_headline_makes_a_page(tmp_path: Path) -> None:
+    verdict = example_verdict() | {"headline": None, "checks": []}
+    page = Page(make_report(tmp_path, verdict=verdict, bars=headline_bars(example_metrics(), None)))
+    assert "The headline was not made." in "".join(page.words)
+    assert gap_check(verdict) is None
+
+
+def test_floors_are_pooled_over_the_runs_of_the_headline() -> None:
+    network, border, majority = headline_bars(example_metrics(), example_verdict()["headline"])
+    assert network.is_network
+    assert (border.name, border.accuracy) == ("border", 27 / 36)
+    assert majority.accuracy == 0.5
+    assert border.low < border.accuracy < border.high
+    assert border.text == "75 % (59 to 86 %)"
+
+
+def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
+    first, second = (make_report(tmp_path / name) for name in ("a", "b"))
+    names = sorted(part.relative_to(first.parent) for part in first.parent.rglob("*"))
+    for name in names:
+        if (first.parent / name).is_file():
+            assert (first.parent / name).read_bytes() == (second.parent / name).read_bytes()
+
+
+def test_heat_over_an_xray_looks_as_in_the_overlays() -> None:
+    heat = np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(64, 64)
+    grey = np.full((64, 64), 90, dtype=np.uint8)
+    layer = heat_layer(heat).convert("RGBA")
+    layer.putalpha(layer.getchannel("A").point(lambda level: round(level * 0.5)))
+    ground = Image.fromarray(grey).convert("RGBA")
+    seen = np.asarray(Image.alpha_composite(ground, layer).convert("RGB"), dtype=int)
+    assert np.abs(seen - overlay(grey, heat, 0.5)).max() <= 2
+
+
+def test_cells_say_where_there_is_no_number() -> None:
+    assert number_cell(float("nan")).text == NONE
+    assert interval_cell(None, 0.1, 0.2).text == NONE
+    assert interval_cell(0.5, float("nan"), 0.7).text == "0.500"
+    assert interval_cell(0.25, -0.125, 0.5, sign=True).text == "+0.250 (-0.125 to +0.500)"
+
+
+def test_links_are_written_as_browsers_want_them(tmp_path: Path) -> None:
+    target = tmp_path / "figures" / "100 % #1?.png"
+    assert relative_href(target, tmp_path / "report") == "../figures/100%20%25%20%231%3F.png"
+
+
+def test_jobs_are_added_up_by_rule(tmp_path: Path) -> None:
+    for fold, seconds in ((1, "2.5"), (2, "-")):
+        file = tmp_path / "runs" / "t" / f"fold-{fold}" / "train.tsv"
+        file.parent.mkdir(parents=True)
+        file.write_text(f"s\tmax_rss\n{seconds}\t10.0\n", encoding="utf-8")
+    (row,) = jobs_table(tmp_path).rows
+    assert [cell.text for cell in row] == ["runs: train", "2", "2.5", "2.5", "10"]
+    assert jobs_table(tmp_path / "absent").rows == []
+
+
+def test_no_commit_outside_a_repository(tmp_path: Path) -> None:
+    assert commit_of(tmp_path) is None
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of WCAG 2.1."""
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_can_be_read_on_its_ground(scheme: int) -> None:
+    css = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    blocks = re.findall(r":root \{([^}]*)\}", css)
+    colours = dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6})", blocks[scheme]))
+    inks = ("ink", "quiet", "accent", "failed", "unknown", "passed", "floor")
+    pairs = [(ink, ground) for ink in inks for ground in ("ground", "raised")]
+    for ink, ground in [*pairs, ("ink", "notice")]:
+        light, dark = sorted((luminance(colours[ink]), luminance(colours[ground])), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, f"{ink} on {ground}"

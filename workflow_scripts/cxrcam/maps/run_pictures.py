@@ -1,0 +1,121 @@
+"""The test images of one run with what its network said, and each as a picture with its map.
+
+Each picture shows the map of the class that the network named; one colour scale for the whole run,
+so that faint and strong evidence look faint and strong.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from workflow_scripts.cxrcam.images.files import read_grey
+from workflow_scripts.cxrcam.images.masks import read_mask
+from workflow_scripts.cxrcam.images.resizing import resize_grey
+from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map, place_map
+from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, read_raw_maps
+from workflow_scripts.cxrcam.networks.input_parts import covered_pixels
+
+
+class Picture(TypedDict):
+    """An X-ray, its heat and its masks (None where there is none), all of shape (side, side)."""
+
+    grey: npt.NDArray[np.uint8]
+    heat: npt.NDArray[np.float32]
+    lung_mask: npt.NDArray[np.bool_] | None
+    lesion_mask: npt.NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True)
+class RunPictures:
+    """Test images of one run.
+
+    Attributes
+    ----------
+    records : DataFrame
+        One row a test image: `image_id`, `label`, `predicted`, `probability` of the predicted
+        class, `correct`.
+    scale : float
+        Raw class activation at the hot end of the colours.
+    maps : RawMaps
+        Of the predicted class, values of shape (n, 1, height, width), in the order of `records`.
+    index : DataFrame
+        The index of the data set, by `image_id`.
+    input_part : str
+        What the network sees of each image, see `input_parts.covered_pixels`.
+    max_pixels : int
+        Larger images are refused.
+    """
+
+    records: pd.DataFrame
+    scale: float
+    maps: RawMaps
+    index: pd.DataFrame
+    input_part: str
+    max_pixels: int
+
+    def picture(self, image_id: str, side: int) -> Picture:
+        """X-ray as the network saw it, heat and masks of an image, `side` pixels a side."""
+        entry = self.index.loc[image_id]
+        row = int(np.flatnonzero(self.records["image_id"] == image_id)[0])
+        lung_mask = self._mask(entry["mask_path"], side)
+        grey = resize_grey(read_grey(Path(entry["path"]), self.max_pixels).pixels, side)
+        lungs = None if lung_mask is None else lung_mask[None]
+        placed = place_map(
+            self.maps.values[row, 0],
+            side,
+            input_size=self.maps.input_size,
+            stride=self.maps.stride,
+            offset=self.maps.offset,
+        )
+        return {
+            # As the network saw it, which may be the image's border only.
+            "grey": covered_pixels(grey[None], self.input_part, lungs)[0],
+            "heat": normalise_map(placed, self.scale),
+            "lung_mask": lung_mask,
+            "lesion_mask": self._mask(entry["lesion_mask_path"], side),
+        }
+
+    def _mask(self, path: object, side: int) -> npt.NDArray[np.bool_] | None:
+        """Mask in picture size, where the index names one."""
+        return read_mask(Path(path), side, self.max_pixels) if isinstance(path, str) else None
+
+
+def read_run_pictures(
+    index_file: Path,
+    predictions_file: Path,
+    maps_file: Path,
+    classes: Sequence[str],
+    input_part: str,
+    max_pixels: int,
+) -> RunPictures:
+    """Read what a run said of its test images.
+
+    Parameters
+    ----------
+    index_file, predictions_file, maps_file : Path
+        Outputs of `index` and `predict`.
+    classes : sequence of str
+        In the order of the task.
+    input_part, max_pixels
+        As in `RunPictures`.
+
+    Returns
+    -------
+    RunPictures
+    """
+    index = pd.read_parquet(index_file).set_index("image_id")
+    predictions = pd.read_parquet(predictions_file)
+    test = predictions[predictions["role"] == "test"].reset_index(drop=True)
+    probabilities = test[[f"probability_{name}" for name in classes]].to_numpy(dtype=float)
+    called = probabilities.argmax(axis=1)
+    records = test[["image_id", "label"]].assign(
+        predicted=[classes[k] for k in called], probability=probabilities.max(axis=1)
+    )
+    records["correct"] = records["predicted"] == records["label"]
+    maps = read_raw_maps(maps_file, records["image_id"].tolist(), classes).of_class(called)
+    return RunPictures(records, heat_scale(maps.values), maps, index, input_part, max_pixels)

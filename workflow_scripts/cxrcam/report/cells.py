@@ -1,0 +1,98 @@
+"""Tables of the report: rows of cells that a reader sees, and by what they are sorted."""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+NONE: Final = "–"
+"""What stands where there is no number."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link to a file of the results, relative to the page."""
+
+    text: str
+    href: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table.
+
+    Attributes
+    ----------
+    text : str
+    order : float or None
+        What the column is sorted by; None: the text.
+    links : sequence of Link
+        Shown behind the text.
+    """
+
+    text: str
+    order: float | None = None
+    links: Sequence[Link] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the report.
+
+    Attributes
+    ----------
+    caption : str
+        What it shows; read first by a screen reader.
+    columns : sequence of str
+    rows : list of lists of Cell
+        Each as long as `columns`.
+    """
+
+    caption: str
+    columns: Sequence[str]
+    rows: list[list[Cell]] = field(default_factory=list)
+
+
+def is_number(value: object) -> bool:
+    """Whether a cell of a CSV file holds a number."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def number_cell(value: object, digits: int = 3) -> Cell:
+    """A number; "–" where there is none."""
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return Cell(NONE, -math.inf)
+    return Cell(f"{value:.{digits}f}", float(value))
+
+
+def interval_cell(value: object, low: object, high: object, sign: bool = False) -> Cell:
+    """A number with its interval, as "0.917 (0.819 to 0.964)"; sorted by the number.
+
+    Parameters
+    ----------
+    value, low, high : object
+        Without bounds the number stands alone, without a number "–".
+    sign : bool, default False
+        Whether a plus stands before what is positive.
+    """
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return Cell(NONE, -math.inf)
+    form = "+.3f" if sign else ".3f"
+    text = f"{value:{form}}"
+    if is_number(low) and is_number(high):
+        text += f" ({low:{form}} to {high:{form}})"
+    return Cell(text, float(value))
+
+
+def relative_href(target: Path, page_folder: Path) -> str:
+    """Where a file lies as seen from the page, written as a browser wants it.
+
+    Parameters
+    ----------
+    target, page_folder : Path
+        Both absolute, or both relative to the same folder.
+    """
+    return quote(Path(os.path.relpath(target, page_folder)).as_posix())

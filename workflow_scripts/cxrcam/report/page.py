@@ -1,0 +1,209 @@
+"""The report as HTML: everything that comes from data is escaped by Jinja2."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.report.cells import Cell, Link, Table
+from workflow_scripts.cxrcam.report.headline import Bar
+from workflow_scripts.cxrcam.report.pictures import Gallery
+from workflow_scripts.cxrcam.verdict.page import CONSEQUENCES, FAILED, NOT_ASSESSABLE, PASSED
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+STATIC: Final = ("report.css", "report.js")
+NOTICE: Final = "Research use only. Nothing here is a diagnosis."
+
+FIGURE_WORDS: Final = {
+    "history": "Training history",
+    "confusion": "Confusion matrix",
+    "roc": "Receiver operating characteristic",
+    "precision_recall": "Precision and recall",
+    "reliability": "Reliability: how often the network is right when it says so",
+}
+"""What each kind of figure shows."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture with its text; `href` is the file, relative to the page."""
+
+    title: str
+    alt: str
+    href: str
+
+
+@dataclass(frozen=True)
+class Design:
+    """The figures of one task and scheme."""
+
+    task: str
+    scheme: str
+    numbers: str
+    figures: Sequence[Figure]
+    is_headline: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the page shows; what is None or empty was not made, and the page says so.
+
+    Attributes
+    ----------
+    dataset : str
+    verdict : mapping
+        audit/verdict.json.
+    bars : sequence of Bar
+        The headline and its floors.
+    runs : Table or None
+    overview : Figure or None
+        Accuracy of every run at a glance.
+    designs : sequence of Design
+    gallery : Gallery or None
+    gallery_of : str
+        The run that it shows.
+    duplicates, label_conflicts, map_methods : Figure or None
+    sources : sequence of (str, Table)
+        What was found, and the counts.
+    splits, leaks, external : Table or None
+    n_quarantined : int
+    evidence : mapping of str to str
+        Link to each file that a check names, where there is one.
+    files : sequence of Link
+        Further files to open.
+    configuration : str or None
+        As YAML.
+    """
+
+    dataset: str
+    verdict: Mapping[str, Any]
+    bars: Sequence[Bar]
+    runs: Table | None
+    overview: Figure | None
+    designs: Sequence[Design]
+    gallery: Gallery | None
+    gallery_of: str
+    duplicates: Figure | None
+    label_conflicts: Figure | None
+    map_methods: Figure | None
+    sources: Sequence[tuple[str, Table]]
+    splits: Table | None
+    leaks: Table | None
+    external: Table | None
+    n_quarantined: int
+    evidence: Mapping[str, str]
+    files: Sequence[Link]
+    configuration: str | None
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def checks_by_status(
+    checks: Sequence[Mapping[str, Any]], evidence: Mapping[str, str]
+) -> list[tuple[str, Table]]:
+    """A table of the checks of each status, failed ones first; all three are there.
+
+    Parameters
+    ----------
+    checks : sequence of mappings
+        `checks` of audit/verdict.json.
+    evidence : mapping of str to str
+        Link to each file that a check names, where there is one.
+    """
+    parts = []
+    for status in (FAILED, NOT_ASSESSABLE, PASSED):
+        rows = []
+        for check in checks:
+            if check["status"] != status:
+                continue
+            file = str(check["file"])
+            links = [Link(file, evidence[file])] if file in evidence else []
+            rows.append(
+                [
+                    Cell(f"{check['name']}. {check['question']}"),
+                    Cell(check["subject"] or "the data"),
+                    Cell(check["finding"]),
+                    Cell(check["why"]),
+                    Cell("" if links else file, links=links),
+                ]
+            )
+        columns = ("Check", "Of", "Found", "Why", "Evidence")
+        parts.append((status, Table(f"Checks: {status}", columns, rows)))
+    return parts
+
+
+def _failures_by_meaning(checks: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """What the failures mean: names of the checks, and the consequence."""
+    failed = sorted(
+        (check for check in checks if check["status"] == FAILED),
+        key=lambda check: list(CONSEQUENCES).index(check["about"]),
+    )
+    return [
+        (", ".join(dict.fromkeys(check["name"] for check in group)), CONSEQUENCES[about])
+        for about, group in groupby(failed, key=lambda check: check["about"])
+    ]
+
+
+def gap_check(verdict: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The check that sets the headline against its best floor; None where there is none."""
+    headline = verdict["headline"]
+    if headline is None:
+        return None
+    subject = f"{headline['task']}, {headline['scheme']}"
+    wanted = ("better than a blind classifier", subject)
+    return next((c for c in verdict["checks"] if (c["name"], c["subject"]) == wanted), None)
+
+
+def render_report(report: Report) -> str:
+    """The page.
+
+    Parameters
+    ----------
+    report : Report
+
+    Returns
+    -------
+    str
+        HTML. Links and pictures are relative to the page, and nothing is loaded from a network.
+    """
+    checks = report.verdict["checks"]
+    return (
+        _environment()
+        .get_template("index.html")
+        .render(
+            report=report,
+            notice=NOTICE,
+            gap=gap_check(report.verdict),
+            check_tables=checks_by_status(checks, report.evidence),
+            meanings=_failures_by_meaning(checks),
+        )
+    )
+
+
+def render_provenance(dataset: str, commit: str | None, tables: Sequence[Table]) -> str:
+    """The page of what differs from one making to the next: versions, commit, seconds, memory."""
+    return (
+        _environment()
+        .get_template("provenance.html")
+        .render(dataset=dataset, commit=commit, tables=tables, notice=NOTICE)
+    )
+
+
+def write_static(folder: Path) -> None:
+    """Copy style and script beside the page."""
+    for name in STATIC:
+        with atomic_path(folder / name) as temporary:
+            shutil.copyfile(TEMPLATES / name, temporary)
