@@ -10,7 +10,7 @@ GPUS ?= $(shell nvidia-smi --list-gpus 2>/dev/null | wc -l)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test lint unit test-faults benchmark benchmark-audit benchmark-scale lock clean
+.PHONY: help setup demo test lint unit test-faults test-cluster benchmark benchmark-audit benchmark-scale lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ unit: $(READY)
 test-faults: $(READY)  ## kill runs at random moments, compare every byte; every broken input (minutes)
 	pytest -s tests/faults
 	pytest tests/fuzz --every-input
+
+test-cluster: $(READY)  ## the cluster profiles, on a real Slurm set up here from Debian packages (root, apt; minutes)
+	pytest -s tests/cluster
 
 benchmark: $(READY)  ## how fast it is here; run it with nothing else running
 	python -m benchmarks.speed

@@ -200,25 +200,25 @@ def headline_design():
     return {"task": task, "scheme": scheme}
 
 
-def memory_of_pixels_mb(wildcards):
-    """All pixels in memory, with room for features of them."""
+def memory_of_pixels_mb(wildcards, attempt):
+    """All pixels in memory, with room for features of them; a retry asks for more."""
     n_images = len(DATA_SETS[wildcards.dataset].images)
-    return int(1500 + 3 * n_images * config["image"]["size"] ** 2 / 2**20)
+    return attempt * int(1500 + 3 * n_images * config["image"]["size"] ** 2 / 2**20)
 
 
-def training_memory_mb(wildcards):
-    """Pixels in memory once, plus PyTorch and the activations of a batch."""
+def training_memory_mb(wildcards, attempt):
+    """Pixels in memory once, plus PyTorch and the activations of a batch; a retry asks for more."""
     size = config["image"]["size"]
     batch = configuration.train_settings(config, wildcards.task, wildcards.scheme)["batch_size"]
     n_images = len(DATA_SETS[wildcards.get("other", wildcards.dataset)].images)
     # A ResNet18 keeps about 25 MB of activations and gradients for an image of 224 pixels.
-    return int(2000 + (n_images * size**2) / 2**20 + batch * 25 * (size / 224) ** 2)
+    return attempt * int(2000 + (n_images * size**2) / 2**20 + batch * 25 * (size / 224) ** 2)
 
 
-def fitting_memory_mb(wildcards, input):
+def fitting_memory_mb(wildcards, input, attempt):
     """As `training_memory_mb`; where layers are frozen, their features are read, then joined."""
     features = sum(Path(file).stat().st_size for file in input.get("features") or [])
-    return training_memory_mb(wildcards) + int(2 * features / 2**20)
+    return training_memory_mb(wildcards, attempt) + attempt * int(2 * features / 2**20)
 
 
 def run_figures(dataset):
