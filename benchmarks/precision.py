@@ -26,7 +26,7 @@ from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 
 SIDE = 97
-RECIPE = {"epochs": 10, "batch_size": 16, "learning_rate": 0.002, "schedule": "one_cycle"}
+RECIPE = {"epochs": 5, "batch_size": 16, "learning_rate": 0.002, "schedule": "one_cycle"}
 PRECISIONS = ("float32", "bfloat16")
 
 
