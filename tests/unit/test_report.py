@@ -129,7 +129,7 @@ def test_what_was_not_made_is_said(tmp_path: Path) -> None:
             tmp_path, **absent, bars=[], designs=[], sources=[], configuration=None, files=[]
         )
     )
-    assert "".join(page.words).count("Not made.") == 11  # external and configuration as well
+    assert "".join(page.words).count("Not made.") == 10  # configuration as well
     assert "The headline was not made." in "".join(page.words)
 
 
