@@ -20,7 +20,7 @@ from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.files import atomic_path, write_json, write_text
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.raw_maps import read_raw_maps
-from workflow_scripts.cxrcam.paper.scorecard import pooled
+from workflow_scripts.cxrcam.metrics.shares import pooled
 from workflow_scripts.cxrcam.seeds import generator, seed_sequence
 from workflow_scripts.cxrcam.verdict.checks import AuditTables, all_checks
 from workflow_scripts.cxrcam.verdict.page import (

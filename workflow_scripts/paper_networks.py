@@ -6,10 +6,11 @@ import pandas as pd
 
 from workflow_scripts.cxrcam.figures.publication_table import write_table
 from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.metrics.shares import pooled
 from workflow_scripts.cxrcam.metrics.time_to_target import with_clock
 from workflow_scripts.cxrcam.networks.cost import multiply_adds, parameter_count
 from workflow_scripts.cxrcam.networks.models import load_model
-from workflow_scripts.cxrcam.paper.scorecard import floor_of, pooled
+from workflow_scripts.cxrcam.paper.scorecard import floor_of
 
 
 def training_speed(history: pd.DataFrame, n_training: int) -> float:

@@ -9,6 +9,7 @@ import pandas as pd
 from workflow_scripts.cxrcam.figures.publication_table import write_table
 from workflow_scripts.cxrcam.files import atomic_path, write_text
 from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.metrics.shares import pooled
 from workflow_scripts.cxrcam.networks.cost import parameter_count
 from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.paper.claims import paper_claims
@@ -16,7 +17,6 @@ from workflow_scripts.cxrcam.paper.designs import describe_design, find_designs
 from workflow_scripts.cxrcam.paper.scorecard import (
     Evidence,
     floor_of,
-    pooled,
     scorecard_markdown,
     scorecard_table,
 )

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from workflow_scripts.cxrcam.metrics.shares import pooled
 from workflow_scripts.cxrcam.paper.claims import paper_claims
 from workflow_scripts.cxrcam.paper.designs import Designs
 from workflow_scripts.cxrcam.paper.scorecard import (
@@ -15,7 +16,6 @@ from workflow_scripts.cxrcam.paper.scorecard import (
     UNTESTABLE,
     VERDICTS,
     Evidence,
-    pooled,
     scorecard_markdown,
     scorecard_table,
 )

@@ -7,6 +7,7 @@ Poles; 2021). Tasks and designs come from the configuration: nothing here knows 
 import pandas as pd
 
 from workflow_scripts.cxrcam.data.expected import say_what_differs
+from workflow_scripts.cxrcam.metrics.shares import pooled
 from workflow_scripts.cxrcam.metrics.time_to_target import difference_with_interval
 from workflow_scripts.cxrcam.paper.scorecard import (
     NOT_REPRODUCED,
@@ -15,7 +16,6 @@ from workflow_scripts.cxrcam.paper.scorecard import (
     Claim,
     Evidence,
     floor_of,
-    pooled,
 )
 
 # Trainable parameters of ResNet18 with a new last layer, by number of outputs: 11,176,512 up to the

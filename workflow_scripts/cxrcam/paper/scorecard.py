@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.markdown import markdown_text
-from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 from workflow_scripts.cxrcam.paper.designs import Designs
 
 REPRODUCED = "reproduced"
@@ -110,30 +109,6 @@ class Evidence:
 
 
 # --- numbers --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Share:
-    """A share of images with its Wilson interval (95 %)."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-    def __str__(self) -> str:
-        return f"{self.value:.1%} ({self.low:.1%} to {self.high:.1%}, n = {self.n:,})"
-
-
-def pooled(runs: pd.DataFrame, part: str = "") -> Share | None:
-    """Accuracy over all runs of a design together; None without runs or that part."""
-    prefix = f"{part}_" if part else ""
-    if runs.empty or f"{prefix}n" not in runs or runs[f"{prefix}n"].isna().any():
-        return None
-    n = int(runs[f"{prefix}n"].sum())
-    correct = round(float((runs[f"{prefix}n"] * runs[f"{prefix}accuracy"]).sum()))
-    low, high = wilson_interval(correct, n)
-    return Share(correct / n, low, high, n)
 
 
 def floor_of(runs: pd.DataFrame) -> str:
