@@ -321,7 +321,10 @@ def run_files(dataset):
         *rules.evaluate.output,
         *rules.cam.output,
     ]
-    return [str(pattern).format(**run) for run in runs(dataset) for pattern in patterns]
+    return [
+        *(str(pattern).format(**run) for run in runs(dataset) for pattern in patterns),
+        *(rules.audit_explanations.output[0].format(**run) for run in explained_runs(dataset)),
+    ]
 
 
 def split_files(dataset):

@@ -84,6 +84,7 @@ if __name__ == "__main__":
                 covered.append((variant.name, image_ids[chosen].tolist(), probabilities))
     write_covered(Path(snakemake.output.covered), covered, card.classes)
     log.info(
-        "Predicted %d images on %s, then %d test images with parts covered, in %.1f s.",
-        *(len(unseen), device, len(test), time.perf_counter() - began),
+        "Predicted %d images on %s, then in %.1f s %d with parts covered.",
+        *(len(unseen), device, time.perf_counter() - began),
+        sum(len(image_ids) for _, image_ids, _ in covered),
     )

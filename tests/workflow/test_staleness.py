@@ -418,6 +418,11 @@ CASES = [
         per_run(runs_of("two_class", "holdout"), "cam") | REPORT,
     ),
     Case(
+        "lost tests of maps",
+        lose("results/small/audit/two_class/holdout/fold-1/seed-0/map_tests.json"),
+        per_run(runs_of("two_class", "holdout", "1"), "audit_explanations") | REPORT,
+    ),
+    Case(
         "a lost model and what was made of it",
         lose("results/small/*/two_class/holdout/fold-1/seed-0/*"),
         after_train(runs_of("two_class", "holdout")),
