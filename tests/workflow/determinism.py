@@ -14,6 +14,7 @@ DURATIONS = {
     "logs/*": "messages carry the time of day",
     "benchmarks/*": "seconds and memory of each job",
     "*/timings.parquet": "the clock of each training",
+    "*/report/provenance.html": "seconds and memory of each job",
     "*/paper/figure_7.*": "accuracy over the seconds of training",
     "*/paper/effort_runs.csv": "seconds to the target accuracy",
     "*/paper/table_effort.*": "seconds to the target accuracy",

@@ -12,7 +12,18 @@ import pytest
 from tests.workflow import determinism
 from tests.workflow.small_project import Project
 
-KINDS = {".parquet", ".csv", ".json", ".md", ".yaml", ".safetensors", ".png", ".svg", ".txt"}
+KINDS = {
+    ".parquet",
+    ".csv",
+    ".json",
+    ".md",
+    ".yaml",
+    ".safetensors",
+    ".png",
+    ".svg",
+    ".txt",
+    ".html",
+}
 
 
 @pytest.fixture(scope="module")

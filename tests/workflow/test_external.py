@@ -28,9 +28,9 @@ from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 NEW_PER_CLASS = 6
 EXTERNAL = "results/small/audit/external"
 RUN = f"{EXTERNAL}/elsewhere/two_class/holdout/fold-1/seed-0"
-# Whatever belongs to external data, and the verdict on them.
+# Whatever belongs to external data, the verdict on them, and the page that shows it.
 OF_EXTERNAL = (
-    *("results/elsewhere/", f"{EXTERNAL}/", f"{EXTERNAL}.csv"),
+    *("results/elsewhere/", f"{EXTERNAL}/", f"{EXTERNAL}.csv", "results/small/report/"),
     "results/small/audit/label_conflicts.",
     *(f"results/small/audit/{name}" for name in ("verdict.", "claim_2024.md", "repeatability.")),
     *(f"results/small/audit/{name}" for name in ("calibration.csv", "masked_inputs.csv")),
