@@ -1,0 +1,301 @@
+"""A million images through everything that works on rows: `python -m benchmarks.million`.
+
+No pixels are drawn. A million empty files and a manifest stand for the data set, and what decoding
+would have told of them (checksums, difference hashes, thumbnails) is made up: noise, with copies
+planted. Then the workflow is planned (`snakemake -n`), and the entry scripts of its jobs run as
+Snakemake would run them, one after the other: listing, index with its search for near-duplicates
+and their confirmation, splits (a grouped holdout, three grouped folds), leaks, class by source.
+
+Noise is the easy case for the search: real chests resemble each other. Of pairs of real X-rays,
+2.6 in 1,000 lie within the search's radius (2,100 images of the COVID-19 Radiography Database), of
+pairs of noise none. `--alike` draws hashes of which a given share of all pairs do.
+
+Prints seconds, CPU seconds and peak memory of each job and writes results/benchmarks/million.csv.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.workflow import PROJECT, copy_project
+from workflow_scripts.cxrcam.contracts import DHASH_BYTES, FACTS, THUMBNAIL_SIDE
+from workflow_scripts.cxrcam.data.datasets import shard_count, shard_number
+
+CLASSES = ("Normal", "COVID", "Viral Pneumonia")
+SHARES = (0.6, 0.3, 0.1)  # of the classes
+SOURCES = 40
+IMAGES_A_PATIENT = 3  # on average, where a patient is named, which half of the images do
+COPIED = 0.01  # share of the images that are a copy of another one
+KINDS = ("exact", "near", "mirrored", "inverted")
+FLIPPED_BITS = 12  # of 256, in the hash of a near copy
+NOISE = 6.0  # grey levels, in the thumbnail of a near copy
+DATA_SET = "bench"
+TASK = "two_class"
+
+# Runs one entry script with an object like Snakemake's.
+JOB = """
+import json, runpy, sys, types
+from snakemake.iocontainers import InputFiles, OutputFiles, Log, Params, Wildcards
+job = json.loads(sys.argv[1])
+kinds = {"input": InputFiles, "output": OutputFiles, "log": Log, "params": Params, "wildcards": Wildcards}
+parts = {name: kind(fromdict=job.get(name, {})) for name, kind in kinds.items()}
+given = types.SimpleNamespace(**parts, config=job["config"], threads=job.get("threads", 1))
+runpy.run_path(job["script"], init_globals={"snakemake": given}, run_name="__main__")
+"""
+
+
+def images_table(n: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Manifest of the images: path, label, patient (empty for half of them) and source."""
+    labels = rng.choice(len(CLASSES), n, p=SHARES)
+    patients = rng.integers(0, max(1, n // (2 * IMAGES_A_PATIENT)), n)
+    named = rng.random(n) < 0.5
+    return pd.DataFrame(
+        {
+            # A hundred folders a class, so that no folder is huge.
+            "path": [f"{CLASSES[c]}/{k % 100:02d}/{k:08d}.png" for k, c in enumerate(labels)],
+            "label": np.array(CLASSES, dtype=object)[labels],
+            "patient": np.where(named, [f"P{patient:07d}" for patient in patients], ""),
+            "source": [f"hospital {source}" for source in rng.integers(0, SOURCES, n)],
+        }
+    )
+
+
+def write_files(folder: Path, table: pd.DataFrame) -> None:
+    """Empty image files and the manifest that lists them."""
+    for name in CLASSES:
+        for part in range(100):
+            (folder / name / f"{part:02d}").mkdir(parents=True)
+    for path in table["path"]:
+        os.close(os.open(folder / path, os.O_CREAT | os.O_WRONLY))
+    table.to_csv(folder / "manifest.csv", index=False)
+
+
+def hashes(n: int, alike: float, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Difference hashes of which about a share `alike` of all pairs lie within 36 bits of 256.
+
+    Each is a hash that all have in common with bits flipped at a rate that makes it so.
+    """
+    drawn = rng.integers(0, 256, (n, DHASH_BYTES), dtype=np.uint8)
+    if alike == 0:
+        return drawn
+    rates = np.linspace(0.02, 0.5, 481)
+    differing = 2 * rates * (1 - rates)  # of the bits of two of them
+    sample = rng.binomial(256, differing[:, None], (len(rates), 100_000))
+    rate = rates[np.argmin(np.abs((sample <= 36).mean(axis=1) - alike))]
+    for rows in np.array_split(np.arange(n), max(1, n // 10_000)):
+        flips = np.packbits(rng.random((len(rows), 8 * DHASH_BYTES)) < rate, axis=1)
+        drawn[rows] = drawn[0] ^ flips
+    return drawn
+
+
+def write_facts(folder: Path, image_ids: list[str], alike: float, shard_images: int) -> None:
+    """What decoding would have told of each image, a Parquet file a shard; copies are planted."""
+    n, rng = len(image_ids), np.random.default_rng(1)
+    dhash = hashes(n, alike, rng)
+    thumbnails = rng.integers(0, 256, (n, THUMBNAIL_SIDE, THUMBNAIL_SIDE), dtype=np.uint8)
+    checksums = rng.integers(0, 256, (n, 32), dtype=np.uint8)
+    chosen = rng.permutation(n)[: 2 * int(n * COPIED)].reshape(2, -1)
+    for (original, copy), kind in zip(chosen.T, np.arange(chosen.shape[1]) % 4, strict=True):
+        picture = thumbnails[original]
+        if KINDS[kind] == "exact":
+            checksums[copy] = checksums[original]
+        if KINDS[kind] in ("exact", "near"):
+            flips = np.zeros(8 * DHASH_BYTES, bool)
+            flips[rng.permutation(256)[: FLIPPED_BITS * (KINDS[kind] == "near")]] = True
+            dhash[copy] = dhash[original] ^ np.packbits(flips)
+        if KINDS[kind] == "near":
+            noisy = picture + rng.normal(0, NOISE, picture.shape)
+            picture = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+        elif KINDS[kind] == "mirrored":
+            picture = picture[:, ::-1]
+        elif KINDS[kind] == "inverted":
+            picture = 255 - picture
+        thumbnails[copy] = picture
+    planted = {
+        "image_id_a": [image_ids[k] for k in chosen[0]],
+        "image_id_b": [image_ids[k] for k in chosen[1]],
+        "kind": [KINDS[k % 4] for k in range(chosen.shape[1])],
+    }
+    pq.write_table(pa.table(planted), folder / "planted.parquet")
+    n_shards = shard_count(n, shard_images)
+    shard_of = np.array([shard_number(name, n_shards) for name in image_ids])
+    facts = folder / f"results/{DATA_SET}/index/facts"
+    facts.mkdir(parents=True)
+    for number in range(n_shards):
+        rows = np.flatnonzero(shard_of == number)
+        sums = [row.tobytes().hex() for row in checksums[rows]]
+        columns = {
+            "image_id": [image_ids[k] for k in rows],
+            "width": np.full(len(rows), 299, np.int32),
+            "height": np.full(len(rows), 299, np.int32),
+            "mode": ["L"] * len(rows),
+            "file_sha256": [f"{k:064x}" for k in rows],
+            "pixel_sha256": sums,
+            "dhash": [row.tobytes() for row in dhash[rows]],
+            "thumbnail": [row.tobytes() for row in thumbnails[rows]],
+            "quarantine_reason": [None] * len(rows),
+        }
+        pq.write_table(pa.table(columns, schema=FACTS), facts / f"shard-{number:05d}.parquet")
+
+
+def measured(folder: Path, command: Sequence[str]) -> dict[str, float]:
+    """Run a command: seconds, CPU seconds and peak memory (of its largest process) in GiB."""
+    began = time.perf_counter()
+    with (folder / "printed.txt").open("wb") as printed:
+        process = os.posix_spawn(
+            command[0],
+            list(command),
+            {**os.environ, "PYTHONPATH": str(folder)},
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, printed.fileno(), 1),
+                (os.POSIX_SPAWN_DUP2, printed.fileno(), 2),
+            ],
+        )
+        _, status, usage = os.wait4(process, 0)
+    if status:
+        text = (folder / "printed.txt").read_text(encoding="utf-8", errors="replace")
+        raise SystemExit(f"{' '.join(command)[:300]} failed:\n{text[-3000:]}")
+    return {
+        "seconds": time.perf_counter() - began,
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "gib": usage.ru_maxrss / 2**20,
+    }
+
+
+def run_job(folder: Path, script: str, **parts: Any) -> dict[str, float]:
+    """Run the entry script of a rule in `folder`; measurements as of `measured`."""
+    settings: Mapping[str, Any] = {
+        "datasets": {DATA_SET: {"kind": "manifest", "path": "data/manifest.csv"}},
+        "image": {"max_quarantined_share": 0.01},
+    }
+    job = {
+        "script": str(folder / "workflow_scripts" / script),
+        "config": settings,
+        "log": {"log": f"logs/{script}.log"},
+        **parts,
+    }
+    return measured(folder, [sys.executable, "-c", JOB, json.dumps(job)])
+
+
+def design(name: str, **settings: Any) -> dict[str, Any]:
+    """A scheme as rule `splits` passes it."""
+    return {"name": name, "design": {"grouped": True, **settings}}
+
+
+def run_all(folder: Path, images: int, alike: float, shard_images: int) -> list[dict[str, Any]]:
+    """Measure every job; one row each."""
+    rows: list[dict[str, Any]] = []
+
+    def record(job: str, values: dict[str, float]) -> None:
+        rows.append({"job": job, "images": images, **{k: round(v, 2) for k, v in values.items()}})
+        print(rows[-1], flush=True)
+
+    os.chdir(folder)
+    table = images_table(images, np.random.default_rng(0))
+    write_files(folder / "data", table)
+    (folder / "logs").mkdir()
+    place = f"results/{DATA_SET}"
+    plan = [sys.executable, "-m", "snakemake", "-n", "--quiet", "all", "--configfile", "bench.yaml"]
+    record("plan: snakemake -n", measured(folder, plan))
+    job = partial(run_job, folder)
+    listing = f"{place}/index/listing.parquet"
+    params = {
+        "settings": {"kind": "manifest", "path": "data/manifest.csv"},
+        "phantom_root": "phantoms",
+    }
+    record("listing", job("listing.py", output={"listing": listing}, params=params))
+    image_ids = pq.read_table(listing, columns=["image_id"])["image_id"].to_pylist()
+    write_facts(folder, image_ids, alike, shard_images)
+    outputs = {
+        "images": f"{place}/index/images.parquet",
+        "quarantine": f"{place}/index/quarantine.csv",
+        "duplicates": f"{place}/audit/duplicates.parquet",
+    }
+    facts = sorted(map(str, Path(f"{place}/index/facts").iterdir()))
+    inputs: dict[str, Any] = {"listing": listing, "facts": facts, "metadata": []}
+    record("index", job("index.py", input=inputs, output=outputs))
+    pairs = pd.read_parquet(outputs["duplicates"])
+    planted = pd.read_parquet("planted.parquet")
+    found = {frozenset(ends) for ends in pairs[["image_id_a", "image_id_b"]].itertuples(index=False)}
+    sought = [frozenset(ends) for ends in planted[["image_id_a", "image_id_b"]].itertuples(index=False)]
+    hits = sum(ends in found for ends in sought)
+    print(f"{hits} of {len(sought)} planted copies found, {len(found - set(sought))} other pairs")
+
+    schemes = {
+        "holdout": (design("holdout", kind="holdout", test_fraction=0.1), [1]),
+        "kfold": (design("kfold", kind="stratified_kfold", folds=3), [1, 2, 3]),
+    }
+    splits = []
+    for scheme, (settings, folds) in schemes.items():
+        for fold in folds:
+            splits.append({"task": TASK, "scheme": scheme, "fold": fold})
+            record(
+                f"splits {scheme}, fold {fold}",
+                job(
+                    "splits.py",
+                    input={"images": outputs["images"]},
+                    output={"split": f"{place}/splits/{TASK}/{scheme}/fold-{fold}.parquet"},
+                    wildcards=splits[-1],
+                    params={"classes": CLASSES[:2], "scheme": settings, "shared_test": {}},
+                ),
+            )
+    leaks = {
+        "duplicates": outputs["duplicates"],
+        "images": outputs["images"],
+        "splits": [f"{place}/splits/{TASK}/{s['scheme']}/fold-{s['fold']}.parquet" for s in splits],
+    }
+    output = {"leaks": f"{place}/audit/leaks.csv"}
+    record("leaks of 4 splits", job("audit_leaks.py", input=leaks, output=output, params={"splits": splits}))
+    by_source = (
+        "import pandas as pd;"
+        "from workflow_scripts.cxrcam.audit.class_by_source import assess_class_by_source as assess;"
+        f"images = pd.read_parquet({outputs['images']!r});"
+        f"print(assess(images['label'].tolist(), images['source'].tolist(), {CLASSES!r}).verdict)"
+    )
+    record("class by source", measured(folder, [sys.executable, "-c", by_source]))
+    return rows
+
+
+def main() -> None:
+    """Measure all jobs and print them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=1_000_000)
+    parser.add_argument("--alike", type=float, default=0.0, help="share of pairs within the radius")
+    parser.add_argument("--shard-images", type=int, default=2048, help="as image.shard_images")
+    options = parser.parse_args()
+    overlay = {
+        "dataset": DATA_SET,
+        "datasets": {DATA_SET: {"kind": "manifest", "path": "data/manifest.csv"}},
+        "schemes": {"random_subsample": None, "holdout": {"test_fraction": 0.1}},
+        "image": {"shard_images": options.shard_images},
+    }
+    with tempfile.TemporaryDirectory(prefix="cxrcam-million-") as temporary:
+        folder = Path(temporary) / "project"
+        copy_project(folder, overlay)
+        rows = run_all(folder, options.images, options.alike, options.shard_images)
+        os.chdir(PROJECT)
+    target = PROJECT / "results/benchmarks/million.csv"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    result = pd.DataFrame(rows)
+    result.to_csv(target, index=False)
+    print(f"\n{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(result.to_string(index=False))
+    print(f"\nWritten to {target.relative_to(PROJECT)}.")
+
+
+if __name__ == "__main__":
+    main()
