@@ -230,8 +230,12 @@ def run_all(folder: Path, images: int, alike: float, shard_images: int) -> list[
     record("index", job("index.py", input=inputs, output=outputs))
     pairs = pd.read_parquet(outputs["duplicates"])
     planted = pd.read_parquet("planted.parquet")
-    found = {frozenset(ends) for ends in pairs[["image_id_a", "image_id_b"]].itertuples(index=False)}
-    sought = [frozenset(ends) for ends in planted[["image_id_a", "image_id_b"]].itertuples(index=False)]
+    found = {
+        frozenset(ends) for ends in pairs[["image_id_a", "image_id_b"]].itertuples(index=False)
+    }
+    sought = [
+        frozenset(ends) for ends in planted[["image_id_a", "image_id_b"]].itertuples(index=False)
+    ]
     hits = sum(ends in found for ends in sought)
     print(f"{hits} of {len(sought)} planted copies found, {len(found - set(sought))} other pairs")
 
@@ -259,7 +263,10 @@ def run_all(folder: Path, images: int, alike: float, shard_images: int) -> list[
         "splits": [f"{place}/splits/{TASK}/{s['scheme']}/fold-{s['fold']}.parquet" for s in splits],
     }
     output = {"leaks": f"{place}/audit/leaks.csv"}
-    record("leaks of 4 splits", job("audit_leaks.py", input=leaks, output=output, params={"splits": splits}))
+    record(
+        "leaks of 4 splits",
+        job("audit_leaks.py", input=leaks, output=output, params={"splits": splits}),
+    )
     by_source = (
         "import pandas as pd;"
         "from workflow_scripts.cxrcam.audit.class_by_source import assess_class_by_source as assess;"

@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from workflow_scripts.cxrcam.duplicates.across import find_cross_duplicates
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
 from workflow_scripts.cxrcam.files import atomic_path
@@ -13,8 +10,7 @@ from workflow_scripts.cxrcam.logs import start_log
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     own, other = (
-        stored_fingerprints(pa.concat_tables([pq.read_table(file) for file in files]))
-        for files in (snakemake.input.own, snakemake.input.other)
+        stored_fingerprints(files) for files in (snakemake.input.own, snakemake.input.other)
     )
     pairs = find_cross_duplicates(*own, *other)
     with atomic_path(Path(snakemake.output[0])) as temporary:

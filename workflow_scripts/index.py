@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workflow_scripts.cxrcam.contracts import FACTS
 from workflow_scripts.cxrcam.data.index_table import (
     QUARANTINE_COLUMNS,
     build_index,
@@ -20,9 +21,12 @@ from workflow_scripts.cxrcam.spreadsheets import write_csv
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     listing = pq.read_table(snakemake.input.listing).to_pandas()
-    stored = pa.concat_tables([pq.read_table(file) for file in snakemake.input.facts])
-    facts = stored.to_pandas()
-    pairs = find_duplicates(*stored_fingerprints(stored))
+    pairs = find_duplicates(*stored_fingerprints(snakemake.input.facts))
+    # Not the thumbnails, a KiB an image.
+    columns = [name for name in FACTS.names if name != "thumbnail"]
+    facts = pa.concat_tables(
+        [pq.read_table(file, columns=columns) for file in snakemake.input.facts]
+    ).to_pandas()
     images, quarantine = build_index(
         listing,
         facts,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.contracts import SPLIT
@@ -14,22 +15,30 @@ from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.seeds import generator
 
+
+def numbered(names: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Number of each name among the different ones in their order."""
+    codes = names.combine_chunks().dictionary_encode()
+    rank = pc.rank(codes.dictionary).to_numpy() - 1
+    numbers: npt.NDArray[np.int64] = rank[codes.indices.to_numpy()].astype(np.int64)
+    return numbers
+
+
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     wildcards, params = snakemake.wildcards, snakemake.params
     classes = list(params.classes)
     table = pq.read_table(snakemake.input[0], columns=["image_id", "label", "group", "split"])
-    table = table.filter(pa.compute.is_in(table["label"], pa.array(classes))).sort_by("image_id")
-    labels = np.array([classes.index(name) for name in table["label"].to_pylist()])
+    table = table.filter(pc.is_in(table["label"], pa.array(classes))).sort_by("image_id")
+    labels = pc.index_in(table["label"], value_set=pa.array(classes)).to_numpy().astype(np.int64)
 
     def roles_of(
         name: str, design: dict[str, Any], fold: int, shared_test: npt.NDArray[np.bool_] | None
     ) -> npt.NDArray[np.str_]:
         """Roles in one fold of the design of that name."""
-        names = table["group" if design.get("grouped", False) else "image_id"].to_numpy()
         return assign_roles(
             labels,
-            np.unique(names, return_inverse=True)[1],
+            numbered(table["group" if design.get("grouped", False) else "image_id"]),
             classes,
             design,
             fold,

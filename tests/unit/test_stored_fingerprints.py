@@ -1,7 +1,10 @@
 """Stored fingerprints: of the readable images only, in the order of their names."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.contracts import DHASH_BYTES, FACTS, THUMBNAIL_SIDE
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
@@ -15,9 +18,16 @@ def fact(name: str, grey: int, reason: str | None = None) -> dict:
     return row
 
 
-def test_readable_images_come_in_the_order_of_their_names():
-    rows = [fact("c", 3), fact("b", 0, "cannot be opened"), fact("a", 1)]
-    found = stored_fingerprints(pa.Table.from_pylist(rows, schema=FACTS))
+def stored(folder: Path, *shards: list[dict]) -> list[Path]:
+    files = [folder / f"shard-{number}.parquet" for number in range(len(shards))]
+    for file, rows in zip(files, shards, strict=True):
+        pq.write_table(pa.Table.from_pylist(rows, schema=FACTS), file)
+    return files
+
+
+def test_readable_images_come_in_the_order_of_their_names(tmp_path):
+    shards = [fact("c", 3), fact("b", 0, "cannot be opened")], [], [fact("a", 1)]
+    found = stored_fingerprints(stored(tmp_path, *shards))
     assert found.image_ids == ["a", "c"]
     assert found.pixel_sha256 == ["sha-1", "sha-3"]
     assert np.array_equal(found.dhash, np.repeat([[1], [3]], DHASH_BYTES, axis=1))
@@ -25,8 +35,7 @@ def test_readable_images_come_in_the_order_of_their_names():
     assert found.thumbnails[1, 0, 0] == 3
 
 
-def test_a_data_set_without_a_readable_image_is_empty():
-    rows = [fact("a", 0, "cannot be opened")]
-    found = stored_fingerprints(pa.Table.from_pylist(rows, schema=FACTS))
+def test_a_data_set_without_a_readable_image_is_empty(tmp_path):
+    found = stored_fingerprints(stored(tmp_path, [fact("a", 0, "cannot be opened")]))
     assert found.image_ids == []
     assert found.thumbnails.shape == (0, THUMBNAIL_SIDE, THUMBNAIL_SIDE)

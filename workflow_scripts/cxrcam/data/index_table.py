@@ -78,22 +78,23 @@ def group_images(
     list of str
         The patient of the group's first image that has one, else its first image's name.
     """
-    row = {image_id: k for k, image_id in enumerate(image_ids)}
-    links = [
-        (row[a], row[b])
-        for a, b in zip(duplicate_pairs["image_id_a"], duplicate_pairs["image_id_b"], strict=True)
-    ]
-    first_of_patient: dict[str, int] = {}
-    for k, patient in enumerate(patients):
-        if patient:
-            links.append((first_of_patient.setdefault(patient, k), k))
-    pairs = np.array(links, dtype=np.int64).reshape(-1, 2)
-    cluster = cluster_labels(len(row), pairs)
-    names: dict[int, str] = {}
-    for k, patient in enumerate(patients):
-        if patient:
-            names.setdefault(int(cluster[k]), f"patient:{patient}")
-    return [names.get(int(c), image_ids[int(c)]) for c in cluster]
+    rows = pd.Index(np.asarray(image_ids, dtype=object))
+    ends = [rows.get_indexer(duplicate_pairs[f"image_id_{end}"]) for end in "ab"]
+    patient = np.asarray(patients, dtype=object)
+    known = np.flatnonzero(patient != "")
+    number, names = pd.factorize(patient[known])
+    first_of_patient = np.full(len(names), len(rows))
+    np.minimum.at(first_of_patient, number, known)
+    links = [np.stack(ends, axis=1), np.stack([first_of_patient[number], known], axis=1)]
+    cluster = cluster_labels(len(rows), np.concatenate(links).astype(np.int64))
+    # Of each cluster, its first image that has a patient.
+    named = np.full(len(rows), len(rows))
+    np.minimum.at(named, cluster[known], known)
+    patient_row = named[cluster]
+    has_patient = patient_row < len(rows)
+    group = rows.to_numpy()[cluster]
+    group[has_patient] = "patient:" + patient[patient_row[has_patient]]
+    return list(group)
 
 
 def build_index(
@@ -147,7 +148,8 @@ def build_index(
         index["source"] = index["source"].where(index["source"] != "", declared)
     for column in ("source", "mask_path", "lesion_mask_path", "patient", "split"):
         index[column] = index[column].replace("", None)
-    extra = pd.DataFrame([json.loads(text) for text in index["extra"]], index=index.index)
+    number, texts = pd.factorize(index["extra"])  # most often one and the same, {}
+    extra = pd.DataFrame([json.loads(text) for text in texts]).take(number).set_index(index.index)
     extra = extra.rename(columns={name: f"manifest_{name}" for name in INDEX_COLUMNS})
     return pd.concat([index[list(INDEX_COLUMNS)], extra], axis=1), quarantine
 

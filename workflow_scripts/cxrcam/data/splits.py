@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from workflow_scripts.cxrcam.errors import InputError
 
+UNITS_AT_ONCE = 1024  # that are drawn together, where all of them fit
 TRAIN, VALIDATION, TEST, UNUSED = "train", "validation", "test", "unused"
 SHARED_TEST, REST = "shared_test", "rest"
 
@@ -79,12 +80,19 @@ def draw_part(
     unit, counts = _units(labels, groups, len(wanted))
     left = np.array(wanted, dtype=np.int64)
     taken = np.zeros(len(counts), dtype=bool)
-    for candidate in rng.permutation(len(counts)):
-        if (counts[candidate] <= left).all():
-            taken[candidate] = True
-            left -= counts[candidate]
-            if not left.any():
-                break
+    order = rng.permutation(len(counts))
+    for start in range(0, len(order), UNITS_AT_ONCE):
+        block = order[start : start + UNITS_AT_ONCE]
+        block = block[(counts[block] <= left).all(axis=1)]
+        # Nearly always, all units of a block that fit by themselves fit together.
+        one_by_one = (counts[block].sum(axis=0) > left).any()
+        for some in block[:, None] if one_by_one else [block]:
+            if one_by_one and (counts[some[0]] > left).any():
+                continue
+            taken[some] = True
+            left -= counts[some].sum(axis=0)
+        if not left.any():
+            break
     drawn: npt.NDArray[np.bool_] = taken[unit]
     for number, n_wanted in enumerate(wanted):
         if n_wanted and not (drawn & (labels == number)).any():
@@ -114,19 +122,25 @@ def deal_folds(
         Fold of each image, 0 to ``folds - 1``.
     """
     unit, counts = _units(labels, groups, n_classes)
-    target = np.bincount(labels, minlength=n_classes) / folds
-    held = np.zeros((folds, n_classes))
+    target = (np.bincount(labels, minlength=n_classes) / folds).tolist()
+    held = [[0] * n_classes for _ in range(folds)]
+    images = [0] * folds
     fold_of_unit = np.empty(len(counts), dtype=np.int64)
     order = rng.permutation(len(counts))
     order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
-    for current in order:
-        lack = ((target - held) * counts[current]).sum(axis=1)
-        best = np.flatnonzero(lack >= lack.max() - 1e-9)
+    # Each unit depends on all before it. Plain numbers: a microsecond a unit, arrays take twenty.
+    numbers = range(folds)
+    for current, of_unit in zip(order.tolist(), counts[order].tolist(), strict=True):
+        holds = [(k, n) for k, n in enumerate(of_unit) if n]
+        lack = [sum((target[k] - held[fold][k]) * n for k, n in holds) for fold in numbers]
+        least = max(lack) - 1e-9
         # Equal lacks go to the fold with the fewest images, so that rests of several classes
         # do not all land in the first fold.
-        chosen = best[np.argmin(held[best].sum(axis=1))]
+        _, chosen = min((images[fold], fold) for fold in numbers if lack[fold] >= least)
         fold_of_unit[current] = chosen
-        held[chosen] += counts[current]
+        for k, n in holds:
+            held[chosen][k] += n
+            images[chosen] += n
     return fold_of_unit[unit]
 
 

@@ -27,7 +27,7 @@ Crops of more than 3 % on each side, and shifts of more than 5 % of the width, a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final, Literal, TypedDict, Unpack
 
@@ -41,6 +41,7 @@ from workflow_scripts.cxrcam.duplicates.thumbnail_alignment import (
     cropped_thumbnails,
 )
 from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
+    THUMBNAIL_CHUNK,
     NormalisedThumbnails,
     check_thumbnails,
     normalised_thumbnails,
@@ -48,6 +49,7 @@ from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
     tile_correlations,
 )
 from workflow_scripts.cxrcam.duplicates.thumbnail_hashes import thumbnail_dhashes
+from workflow_scripts.cxrcam.duplicates.thumbnail_views import Thumbnails, ThumbnailView
 
 Kind = Literal["exact", "near", "mirrored", "inverted", "cropped"]
 UInt8Array = npt.NDArray[np.uint8]
@@ -139,12 +141,14 @@ def find_duplicates(
             f"{len(dhashes)} dhashes and {len(thumbnails)} thumbnails: one of each is needed"
         )
     check_hashes(dhashes, "dhashes")
-    group_of, first_rows = pd.factorize(np.asarray(pixel_sha256s, dtype=object))
-    members = _members(group_of.astype(np.int64), len(first_rows))
-    representatives = np.array([rows[0] for rows in members], np.int64)
-    near = confirmed_pairs(dhashes[representatives], thumbnails[representatives], **criteria)
+    check_thumbnails(thumbnails)
+    copies = _Copies.of(pixel_sha256s)
+    near = confirmed_pairs(
+        dhashes[copies.first], ThumbnailView(thumbnails, copies.first), **criteria
+    )
+    repeated = np.flatnonzero(copies.sizes > 1).tolist()
     exact = np.array(
-        [pair for rows in members if len(rows) > 1 for pair in _group_pairs(rows)], np.int64
+        [pair for group in repeated for pair in _group_pairs(copies.rows(group))], np.int64
     ).reshape(-1, 2)
     parts = [
         pd.DataFrame(
@@ -156,7 +160,7 @@ def find_duplicates(
                 "kind": "exact",
             }
         ),
-        _spread_over_copies(near, members),
+        _spread_over_copies(near, copies),
     ]
     table = pd.concat([part for part in parts if len(part)] or [_empty_pairs()])
     table = table.sort_values(["a", "b"], kind="stable").reset_index(drop=True)
@@ -172,11 +176,31 @@ def find_duplicates(
     )
 
 
-def _members(group_of: IndexArray, groups: int) -> list[IndexArray]:
-    """Rows of each group, ascending."""
-    order = np.argsort(group_of, kind="stable").astype(np.int64)
-    ends = np.cumsum(np.bincount(group_of, minlength=groups))[:-1]
-    return np.split(order, ends) if groups else []
+@dataclass(frozen=True)
+class _Copies:
+    """Identical images: rows of group g are ``order[starts[g] : starts[g] + sizes[g]]``."""
+
+    order: IndexArray
+    starts: IndexArray
+    sizes: IndexArray
+
+    @classmethod
+    def of(cls, pixel_sha256s: Sequence[str]) -> _Copies:
+        """Groups in the order of their first images, rows ascending."""
+        group_of, names = pd.factorize(np.asarray(pixel_sha256s, dtype=object))
+        sizes = np.bincount(group_of, minlength=len(names)).astype(np.int64)
+        order = np.argsort(group_of, kind="stable").astype(np.int64)
+        return cls(order, np.cumsum(sizes) - sizes, sizes)
+
+    @property
+    def first(self) -> IndexArray:
+        """First row of each group."""
+        return self.order[self.starts]
+
+    def rows(self, group: int) -> IndexArray:
+        """All rows of a group."""
+        start = self.starts[group]
+        return self.order[start : start + self.sizes[group]]
 
 
 def _group_pairs(rows: IndexArray) -> Iterator[tuple[int, int]]:
@@ -187,15 +211,15 @@ def _group_pairs(rows: IndexArray) -> Iterator[tuple[int, int]]:
         yield from combinations(rows.tolist(), 2)
 
 
-def _spread_over_copies(near: pd.DataFrame, members: list[IndexArray]) -> pd.DataFrame:
+def _spread_over_copies(near: pd.DataFrame, copies: _Copies) -> pd.DataFrame:
     """Extend pairs of representatives to the identical copies of both."""
-    sizes = np.array([len(rows) for rows in members], np.int64)
+    sizes = copies.sizes
     a, b = near["a"].to_numpy(), near["b"].to_numpy()
     source: list[int] = []
     ends: list[tuple[int, int]] = []
     for row, (i, j) in enumerate(zip(a.tolist(), b.tolist(), strict=True)):
         large = max(sizes[i], sizes[j]) > LARGEST_COMPLETE_GROUP
-        left, right = (rows[:1] if large else rows for rows in (members[i], members[j]))
+        left, right = (rows[:1] if large else rows for rows in (copies.rows(i), copies.rows(j)))
         for first in left.tolist():
             for second in right.tolist():
                 source.append(row)
@@ -207,7 +231,7 @@ def _spread_over_copies(near: pd.DataFrame, members: list[IndexArray]) -> pd.Dat
 
 def confirmed_pairs(
     dhashes: UInt8Array,
-    thumbnails: UInt8Array,
+    thumbnails: Thumbnails,
     radius: int = DEFAULT_RADIUS,
     minimum_correlation: float = DEFAULT_CORRELATION,
     kinds: Sequence[Kind] = KINDS,
@@ -245,8 +269,8 @@ def confirmed_pairs(
     if unknown:
         raise ValueError(f"unknown kind {unknown[0]!r}: choose from {', '.join(KINDS)}")
     # An image of one grey has no structure to compare; thousands of them would swamp the search.
-    rows = np.flatnonzero(thumbnails.min(axis=(1, 2)) < thumbnails.max(axis=(1, 2)))
-    dhashes, thumbnails = dhashes[rows], thumbnails[rows]
+    rows = _structured(thumbnails)
+    dhashes, thumbnails = dhashes[rows], _chosen(thumbnails, rows)
     plain = normalised_thumbnails(thumbnails)
     frames = [_empty_pairs()]
     for search in _searches(dhashes, thumbnails, radius, kinds):
@@ -288,13 +312,29 @@ def confirmed_pairs(
     return unique.reset_index(drop=True)
 
 
+def _structured(thumbnails: Thumbnails) -> IndexArray:
+    """Rows of the images that are not of one grey throughout."""
+    kept = np.empty(len(thumbnails), bool)
+    for start in range(0, len(thumbnails), THUMBNAIL_CHUNK):
+        part = thumbnails[start : start + THUMBNAIL_CHUNK]
+        kept[start : start + THUMBNAIL_CHUNK] = part.min(axis=(1, 2)) < part.max(axis=(1, 2))
+    return np.flatnonzero(kept)
+
+
+def _chosen(thumbnails: Thumbnails, rows: IndexArray) -> ThumbnailView:
+    """Some rows, not copied."""
+    if isinstance(thumbnails, ThumbnailView):
+        return replace(thumbnails, rows=thumbnails.rows[rows])
+    return ThumbnailView(thumbnails, rows)
+
+
 def _confirmed(
     search: _Search,
     pairs: IndexArray,
     correlations: FloatArray,
     other: NormalisedThumbnails,
     plain: NormalisedThumbnails,
-    thumbnails: UInt8Array,
+    thumbnails: Thumbnails,
     minimum_correlation: float,
 ) -> Iterator[tuple[Kind, BoolArray, FloatArray]]:
     """Yield kinds, with which pairs are of the kind and how all pairs correlate."""
@@ -324,9 +364,9 @@ class _Search:
         Hashes to search.
     queries : ndarray of uint8, shape (n, 32), or None
         Hashes of the variants; None where they are the images themselves.
-    variants : ndarray of uint8, shape (n, 32, 32)
+    variants : uint8 array or view, shape (n, 32, 32)
         Thumbnails of the variants.
-    aligned_with : ndarray of uint8, shape (n, 32, 32)
+    aligned_with : uint8 array or view, shape (n, 32, 32)
         Thumbnails of which crops are tried: the variants, if they are not crops themselves.
     radius : int
         In bits.
@@ -337,14 +377,14 @@ class _Search:
     kind: Kind
     searched: UInt8Array
     queries: UInt8Array | None
-    variants: UInt8Array
-    aligned_with: UInt8Array
+    variants: Thumbnails
+    aligned_with: Thumbnails
     radius: int
     finds_crops: bool = False
 
 
 def _searches(
-    dhashes: UInt8Array, thumbnails: UInt8Array, radius: int, kinds: Sequence[Kind]
+    dhashes: UInt8Array, thumbnails: ThumbnailView, radius: int, kinds: Sequence[Kind]
 ) -> Iterator[_Search]:
     """Yield the searches that find all kinds; images and their crops share one."""
     if "near" in kinds or "cropped" in kinds:
@@ -353,13 +393,13 @@ def _searches(
         return
     hashes = thumbnail_dhashes(thumbnails)
     if "mirrored" in kinds:
-        variants = thumbnails[:, :, ::-1]
+        variants = replace(thumbnails, change=lambda some: some[:, :, ::-1])
         yield _Search("mirrored", hashes, thumbnail_dhashes(variants), variants, variants, radius)
     if "inverted" in kinds:
-        variants = 255 - thumbnails
+        variants = replace(thumbnails, change=lambda some: 255 - some)
         yield _Search("inverted", hashes, thumbnail_dhashes(variants), variants, variants, radius)
     if "cropped" in kinds:
-        variants = cropped_thumbnails(thumbnails, QUERY_SCALE)
+        variants = replace(thumbnails, change=lambda some: cropped_thumbnails(some, QUERY_SCALE))
         narrower = max(0, radius - CROP_RADIUS_LESS)
         yield _Search(
             "cropped", hashes, thumbnail_dhashes(variants), variants, thumbnails, narrower, True

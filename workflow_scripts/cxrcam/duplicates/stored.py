@@ -1,10 +1,14 @@
 """Fingerprints of images as the cache jobs stored them, ready to be searched for duplicates."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.contracts import DHASH_BYTES, THUMBNAIL_SIDE
 
@@ -27,17 +31,42 @@ class Fingerprints(NamedTuple):
     thumbnails: UInt8Array
 
 
-def stored_fingerprints(facts: pa.Table) -> Fingerprints:
-    """Fingerprints of the readable images of a table with the schema `contracts.FACTS`."""
-    readable = facts.filter(facts["quarantine_reason"].is_null()).sort_by("image_id")
+def stored_fingerprints(files: Sequence[str | Path]) -> Fingerprints:
+    """Fingerprints of the readable images of some shards.
 
-    def array(column: str, *shape: int) -> UInt8Array:
-        joined = b"".join(readable[column].to_pylist())
-        return np.frombuffer(joined, dtype=np.uint8).reshape(len(readable), *shape)
-
+    Parameters
+    ----------
+    files : sequence of path
+        Parquet files with the schema `contracts.FACTS`. One at a time is held in memory, beside
+        the result, whose thumbnails take 1 KiB an image.
+    """
+    names = ["image_id", "pixel_sha256", "quarantine_reason"]
+    facts = pa.concat_tables([pq.read_table(file, columns=names) for file in files])
+    order = pc.sort_indices(facts["image_id"]).to_numpy()
+    order = order[facts["quarantine_reason"].is_null().to_numpy()[order]]
+    place = np.full(len(facts), -1, dtype=np.int64)
+    place[order] = np.arange(len(order))
+    dhash = np.empty((len(order), DHASH_BYTES), dtype=np.uint8)
+    thumbnails = np.empty((len(order), THUMBNAIL_SIDE, THUMBNAIL_SIDE), dtype=np.uint8)
+    start = 0
+    for file in files:
+        shard = pq.read_table(file, columns=["dhash", "thumbnail"])
+        to = place[start : start + len(shard)]
+        start += len(shard)
+        dhash[to[to >= 0]] = _bytes_of(shard["dhash"], DHASH_BYTES)[to >= 0]
+        pictures = _bytes_of(shard["thumbnail"], THUMBNAIL_SIDE**2)[to >= 0]
+        thumbnails[to[to >= 0]] = pictures.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    ordered = facts.take(pa.array(order))
     return Fingerprints(
-        readable["image_id"].to_pylist(),
-        readable["pixel_sha256"].to_pylist(),
-        array("dhash", DHASH_BYTES),
-        array("thumbnail", THUMBNAIL_SIDE, THUMBNAIL_SIDE),
+        ordered["image_id"].to_pylist(), ordered["pixel_sha256"].to_pylist(), dhash, thumbnails
     )
+
+
+def _bytes_of(column: pa.ChunkedArray, width: int) -> UInt8Array:
+    """Rows of a column of fixed-size binary, shape (n, width), without a Python object a row."""
+    parts = [
+        np.frombuffer(chunk.buffers()[1], np.uint8).reshape(-1, width)[chunk.offset :][: len(chunk)]
+        for chunk in column.chunks
+        if len(chunk)
+    ]
+    return np.concatenate([np.empty((0, width), np.uint8), *parts])

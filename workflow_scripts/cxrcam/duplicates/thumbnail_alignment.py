@@ -19,6 +19,7 @@ from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
     distinct_rows,
     normalised_thumbnails,
 )
+from workflow_scripts.cxrcam.duplicates.thumbnail_views import Thumbnails
 
 UInt8Array = npt.NDArray[np.uint8]
 IndexArray = npt.NDArray[np.int64]
@@ -36,7 +37,7 @@ ALIGNMENT_CHUNK: Final = 16_384
 SPECTRUM_CHUNK: Final = 512
 
 
-def cropped_thumbnails(thumbnails: UInt8Array, scale: float) -> UInt8Array:
+def cropped_thumbnails(thumbnails: Thumbnails, scale: float) -> UInt8Array:
     """Cut the borders off thumbnails and enlarge what is left to the old size.
 
     Parameters
@@ -59,7 +60,7 @@ def cropped_thumbnails(thumbnails: UInt8Array, scale: float) -> UInt8Array:
     # Hat functions around the sources: linear interpolation as one matrix.
     distance = np.abs(source[:, None] - np.arange(THUMBNAIL_SIDE))
     weights = np.maximum(1 - distance, 0).astype(np.float32)
-    cropped = np.empty_like(thumbnails)
+    cropped = np.empty(thumbnails.shape, np.uint8)
     for start in range(0, len(thumbnails), THUMBNAIL_CHUNK):
         rows = slice(start, start + THUMBNAIL_CHUNK)
         values = thumbnails[rows].astype(np.float32)
@@ -67,7 +68,7 @@ def cropped_thumbnails(thumbnails: UInt8Array, scale: float) -> UInt8Array:
     return cropped
 
 
-def aligned_correlations(pairs: IndexArray, left: UInt8Array, right: UInt8Array) -> FloatArray:
+def aligned_correlations(pairs: IndexArray, left: Thumbnails, right: Thumbnails) -> FloatArray:
     """Correlation of pairs at the best crop of either image and the best shift.
 
     Either image is cropped as in `CROP_SCALES`, then shifted along both axes as in `SHIFTS`. All

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.cxrcam.data.fingerprints import THUMBNAIL_SIDE
+from workflow_scripts.cxrcam.duplicates.thumbnail_views import Thumbnails
 
 UInt8Array = npt.NDArray[np.uint8]
 IndexArray = npt.NDArray[np.int64]
@@ -67,7 +68,7 @@ class NormalisedThumbnails:
     lengths: FloatArray
 
 
-def normalised_thumbnails(thumbnails: UInt8Array) -> NormalisedThumbnails:
+def normalised_thumbnails(thumbnails: Thumbnails) -> NormalisedThumbnails:
     """Normalise the local contrast of thumbnails.
 
     From each pixel, the mean of its 3 x 3 neighbourhood is taken away; the rest is divided by its
@@ -115,7 +116,7 @@ def _local_means(pictures: FloatArray) -> FloatArray:
     return means
 
 
-def check_thumbnails(thumbnails: UInt8Array) -> None:
+def check_thumbnails(thumbnails: Thumbnails) -> None:
     """Refuse what are not thumbnails.
 
     Raises

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from workflow_scripts.cxrcam.data.fingerprints import (
     HASH_BITS,
+    HASH_BYTES,
     HASH_SIDE,
     THUMBNAIL_SIDE,
     difference_bits,
@@ -15,12 +16,13 @@ from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
     THUMBNAIL_CHUNK,
     check_thumbnails,
 )
+from workflow_scripts.cxrcam.duplicates.thumbnail_views import Thumbnails
 
 UInt8Array = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
 
 
-def thumbnail_dhashes(thumbnails: UInt8Array) -> UInt8Array:
+def thumbnail_dhashes(thumbnails: Thumbnails) -> UInt8Array:
     """256-bit difference hashes of thumbnails.
 
     Some bits differ from those of the full image (`fingerprints.dhash256`), which is shrunk by
@@ -43,8 +45,12 @@ def thumbnail_dhashes(thumbnails: UInt8Array) -> UInt8Array:
         Wrong shape or dtype.
     """
     check_thumbnails(thumbnails)
-    bits = difference_bits(_hash_images(thumbnails))
-    return np.packbits(bits.reshape(len(thumbnails), HASH_BITS), axis=1)
+    hashes = np.empty((len(thumbnails), HASH_BYTES), np.uint8)
+    for start in range(0, len(thumbnails), THUMBNAIL_CHUNK):
+        rows = slice(start, start + THUMBNAIL_CHUNK)
+        bits = difference_bits(_hash_images(thumbnails[rows]))
+        hashes[rows] = np.packbits(bits.reshape(len(bits), HASH_BITS), axis=1)
+    return hashes
 
 
 def _hash_images(thumbnails: UInt8Array) -> FloatArray:
@@ -61,9 +67,6 @@ def _hash_images(thumbnails: UInt8Array) -> FloatArray:
         edges_in[:-1, None], edges_out[None, :-1]
     )
     weights = np.maximum(overlap, 0).astype(np.float32)
-    small = np.empty((len(thumbnails), HASH_SIDE, width), np.float32)
-    for start in range(0, len(thumbnails), THUMBNAIL_CHUNK):
-        rows = slice(start, start + THUMBNAIL_CHUNK)
-        values = thumbnails[rows].astype(np.float32)
-        small[rows] = (values[:, ::2] + values[:, 1::2]) @ weights
+    values = thumbnails.astype(np.float32)
+    small: FloatArray = (values[:, ::2] + values[:, 1::2]) @ weights
     return small
