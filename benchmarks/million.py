@@ -51,10 +51,19 @@ JOB = """
 import json, runpy, sys, types
 from snakemake.iocontainers import InputFiles, OutputFiles, Log, Params, Wildcards
 job = json.loads(sys.argv[1])
-kinds = {"input": InputFiles, "output": OutputFiles, "log": Log, "params": Params, "wildcards": Wildcards}
+kinds = dict(input=InputFiles, output=OutputFiles, log=Log, params=Params, wildcards=Wildcards)
 parts = {name: kind(fromdict=job.get(name, {})) for name, kind in kinds.items()}
 given = types.SimpleNamespace(**parts, config=job["config"], threads=job.get("threads", 1))
 runpy.run_path(job["script"], init_globals={"snakemake": given}, run_name="__main__")
+"""
+
+# The part of rule audit_data that needs no pixels.
+BY_SOURCE = """
+import sys
+import pandas as pd
+from workflow_scripts.cxrcam.audit.class_by_source import assess_class_by_source
+images = pd.read_parquet(sys.argv[1])
+print(assess_class_by_source(images["label"].tolist(), images["source"].tolist(), sys.argv[2:]))
 """
 
 
@@ -176,7 +185,7 @@ def measured(folder: Path, command: Sequence[str]) -> dict[str, float]:
     }
 
 
-def run_job(folder: Path, script: str, **parts: Any) -> dict[str, float]:
+def run_job(folder: Path, script: str, **parts: object) -> dict[str, float]:
     """Run the entry script of a rule in `folder`; measurements as of `measured`."""
     settings: Mapping[str, Any] = {
         "datasets": {DATA_SET: {"kind": "manifest", "path": "data/manifest.csv"}},
@@ -191,7 +200,7 @@ def run_job(folder: Path, script: str, **parts: Any) -> dict[str, float]:
     return measured(folder, [sys.executable, "-c", JOB, json.dumps(job)])
 
 
-def design(name: str, **settings: Any) -> dict[str, Any]:
+def design(name: str, **settings: str | float) -> dict[str, Any]:
     """A scheme as rule `splits` passes it."""
     return {"name": name, "design": {"grouped": True, **settings}}
 
@@ -230,14 +239,13 @@ def run_all(folder: Path, images: int, alike: float, shard_images: int) -> list[
     record("index", job("index.py", input=inputs, output=outputs))
     pairs = pd.read_parquet(outputs["duplicates"])
     planted = pd.read_parquet("planted.parquet")
-    found = {
-        frozenset(ends) for ends in pairs[["image_id_a", "image_id_b"]].itertuples(index=False)
-    }
-    sought = [
-        frozenset(ends) for ends in planted[["image_id_a", "image_id_b"]].itertuples(index=False)
-    ]
-    hits = sum(ends in found for ends in sought)
-    print(f"{hits} of {len(sought)} planted copies found, {len(found - set(sought))} other pairs")
+    ends = ["image_id_a", "image_id_b"]
+    found, sought = (set(map(frozenset, table[ends].to_numpy())) for table in (pairs, planted))
+    print(
+        f"{len(found & sought)} of {len(sought)} planted copies found, "
+        f"{len(found - sought)} other pairs",
+        flush=True,
+    )
 
     schemes = {
         "holdout": (design("holdout", kind="holdout", test_fraction=0.1), [1]),
@@ -267,13 +275,8 @@ def run_all(folder: Path, images: int, alike: float, shard_images: int) -> list[
         "leaks of 4 splits",
         job("audit_leaks.py", input=leaks, output=output, params={"splits": splits}),
     )
-    by_source = (
-        "import pandas as pd;"
-        "from workflow_scripts.cxrcam.audit.class_by_source import assess_class_by_source as assess;"
-        f"images = pd.read_parquet({outputs['images']!r});"
-        f"print(assess(images['label'].tolist(), images['source'].tolist(), {CLASSES!r}).verdict)"
-    )
-    record("class by source", measured(folder, [sys.executable, "-c", by_source]))
+    by_source = [sys.executable, "-c", BY_SOURCE, outputs["images"], *CLASSES]
+    record("class by source", measured(folder, by_source))
     return rows
 
 

@@ -1,6 +1,6 @@
 """What tells the classes apart without any lung: source, size, mode, file, greys, spectrum."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +17,22 @@ from workflow_scripts.cxrcam.audit.acquisition import (
     trace_separability,
 )
 from workflow_scripts.cxrcam.audit.class_by_source import assess_class_by_source
+from workflow_scripts.cxrcam.audit.floor_features import FEATURES
 from workflow_scripts.cxrcam.audit.floors import cross_validated_floors
-from workflow_scripts.cxrcam.data.cache import read_pixels
+from workflow_scripts.cxrcam.data.pixel_parts import at_most, cached_parts, stream_features
 from workflow_scripts.cxrcam.data.splits import deal_folds
 from workflow_scripts.cxrcam.files import atomic_path, write_json
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.seeds import generator, seed_sequence
 
 FOLDS = 5
+# Of more, so many are drawn: enough for intervals of a percent, and memory stays bounded.
+IMAGES = 50_000
+OF_PIXELS = {"grey_levels": grey_level_features, "spectrum": spectrum_features, **FEATURES}
 
 
 def traces(
-    images: pd.DataFrame, pixels: np.ndarray
+    images: pd.DataFrame, of_pixels: Mapping[str, np.ndarray]
 ) -> Iterator[tuple[str, str, np.ndarray, float]]:
     """Name, name in words, features and threshold of each trace of acquisition."""
     width, height = images["width"].to_numpy(), images["height"].to_numpy()
@@ -36,10 +40,11 @@ def traces(
     yield "mode", "the mode of the file", mode_features(images["mode"].tolist()), FACT_THRESHOLD
     files = file_features(images["size_bytes"].to_numpy(), width, height)
     yield "file", "the bytes of the file", files, PICTURE_THRESHOLD
-    greys = grey_level_features(pixels)
-    yield "grey_levels", "the grey levels that occur", greys, PICTURE_THRESHOLD
-    spectrum = spectrum_features(pixels)
-    yield "spectrum", "the spectrum that resampling leaves", spectrum, PICTURE_THRESHOLD
+    for name, words in (
+        ("grey_levels", "the grey levels that occur"),
+        ("spectrum", "the spectrum that resampling leaves"),
+    ):
+        yield name, words, of_pixels[name], PICTURE_THRESHOLD
 
 
 if __name__ == "__main__":
@@ -53,9 +58,15 @@ if __name__ == "__main__":
     by_source, acquisition, floors = {}, {}, []
     for task, classes in snakemake.params.tasks.items():
         by_source[task] = vars(assess_class_by_source(images["label"].tolist(), sources, classes))
-        chosen = images[images["label"].isin(classes)]
-        pixels = read_pixels(
-            snakemake.input.shards, chosen["image_id"].tolist(), snakemake.params.size
+        of_task = images["label"].isin(classes).to_numpy()
+        drawn = at_most(of_task, IMAGES, generator(0, "images of the audit", task))
+        chosen = images[drawn]
+        of_pixels = stream_features(
+            cached_parts(
+                snakemake.input.shards, images["image_id"].tolist(), snakemake.params.size
+            ),
+            drawn,
+            OF_PIXELS,
         )
         acquisition[task] = {
             name: vars(
@@ -68,7 +79,7 @@ if __name__ == "__main__":
                     threshold=threshold,
                 )
             )
-            for name, words, features, threshold in traces(chosen, pixels)
+            for name, words, features, threshold in traces(chosen, of_pixels)
         }
         for result in acquisition[task].values():
             log.info("%s: %s", task, result["verdict"])
@@ -83,7 +94,7 @@ if __name__ == "__main__":
         floors += [
             {"task": task, "scheme": "", **row}
             for row in cross_validated_floors(
-                pixels,
+                of_pixels,
                 labels,
                 folds,
                 len(classes),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.audit.floors import FLOORS, floor_predictions
-from workflow_scripts.cxrcam.data.cache import read_pixels
+from workflow_scripts.cxrcam.data.pixel_parts import cached_parts
 from workflow_scripts.cxrcam.data.splits import TEST, TRAIN
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
@@ -17,20 +17,16 @@ if __name__ == "__main__":
     wildcards, classes = snakemake.wildcards, list(snakemake.params.classes)
     split = pd.read_parquet(snakemake.input.split)
     split = split[split["role"].isin([TRAIN, TEST])].reset_index(drop=True)
-    pixels = read_pixels(snakemake.input.shards, split["image_id"].tolist(), snakemake.params.size)
     labels = split["label"].map(classes.index).to_numpy(dtype=np.int64)
     train, test = (split["role"] == TRAIN).to_numpy(), (split["role"] == TEST).to_numpy()
+    run = (wildcards.task, wildcards.scheme, wildcards.fold)
+    predicted = floor_predictions(
+        cached_parts(snakemake.input.shards, split["image_id"].tolist(), snakemake.params.size),
+        *(labels, train, test, len(classes)),
+        {name: seed_sequence(0, "floor", name, *run) for name in FLOORS},
+    )
     tables = []
-    for name in FLOORS:
-        probabilities = floor_predictions(
-            name,
-            pixels,
-            labels,
-            train,
-            test,
-            len(classes),
-            seed_sequence(0, "floor", name, wildcards.task, wildcards.scheme, wildcards.fold),
-        )
+    for name, probabilities in predicted.items():
         table = split.loc[test, ["image_id", "label"]].assign(floor=name)
         for k, class_name in enumerate(classes):
             table[f"probability_{class_name}"] = probabilities[:, k].astype(np.float32)

@@ -224,28 +224,33 @@ def spectrum_features(pixels: UInt8Array) -> Floats:
     spectra = np.empty((len(pixels), SPECTRUM_RINGS))
     edge = np.hanning(size + 2)[1:-1].astype(np.float32)
     window = edge[:, None] * edge
-    kept, averages = _ring_averages(size)
+    kept, counts = _rings(size)
+    held = np.flatnonzero(counts)
+    starts = np.cumsum(counts) - counts
     for rows in pixel_chunks(pixels):
         values = pixels[rows].astype(np.float32)
         values -= values.mean(axis=(1, 2), keepdims=True)
         waves = rfft2(values * window).reshape(len(values), -1)[:, kept]
         power = waves.real**2 + waves.imag**2
         # Far below the rounding of 8-bit greys (some 10² here); it keeps blank images finite.
-        spectra[rows] = np.log10(power @ averages + 1e-3)
+        # Sums image by image: a product of matrices would give other last bits beside others.
+        sums = np.zeros((len(power), SPECTRUM_RINGS))
+        sums[:, held] = np.add.reduceat(power, starts[held], axis=1, dtype=np.float64)
+        spectra[rows] = np.log10(sums / np.maximum(counts, 1) + 1e-3)
     spectra -= spectra.mean(axis=1, keepdims=True)
     return spectra
 
 
-def _ring_averages(size: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
-    """Which entries of a flattened `rfft2` count, and their weights, (entries, rings)."""
+def _rings(size: int) -> tuple[Ints, Ints]:
+    """Which entries of a flattened `rfft2` count, ring by ring, and how many each ring has."""
     radius = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)).ravel()
-    kept = radius >= LOWEST_FREQUENCY
+    kept = np.flatnonzero(radius >= LOWEST_FREQUENCY)
     width = (HIGHEST_FREQUENCY - LOWEST_FREQUENCY) / SPECTRUM_RINGS
     ring = ((radius[kept] - LOWEST_FREQUENCY) / width).astype(np.int64)
-    averages = np.zeros((ring.size, SPECTRUM_RINGS), np.float32)
-    averages[np.arange(ring.size), np.minimum(ring, SPECTRUM_RINGS - 1)] = 1.0
+    ring = np.minimum(ring, SPECTRUM_RINGS - 1)
     # The last ring of an odd size may hold no entry.
-    return kept, averages / np.maximum(averages.sum(axis=0), 1.0)
+    counts = np.bincount(ring, minlength=SPECTRUM_RINGS).astype(np.int64)
+    return kept[np.argsort(ring, kind="stable")], counts
 
 
 def trace_separability(

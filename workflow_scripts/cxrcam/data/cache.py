@@ -224,18 +224,36 @@ def read_rows(
     CacheError
         A shard that is damaged or has rows of another width, or an image that no shard has.
     """
-    wanted = {image_id: row for row, image_id in enumerate(image_ids)}
     result = np.empty((len(image_ids), width), dtype=np.uint8) if target is None else target
+    for to, rows in row_parts(shards, image_ids, column, width):
+        result[to] = rows
+    return result
+
+
+def row_parts(
+    shards: Sequence[Path], image_ids: Sequence[str], column: str, width: int
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]]:
+    """Rows of bytes of some images in the order in which they are stored, some hundred at a time.
+
+    Parameters and errors are those of `read_rows`.
+
+    Yields
+    ------
+    positions : int64 array, shape (k,)
+        Which of `image_ids` these are.
+    rows : uint8 array, shape (k, width)
+    """
+    wanted = {image_id: row for row, image_id in enumerate(image_ids)}
     found = np.zeros(len(image_ids), dtype=bool)
     for shard in shards:
         try:
             for names, rows in _stored_rows(Path(shard), column, width):
                 to = np.array([wanted.get(name, -1) for name in names])
-                if (to >= 0).all():
-                    result[to] = rows
-                else:
-                    result[to[to >= 0]] = rows[to >= 0]
                 found[to[to >= 0]] = True
+                if (to >= 0).all():
+                    yield to, rows
+                elif (to >= 0).any():
+                    yield to[to >= 0], rows[to >= 0]
         except (OSError, pa.ArrowException, KeyError) as error:
             raise CacheError(
                 f"The cache file {shard} is damaged ({error}): delete it, and the next run makes "
@@ -247,7 +265,6 @@ def read_rows(
             f"{int((~found).sum())} of {len(image_ids)} images are in no cache file, for example "
             f"{', '.join(missing)}: delete the data set's cache folder, and run again."
         )
-    return result
 
 
 def content_fingerprint(image_ids: Sequence[str], pixels: npt.NDArray[np.uint8]) -> str:

@@ -1,0 +1,81 @@
+"""Pixels that stream past: what is computed of each image needs no memory for all of them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from workflow_scripts.cxrcam.data.cache import row_parts
+
+UInt8Array = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+PixelParts = Callable[[Bools], Iterator[tuple[Ints, UInt8Array]]]
+"""Given which of n images are wanted (bool, shape (n,)): positions and pixels, part by part.
+
+Parts may come in any order and of any size: what is computed of an image must not depend on those
+beside it.
+"""
+
+Features = Callable[[UInt8Array], npt.NDArray[np.floating]]
+"""One row of numbers an image of uint8 (k, size, size): shape (k, columns)."""
+
+
+def cached_parts(shards: Sequence[Path], image_ids: Sequence[str], size: int) -> PixelParts:
+    """Pixels of some images as they lie in the cache, `cache.ROWS_AT_ONCE` at a time.
+
+    Parameters
+    ----------
+    shards : sequence of Path
+    image_ids : sequence of str, length n
+    size : int
+        Pixels a side that the shards must have.
+    """
+
+    def parts(wanted: Bools) -> Iterator[tuple[Ints, UInt8Array]]:
+        positions = np.flatnonzero(wanted)
+        names = [image_ids[k] for k in positions]
+        for to, rows in row_parts(shards, names, "pixels", size**2):
+            yield positions[to], rows.reshape(-1, size, size)
+
+    return parts
+
+
+def stream_features(
+    parts: PixelParts, wanted: Bools, functions: Mapping[str, Features]
+) -> dict[str, npt.NDArray[np.floating]]:
+    """Features of some images, from one pass over their pixels.
+
+    Parameters
+    ----------
+    parts : PixelParts
+        Of n images.
+    wanted : bool array, shape (n,)
+    functions : mapping of str to callable
+        By the name of the features.
+
+    Returns
+    -------
+    dict of str to array, shape (wanted.sum(), columns)
+        Rows in the order of the images.
+    """
+    row_of = np.cumsum(wanted) - 1
+    features: dict[str, npt.NDArray[np.floating]] = {}
+    for positions, pixels in parts(wanted):
+        for name, function in functions.items():
+            values = function(pixels)
+            if name not in features:
+                features[name] = np.empty((int(wanted.sum()), values.shape[1]), values.dtype)
+            features[name][row_of[positions]] = values
+    return features
+
+
+def at_most(wanted: Bools, most: int, rng: np.random.Generator) -> Bools:
+    """All that are wanted, or so many of them at random."""
+    if wanted.sum() <= most:
+        return wanted
+    drawn = np.zeros_like(wanted)
+    drawn[rng.choice(np.flatnonzero(wanted), most, replace=False)] = True
+    return drawn
