@@ -164,7 +164,7 @@ rule audit_data:
     conda:
         "../envs/cxrcam.yaml"
     resources:
-        mem_mb=memory_of_pixels_mb,
+        mem_mb=audit_memory_mb,
         runtime=60,
     params:
         code=code("audit_data.py"),
@@ -189,7 +189,7 @@ rule audit_floors:
     conda:
         "../envs/cxrcam.yaml"
     resources:
-        mem_mb=memory_of_pixels_mb,
+        mem_mb=audit_memory_mb,
         runtime=60,
     params:
         code=code("audit_floors.py"),

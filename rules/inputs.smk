@@ -200,10 +200,22 @@ def headline_design():
     return {"task": task, "scheme": scheme}
 
 
-def memory_of_pixels_mb(wildcards, attempt):
-    """All pixels in memory, with room for features of them; a retry asks for more."""
+def audit_memory_mb(wildcards, attempt):
+    """A KiB of facts an image; features and forests of as many as are drawn of them at most."""
     n_images = len(DATA_SETS[wildcards.dataset].images)
-    return attempt * int(1500 + 3 * n_images * config["image"]["size"] ** 2 / 2**20)
+    return attempt * int(1500 + n_images / 1000 + min(n_images, 50_000) / 20)
+
+
+def shard_features_mb(wildcards, attempt):
+    """Pixels of a shard, and what frozen layers give of them (0.8 MB an image of 224, twice)."""
+    n_images = min(len(DATA_SETS[wildcards.dataset].images), config["image"]["shard_images"])
+    return attempt * int(2000 + 1.6 * n_images * (config["image"]["size"] / 224) ** 2)
+
+
+def pixel_memory_mb(n_images):
+    """Pixels of the two largest parts of a split, as far as they are not left on the disk."""
+    pixels = n_images * config["image"]["size"] ** 2 / 2**20
+    return min(pixels, 2 * config["compute"]["pixel_memory_mb"])
 
 
 def training_memory_mb(wildcards, attempt):
@@ -212,7 +224,7 @@ def training_memory_mb(wildcards, attempt):
     batch = configuration.train_settings(config, wildcards.task, wildcards.scheme)["batch_size"]
     n_images = len(DATA_SETS[wildcards.get("other", wildcards.dataset)].images)
     # A ResNet18 keeps about 25 MB of activations and gradients for an image of 224 pixels.
-    return attempt * int(2000 + (n_images * size**2) / 2**20 + batch * 25 * (size / 224) ** 2)
+    return attempt * int(2000 + pixel_memory_mb(n_images) + batch * 25 * (size / 224) ** 2)
 
 
 def fitting_memory_mb(wildcards, input, attempt):

@@ -37,7 +37,7 @@ rule features:
     threads: config["compute"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=memory_of_pixels_mb,
+        mem_mb=shard_features_mb,
         runtime=60,
     params:
         code=code("features.py"),

@@ -19,7 +19,8 @@ from workflow_scripts.cxrcam.audit.acquisition import (
 from workflow_scripts.cxrcam.audit.class_by_source import assess_class_by_source
 from workflow_scripts.cxrcam.audit.floor_features import FEATURES
 from workflow_scripts.cxrcam.audit.floors import cross_validated_floors
-from workflow_scripts.cxrcam.data.pixel_parts import at_most, cached_parts, stream_features
+from workflow_scripts.cxrcam.data.cached_parts import cached_parts
+from workflow_scripts.cxrcam.data.pixel_parts import at_most, stream_features
 from workflow_scripts.cxrcam.data.splits import deal_folds
 from workflow_scripts.cxrcam.files import atomic_path, write_json
 from workflow_scripts.cxrcam.logs import start_log

@@ -14,21 +14,18 @@ from workflow_scripts.cxrcam.logs import start_log
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     settings = snakemake.params.settings
+    n_shards, number = snakemake.params.n_shards, int(snakemake.wildcards.shard)
     images = list_images(
         snakemake.config["datasets"][snakemake.wildcards.dataset],
         Path(snakemake.params.phantom_root),
+        lambda image_id: shard_number(image_id, n_shards) == number,
     )
-    n_shards, number = snakemake.params.n_shards, int(snakemake.wildcards.shard)
     if shard_fingerprints(images, n_shards)[number] != snakemake.params.files:
         raise InputError(
             "Image files of this shard were added, removed or replaced after Snakemake had planned "
             "this run. Run it again when the data set is at rest."
         )
-    files = [
-        (image.image_id, Path(image.path))
-        for image in images
-        if shard_number(image.image_id, n_shards) == number
-    ]
+    files = [(image.image_id, Path(image.path)) for image in images]
     facts, image_ids, pixels = decode_images(
         files,
         size=settings["size"],

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
-from workflow_scripts.cxrcam.data.mask_cache import pack_masks, write_masks
+from workflow_scripts.cxrcam.data.mask_cache import IMAGES_AT_ONCE, pack_masks, write_masks
 from workflow_scripts.cxrcam.logs import start_log
 
 if __name__ == "__main__":
@@ -12,14 +13,22 @@ if __name__ == "__main__":
     index = pd.read_parquet(
         snakemake.input[0], columns=["image_id", "mask_path", "lesion_mask_path"]
     )
-    paths = {
-        kind: [path if isinstance(path, str) else None for path in index[column]]
-        for kind, column in (("lung", "mask_path"), ("lesion", "lesion_mask_path"))
-    }
-    table, unreadable = pack_masks(
-        index["image_id"].tolist(), paths, snakemake.params.max_pixels, snakemake.threads
+
+    def packed(images: pd.DataFrame) -> pa.Table:
+        """Masks of some images."""
+        paths = {
+            kind: [path if isinstance(path, str) else None for path in images[column]]
+            for kind, column in (("lung", "mask_path"), ("lesion", "lesion_mask_path"))
+        }
+        table, unreadable = pack_masks(
+            images["image_id"].tolist(), paths, snakemake.params.max_pixels, snakemake.threads
+        )
+        for line in unreadable:
+            log.warning("Mask counted as missing: %s", line)
+        return table
+
+    parts = (
+        index.iloc[start : start + IMAGES_AT_ONCE] for start in range(0, len(index), IMAGES_AT_ONCE)
     )
-    for line in unreadable:
-        log.warning("Mask counted as missing: %s", line)
-    write_masks(Path(snakemake.output[0]), table)
-    log.info("%d of %d images have a mask.", table.num_rows, len(index))
+    n_masks = write_masks(Path(snakemake.output[0]), map(packed, parts))
+    log.info("%d of %d images have a mask.", n_masks, len(index))

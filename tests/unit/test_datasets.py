@@ -342,6 +342,28 @@ def test_phantoms_are_listed_before_they_are_drawn(tmp_path):
 # --- shards and fingerprints ----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("kind", ["class_folders", "manifest", "phantom"])
+def test_a_job_of_one_shard_lists_just_what_the_whole_listing_says_of_it(tmp_path, kind):
+    names = [f"{label}/{number}.png" for label in "AB" for number in range(6)]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    rows = "".join(f"{name},{name[0]}\n" for name in names)
+    (tmp_path / "manifest.csv").write_text("path,label\n" + rows, encoding="utf-8")
+    settings = {
+        "class_folders": {"root": str(tmp_path)},
+        "manifest": {"path": str(tmp_path / "manifest.csv")},
+        "phantom": {"images_per_class": {"A": 6, "B": 6}},
+    }[kind] | {"kind": kind}
+    everything = list_images(settings, tmp_path)
+    for number in range(8):  # some of the shards are empty
+        wanted = [i for i in everything if shard_number(i.image_id, 8) == number]
+        listed = list_images(settings, tmp_path, lambda name, k=number: shard_number(name, 8) == k)
+        assert listed == wanted
+        whole, own = (shard_fingerprints(some, 8)[number] for some in (everything, listed))
+        assert whole == own
+
+
 @given(st.integers(1, 10**6), st.integers(1, 10**4))
 def test_shards_are_a_power_of_two_and_no_more_than_needed(n_images, shard_images):
     count = shard_count(n_images, shard_images)

@@ -39,7 +39,7 @@ def masks(tmp_path) -> str:
     halves[0, :, : MASK_SIDE // 2] = halves[1, : MASK_SIDE // 2] = True
     packed = [np.packbits(half).tobytes() for half in halves]
     rows = {"image_id": ["A/1", "B/1"], "lung": packed, "lesion": [None, None]}
-    write_masks(tmp_path / "masks.parquet", pa.table(rows, schema=SCHEMA))
+    write_masks(tmp_path / "masks.parquet", [pa.table(rows, schema=SCHEMA)])
     return str(tmp_path / "masks.parquet")
 
 

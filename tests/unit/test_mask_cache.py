@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 from PIL import Image
 
 from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE, masks_of, pack_masks, write_masks
@@ -21,7 +22,7 @@ def test_masks_come_back_as_they_were(tmp_path):
     paths = {"lung": [*files, None, None], "lesion": [None, None, None, files[1]]}
     table, unreadable = pack_masks(ids, paths, 10**6, threads=2)
     assert unreadable == [] and table.num_rows == 3
-    write_masks(tmp_path / "masks.parquet", table)
+    write_masks(tmp_path / "masks.parquet", [table])
     has, lungs = masks_of(tmp_path / "masks.parquet", ["a", "none", "b", "only lesion"], "lung")
     assert has.tolist() == [True, False, True, False]
     assert (lungs[0] == truth[1]).all() and (lungs[2] == truth[0]).all()
@@ -36,9 +37,37 @@ def test_masks_are_enlarged_without_shifting(tmp_path):
     table, _ = pack_masks(
         ["a"], {"lung": [save(tmp_path / "a.png", half)], "lesion": [None]}, 10**6, 1
     )
-    write_masks(tmp_path / "masks.parquet", table)
+    write_masks(tmp_path / "masks.parquet", [table])
     _, masks = masks_of(tmp_path / "masks.parquet", ["a"], "lung", size=224)
     assert masks[0, :, :112].all() and not masks[0, :, 112:].any()
+
+
+def test_only_the_parts_are_read_that_may_hold_the_images(tmp_path, monkeypatch):
+    truth = np.random.default_rng(1).random((6, MASK_SIDE, MASK_SIDE)) < 0.3
+    names = [f"image {k}" for k in range(6)]
+    tables = [
+        pack_masks(
+            names[k : k + 2],
+            {
+                "lung": [save(tmp_path / f"{n}.png", truth[n]) for n in (k, k + 1)],
+                "lesion": [None] * 2,
+            },
+            *(10**6, 1),
+        )[0]
+        for k in (0, 2, 4)
+    ]
+    file = tmp_path / "masks.parquet"
+    assert write_masks(file, iter(tables)) == 6
+    read = []
+    plain = pq.ParquetFile.read_row_group
+    monkeypatch.setattr(
+        pq.ParquetFile,
+        "read_row_group",
+        lambda self, number, **given: read.append(number) or plain(self, number, **given),
+    )
+    has, masks = masks_of(file, names[:1:-1], "lung")
+    assert has.all() and (masks == truth[:1:-1]).all()
+    assert read == [1, 2]
 
 
 def test_an_unreadable_mask_counts_as_missing_and_is_named(tmp_path):

@@ -9,7 +9,8 @@ from workflow_scripts.cxrcam.audit.acquisition import grey_level_features, spect
 from workflow_scripts.cxrcam.audit.floor_features import FEATURES
 from workflow_scripts.cxrcam.audit.floors import FLOORS, floor_predictions
 from workflow_scripts.cxrcam.data import cache
-from workflow_scripts.cxrcam.data.pixel_parts import at_most, cached_parts, stream_features
+from workflow_scripts.cxrcam.data.cached_parts import cached_parts
+from workflow_scripts.cxrcam.data.pixel_parts import at_most, stream_features
 
 SIZE, N = 35, 61  # odd, so that vectors and blocks have ends
 NAMES = [f"{k:02d}" for k in range(N)]

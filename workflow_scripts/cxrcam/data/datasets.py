@@ -17,7 +17,7 @@ import io
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
@@ -73,8 +73,12 @@ class ImageFile:
     extra: dict[str, str] = field(default_factory=dict)
 
 
-def list_images(settings: Mapping[str, Any], phantom_root: Path) -> list[ImageFile]:
-    """All images of a data set, sorted by `image_id`.
+def list_images(
+    settings: Mapping[str, Any],
+    phantom_root: Path,
+    wanted: Callable[[str], bool] = lambda image_id: True,
+) -> list[ImageFile]:
+    """Images of a data set, sorted by `image_id`.
 
     Parameters
     ----------
@@ -82,6 +86,9 @@ def list_images(settings: Mapping[str, Any], phantom_root: Path) -> list[ImageFi
         Entry of ``datasets`` in the configuration.
     phantom_root : Path
         Folder into which phantoms are (or will be) drawn; used by that kind only.
+    wanted : callable
+        Whether the image of that name is to be listed; all are. Files of others are not looked at,
+        which is most of the time of a job that needs one shard.
 
     Raises
     ------
@@ -92,16 +99,19 @@ def list_images(settings: Mapping[str, Any], phantom_root: Path) -> list[ImageFi
     kind = settings["kind"]
     if kind == "class_folders":
         try:
-            images = _list_class_folders(find_root(settings["root"]), settings.get("classes"))
+            images = _list_class_folders(
+                find_root(settings["root"]), settings.get("classes"), wanted
+            )
         except OSError as error:
             raise DatasetError(
                 f"The folder {error.filename!r} cannot be read: {error.strerror}. Check its "
                 "permissions and the disk."
             ) from error
     elif kind == "manifest":
-        images = _list_manifest(Path(settings["path"]))
+        images = _list_manifest(Path(settings["path"]), wanted)
     elif kind == "phantom":
         images = _list_phantoms(settings, phantom_root)
+        images = [image for image in images if wanted(image.image_id)]
     else:
         raise DatasetError(f"Unknown kind of data set {kind!r}.")
     for image in images:
@@ -185,7 +195,9 @@ def _folders(root: Path) -> list[str]:
     )
 
 
-def _list_class_folders(root: Path, classes: Sequence[str] | None) -> list[ImageFile]:
+def _list_class_folders(
+    root: Path, classes: Sequence[str] | None, wanted: Callable[[str], bool]
+) -> list[ImageFile]:
     present = _folders(root)
     for name in classes or []:
         if name not in present:
@@ -194,6 +206,7 @@ def _list_class_folders(root: Path, classes: Sequence[str] | None) -> list[Image
                 f"{', '.join(map(_printable, present)) or 'no folder at all'}."
             )
     images: list[ImageFile] = []
+    found = 0
     for label in classes or present:
         folder = root / label / "images"
         if not folder.is_dir():
@@ -202,8 +215,11 @@ def _list_class_folders(root: Path, classes: Sequence[str] | None) -> list[Image
         lesions = _by_stem(root / label / "lesions")
         entries = _scan(folder)
         ids = _unique_ids(f"{label}/{entry.name}" for entry in entries)
+        found += len(entries)
         for entry in entries:
-            stem = Path(entry.name).stem
+            if not wanted(ids[f"{label}/{entry.name}"]):
+                continue
+            stem = os.path.splitext(entry.name)[0]  # noqa: PTH122 (speed)
             status = entry.stat()
             images.append(
                 ImageFile(
@@ -216,7 +232,7 @@ def _list_class_folders(root: Path, classes: Sequence[str] | None) -> list[Image
                     modified_ns=status.st_mtime_ns,
                 )
             )
-    if not images:
+    if not found:
         raise DatasetError(
             f"No image found in {root}: expected one folder a class with images directly in it or "
             f"in its folder 'images'. Folders found: "
@@ -303,7 +319,7 @@ def _text_of(value: object) -> str:
     return (value.decode() if isinstance(value, bytes) else str(value)).strip()
 
 
-def _list_manifest(path: Path) -> list[ImageFile]:
+def _list_manifest(path: Path, wanted: Callable[[str], bool]) -> list[ImageFile]:
     if not path.is_file():
         raise DatasetError(
             f"The manifest {str(path)!r} does not exist (looked from {Path.cwd()}). Write a CSV or "
@@ -366,6 +382,8 @@ def _list_manifest(path: Path) -> list[ImageFile]:
                 f"{place} lists {row['path']!r} again (first in row {first}, label "
                 f"{rows[first]['label']!r}; here {row['label']!r}). Keep one."
             )
+        if not wanted(ids[names[row["path"]]]):
+            continue
         try:
             status = file.stat()
         except (OSError, ValueError):

@@ -1,6 +1,6 @@
 """Lung and lesion masks of a data set, read once and kept small: one bit a pixel."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from workflow_scripts.cxrcam.images.masks import read_mask
 
 MASK_SIDE = 128  # pixels; finer than any map, and 2 KiB a mask
 KINDS = ("lung", "lesion")
+IMAGES_AT_ONCE = 4096  # whose masks are packed and kept together: 16 MB
 
 SCHEMA = pa.schema(
     [("image_id", pa.string())] + [(kind, pa.binary(MASK_SIDE**2 // 8)) for kind in KINDS]
@@ -72,10 +73,28 @@ def pack_masks(
     return table, unreadable
 
 
-def write_masks(file: Path, table: pa.Table) -> None:
-    """Write packed masks, whole or not at all."""
-    with atomic_path(file) as temporary:
-        pq.write_table(table, temporary)
+def write_masks(file: Path, tables: Iterable[pa.Table]) -> int:
+    """Write packed masks, whole or not at all.
+
+    Parameters
+    ----------
+    file : Path
+        Parquet file; each table becomes a row group.
+    tables : iterable of pa.Table
+        As from `pack_masks`. Made one at a time, `IMAGES_AT_ONCE` images each, a million masks need
+        the memory of a few thousand.
+
+    Returns
+    -------
+    int
+        Number of images that have a mask.
+    """
+    rows = 0
+    with atomic_path(file) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
+        for table in tables:
+            writer.write_table(table)
+            rows += table.num_rows
+    return rows
 
 
 def masks_of(
@@ -98,15 +117,34 @@ def masks_of(
     masks : bool array, shape (n, size, size)
         False throughout where there is no mask.
     """
-    table = pq.read_table(file, columns=["image_id", kind])
-    row_of = {name: row for row, name in enumerate(table["image_id"].to_pylist())}
-    packed = table[kind].to_pylist()
-    chosen = [packed[row_of[name]] if name in row_of else None for name in image_ids]
-    has_mask = np.array([entry is not None for entry in chosen], dtype=bool)
-    masks = np.zeros((len(chosen), size, size), dtype=bool)
-    if has_mask.any():
-        bits = np.frombuffer(b"".join(entry for entry in chosen if entry is not None), np.uint8)
-        whole = np.unpackbits(bits).reshape(-1, MASK_SIDE, MASK_SIDE).astype(bool)
-        nearest = (np.arange(size) * MASK_SIDE + MASK_SIDE // 2) // size
-        masks[has_mask] = whole[:, nearest[:, None], nearest[None, :]]
+    wanted = {name: row for row, name in enumerate(image_ids)}
+    has_mask = np.zeros(len(image_ids), dtype=bool)
+    masks = np.zeros((len(image_ids), size, size), dtype=bool)
+    nearest = (np.arange(size) * MASK_SIDE + MASK_SIDE // 2) // size
+    for names, packed in _row_groups(file, image_ids, kind):
+        found = [
+            (wanted[name], bits)
+            for name, bits in zip(names, packed, strict=True)
+            if name in wanted and bits is not None
+        ]
+        if found:
+            rows = [row for row, _ in found]
+            bits = np.frombuffer(b"".join(bits for _, bits in found), np.uint8)
+            whole = np.unpackbits(bits).reshape(-1, MASK_SIDE, MASK_SIDE).astype(bool)
+            has_mask[rows] = True
+            masks[rows] = whole[:, nearest[:, None], nearest[None, :]]
     return has_mask, masks
+
+
+def _row_groups(
+    file: Path, image_ids: Sequence[str], kind: str
+) -> Iterator[tuple[list[str], list[bytes | None]]]:
+    """Names and packed masks of the row groups that may hold some of the images."""
+    with pq.ParquetFile(file) as stored:
+        for number in range(stored.num_row_groups if len(image_ids) else 0):
+            held = stored.metadata.row_group(number).column(0).statistics
+            if held is not None and held.has_min_max:
+                if held.max < min(image_ids) or held.min > max(image_ids):
+                    continue
+            table = stored.read_row_group(number, columns=["image_id", kind])
+            yield table["image_id"].to_pylist(), table[kind].to_pylist()

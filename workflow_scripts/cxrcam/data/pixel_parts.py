@@ -1,12 +1,9 @@
 """Pixels that stream past: what is computed of each image needs no memory for all of them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
-
-from workflow_scripts.cxrcam.data.cache import row_parts
 
 UInt8Array = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
@@ -21,26 +18,6 @@ beside it.
 
 Features = Callable[[UInt8Array], npt.NDArray[np.floating]]
 """One row of numbers an image of uint8 (k, size, size): shape (k, columns)."""
-
-
-def cached_parts(shards: Sequence[Path], image_ids: Sequence[str], size: int) -> PixelParts:
-    """Pixels of some images as they lie in the cache, `cache.ROWS_AT_ONCE` at a time.
-
-    Parameters
-    ----------
-    shards : sequence of Path
-    image_ids : sequence of str, length n
-    size : int
-        Pixels a side that the shards must have.
-    """
-
-    def parts(wanted: Bools) -> Iterator[tuple[Ints, UInt8Array]]:
-        positions = np.flatnonzero(wanted)
-        names = [image_ids[k] for k in positions]
-        for to, rows in row_parts(shards, names, "pixels", size**2):
-            yield positions[to], rows.reshape(-1, size, size)
-
-    return parts
 
 
 def stream_features(

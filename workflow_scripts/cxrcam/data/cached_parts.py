@@ -1,0 +1,29 @@
+"""Pixels as they stream out of the cache. Apart, so that floors do not hang on how it is read."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from workflow_scripts.cxrcam.data.cache import row_parts
+from workflow_scripts.cxrcam.data.pixel_parts import Bools, Ints, PixelParts, UInt8Array
+
+
+def cached_parts(shards: Sequence[Path], image_ids: Sequence[str], size: int) -> PixelParts:
+    """Pixels of some images as they lie in the cache, `cache.ROWS_AT_ONCE` at a time.
+
+    Parameters
+    ----------
+    shards : sequence of Path
+    image_ids : sequence of str, length n
+    size : int
+        Pixels a side that the shards must have.
+    """
+
+    def parts(wanted: Bools) -> Iterator[tuple[Ints, UInt8Array]]:
+        positions = np.flatnonzero(wanted)
+        names = [image_ids[k] for k in positions.tolist()]
+        for to, rows in row_parts(shards, names, "pixels", size**2):
+            yield positions[to], rows.reshape(-1, size, size)
+
+    return parts
