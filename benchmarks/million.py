@@ -57,6 +57,8 @@ given = types.SimpleNamespace(**parts, config=job["config"], threads=job.get("th
 runpy.run_path(job["script"], init_globals={"snakemake": given}, run_name="__main__")
 """
 
+PLAN = [sys.executable, "-m", "snakemake", "-n", "--quiet", "all", "--configfile", "bench.yaml"]
+
 # The part of rule audit_data that needs no pixels.
 BY_SOURCE = """
 import sys
@@ -218,8 +220,7 @@ def run_all(folder: Path, images: int, alike: float, shard_images: int) -> list[
     write_files(folder / "data", table)
     (folder / "logs").mkdir()
     place = f"results/{DATA_SET}"
-    plan = [sys.executable, "-m", "snakemake", "-n", "--quiet", "all", "--configfile", "bench.yaml"]
-    record("plan: snakemake -n", measured(folder, plan))
+    record("plan: snakemake -n", measured(folder, PLAN))
     job = partial(run_job, folder)
     listing = f"{place}/index/listing.parquet"
     params = {
@@ -280,23 +281,41 @@ def run_all(folder: Path, images: int, alike: float, shard_images: int) -> list[
     return rows
 
 
-def main() -> None:
-    """Measure all jobs and print them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=1_000_000)
-    parser.add_argument("--alike", type=float, default=0.0, help="share of pairs within the radius")
-    parser.add_argument("--shard-images", type=int, default=2048, help="as image.shard_images")
-    options = parser.parse_args()
-    overlay = {
+def overlay(shard_images: int) -> dict[str, object]:
+    """Configuration of the study: two tasks, one training each."""
+    return {
         "dataset": DATA_SET,
         "datasets": {DATA_SET: {"kind": "manifest", "path": "data/manifest.csv"}},
         "schemes": {"random_subsample": None, "holdout": {"test_fraction": 0.1}},
-        "image": {"shard_images": options.shard_images},
+        "image": {"shard_images": shard_images},
     }
+
+
+def plan_shards(folder: Path, shards: int) -> dict[str, Any]:
+    """Measure the plan of as many cache jobs: what Snakemake itself takes, with few images."""
+    copy_project(folder, overlay(1))
+    write_files(folder / "data", images_table(shards, np.random.default_rng(0)))
+    os.chdir(folder)
+    values = {k: round(v, 2) for k, v in measured(folder, PLAN).items()}
+    row = {"job": f"plan: snakemake -n, {shards} cache jobs", "images": shards, **values}
+    print(row, flush=True)
+    return row
+
+
+def main() -> None:
+    """Measure all jobs and print them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=1_000_000, help="0: plans of shards only")
+    parser.add_argument("--alike", type=float, default=0.0, help="share of pairs within the radius")
+    parser.add_argument("--shard-images", type=int, default=2048, help="as image.shard_images")
+    parser.add_argument("--plan-shards", type=int, nargs="*", default=[1024, 4096])
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cxrcam-million-") as temporary:
-        folder = Path(temporary) / "project"
-        copy_project(folder, overlay)
-        rows = run_all(folder, options.images, options.alike, options.shard_images)
+        rows = [plan_shards(Path(temporary) / str(n), n) for n in options.plan_shards]
+        if options.images:
+            folder = Path(temporary) / "project"
+            copy_project(folder, overlay(options.shard_images))
+            rows += run_all(folder, options.images, options.alike, options.shard_images)
         os.chdir(PROJECT)
     target = PROJECT / "results/benchmarks/million.csv"
     target.parent.mkdir(parents=True, exist_ok=True)

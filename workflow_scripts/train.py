@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from workflow_scripts.cxrcam.contracts import HISTORY, TIMINGS
+from workflow_scripts.cxrcam.data.cache import joined_fingerprint
 from workflow_scripts.cxrcam.data.feature_cache import read_features
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
@@ -40,11 +41,11 @@ from workflow_scripts.cxrcam.seeds import generator, integer_seed
 
 
 def data_fingerprint(split_file: Path, shards: Sequence[str]) -> str:
-    """Hash of the split and of the images in the shards, as pixels or features; of no times."""
+    """Hash of the split and of the images, as pixels or features; of no times, of no sharding."""
     digest = hashlib.sha256(split_file.read_bytes())
-    for shard in shards:
-        metadata = pq.read_schema(shard).metadata
-        digest.update(metadata[b"content_fingerprint"] + metadata.get(b"made_with", b""))
+    about = [pq.read_schema(shard).metadata for shard in shards]
+    digest.update(joined_fingerprint(m[b"content_fingerprint"].decode() for m in about).encode())
+    digest.update(b"".join(sorted({m.get(b"made_with", b"") for m in about})))
     return digest.hexdigest()
 
 

@@ -7,7 +7,7 @@ is read at the speed of memory.
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -270,6 +270,9 @@ def row_parts(
 def content_fingerprint(image_ids: Sequence[str], pixels: npt.NDArray[np.uint8]) -> str:
     """Hash of the names and pixels of a shard: of the images themselves, not of times of files.
 
+    It is the sum of a hash an image, so that shards can be added up (`joined_fingerprint`) to one
+    number for all images, however they were divided.
+
     Parameters
     ----------
     image_ids : sequence of str
@@ -278,11 +281,18 @@ def content_fingerprint(image_ids: Sequence[str], pixels: npt.NDArray[np.uint8])
     Returns
     -------
     str
-        SHA-256, hexadecimal.
+        Sum of SHA-256 modulo 2²⁵⁶, hexadecimal.
     """
-    digest = hashlib.sha256("\x1f".join(image_ids).encode())
-    digest.update(np.ascontiguousarray(pixels).data)
-    return digest.hexdigest()
+    digests = (
+        hashlib.sha256(image_id.encode() + b"\x1f" + np.ascontiguousarray(picture).data).hexdigest()
+        for image_id, picture in zip(image_ids, pixels, strict=True)
+    )
+    return joined_fingerprint(digests)
+
+
+def joined_fingerprint(fingerprints: Iterable[str]) -> str:
+    """Fingerprint of the images of all shards, from that of each (`content_fingerprint`)."""
+    return f"{sum(int(each, 16) for each in fingerprints) % 2**256:064x}"
 
 
 def write_shard(
