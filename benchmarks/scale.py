@@ -3,7 +3,7 @@
 Draws the largest data set once; smaller ones are hard links to a part of it. Training is left out:
 its time follows from images an epoch (see `benchmarks.speed`). Writes a table and a picture on log
 scales to results/benchmarks/scale.csv and .png, and prints what a million images would take if the
-lines went on as they end.
+lines went on straight as they end; with sizes that are small, that says little.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from benchmarks.workflow import PROJECT, copy_project, snakemake
 from workflow_scripts.cxrcam.figures.style import MARKERS, PAGE_WIDTH, save_figure
@@ -46,27 +47,38 @@ def link_part(source: Path, target: Path, per_class: int) -> None:
 
 
 def projected(table: pd.DataFrame, column: str) -> float:
-    """Value at `FULL` images on the straight line through the two largest sizes (log scales)."""
+    """Value at `FULL` images on the straight line through the two largest sizes.
+
+    Not on log scales: what every job costs whatever its size (loading Python's libraries) would
+    hide what an image costs.
+    """
     ends = table.sort_values("images").tail(2)
-    x, y = np.log(ends["images"]), np.log(ends[column])
-    slope = float((y.iloc[1] - y.iloc[0]) / (x.iloc[1] - x.iloc[0]))
-    return float(np.exp(y.iloc[1] + slope * (np.log(FULL) - x.iloc[1])))
+    slope, start = np.polyfit(ends["images"], ends[column], 1)
+    return float(start + max(0.0, slope) * FULL)
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Seconds and peak memory of each stage over the number of images."""
-    figure = Figure(figsize=(PAGE_WIDTH, 3.0), layout="constrained")
+    """Seconds and peak memory of each stage, Snakemake included, over the number of images."""
+    figure = Figure(figsize=(PAGE_WIDTH, 3.4), layout="constrained")
     for axes, column, label in zip(
         figure.subplots(1, 2),
         ("seconds", "gib"),
-        ("seconds, Snakemake included", "peak memory of all processes (GiB)"),
+        ("seconds", "peak memory (GiB)"),
         strict=True,
     ):
         for marker, (stage, rows) in zip(MARKERS, table.groupby("stage", sort=False), strict=False):
             axes.plot(rows["images"], rows[column], marker=marker, label=stage)
         axes.set(xscale="log", yscale="log", xlabel="images", ylabel=label)
+        # Whole decades, so that both axes have labels however few sizes were measured.
+        powers = np.log10([table[column].min(), table[column].max()])
+        axes.set_ylim(10.0 ** np.floor(powers[0]), 10.0 ** np.ceil(powers[1]))
+        sizes = sorted(table["images"].unique())
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.grid(which="both", linewidth=0.4)
-    axes.legend()
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -103,7 +115,7 @@ def main() -> None:
     for stage, part in table.groupby("stage", sort=False):
         hours, memory = projected(part, "seconds") / 3600, projected(part, "gib")
         print(
-            f"{FULL:,} images, {stage}: {hours:.1f} h, {memory:.0f} GiB on {os.cpu_count()} cores"
+            f"{FULL:,} images, {stage}: {hours:.2g} h, {memory:.2g} GiB on {os.cpu_count()} cores"
         )
     print(f"Written to {target.relative_to(PROJECT)} and {target.stem}.png")
 

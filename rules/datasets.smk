@@ -132,7 +132,7 @@ rule index:
     conda:
         "../envs/cxrcam.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: attempt * search_memory_mb(wildcards.dataset),
         runtime=30,
     params:
         # Not image.max_quarantined_share: it may stop a run, but does not change what it makes.

@@ -22,7 +22,8 @@ rule external_overlap:
     conda:
         "../envs/cxrcam.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: attempt
+        * search_memory_mb(wildcards.dataset, wildcards.other),
         runtime=30,
     params:
         code=code("external_overlap.py"),

@@ -200,6 +200,12 @@ def headline_design():
     return {"task": task, "scheme": scheme}
 
 
+def search_memory_mb(*data_sets):
+    """Thumbnails of the images, twice again as they are compared, and their names and sums."""
+    n_images = sum(len(DATA_SETS[name].images) for name in data_sets)
+    return int(3000 + 4.5 * n_images / 1000)
+
+
 def audit_memory_mb(wildcards, attempt):
     """A KiB of facts an image; features and forests of as many as are drawn of them at most."""
     n_images = len(DATA_SETS[wildcards.dataset].images)
