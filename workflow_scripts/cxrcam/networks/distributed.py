@@ -32,7 +32,7 @@ class DistributedRanks:
         if sync_batch_norm:
             synchronise_batch_statistics(model)
         # Running statistics play no part in training: `settle` shares them where they are read.
-        return DistributedDataParallel(model, broadcast_buffers=False)
+        return DistributedDataParallel(model, forward_sync_buffers=False)
 
     def share(self, values: Array) -> Array:
         """A block of the batch; those of two processes differ by one image at most."""
