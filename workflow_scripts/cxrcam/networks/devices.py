@@ -65,18 +65,18 @@ def choose_devices(asked: str, gpus_granted: int | None, processes: int) -> list
     if asked != "cuda" and not (asked == "auto" and there and gpus_granted != 0):
         return [torch.device("cpu")] * processes
     count = torch.cuda.device_count()
+    if processes == 1 and count < 2:
+        return [torch.device("cuda")]
     if count < processes:
         raise DeviceError(
             f"train.gpus is {processes}, but PyTorch sees {count} GPU{'s' * (count != 1)} here: "
             f"set it to {count} or less, or check CUDA_VISIBLE_DEVICES."
         )
-    if gpus_granted is not None and gpus_granted < processes:
+    if processes > 1 and gpus_granted is not None and gpus_granted < processes:
         raise DeviceError(
             f"train.gpus is {processes}, but Snakemake may hand out {gpus_granted} only: start it "
             f"with --resources gpu={processes} or more, or set train.gpus to {gpus_granted}."
         )
-    if count < 2:
-        return [torch.device("cuda")]
     names = [str(torch.cuda.get_device_properties(k).uuid) for k in range(count)]
     return [torch.device("cuda", position) for position in claim_gpus(names, processes)]
 
