@@ -82,8 +82,9 @@ def train_in_processes(
     SystemExit
         After a fault of ours, whose traceback is then in the log.
     """
-    kind = "on a GPU each" if devices[0].type == "cuda" else "on the CPU, as there is no GPU to use"
-    log.info("Training in %d processes (train.gpus), %s.", len(devices), kind)
+    on_gpus = devices[0].type == "cuda"
+    where = "a GPU each" if on_gpus else "the CPU, as no GPU is there or may be used"
+    log.info("Training in %d processes (train.gpus) on %s.", len(devices), where)
     # It tells of each signal that it passes on.
     logging.getLogger("torch.distributed.elastic.multiprocessing.api").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="cxrcam-train-") as name:
