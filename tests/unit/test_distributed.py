@@ -3,6 +3,7 @@
 import json
 import logging
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -20,11 +21,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 from tests.unit import distributed_example as example
 from workflow_scripts.cxrcam.data.cache import write_shard
-from workflow_scripts.cxrcam.networks.ranks import SINGLE_PROCESS
-from workflow_scripts.cxrcam.networks.training_job import TrainingJob, train_classifier
+from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.networks.checkpoints import TrainingStopped
+from workflow_scripts.cxrcam.networks.several_processes import (
+    FAULT,
+    STOPPED,
+    ProcessDied,
+    report_failure,
+)
+from workflow_scripts.cxrcam.networks.training_job import TrainingJob, experiment_fingerprint
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -161,7 +170,7 @@ except TrainingStopped:
 
 @pytest.fixture
 def job(tmp_path: Path) -> TrainingJob:
-    """A training of some seconds."""
+    """A training that does not end by itself while a test looks on."""
     n_images = 12
     names = [f"image-{k}" for k in range(n_images)]
     labels = ["dark" if k % 2 else "bright" for k in range(n_images)]
@@ -169,7 +178,7 @@ def job(tmp_path: Path) -> TrainingJob:
     pq.write_table(pa.table(split), tmp_path / "split.parquet")
     pixels = np.random.default_rng(0).integers(0, 256, (n_images, 32, 32), dtype=np.uint8)
     write_shard(tmp_path / "shard.parquet", names, pixels, {"content_fingerprint": "this"})
-    settings = example.PLAIN | {"epochs": 60, "batch_size": 8, "watch": ["test"]}
+    settings = example.PLAIN | {"epochs": 20_000, "batch_size": 8, "watch": ["test"]}
     return TrainingJob(
         **{"task": "two_class", "scheme": "holdout", "fold": 1, "seed": 0},
         classes=["bright", "dark"],
@@ -234,9 +243,7 @@ def started(job: TrainingJob, tmp_path: Path) -> Iterator[Callable[[], Job]]:
                 process.kill()
 
 
-def test_a_job_whose_processes_die_leaves_none_behind_says_which_and_goes_on(
-    job, started, caplog
-) -> None:
+def test_a_job_whose_processes_die_leaves_none_behind_says_which_and_goes_on(job, started) -> None:
     checkpoint = Path(job.checkpoint)
 
     first = started().wait_until(checkpoint.exists)
@@ -255,11 +262,35 @@ def test_a_job_whose_processes_die_leaves_none_behind_says_which_and_goes_on(
 
     third = started()
     third.wait_until(lambda: "Going on after iteration" in third.said())
-    third.running.kill()  # nobody can tell the others
+    checkpoint.unlink()
+    third.running.kill()  # which nobody can tell the others
     third.end()
+    assert checkpoint.exists(), "left without writing its state"
 
-    # In one process the draws of dropout are others: two experiments in one model.
-    with caplog.at_level(logging.INFO):
-        train_classifier(job, torch.device("cpu"), SINGLE_PROCESS, logging.getLogger("cxrcam"))
-    assert "another number of threads or processes" in caplog.text
-    assert Path(job.model_file).exists() and not checkpoint.exists()
+
+@pytest.mark.parametrize(
+    ("exit_code", "said", "raised", "words"),
+    [
+        (FAULT, "The training loss became nan.", InputError, "^The training loss became nan.$"),
+        (-9, None, ProcessDied, "Process 2 of 4 .* killed .SIGKILL.* no state on disk yet"),
+        (STOPPED, None, TrainingStopped, ""),
+        (1, "Traceback: ours", SystemExit, "1"),
+    ],
+)
+def test_a_job_says_what_its_first_process_that_failed_died_of(
+    tmp_path, caplog, exit_code, said, raised, words
+) -> None:
+    if said is not None:
+        (tmp_path / "fault-1.txt").write_text(said)
+    failure = ProcessFailure(local_rank=1, pid=7, exitcode=exit_code, error_file=os.devnull)
+    with pytest.raises(raised, match=words):
+        report_failure(failure, 4, tmp_path, tmp_path / "none", logging.getLogger("test"))
+    assert ("Traceback: ours" in caplog.text) == (exit_code == 1)
+
+
+def test_a_state_of_another_number_of_processes_is_of_another_experiment(job) -> None:
+    def of(processes: int) -> str:
+        return experiment_fingerprint(job, "data", "random", "float32", example.CPU, processes)
+
+    assert of(2) == of(2)
+    assert len({of(1), of(2), of(3)}) == 3

@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from torch.distributed.elastic.multiprocessing import (
@@ -113,7 +114,8 @@ def train_in_processes(
             if context is not None:
                 context.close(signal.SIGTERM, SECONDS_TO_LEAVE)
         if result is not None and result.failures:
-            _report(min(result.failures.values(), key=lambda f: f.timestamp), folder, log, job)
+            first = min(result.failures.values(), key=lambda failure: failure.timestamp)
+            report_failure(first, len(devices), folder, Path(job.checkpoint), log)
 
 
 def _environment(rank: int, threads: int) -> dict[str, str]:
@@ -129,22 +131,35 @@ def _environment(rank: int, threads: int) -> dict[str, str]:
     }
 
 
-def _report(failure: ProcessFailure, folder: Path, log: logging.Logger, job: TrainingJob) -> None:
-    """Raise what the first process that failed died of."""
+def report_failure(
+    failure: ProcessFailure, processes: int, folder: Path, checkpoint: Path, log: logging.Logger
+) -> NoReturn:
+    """Raise what the first process that failed died of; see `train_in_processes`.
+
+    Parameters
+    ----------
+    failure : ProcessFailure
+        What torchrun knows of it.
+    processes : int
+        That shared the training.
+    folder : Path
+        Where it wrote what went wrong, if it still could.
+    checkpoint : Path
+    log : logging.Logger
+    """
     if failure.exitcode == STOPPED:
         raise TrainingStopped
     said = folder / f"fault-{failure.local_rank}.txt"
     text = said.read_text(encoding="utf-8") if said.exists() else ""
     if failure.exitcode == FAULT:
         raise InputError(text)
-    number = len(json.loads((folder / ARGUMENTS).read_text(encoding="utf-8"))["devices"])
-    which = f"Process {failure.local_rank + 1} of {number} of this training"
+    which = f"Process {failure.local_rank + 1} of {processes} of this training"
     if failure.exitcode < 0:
-        kept = Path(job.checkpoint)
-        found = f"its newest state is in {kept}" if kept.exists() else "it had no state on disk yet"
+        there = checkpoint.exists()
+        state = f"its newest state is in {checkpoint}" if there else "it had no state on disk yet"
         raise ProcessDied(
             f"{which} was killed ({failure.signal_name()}), and the others were stopped; "
-            f"{found}. Run again to go on; if memory ran out, lower train.batch_size or train.gpus."
+            f"{state}. Run again to go on; if memory ran out, lower train.batch_size or train.gpus."
         )
     log.error("%s ended with exit code %d.\n%s", which, failure.exitcode, text)
     raise SystemExit(1)

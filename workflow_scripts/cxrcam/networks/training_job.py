@@ -149,6 +149,31 @@ def read_parts(
     return parts, names["train"]
 
 
+def experiment_fingerprint(
+    job: TrainingJob, data: str, origin: str, precision: str, device: torch.device, processes: int
+) -> str:
+    """Hash of all that a state depends on: with any of it changed, going on would mix experiments.
+
+    Parameters
+    ----------
+    job : TrainingJob
+    data : str
+        Its `data_fingerprint`.
+    origin : str
+        Of the weights that training starts from.
+    precision : {"float32", "bfloat16"}
+        That was chosen.
+    device : torch.device
+    processes : int
+        That share the training: they draw dropout and add gradients up in another order.
+    """
+    experiment = [
+        *(job.configuration_hash(), data, origin, job.code, precision, device.type),
+        *(job.threads, processes),
+    ]
+    return hashlib.sha256(json.dumps(experiment).encode()).hexdigest()
+
+
 def train_classifier(
     job: TrainingJob, device: torch.device, ranks: Ranks, log: logging.Logger
 ) -> None:
@@ -197,14 +222,9 @@ def train_classifier(
     )
 
     data = job.data_fingerprint()
-    # What a state depends on: with any of it changed, going on would mix two experiments.
-    experiment = [
-        *(job.configuration_hash(), data, origin, job.code, precision, device.type),
-        *(job.threads, ranks.size),
-    ]
     checkpoints = Checkpoints(
         Path(job.checkpoint),
-        hashlib.sha256(json.dumps(experiment).encode()).hexdigest(),
+        experiment_fingerprint(job, data, origin, precision, device, ranks.size),
         job.checkpoint_seconds,
         log,
         writes=ranks.rank == 0,
