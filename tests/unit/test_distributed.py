@@ -273,7 +273,7 @@ def test_a_job_whose_processes_die_leaves_none_behind_says_which_and_goes_on(job
     [
         (FAULT, "The training loss became nan.", InputError, "^The training loss became nan.$"),
         (-9, None, ProcessDied, "Process 2 of 4 .* killed .SIGKILL.* no state on disk yet"),
-        (STOPPED, None, TrainingStopped, ""),
+        (STOPPED, None, TrainingStopped, "^$"),
         (1, "Traceback: ours", SystemExit, "1"),
     ],
 )
