@@ -252,6 +252,7 @@ def test_a_job_whose_processes_die_leaves_none_behind_says_which_and_goes_on(job
     assert "Process 2 of 2 of this training was killed (SIGKILL)" in first.said()
     assert f"its newest state is in {checkpoint}" in first.said()
     assert "Traceback" not in first.said(), "the other process said more than what happened"
+    assert first.said().count("squeezenet1_1 from random weights") == 1
 
     second = started()
     second.wait_until(lambda: "Going on after iteration" in second.said())

@@ -62,7 +62,10 @@ def start_log(log_file: str | Path, rank: int | None = None) -> logging.Logger:
     logger = logging.getLogger("cxrcam")
     logger.setLevel(logging.ERROR if rank else logging.INFO)
     logger.handlers.clear()
-    to_file = logging.FileHandler(path, mode="w" if rank is None else "a", encoding="utf-8")
+    if rank is None:
+        path.write_bytes(b"")
+    # At the end of the file, where others may have written too.
+    to_file = logging.FileHandler(path, mode="a", encoding="utf-8")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     to_terminal = logging.StreamHandler(sys.stderr)
     to_terminal.setFormatter(logging.Formatter("%(message)s"))
