@@ -261,12 +261,35 @@ def test_a_job_whose_processes_die_leaves_none_behind_says_which_and_goes_on(job
     assert second.end() == 128 + signal.SIGTERM
     assert checkpoint.exists(), "stopped without writing its state"
 
-    third = started()
-    third.wait_until(lambda: "Going on after iteration" in third.said())
-    checkpoint.unlink()
-    third.running.kill()  # which nobody can tell the others
-    third.end()
-    assert checkpoint.exists(), "left without writing its state"
+
+ORPHAN = """
+import os, pathlib, signal, sys, threading
+from workflow_scripts.cxrcam.networks.several_processes import leave_with
+
+asked = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: asked.set())
+threading.Thread(target=leave_with, args=[os.getppid()], daemon=True).start()
+ready, left = map(pathlib.Path, sys.argv[1:])
+ready.write_text(str(os.getpid()))
+while not asked.wait(0.1):
+    pass
+left.touch()
+"""
+
+
+def test_a_process_whose_job_was_killed_outright_is_asked_to_stop_all_the_same(tmp_path) -> None:
+    ready, left = tmp_path / "ready", tmp_path / "left"
+    orphan = [sys.executable, "-c", ORPHAN, str(ready), str(left)]
+    parent = "import subprocess, sys; subprocess.run(sys.argv[1:], check=False)"
+    job = subprocess.Popen([sys.executable, "-c", parent, *orphan], cwd=PROJECT)
+    while job.poll() is None and not (ready.exists() and ready.read_text()):
+        time.sleep(0.02)
+    process = psutil.Process(int(ready.read_text()))
+    job.kill()  # which nobody can tell the other one
+    job.wait()
+    _, alive = psutil.wait_procs([process], timeout=60)
+    assert not alive
+    assert left.exists(), "ended without being asked"
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def report_failure(
 # --- in each of the processes ---------------------------------------------------------------------
 
 
-def _leave_with(parent: int) -> None:
+def leave_with(parent: int) -> None:
     """Stop this process when the one that started it is gone, however that ended."""
     while os.getppid() == parent:
         time.sleep(0.5)
@@ -188,7 +188,7 @@ def main(folder: Path, rank: int) -> int:
         Number of this process, from 0.
     """
     arguments = json.loads((folder / ARGUMENTS).read_text(encoding="utf-8"))
-    threading.Thread(target=_leave_with, args=[arguments["parent"]], daemon=True).start()
+    threading.Thread(target=leave_with, args=[arguments["parent"]], daemon=True).start()
     log = start_log(arguments["log_file"], rank)
     devices = [torch.device(name) for name in arguments["devices"]]
     said = folder / f"fault-{rank}.txt"
