@@ -369,15 +369,17 @@ def train_settings(config: Mapping[str, Any], task: str, scheme: str) -> dict[st
 def result_settings(config: Mapping[str, Any], task: str, scheme: str) -> dict[str, Any]:
     """Settings of training that decide its result, for one task and scheme.
 
-    Parameters, errors
-        As of `train_settings`.
+    Parameters
+    ----------
+    config, task, scheme
+        As in `train_settings`, which raises the same.
 
     Returns
     -------
     dict
-        `train_settings` without the number of GPUs, and what else several of them need, where the
-        mathematics does not depend on it: as with ``compute.device``, a model that was trained on
-        one GPU is still valid when there are two.
+        `train_settings` without ``gpus`` and ``sync_batch_norm`` where the mathematics does not
+        depend on them: as with ``compute.device``, a model that was trained on one GPU is still
+        valid when there are two.
     """
     settings = train_settings(config, task, scheme)
     if settings["gpus"] == 1 or settings["sync_batch_norm"]:
