@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -45,6 +44,9 @@ STOPPED = 128 + signal.SIGTERM
 FAULT = 65  # EX_DATAERR of sysexits.h
 
 ARGUMENTS = "arguments.json"
+
+LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
+"""Network device of this machine alone."""
 
 SECONDS_TO_LEAVE = 20
 """That processes have to write their state when they are stopped; then they are killed."""
@@ -121,13 +123,13 @@ def train_in_processes(
 def _environment(rank: int, threads: int) -> dict[str, str]:
     """What a process finds in its environment, beside what this one has."""
     paths = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    loopback = next((name for _, name in socket.if_nameindex() if name in ("lo", "lo0")), "")
     return {
         "RANK": str(rank),
         "PYTHONPATH": os.pathsep.join(paths),
         "OMP_NUM_THREADS": str(threads),
         # Nothing that they tell each other leaves this machine.
-        **({"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback} if loopback else {}),
+        "GLOO_SOCKET_IFNAME": LOOPBACK,
+        "NCCL_SOCKET_IFNAME": LOOPBACK,
     }
 
 
