@@ -166,6 +166,11 @@ def gpus(wildcards):
     return int(device == "cuda")
 
 
+def processes(wildcards):
+    """Processes that share a training: one a GPU."""
+    return configuration.train_settings(config, wildcards.task, wildcards.scheme)["gpus"]
+
+
 def divisions():
     """Every split that is drawn: task, scheme and fold; schemes that take another's are left out."""
     return [
@@ -234,9 +239,13 @@ def training_memory_mb(wildcards, attempt):
 
 
 def fitting_memory_mb(wildcards, input, attempt):
-    """As `training_memory_mb`; where layers are frozen, their features are read, then joined."""
+    """As `training_memory_mb`; where layers are frozen, their features are read, then joined.
+
+    Each of several processes holds everything.
+    """
     features = sum(Path(file).stat().st_size for file in input.get("features") or [])
-    return training_memory_mb(wildcards, attempt) + attempt * int(2 * features / 2**20)
+    one = training_memory_mb(wildcards, attempt) + attempt * int(2 * features / 2**20)
+    return processes(wildcards) * one
 
 
 def run_figures(dataset):

@@ -69,9 +69,11 @@ rule train:
         f"{RUN.replace('results', 'results/benchmarks', 1)}/train.tsv"
     conda:
         "../envs/cxrcam.yaml"
-    threads: config["compute"]["threads"]
+    threads: lambda wildcards: processes(wildcards) * config["compute"]["threads"]
     resources:
-        gpu=gpus,
+        gpu=lambda wildcards: processes(wildcards) * gpus(wildcards),
+        # A resource, as no result depends on it; a param would make models stale.
+        processes=processes,
         mem_mb=fitting_memory_mb,
         runtime=240,
     params:
@@ -80,7 +82,7 @@ rule train:
         image={key: config["image"][key] for key in ("mean", "size", "std")},
         input_part=lambda wildcards: configuration.input_part(config, wildcards.scheme),
         model=lambda wildcards: MODELS[wildcards.scheme],
-        settings=lambda wildcards: configuration.train_settings(
+        settings=lambda wildcards: configuration.result_settings(
             config, wildcards.task, wildcards.scheme
         ),
         precision=config["compute"]["precision"],

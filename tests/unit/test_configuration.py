@@ -29,6 +29,7 @@ from workflow_scripts.cxrcam.configuration.resolution import (
     refuse_repeated_keys,
     removed_entries,
     resolve_configuration,
+    result_settings,
     train_settings,
 )
 from workflow_scripts.cxrcam.errors import InputError
@@ -561,6 +562,16 @@ def test_training_settings_of_a_scheme_win_over_those_of_a_task_over_the_common_
     assert resolved["train"]["watch"], "the configuration must not change with the answer"
 
 
+def test_the_number_of_gpus_decides_a_result_only_where_it_changes_the_mathematics():
+    def asked(**train):
+        config = changed(FULL, ("schemes", "once", "train"), {"batch_size": 8, **train})
+        return result_settings(resolve_configuration(config, SCHEMA), "two_class", "once")
+
+    assert asked(gpus=2) == asked(gpus=4) == asked(sync_batch_norm=False) == asked()
+    assert not {"gpus", "sync_batch_norm"} & asked().keys()
+    assert asked(gpus=2, sync_batch_norm=False) != asked(gpus=4, sync_batch_norm=False) != asked()
+
+
 @pytest.mark.parametrize(("task", "scheme"), [("two_clas", "once"), ("two_class", "onec")])
 def test_settings_of_an_unknown_task_or_scheme_are_refused(task, scheme):
     with pytest.raises(ConfigurationError, match=r"Did you mean '(two_class|once)'"):
@@ -692,6 +703,10 @@ def test_a_scheme_is_run_with_its_own_tasks_only():
         (
             {"kind": "holdout", "train": {"progressive": [0.5, 0.75]}},
             ["progressive: [0.5, 0.75]", "append 1"],
+        ),
+        (
+            {"kind": "holdout", "train": {"batch_size": 6, "gpus": 4}},
+            ["batch_size: 6", "gpus: 4", "train.batch_size to a multiple of 4"],
         ),
         (
             {

@@ -13,6 +13,7 @@ from workflow_scripts.cxrcam.networks.devices import (
     DeviceError,
     autocast,
     choose_device,
+    choose_devices,
     choose_precision,
     set_up_torch,
 )
@@ -50,13 +51,29 @@ def test_of_several_gpus_a_job_claims_one(gpu, monkeypatch):
     )
     asked = []
 
-    def claim(names):
-        asked.append(names)
-        return 2
+    def claim(names, count):
+        asked.append((names, count))
+        return [1, 2][-count:]
 
-    monkeypatch.setattr(devices, "claim_gpu", claim)
+    monkeypatch.setattr(devices, "claim_gpus", claim)
     assert choose_device("auto", 1) == torch.device("cuda", 2)
-    assert asked == [["GPU-0", "GPU-1", "GPU-2"]]
+    assert choose_devices("auto", 2, 2) == [torch.device("cuda", 1), torch.device("cuda", 2)]
+    assert asked == [(["GPU-0", "GPU-1", "GPU-2"], 1), (["GPU-0", "GPU-1", "GPU-2"], 2)]
+
+
+@pytest.mark.parametrize("gpu", [True], indirect=True)
+def test_more_processes_than_gpus_are_refused_and_never_share_one(gpu, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(DeviceError, match=r"train\.gpus is 2, but PyTorch sees 1 GPU here"):
+        choose_devices("auto", 2, 2)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    with pytest.raises(DeviceError, match="--resources gpu=2"):
+        choose_devices("auto", 1, 2)
+
+
+@pytest.mark.parametrize("gpu", [False], indirect=True)
+def test_without_a_gpu_several_processes_share_the_cpu(gpu):
+    assert choose_devices("auto", 0, 2) == [torch.device("cpu")] * 2
 
 
 @pytest.mark.parametrize("gpu", [False], indirect=True)

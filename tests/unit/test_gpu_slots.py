@@ -10,22 +10,28 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 JOB = (
     "import sys, pathlib\n"
-    "from workflow_scripts.cxrcam.networks.gpu_slots import claim_gpu\n"
-    "print(claim_gpu(['a', 'b'], pathlib.Path(sys.argv[1])), flush=True)\n"
+    "from workflow_scripts.cxrcam.networks.gpu_slots import claim_gpus\n"
+    "devices, count, folder = sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3])\n"
+    "print(*claim_gpus(list(devices), count, folder), flush=True)\n"
     "sys.stdin.read()\n"
 )
 
 
 class Jobs:
-    """Processes that claim a GPU and hold it."""
+    """Processes that claim GPUs and hold them; each letter of `devices` is one."""
+
+    devices = "ab"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.running: list[subprocess.Popen[str]] = []
 
     def start(self) -> int:
+        return self.start_with(1)[0]
+
+    def start_with(self, count: int) -> list[int]:
         job = subprocess.Popen(
-            [sys.executable, "-c", JOB, str(self.folder)],
+            [sys.executable, "-c", JOB, self.devices, str(count), str(self.folder)],
             cwd=PROJECT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -33,7 +39,7 @@ class Jobs:
         )
         self.running.append(job)
         assert job.stdout is not None
-        return int(job.stdout.readline())
+        return [int(position) for position in job.stdout.readline().split()]
 
     def kill(self, number: int) -> None:
         self.running[number].kill()
@@ -56,3 +62,15 @@ def test_the_gpu_of_a_killed_job_is_the_next_one_given(jobs: Jobs) -> None:
     assert [jobs.start(), jobs.start(), jobs.start()] == [0, 1, 0]
     jobs.kill(1)
     assert jobs.start() == 1
+
+
+def test_a_job_of_several_gpus_gets_others_than_the_jobs_beside_it(jobs: Jobs) -> None:
+    jobs.devices = "abcd"
+    assert jobs.start_with(2) == [0, 1]
+    assert jobs.start() == 2
+    # One is free; the other is shared with as few as can be.
+    assert jobs.start_with(2) == [0, 3]
+
+
+def test_jobs_that_want_all_gpus_do_not_wait_for_each_other(jobs: Jobs) -> None:
+    assert [jobs.start_with(2), jobs.start_with(2)] == [[0, 1], [0, 1]]

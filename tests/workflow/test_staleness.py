@@ -201,6 +201,12 @@ CASES = [
     Case("no GPU to hand out", nothing, set(), ("--resources", "gpu=0")),
     Case("another device", settings(compute={"device": "cpu"}), CONFIG),
     Case("another number of threads", settings(compute={"threads": 3}), CONFIG),
+    Case("another number of GPUs", settings(train={"gpus": 2}), CONFIG),
+    Case(
+        "several GPUs with batch statistics of their own",
+        settings(train={"gpus": 2, "sync_batch_norm": False}),
+        CONFIG | after_train(ALL_RUNS),
+    ),
     Case(
         "a task that is left out",
         settings(tasks={"three_class": None}),

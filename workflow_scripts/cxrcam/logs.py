@@ -41,13 +41,16 @@ def machine_fault(error: BaseException) -> str | None:
     return None
 
 
-def start_log(log_file: str | Path) -> logging.Logger:
+def start_log(log_file: str | Path, rank: int | None = None) -> logging.Logger:
     """Send messages to the terminal and to the rule's log file; uncaught errors go there too.
 
     Parameters
     ----------
     log_file : str or Path
         The ``log:`` of the rule.
+    rank : int, optional
+        Number of this process, where the job has started several: they add to the file that it has
+        begun, the first one all that it says, the others errors only.
 
     Returns
     -------
@@ -57,9 +60,12 @@ def start_log(log_file: str | Path) -> logging.Logger:
     path = Path(log_file)
     path.parent.mkdir(parents=True, exist_ok=True)
     logger = logging.getLogger("cxrcam")
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.ERROR if rank else logging.INFO)
     logger.handlers.clear()
-    to_file = logging.FileHandler(path, mode="w", encoding="utf-8")
+    if rank is None:
+        path.write_bytes(b"")
+    # At the end of the file, where others may have written too.
+    to_file = logging.FileHandler(path, mode="a", encoding="utf-8")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     to_terminal = logging.StreamHandler(sys.stderr)
     to_terminal.setFormatter(logging.Formatter("%(message)s"))

@@ -221,6 +221,15 @@ def check_recipes(config: Mapping[str, Any], problems: Problems) -> None:
                     "[].",
                 )
                 break
+            if train["batch_size"] % train["gpus"]:
+                problems.add(
+                    ("schemes", scheme, "train"),
+                    f"batch_size: {train['batch_size']} for {task}/{scheme} cannot be divided "
+                    f"evenly among gpus: {train['gpus']}: set train.batch_size to a multiple of "
+                    f"{train['gpus']} (it counts the images of all GPUs together), or train.gpus "
+                    "to a number that divides it.",
+                )
+                break
             part = settings.get("input", WHOLE)
             if frozen and part != WHOLE:
                 problems.add(

@@ -63,6 +63,7 @@ __all__ = [
     "refuse_repeated_keys",
     "removed_entries",
     "resolve_configuration",
+    "result_settings",
     "train_settings",
 ]
 
@@ -363,6 +364,27 @@ def train_settings(config: Mapping[str, Any], task: str, scheme: str) -> dict[st
             )
         merged |= config[section][name]["train"]
     return copy.deepcopy(dict(sorted(merged.items())))
+
+
+def result_settings(config: Mapping[str, Any], task: str, scheme: str) -> dict[str, Any]:
+    """Settings of training that decide its result, for one task and scheme.
+
+    Parameters
+    ----------
+    config, task, scheme
+        As in `train_settings`, which raises the same.
+
+    Returns
+    -------
+    dict
+        `train_settings` without ``gpus`` and ``sync_batch_norm`` where the mathematics does not
+        depend on them: as with ``compute.device``, a model that was trained on one GPU is still
+        valid when there are two.
+    """
+    settings = train_settings(config, task, scheme)
+    if settings["gpus"] == 1 or settings["sync_batch_norm"]:
+        del settings["gpus"], settings["sync_batch_norm"]
+    return settings
 
 
 def model_settings(config: Mapping[str, Any], scheme: str) -> dict[str, Any]:

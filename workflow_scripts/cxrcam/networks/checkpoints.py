@@ -65,12 +65,15 @@ class Checkpoints:
     seconds : float
         Between two checkpoints; more where writing one takes over 2 % of that.
     log : logging.Logger
+    writes : bool
+        Of several processes only the first one writes, and says when; all of them read.
     """
 
     path: Path
     fingerprint: str
     seconds: float
     log: logging.Logger
+    writes: bool = True
     stop_requested: bool = False
     _written: float = field(default_factory=lambda: time.monotonic())
     _cost: float = 0.0
@@ -82,10 +85,13 @@ class Checkpoints:
     def due(self) -> bool:
         """Whether the state should be written now."""
         waited = time.monotonic() - self._written
-        return self.stop_requested or waited >= max(self.seconds, self._cost / COST_SHARE)
+        over = waited >= max(self.seconds, self._cost / COST_SHARE)
+        return self.stop_requested or (self.writes and over)
 
     def save(self, state: State) -> None:
         """Replace the checkpoint by a new state."""
+        if not self.writes:
+            return
         began = time.monotonic()
         tensors = {k: v.detach().cpu().contiguous() for k, v in state.tensors.items()}
         about = {
@@ -119,8 +125,9 @@ class Checkpoints:
             return None
         if fingerprint != self.fingerprint:
             self.log.warning(
-                "The checkpoint %s is of another experiment (other settings, data or code): it is "
-                "not used, training starts anew.",
+                "The checkpoint %s is of another experiment (other settings, data or code, another "
+                "device, or another number of threads or processes): it is not used, training "
+                "starts anew.",
                 self.path,
             )
             return None

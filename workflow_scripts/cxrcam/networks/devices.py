@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 import torch
 
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.networks.gpu_slots import claim_gpu
+from workflow_scripts.cxrcam.networks.gpu_slots import claim_gpus
 
 
 class DeviceError(InputError):
@@ -26,12 +26,35 @@ def choose_device(asked: str, gpus_granted: int | None) -> torch.device:
     Returns
     -------
     torch.device
-        Of several GPUs that this job can see, one that the fewest other jobs use: `claim_gpu`.
+        Of several GPUs that this job can see, one that the fewest other jobs use: `claim_gpus`.
 
     Raises
     ------
     DeviceError
         If ``cuda`` was asked for and there is none.
+    """
+    return choose_devices(asked, gpus_granted, 1)[0]
+
+
+def choose_devices(asked: str, gpus_granted: int | None, processes: int) -> list[torch.device]:
+    """Device of each process of a training.
+
+    Parameters
+    ----------
+    asked, gpus_granted
+        As in `choose_device`.
+    processes : int
+        ``train.gpus``. Without any GPU they run on the CPU, all the same.
+
+    Returns
+    -------
+    list of torch.device, length `processes`
+        Each process has a GPU of its own, or all have the CPU.
+
+    Raises
+    ------
+    DeviceError
+        If ``cuda`` was asked for and there is none, or if there are fewer GPUs than processes.
     """
     there = torch.cuda.is_available()
     if asked == "cuda" and not there:
@@ -40,12 +63,22 @@ def choose_device(asked: str, gpus_granted: int | None) -> torch.device:
             "the driver and CUDA_VISIBLE_DEVICES."
         )
     if asked != "cuda" and not (asked == "auto" and there and gpus_granted != 0):
-        return torch.device("cpu")
+        return [torch.device("cpu")] * processes
     count = torch.cuda.device_count()
-    if count < 2:
-        return torch.device("cuda")
+    if processes == 1 and count < 2:
+        return [torch.device("cuda")]
+    if count < processes:
+        raise DeviceError(
+            f"train.gpus is {processes}, but PyTorch sees {count} GPU{'s' * (count != 1)} here: "
+            f"set it to {count} or less, or check CUDA_VISIBLE_DEVICES."
+        )
+    if processes > 1 and gpus_granted is not None and gpus_granted < processes:
+        raise DeviceError(
+            f"train.gpus is {processes}, but Snakemake may hand out {gpus_granted} only: start it "
+            f"with --resources gpu={processes} or more, or set train.gpus to {gpus_granted}."
+        )
     names = [str(torch.cuda.get_device_properties(k).uuid) for k in range(count)]
-    return torch.device("cuda", claim_gpu(names))
+    return [torch.device("cuda", position) for position in claim_gpus(names, processes)]
 
 
 def choose_precision(asked: str, device: torch.device) -> str:

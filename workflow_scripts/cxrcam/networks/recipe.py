@@ -30,6 +30,8 @@ class TrainSettings:
     label_smoothing: float = 0.0
     progressive: tuple[float, ...] = ()
     freeze_until: str | None = None
+    gpus: int = 1
+    sync_batch_norm: bool = True
 
     @staticmethod
     def from_mapping(values: Mapping[str, Any]) -> "TrainSettings":
@@ -50,13 +52,14 @@ class TrainSettings:
         return max(MINIMUM_SIDE, round(share * side))
 
 
-def batch_bounds(n_images: int, batch_size: int) -> list[tuple[int, int]]:
+def batch_bounds(n_images: int, batch_size: int, least: int = 2) -> list[tuple[int, int]]:
     """First and last-plus-one position of each batch of an epoch.
 
-    A rest of one image joins the batch before it: batch normalisation has no variance of one.
+    A rest of fewer than `least` images joins the batch before it: batch normalisation has no
+    variance of one.
     """
     starts = list(range(0, n_images, batch_size))
-    if len(starts) > 1 and n_images - starts[-1] == 1:
+    if len(starts) > 1 and n_images - starts[-1] < least:
         starts.pop()
     return list(zip(starts, [*starts[1:], n_images], strict=True))
 

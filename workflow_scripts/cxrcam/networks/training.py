@@ -18,6 +18,7 @@ from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, State, TrainingStopped
 from workflow_scripts.cxrcam.networks.devices import autocast
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
+from workflow_scripts.cxrcam.networks.ranks import SINGLE_PROCESS, Ranks
 from workflow_scripts.cxrcam.networks.recipe import (
     TrainSettings,
     batch_bounds,
@@ -54,17 +55,22 @@ def evaluate_loss(
     input_size: int | None = None,
     batch_size: int = EVALUATION_BATCH,
     on_batch: Callable[[], None] = lambda: None,
+    ranks: Ranks = SINGLE_PROCESS,
 ) -> tuple[float, float]:
     """Mean cross entropy and accuracy on a part; leaves the model in training mode.
 
-    `on_batch` is called before each batch; what it raises ends the evaluation.
+    `on_batch` is called before each batch; what it raises ends the evaluation. Several processes
+    take a batch each in turn.
     """
     model.eval()
     loss = torch.zeros((), dtype=torch.float64, device=part.labels.device)
     correct = torch.zeros((), dtype=torch.int64, device=part.labels.device)
     with torch.inference_mode():
-        for start in range(0, len(part), batch_size):
+        for turn in range(0, len(part), batch_size * ranks.size):
             on_batch()
+            start = turn + ranks.rank * batch_size
+            if start >= len(part):
+                continue
             rows = torch.arange(start, min(start + batch_size, len(part)))
             labels = part.labels[start : start + batch_size]
             images = part.batch(rows, None, input_size or part.side, normalisation)
@@ -74,6 +80,7 @@ def evaluate_loss(
             loss += nn.functional.cross_entropy(logits, labels, reduction="sum").double()
             correct += (logits.argmax(1) == labels).sum()
     model.train()
+    loss, correct = ranks.total(loss), ranks.total(correct)
     return float(loss) / len(part), int(correct) / len(part)
 
 
@@ -119,8 +126,9 @@ class _Run:
         input_size: int | None,
         checkpoints: Checkpoints | None,
         image_ids: Sequence[str],
+        ranks: Ranks = SINGLE_PROCESS,
     ) -> None:
-        self.image_ids = image_ids
+        self.image_ids, self.ranks = image_ids, ranks
         self.training, self.watched = training, watched
         self.settings, self.normalisation = settings, normalisation
         self.precision, self.rng = precision, rng
@@ -128,16 +136,19 @@ class _Run:
         self.checkpoints = checkpoints
         self.device = training.labels.device
         self.model = model.to(self.device).to(memory_format=torch.channels_last).train()
+        self.network = ranks.wrapped(self.model, settings.sync_batch_norm)
         self.optimizer = make_optimizer(model, settings)
-        self.bounds = batch_bounds(len(training), settings.batch_size)
+        # Batch statistics of a share alone need two images of it.
+        alone = 1 if settings.sync_batch_norm else ranks.size
+        self.bounds = batch_bounds(len(training), settings.batch_size, least=2 * alone)
         self.iterations = len(self.bounds) * settings.epochs
         self.schedule = make_schedule(self.optimizer, settings, self.iterations)
         each_epoch = settings.evaluate_every == "epoch"
         self.every = len(self.bounds) if each_epoch else int(settings.evaluate_every)
         self.at = _Position()
         self.kept: dict[str, torch.Tensor] = {}
-        # Sums since the last evaluation stay on the device: reading them would make it wait at
-        # each step.
+        # Sums since the last evaluation, over what this process computed, stay on the device:
+        # reading them would make it wait at each step.
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
 
@@ -168,24 +179,24 @@ class _Run:
     ) -> torch.Tensor:
         """One step of the optimiser; returns the loss, on the device."""
         self.at.rate = self.optimizer.param_groups[0]["lr"]
+        n_images = len(rows)
+        rows, flips = self.ranks.share(rows), self.ranks.share(flips)
         index = torch.from_numpy(rows)
         labels = self.training.labels[index.to(self.device, non_blocking=True)]
         side = self.settings.side_in(epoch, self.side)
         images = self.training.batch(index, torch.from_numpy(flips), side, self.normalisation)
         with autocast(self.device, self.precision):
-            logits = self.model(images)
-            loss = nn.functional.cross_entropy(
-                logits, labels, label_smoothing=self.settings.label_smoothing
-            )
+            logits = self.network(images)
+            loss = self.ranks.mean_loss(logits, labels, self.settings.label_smoothing, n_images)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         if self.schedule is not None:
             self.schedule.step()
         loss = loss.detach()
-        self.loss_sum += loss.double() * len(rows)
+        self.loss_sum += loss.double() * (n_images / self.ranks.size)
         self.correct += (logits.detach().argmax(1) == labels).sum()
-        self.at.seen += len(rows)
+        self.at.seen += n_images
         self.at.iteration += 1
         return loss
 
@@ -199,11 +210,15 @@ class _Run:
 
     def evaluate(self) -> list[dict[str, Any]]:
         """Rows of the history for the newest iteration."""
-        values = {"train": (float(self.loss_sum) / self.at.seen, int(self.correct) / self.at.seen)}
+        loss_sum, correct = self.ranks.total(self.loss_sum), self.ranks.total(self.correct)
+        values = {"train": (float(loss_sum) / self.at.seen, int(correct) / self.at.seen)}
+        if not self.settings.sync_batch_norm:
+            self.ranks.settle(self.model)
         for role, part in self.watched.items():
             values[role] = evaluate_loss(
                 *(self.model, part, self.normalisation, self.precision, self.side),
                 on_batch=self.stop_if_asked,
+                ranks=self.ranks,
             )
         records = [
             {
@@ -278,18 +293,18 @@ class _Run:
             shown += passed
             if shown > 0.5 or self.evaluation_due():
                 # Waits for the device: now the clock is right.
-                mean = float(self.loss_sum) / at.seen
+                mean = self.ranks.size * float(self.loss_sum) / at.seen
                 self.check_loss(mean)
                 passed += clock.lap()
             at.seconds += passed
             at.wall_seconds += passed
             if shown > 0.5:
                 shown = 0.0
-                correct = int(self.correct) / at.seen
+                correct = self.ranks.size * int(self.correct) / at.seen
                 on_step(Progress(at.iteration, self.iterations, at.seen, mean, correct))
             if self.evaluation_due():
                 evaluate()
-            if self.checkpoints is not None and self.checkpoints.due():
+            if self.checkpoints is not None and self.ranks.any(self.checkpoints.due()):
                 self.stop_if_asked()
                 self.save()
                 at.wall_seconds += clock.lap()
@@ -298,22 +313,29 @@ class _Run:
 
     def stop_if_asked(self) -> None:
         """Write the state and leave, where that was asked for."""
-        if self.checkpoints is not None and self.checkpoints.stop_requested:
+        if self.checkpoints is not None and self.ranks.any(self.checkpoints.stop_requested):
             self.save()
+            self.ranks.any(False)  # the others leave when the state is on disk, not before
             raise TrainingStopped
 
     def save(self) -> None:
-        """Write a checkpoint; one that is good is never replaced by one whose loss is no number."""
+        """Write a checkpoint; one that is good is never replaced by one whose loss is no number.
+
+        The first process writes, of all of them: what each has for itself is numbered by `rank`.
+        """
         if self.checkpoints is None:
             return
         if self.at.seen:
             self.check_loss(float(self.loss_sum) / self.at.seen)
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"kept.{k}": v for k, v in self.kept.items()}
-        tensors |= {"sums.loss": self.loss_sum, "sums.correct": self.correct}
-        tensors["rng.torch"] = torch.get_rng_state()
+        own = {"sums.loss": self.loss_sum, "sums.correct": self.correct}
+        own["rng.torch"] = torch.get_rng_state()
         if self.device.type == "cuda":
-            tensors["rng.cuda"] = torch.cuda.get_rng_state(self.device)
+            own["rng.cuda"] = torch.cuda.get_rng_state(self.device)
+        for name, value in own.items():
+            everyone = enumerate(self.ranks.gathered(value))
+            tensors |= {f"{name}.{rank}": of_rank for rank, of_rank in everyone}
         optimizer = self.optimizer.state_dict()
         for number, of_parameter in optimizer["state"].items():
             tensors |= {f"optimizer.{number}.{k}": v for k, v in of_parameter.items()}
@@ -334,11 +356,12 @@ class _Run:
             named.setdefault(group, {})[rest] = tensor
         self.model.load_state_dict(named["model"])
         self.kept = {k: v.to(self.device) for k, v in named.get("kept", {}).items()}
-        self.loss_sum.copy_(named["sums"]["loss"])
-        self.correct.copy_(named["sums"]["correct"])
-        torch.set_rng_state(named["rng"]["torch"])
-        if "cuda" in named["rng"]:
-            torch.cuda.set_rng_state(named["rng"]["cuda"], self.device)
+        rank = self.ranks.rank
+        self.loss_sum.copy_(named["sums"][f"loss.{rank}"])
+        self.correct.copy_(named["sums"][f"correct.{rank}"])
+        torch.set_rng_state(named["rng"][f"torch.{rank}"])
+        if f"cuda.{rank}" in named["rng"]:
+            torch.cuda.set_rng_state(named["rng"][f"cuda.{rank}"], self.device)
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         restored: dict[int, dict[str, torch.Tensor]] = {}
         for name, tensor in named.get("optimizer", {}).items():
@@ -364,6 +387,7 @@ def train(
     input_size: int | None = None,
     checkpoints: Checkpoints | None = None,
     image_ids: Sequence[str] = (),
+    ranks: Ranks = SINGLE_PROCESS,
     on_step: Callable[[Progress], None] = lambda _: None,
     on_record: Callable[[Sequence[dict[str, Any]]], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
@@ -391,6 +415,10 @@ def train(
         CPU in float32 ends with the bits of one that was not.
     image_ids : sequence of str
         Of the training images, for messages.
+    ranks : Ranks
+        The processes that share the training, each of which calls this function with all images and
+        the same arguments. Settings speak of all of them together: a batch has `batch_size` images
+        whatever their number.
     on_step : callable
         Called about twice a second with the state.
     on_record : callable
@@ -416,7 +444,7 @@ def train(
         )
     run = _Run(
         *(model, training, watched, settings, normalisation, precision, rng, input_size),
-        *(checkpoints, image_ids),
+        *(checkpoints, image_ids, ranks),
     )
     found = checkpoints.load() if checkpoints else None
     if checkpoints and found:

@@ -1,0 +1,320 @@
+"""One training job: what rule ``train`` asks for, and the steps from its files to its model.
+
+The same function runs in the job's own process and in each of several that share a training.
+"""
+
+import hashlib
+import json
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from tqdm import tqdm
+
+from workflow_scripts.cxrcam.contracts import HISTORY, TIMINGS
+from workflow_scripts.cxrcam.data.cache import joined_fingerprint
+from workflow_scripts.cxrcam.data.feature_cache import read_features
+from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints
+from workflow_scripts.cxrcam.networks.cost import parameter_count
+from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_torch
+from workflow_scripts.cxrcam.networks.freezing import front_removed
+from workflow_scripts.cxrcam.networks.input_parts import read_network_input
+from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size
+from workflow_scripts.cxrcam.networks.models import (
+    ModelCard,
+    build_classifier,
+    file_origin,
+    read_state_dict,
+    save_model,
+)
+from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Part, Pixels
+from workflow_scripts.cxrcam.networks.ranks import Ranks
+from workflow_scripts.cxrcam.networks.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.training import Progress, best_iteration, train
+from workflow_scripts.cxrcam.seeds import generator, integer_seed
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """What to train, on what, and where the results go; plain values only, so that JSON holds them.
+
+    Attributes
+    ----------
+    task, scheme : str
+    fold, seed : int
+    classes : list of str
+        In the order of the outputs.
+    image : dict
+        ``mean``, ``size`` and ``std`` of the configuration's `image`.
+    input_part : str
+        What the network sees of each image, as in `input_parts.covered_pixels`.
+    model, settings : dict
+        ``model`` of the configuration, and what of `train` decides the result.
+    precision : {"auto", "float32", "bfloat16"}
+    deterministic : bool
+    threads : int
+        CPU threads of each process.
+    pixel_memory_mb, checkpoint_seconds : float
+        As in ``compute``.
+    code : str
+        Fingerprint of all code that takes part.
+    split : str
+        File of the division.
+    shards, features : list of str
+        Cache files; of the frozen layers' features where there are any.
+    masks, weights : str or None
+        Files, where the training needs them.
+    checkpoint, model_file, history_file, timings_file : str
+        Files to write.
+    """
+
+    task: str
+    scheme: str
+    fold: int
+    seed: int
+    classes: list[str]
+    image: dict[str, Any]
+    input_part: str
+    model: dict[str, Any]
+    settings: dict[str, Any]
+    precision: str
+    deterministic: bool
+    threads: int
+    pixel_memory_mb: float
+    checkpoint_seconds: float
+    code: str
+    split: str
+    shards: list[str]
+    features: list[str]
+    masks: str | None
+    weights: str | None
+    checkpoint: str
+    model_file: str
+    history_file: str
+    timings_file: str
+
+    @property
+    def run(self) -> tuple[str, str, int]:
+        """Task, scheme and fold: what, beside the seed, keys the random draws."""
+        return self.task, self.scheme, self.fold
+
+    def configuration_hash(self) -> str:
+        """Hash of all settings that decide the result."""
+        used = {
+            **{"image": self.image, "input": self.input_part, "model": self.model},
+            **{"train": self.settings, "run": [*self.run, self.seed]},
+        }
+        return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
+
+    def data_fingerprint(self) -> str:
+        """Hash of the split and of the images, as pixels or features; of no times, no sharding."""
+        digest = hashlib.sha256(Path(self.split).read_bytes())
+        about = [pq.read_schema(shard).metadata for shard in self.features or self.shards]
+        contents = (metadata[b"content_fingerprint"].decode() for metadata in about)
+        digest.update(joined_fingerprint(contents).encode())
+        digest.update(b"".join(sorted({metadata.get(b"made_with", b"") for metadata in about})))
+        return digest.hexdigest()
+
+
+def read_parts(
+    job: TrainingJob, roles: set[str], device: torch.device, input_size: int, processes: int
+) -> tuple[dict[str, Part], list[str]]:
+    """Parts of the split that training looks at, by role, and the training images' ids."""
+    split = pq.read_table(job.split).to_pandas()
+    parts: dict[str, Part] = {}
+    names: dict[str, list[str]] = {}
+    for role in roles & set(split["role"]):
+        chosen = split[split["role"] == role]
+        names[role] = chosen["image_id"].tolist()
+        labels = np.array([job.classes.index(name) for name in chosen["label"]])
+        if job.features:
+            views = read_features([Path(file) for file in job.features], names[role]).to(device)
+            parts[role] = Features(views, torch.from_numpy(labels).to(device), input_size)
+        else:
+            pixels = read_network_input(
+                *([Path(shard) for shard in job.shards], names[role], job.image["size"]),
+                # All processes together keep to what the configuration allows.
+                *(job.input_part, job.masks, job.pixel_memory_mb / processes),
+            )
+            parts[role] = Pixels.on(device, pixels, labels)
+    return parts, names["train"]
+
+
+def experiment_fingerprint(
+    job: TrainingJob, data: str, origin: str, precision: str, device: torch.device, processes: int
+) -> str:
+    """Hash of all that a state depends on: with any of it changed, going on would mix experiments.
+
+    Parameters
+    ----------
+    job : TrainingJob
+    data : str
+        Its `data_fingerprint`.
+    origin : str
+        Of the weights that training starts from.
+    precision : {"float32", "bfloat16"}
+        That was chosen.
+    device : torch.device
+    processes : int
+        That share the training: they draw dropout and add gradients up in another order.
+    """
+    experiment = [
+        *(job.configuration_hash(), data, origin, job.code, precision, device.type),
+        *(job.threads, processes),
+    ]
+    return hashlib.sha256(json.dumps(experiment).encode()).hexdigest()
+
+
+def train_classifier(
+    job: TrainingJob, device: torch.device, ranks: Ranks, log: logging.Logger
+) -> None:
+    """Train as a job asks, from its newest checkpoint where there is one, and write its outputs.
+
+    Parameters
+    ----------
+    job : TrainingJob
+    device : torch.device
+    ranks : Ranks
+        The processes that share the training, each of which calls this; the first one writes.
+    log : logging.Logger
+
+    Raises
+    ------
+    InputError
+        If weights, images or settings do not fit, or the loss is no number.
+    TrainingStopped
+        After SIGTERM or SIGINT: the state is on disk.
+    """
+    settings = TrainSettings.from_mapping(job.settings)
+    precision = choose_precision(job.precision, device)
+    set_up_torch(job.threads, job.deterministic)
+    # Each process draws dropout of its own images, the first one as if it were alone.
+    own = f"dropout {ranks.rank}" if ranks.rank else "dropout"
+    torch.manual_seed(integer_seed(job.seed, own, *job.run))
+
+    input_size = network_input_size(
+        job.model["architecture"], job.image["size"], job.model["input_size"]
+    )
+    roles = {"train", *settings.watch}
+    parts, image_ids = read_parts(job, roles, device, input_size, ranks.size)
+    training = parts.pop("train")
+
+    model = build_classifier(
+        job.model["architecture"],
+        len(job.classes),
+        integer_seed(job.seed, "initialise", *job.run),
+        read_state_dict(Path(job.weights)) if job.weights else None,
+    )
+    origin = file_origin(Path(job.weights)) if job.weights else "random"
+    log.info(
+        "%s from %s weights, %d parameters, on %s in %s with %d threads; %d training images.",
+        *(job.model["architecture"], origin, parameter_count(model), device, precision),
+        *(job.threads, len(training)),
+    )
+
+    data = job.data_fingerprint()
+    checkpoints = Checkpoints(
+        Path(job.checkpoint),
+        experiment_fingerprint(job, data, origin, precision, device, ranks.size),
+        job.checkpoint_seconds,
+        log,
+        writes=ranks.rank == 0,
+    )
+    # What clusters send before they take a machine away, and Ctrl-C.
+    signal.signal(signal.SIGTERM, checkpoints.request_stop)
+    signal.signal(signal.SIGINT, checkpoints.request_stop)
+
+    expected = len(training) * settings.epochs
+    bar = tqdm(
+        desc="/".join(map(str, (*job.run, job.seed))),
+        unit=" images",
+        total=expected,
+        disable=bool(ranks.rank) or not sys.stderr.isatty(),
+        leave=False,
+    )
+
+    def show(progress: Progress) -> None:
+        """Move the bar in a terminal."""
+        bar.n = round(expected * progress.iteration / progress.iterations)
+        bar.set_postfix(loss=f"{progress.loss:.3f}", accuracy=f"{progress.accuracy:.3f}")
+
+    def note(records: Sequence[dict[str, Any]]) -> None:
+        """Write one plain line an evaluation into the log."""
+        parts_text = ", ".join(
+            f"{r['role']} loss {r['loss']:.4f} accuracy {r['accuracy']:.4f}" for r in records
+        )
+        first = records[0]
+        log.info(
+            "epoch %.2f of %d, iteration %d, %.0f images/s: %s",
+            *(first["epoch"], settings.epochs, first["iteration"]),
+            *(first["epoch"] * len(training) / first["seconds"], parts_text),
+        )
+
+    minimum = ARCHITECTURES[job.model["architecture"]].minimum_size
+    frozen = (
+        front_removed(model, settings.freeze_until, minimum)
+        if settings.freeze_until
+        else nullcontext(model)
+    )
+    with bar, frozen as trained:
+        history = train(
+            trained,
+            training,
+            {role: parts[role] for role in settings.watch if role in parts},
+            settings,
+            Normalisation(tuple(job.image["mean"]), tuple(job.image["std"])),
+            precision,
+            generator(job.seed, "train", *job.run),
+            input_size,
+            checkpoints,
+            image_ids,
+            ranks,
+            on_step=show,
+            on_record=note,
+        )
+    if ranks.rank:
+        return
+
+    last = history[-1]["iteration"]
+    kept = last if settings.keep == "last" else best_iteration(history)
+    log.info("Stopped after iteration %d; kept the weights of iteration %d.", last, kept)
+    save_model(
+        Path(job.model_file),
+        model,
+        ModelCard(
+            classes=job.classes,
+            architecture=job.model["architecture"],
+            image_size=job.image["size"],
+            input_size=input_size,
+            input_part=job.input_part,
+            mean=job.image["mean"],
+            std=job.image["std"],
+            weights_origin=origin,
+            configuration_hash=job.configuration_hash(),
+            data_fingerprint=data,
+            training={
+                **job.settings,
+                "precision": precision,
+                "device": device.type,
+                "kept_iteration": kept,
+                **({"processes": ranks.size} if ranks.size > 1 else {}),
+            },
+        ),
+    )
+    with atomic_path(Path(job.history_file)) as temporary:
+        pq.write_table(pa.Table.from_pylist(history, schema=HISTORY), temporary)
+    clocks = [row for row in history if row["role"] == "train"]  # one row an evaluation
+    with atomic_path(Path(job.timings_file)) as temporary:
+        pq.write_table(pa.Table.from_pylist(clocks, schema=TIMINGS), temporary)
+    checkpoints.remove()
