@@ -72,9 +72,9 @@ if __name__ == "__main__":
     trained_on = Counter(i for s in splits for i in s.loc[s["role"] == TRAIN, "image_id"])
     copies = closest_copies(find_cross_duplicates(*own, *new), trained_on)
 
-    table["copy_of"] = [copies[i].image_id if i in copies else None for i in image_ids]
+    table["copy_of"] = [copies[i].image_id if i in copies else "" for i in image_ids]
     table["copy_note"] = [
-        copies[i].sentence(len(reference.members)) if i in copies else None for i in image_ids
+        copies[i].sentence(len(reference.members)) if i in copies else "" for i in image_ids
     ]
     table["networks"] = len(reference.members)
     table["can_it_be_believed"] = verdict["sentence"]

@@ -92,17 +92,18 @@ def input_fault(
     if colour > MOST_COLOUR:
         return (
             f"the image is in colour, as a photograph is and no radiograph (red, green and blue "
-            f"differ by {colour:.0%} on average)"
+            f"differ by {100 * colour:.0f} % on average)"
         )
-    if gain > known.thresholds.gain:
+    usual = known.thresholds.similarity
+    if gain > known.thresholds.gain and similarity + gain >= usual:
         return (
-            f"it looks like a training image that is {change} (correlation {similarity + gain:.2f} "
-            f"when that is undone, {similarity:.2f} as it is)"
+            f"it looks like a training image {change} (correlation {similarity + gain:.2f} when "
+            f"that is undone, {similarity:.2f} as it is)"
         )
-    if similarity < known.thresholds.similarity:
+    if similarity < usual or gain > known.thresholds.gain:
         return (
             f"it looks like no training image: the most similar one correlates at "
-            f"{similarity:.2f}, and usual images reach {known.thresholds.similarity:.2f}"
+            f"{similarity:.2f}, and usual images reach {usual:.2f}"
         )
     return None
 
@@ -155,7 +156,7 @@ def answers(
                 "image": image_id,
                 "answer": ABSTAIN if reason else likeliest,
                 "reason": reason or "",
-                "set": None if fault else _named(sets[k], classes),
+                "set": "" if fault else _named(sets[k], classes),
                 "coverage": reference.coverage,
                 "similarity": float(found.similarity[k]),
                 "is_input": fault is None,
@@ -177,7 +178,7 @@ def _named(chosen: npt.NDArray[np.bool_], classes: Sequence[str]) -> str:
 
 def _undecided(chosen: npt.NDArray[np.bool_], reference: Reference) -> str | None:
     """Why a set says nothing; None if it does."""
-    share = f"{reference.coverage:.0%}"
+    share = f"{100 * reference.coverage:g} %"
     if not reference.enough:
         return (
             f"{sum(reference.n_calibration)} images to calibrate on are too few for {share} "

@@ -7,11 +7,11 @@ from typing import Final
 import pandas as pd
 
 _KIND_WORDS: Final = {
-    "exact": "the very same picture",
-    "near": "a near copy",
-    "mirrored": "a mirrored copy",
-    "inverted": "a copy with black and white exchanged",
-    "cropped": "a cropped copy",
+    "exact": "the very same picture as",
+    "near": "a near copy of",
+    "mirrored": "a mirrored copy of",
+    "inverted": "a copy, with black and white exchanged, of",
+    "cropped": "a cropped copy of",
 }
 
 
@@ -34,12 +34,12 @@ class Copy:
     def sentence(self, n_networks: int) -> str:
         """What a reader must know of it."""
         if not self.trained_on:
-            used = "but none of these networks was trained on it"
+            used = "which is in the data set, but not in the training part"
         elif n_networks == 1:
-            used = "and the network was trained on it: the answer is remembered, not predicted"
+            used = "which the network was trained on: its answer is no prediction"
         else:
-            used = f"and {self.trained_on} of {n_networks} networks were trained on it"
-        return f"{_KIND_WORDS[self.kind]} is in the data set: {self.image_id}, {used}"
+            used = f"which {self.trained_on} of {n_networks} networks were trained on"
+        return f"{_KIND_WORDS[self.kind]} {self.image_id}, {used}"
 
 
 def closest_copies(pairs: pd.DataFrame, trained_on: Mapping[str, int]) -> dict[str, Copy]:

@@ -32,11 +32,11 @@ MOST_QUERIES: Final = 4000
 #: Pictures compared at a time: 2048 × 100,000 similarities are 0.8 GB.
 _AT_ONCE: Final = 1024
 
-#: What may have been done to an image, and how it is undone.
+#: What may have been done to an image, and how it is undone (`rot90` turns to the left).
 CHANGES: Final[dict[str, Callable[[Thumbnails], Thumbnails]]] = {
-    "turned by 90°": lambda pictures: np.rot90(pictures, 1, axes=(1, 2)),
+    "turned by 90° to the right": lambda pictures: np.rot90(pictures, 1, axes=(1, 2)),
     "upside down": lambda pictures: np.rot90(pictures, 2, axes=(1, 2)),
-    "turned by 270°": lambda pictures: np.rot90(pictures, 3, axes=(1, 2)),
+    "turned by 90° to the left": lambda pictures: np.rot90(pictures, 3, axes=(1, 2)),
     "upside down and mirrored": lambda pictures: pictures[:, ::-1],
     "with black and white exchanged": lambda pictures: 255 - pictures,
 }
@@ -114,7 +114,8 @@ def likeness(
             correlation = _normalised(change(pictures[chosen])) @ known
             if apart is not None:
                 correlation[apart[0][chosen, None] == apart[1][None]] = -1.0
-            similarities[chosen, column] = correlation.max(axis=1)
+            # Rounding can leave the correlation of a picture with itself above 1.
+            similarities[chosen, column] = np.clip(correlation.max(axis=1), -1.0, 1.0)
     best = similarities[:, 1:].argmax(axis=1) if len(pictures) else np.empty(0, dtype=np.int64)
     names = list(CHANGES)
     return Likeness(
@@ -145,7 +146,8 @@ def usual_likeness(training: Thumbnails, groups: Sequence[str]) -> Thresholds:
     found = likeness(training[chosen], training, [groups[k] for k in chosen], groups)
     return Thresholds(
         float(np.quantile(found.similarity, UNUSUAL_SHARE)),
-        float(np.quantile(found.gain, 1.0 - UNUSUAL_SHARE)),
+        # What looks no more like the training images when it is turned, was not turned.
+        max(0.0, float(np.quantile(found.gain, 1.0 - UNUSUAL_SHARE))),
     )
 
 

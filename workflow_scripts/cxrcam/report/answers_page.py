@@ -67,7 +67,7 @@ def said_of(row: Mapping[Any, Any], reference: Reference) -> str:
         return f"abstains: {row['reason']}"
     return (
         f"{row['answer']}, {probability_text(row, row['answer'])}; possible at "
-        f"{reference.coverage:.0%} coverage: {row['set']}"
+        f"{100 * reference.coverage:g} % coverage: {row['set']}"
     )
 
 
@@ -84,9 +84,9 @@ def answers_table(answers: pd.DataFrame, copies: Mapping[str, Copy], reference: 
     """
     several = len(reference.members) > 1
     columns = [
-        *("Image", "Answer", f"Possible at {reference.coverage:.0%} coverage"),
+        *("Image", f"Answer, and what is possible at {100 * reference.coverage:g} % coverage"),
         *(f"Probability of {name}{' (± spread)' if several else ''}" for name in reference.classes),
-        *("Why it abstains", "In the data set"),
+        "Remarks",
     ]
     rows = []
     for row in answers.to_dict("records"):
@@ -94,17 +94,30 @@ def answers_table(answers: pd.DataFrame, copies: Mapping[str, Copy], reference: 
         rows.append(
             [
                 Cell(row["image"]),
-                Cell("abstains" if row["answer"] == ABSTAIN else row["answer"]),
-                Cell(row["set"] if isinstance(row["set"], str) else NONE),
+                Cell(_answer_with_set(row)),
                 *(
                     Cell(probability_text(row, name), number_cell(row[f"probability_{name}"]).order)
                     for name in reference.classes
                 ),
-                Cell(row["reason"] or NONE),
-                Cell(NONE if copy is None else copy.sentence(len(reference.members))),
+                Cell(
+                    "; ".join(
+                        remark
+                        for remark in (
+                            row["reason"],
+                            "" if copy is None else copy.sentence(len(reference.members)),
+                        )
+                        if remark
+                    )
+                    or NONE
+                ),
             ]
         )
     return Table("What the networks say of each image", columns, rows)
+
+
+def _answer_with_set(row: Mapping[Any, Any]) -> str:
+    answer = "abstains" if row["answer"] == ABSTAIN else row["answer"]
+    return f"{answer} (possible: {row['set']})" if row["set"] else answer
 
 
 def quarantine_table(quarantine: pd.DataFrame) -> Table:
@@ -118,8 +131,8 @@ def share_text(share: Share) -> str:
     if not share.n:
         return "no image"
     return (
-        f"{share.count / share.n:.1%} ({share.low:.1%} to {share.high:.1%}, "
-        f"{share.count} of {share.n})"
+        f"{100 * share.count / share.n:.1f} % ({100 * share.low:.1f} to {100 * share.high:.1f} %, "
+        f"{share.count:,} of {share.n:,})"
     )
 
 
@@ -129,10 +142,10 @@ def how_it_was_measured(reference: Reference) -> list[str]:
     n = sum(reference.n_calibration)
     part = "validation" if reference.calibrated_on == VALIDATION else "test"
     guarantee = (
-        f"{reference.coverage:.0%} of images like those"
+        f"{100 * reference.coverage:g} % of images like those"
         if n_folds == 1
-        else f"{max(0.0, 2 * reference.coverage - 1):.0%} of images like those (as a rule near "
-        f"{reference.coverage:.0%}: {n_folds} folds answer together)"
+        else f"{max(0.0, 200 * reference.coverage - 100):g} % of images like those (as a rule near "
+        f"{100 * reference.coverage:g} %: {n_folds} folds answer together)"
     )
     sentences = [
         f"The set of possible classes was calibrated on {n:,} {part} images. It is made to hold "
@@ -141,9 +154,9 @@ def how_it_was_measured(reference: Reference) -> list[str]:
     ]
     if not reference.enough:
         sentences = [
-            f"There are {n} {part} images to calibrate on, and {reference.coverage:.0%} coverage "
-            f"needs {fewest_images(reference.coverage)}: every set has all classes, and the "
-            "networks abstain. Lower predict.coverage, or hold back more images.",
+            f"There are {n} {part} images to calibrate on, and {100 * reference.coverage:g} % "
+            f"coverage needs {fewest_images(reference.coverage)}: every set has all classes, and "
+            "the networks abstain. Lower predict.coverage, or hold back more images.",
         ]
     if reference.covered is not None:
         sentences.append(
