@@ -222,11 +222,11 @@ def test_what_is_measured_on_test_images_is_counted_right() -> None:
 
 def test_sets_use_the_scores_of_their_own_fold() -> None:
     known = reference(members=[Member(1, 0, 1.0, None), Member(2, 0, 1.0, None)])
-    scores = pd.DataFrame({"fold": [1] * 30 + [2] * 30, "score": [0.05] * 30 + [0.5] * 30})
-    probabilities = np.array([[[0.06, 0.94]], [[0.4, 0.6]]])
+    scores = pd.DataFrame({"fold": [1] * 30 + [2] * 2, "score": [0.05] * 30 + [0.5] * 2})
+    probabilities = np.array([[[0.04, 0.96]], [[0.6, 0.4]]])
     assert sets_of(probabilities, scores, known).tolist() == [[False, True]]
-    # Said the other way round, neither network is as sure as it is when it is right.
-    assert sets_of(probabilities[::-1], scores, known).sum() != 1
+    # Said the other way round, neither fold is as sure as it is when it is right.
+    assert sets_of(probabilities[::-1], scores, known).tolist() == [[False, False]]
 
 
 def test_training_images_are_those_of_any_network() -> None:
