@@ -30,6 +30,7 @@ from workflow_scripts.cxrcam.report.answer_pictures import Drawing, write_answer
 from workflow_scripts.cxrcam.report.answers_page import (
     AnswersPage,
     answers_table,
+    believed,
     quarantine_table,
     render_answers,
     said_of,
@@ -77,7 +78,7 @@ if __name__ == "__main__":
         copies[i].sentence(len(reference.members)) if i in copies else "" for i in image_ids
     ]
     table["networks"] = len(reference.members)
-    table["can_it_be_believed"] = verdict["sentence"]
+    table["can_it_be_believed"] = believed(verdict)
     table["notice"] = NOTICE
     quarantine = facts.loc[is_bad, ["image_id", "quarantine_reason"]]
     quarantine.columns = ["image", "reason"]
@@ -112,7 +113,7 @@ if __name__ == "__main__":
             reference.heat_scale,
             params.opacity,
             params.max_pixels,
-            [f"Can it be believed? {verdict['sentence']}", NOTICE],
+            [f"Can it be believed? {believed(verdict)}", NOTICE],
         ),
         snakemake.threads,
     )

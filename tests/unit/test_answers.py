@@ -287,6 +287,7 @@ def page(**changes: object) -> str:
         "asked": "<i>folder</i>",
         "reference": known,
         "verdict": {
+            "answer": "No.",
             "sentence": SENTENCE,
             "headline": {"task": "two_class", "scheme": "holdout"},
         },
@@ -312,7 +313,7 @@ def test_the_page_warns_says_what_to_believe_and_escapes_names() -> None:
     html = page()
     text = html.replace("&#39;", "'")
     assert text.count("Research use only. Nothing here is a diagnosis.") == 2
-    assert SENTENCE in text
+    assert f"No. {SENTENCE}" in text
     assert "1 answered, 2 not" in " ".join(text.split())
     assert "1 could not be read" in text
     assert "<script>alert" not in html
@@ -329,7 +330,11 @@ def test_the_page_never_names_a_class_without_its_set() -> None:
 
 
 def test_a_verdict_on_another_design_is_called_that() -> None:
-    verdict = {"sentence": SENTENCE, "headline": {"task": "three_class", "scheme": "kfold"}}
+    verdict = {
+        "answer": "No.",
+        "sentence": SENTENCE,
+        "headline": {"task": "three_class", "scheme": "kfold"},
+    }
     assert "That sentence is about three_class, kfold" in page(verdict=verdict)
     assert "That sentence is about" not in page()
 

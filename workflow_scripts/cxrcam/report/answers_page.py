@@ -191,10 +191,15 @@ def how_it_was_measured(reference: Reference) -> list[str]:
     return sentences
 
 
+def believed(verdict: Mapping[str, Any]) -> str:
+    """The audit's short answer and its sentence."""
+    return f"{verdict['answer']} {verdict['sentence']}"
+
+
 def verdict_sentences(page: AnswersPage) -> list[str]:
     """The audit's sentence, and a warning where it judges another design than answers here."""
     headline = page.verdict["headline"]
-    sentences = [str(page.verdict["sentence"])]
+    sentences = [believed(page.verdict)]
     own = (page.reference.task, page.reference.scheme)
     if headline is not None and (headline["task"], headline["scheme"]) != own:
         sentences.append(
