@@ -84,7 +84,10 @@ def answers_table(answers: pd.DataFrame, copies: Mapping[str, Copy], reference: 
     """
     several = len(reference.members) > 1
     columns = [
-        *("Image", f"Answer, and what is possible at {100 * reference.coverage:g} % coverage"),
+        *(
+            "Image",
+            f"Answer (classes that are possible at {100 * reference.coverage:g} % coverage)",
+        ),
         *(f"Probability of {name}{' (± spread)' if several else ''}" for name in reference.classes),
         "Remarks",
     ]
