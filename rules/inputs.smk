@@ -413,12 +413,19 @@ NEW_IMAGES_NAME = (
 ANSWERING = configuration.design_for_new_images(
     config, headline_design(), configuration.experiments(config)
 )
-# Here, as a rule without images would be done before it began.
-if workflow.dag_settings and "predict" in workflow.dag_settings.targets and not NEW_IMAGES:
+if (
+    NEW_IMAGES
+    and configuration.input_part(config, ANSWERING["scheme"]) in configuration.LUNG_INPUTS
+):
     raise WorkflowError(
-        "`snakemake predict` needs to know which images: name a folder, a file or a glob, as in "
-        "snakemake predict --config predict_images=FOLDER."
+        f"predict_images: the networks of {ANSWERING['scheme']} need a lung mask of every image, "
+        "which new images do not have: name another scheme as predict.scheme."
     )
+# A file that nobody makes: Snakemake names it when it refuses, before any job, to predict nothing.
+NO_NEW_IMAGES = (
+    "predict_images (it names no image yet; say which, as in: "
+    "snakemake predict --config predict_images=FOLDER)"
+)
 
 
 def new_images_page():

@@ -123,4 +123,4 @@ rule predict_page:
 # The images that `predict_images` names, and nothing else.
 rule predict:
     input:
-        new_images_page(),
+        new_images_page() or NO_NEW_IMAGES,

@@ -232,7 +232,7 @@ FAULTS = [
     Fault(
         "predictions of nothing",
         nothing,
-        ("needs to know which images", "--config predict_images=FOLDER"),
+        ("it names no image yet", "--config predict_images=FOLDER"),
         ("--", "predict"),
     ),
     Fault(
