@@ -1,10 +1,11 @@
 # CXR-CAM: train, audit and explain chest X-ray classifiers.
 #
-#   images on disk ─ cache ─ index ─ splits ─ train ─ predict ─ evaluate ─ tables, figures
+#   images on disk ─ cache ─ index ─ splits ─ train ─ predict_run ─ evaluate ─ tables, figures
 #                  (decode once)                         └ cam (maps drawn over the X-rays)
 #
 # Settings: config.yaml, explained key by key in schemas/config.schema.yaml.
 # Results: results/<dataset>/, explained in results/README.md.
+# New images, with the networks of a finished run: snakemake predict --config predict_images=FOLDER
 
 from snakemake.utils import min_version
 
@@ -24,6 +25,7 @@ include: "rules/cam.smk"
 include: "rules/external.smk"
 include: "rules/audit.smk"
 include: "rules/report.smk"
+include: "rules/predict.smk"
 include: "rules/paper.smk"
 
 
@@ -36,11 +38,13 @@ wildcard_constraints:
     seed=r"\d+",
     shard=r"\d{5}",
     features=one_of(FROZEN) or "none",
+    images=NEW_IMAGES_NAME,
 
 
 localrules:
     all,
     paper,
+    predict,
     run_config,
     weights,
 
@@ -69,3 +73,4 @@ onsuccess:
     show_summary(f"results/{config['dataset']}/tables/summary.csv")
     show_verdict(f"results/{config['dataset']}/audit/verdict.json")
     show_report(f"results/{config['dataset']}/report/index.html")
+    show_predictions(new_images_page())

@@ -33,9 +33,9 @@ rule expected:
 
 rule audit_run:
     input:
-        predictions=rules.predict.output.predictions,
-        covered=rules.predict.output.covered,
-        maps=rules.predict.output.maps,
+        predictions=rules.predict_run.output.predictions,
+        covered=rules.predict_run.output.covered,
+        maps=rules.predict_run.output.maps,
         split=rules.splits.output[0],
         masks=rules.masks.output[0],
     output:
@@ -204,7 +204,7 @@ rule audit_floors:
 rule audit_explanations:
     input:
         model=rules.train.output.model,
-        predictions=rules.predict.output.predictions,
+        predictions=rules.predict_run.output.predictions,
         split=rules.splits.output[0],
         shards=cache_shards,
         masks=lung_masks,
@@ -234,7 +234,7 @@ rule audit_explanations:
 rule audit_map_methods:
     input:
         model=rules.train.output.model,
-        predictions=rules.predict.output.predictions,
+        predictions=rules.predict_run.output.predictions,
         split=rules.splits.output[0],
         shards=cache_shards,
         masks=rules.masks.output[0],
@@ -266,7 +266,7 @@ rule map_methods:
     input:
         scores=of_explained_runs(rules.audit_map_methods.output.scores),
         maps=of_headline_run(rules.audit_map_methods.output.maps),
-        predictions=of_headline_run(rules.predict.output.predictions),
+        predictions=of_headline_run(rules.predict_run.output.predictions),
         images=rules.index.output.images,
     output:
         table="results/{dataset}/audit/map_methods.csv",
@@ -304,8 +304,8 @@ rule audit_verdict:
         masked=of_runs(rules.audit_run.output.masked),
         maps=of_runs(rules.audit_run.output.maps),
         map_tests=of_explained_runs(rules.audit_explanations.output[0]),
-        raw_maps=of_runs(rules.predict.output.maps),
-        predictions=of_runs(rules.predict.output.predictions),
+        raw_maps=of_runs(rules.predict_run.output.maps),
+        predictions=of_runs(rules.predict_run.output.predictions),
         expected=expected_table,
         external=external_table,
     output:

@@ -1,13 +1,13 @@
 # Class activation maps drawn over the X-rays.
 #
-# in   cam/.../maps.parquet (raw, from the forward pass of `predict`), runs/.../predictions.parquet
+# in   cam/.../maps.parquet (raw, from the forward pass of `predict_run`), runs/.../predictions.parquet
 # out  cam/.../overlays/*.png, cam/.../gallery/<class>.png
 
 
 rule cam:
     input:
-        maps=rules.predict.output.maps,
-        predictions=rules.predict.output.predictions,
+        maps=rules.predict_run.output.maps,
+        predictions=rules.predict_run.output.predictions,
         images=rules.index.output.images,
     output:
         overlays=directory(f"{CAM}/overlays"),

@@ -15,6 +15,7 @@ from workflow_scripts.cxrcam.data.listed import list_data_set
 from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.machine import has_gpu
+from workflow_scripts.cxrcam.new_images import listing as new_images
 from workflow_scripts.cxrcam.paper.designs import find_designs
 
 PROJECT = Path(workflow.basedir)

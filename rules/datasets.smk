@@ -22,6 +22,7 @@ rule run_config:
         configuration={
             key: {**value, **REMOVED.get(key, {})} if isinstance(value, dict) else value
             for key, value in config.items()
+            if key != "predict_images"  # asks something of the study and is no part of it
         },
     message:
         "Writing the resolved configuration"

@@ -6,7 +6,7 @@
 
 rule evaluate:
     input:
-        predictions=rules.predict.output.predictions,
+        predictions=rules.predict_run.output.predictions,
         split=rules.splits.output[0],
         floors=floors_of_run,
     output:
@@ -58,7 +58,7 @@ rule tables:
 
 rule figures:
     input:
-        predictions=of_runs(rules.predict.output.predictions),
+        predictions=of_runs(rules.predict_run.output.predictions),
         splits=of_runs(rules.splits.output[0]),
         histories=of_runs(rules.train.output.history),
     output:
@@ -85,7 +85,7 @@ rule figures:
 
 rule comparisons:
     input:
-        of_runs(rules.predict.output.predictions),
+        of_runs(rules.predict_run.output.predictions),
     output:
         "results/{dataset}/tables/comparisons.csv",
     log:

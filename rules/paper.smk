@@ -66,8 +66,8 @@ rule paper_pipeline:
 rule paper_samples:
     input:
         images=rules.index.output.images,
-        predictions=of_main_runs(rules.predict.output.predictions),
-        maps=of_main_runs(rules.predict.output.maps),
+        predictions=of_main_runs(rules.predict_run.output.predictions),
+        maps=of_main_runs(rules.predict_run.output.maps),
     output:
         figures=expand(
             "results/{{dataset}}/paper/figure_{number}.{kind}",

@@ -7,6 +7,9 @@
 # are no input, because Snakemake does not count them as outputs.
 
 REPORT = "results/{dataset}/report"
+REPORT_TEMPLATES = text_fingerprint(
+    sorted((PROJECT / "workflow_scripts/cxrcam/report/templates").glob("*.*"))
+)
 
 
 rule report:
@@ -20,8 +23,8 @@ rule report:
         comparisons=rules.comparisons.output[0],
         figures=design_figures,
         galleries=of_runs(rules.cam.output.galleries),
-        maps=of_headline_run(rules.predict.output.maps),
-        predictions=of_headline_run(rules.predict.output.predictions),
+        maps=of_headline_run(rules.predict_run.output.maps),
+        predictions=of_headline_run(rules.predict_run.output.predictions),
         images=rules.index.output.images,
         quarantine=rules.index.output.quarantine,
         duplicates=rules.audit_duplicates.output.png,
@@ -54,9 +57,7 @@ rule report:
         runtime=10,
     params:
         code=code("report.py"),
-        templates=text_fingerprint(
-            sorted((PROJECT / "workflow_scripts/cxrcam/report/templates").glob("*.*"))
-        ),
+        templates=REPORT_TEMPLATES,
         classes={task: config["tasks"][task]["classes"] for task in config["tasks"]},
         splits=divisions(),
         shown=headline_run(),

@@ -95,7 +95,7 @@ rule train:
         "../workflow_scripts/train.py"
 
 
-rule predict:
+rule predict_run:
     input:
         model=rules.train.output.model,
         split=rules.splits.output[0],
@@ -106,9 +106,9 @@ rule predict:
         maps=f"{CAM}/maps.parquet",
         covered=f"{AUDIT}/covered.parquet",
     log:
-        f"{RUN.replace('results', 'results/logs', 1)}/predict.log",
+        f"{RUN.replace('results', 'results/logs', 1)}/predict_run.log",
     benchmark:
-        f"{RUN.replace('results', 'results/benchmarks', 1)}/predict.tsv"
+        f"{RUN.replace('results', 'results/benchmarks', 1)}/predict_run.tsv"
     conda:
         "../envs/cxrcam.yaml"
     threads: config["compute"]["threads"]
@@ -117,9 +117,9 @@ rule predict:
         mem_mb=training_memory_mb,
         runtime=60,
     params:
-        code=code("predict.py"),
+        code=code("predict_run.py"),
         precision=config["compute"]["precision"],
     message:
         "Predicting {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
     script:
-        "../workflow_scripts/predict.py"
+        "../workflow_scripts/predict_run.py"

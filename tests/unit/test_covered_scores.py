@@ -1,4 +1,4 @@
-"""Accuracy on covered images, from the table that `predict` writes."""
+"""Accuracy on covered images, from the table that `predict_run` writes."""
 
 import numpy as np
 import pandas as pd

@@ -121,7 +121,7 @@ PLACES = {
     "cache": r"shard-(\d+)\.parquet$",
     "splits": r"/splits/(.+)\.parquet$",
     "train": r"/runs/(.+)/[^/]+$",
-    "predict": r"/(?:runs|cam|audit)/(.+)/[^/]+$",
+    "predict_run": r"/(?:runs|cam|audit)/(.+)/[^/]+$",
     "evaluate": r"/runs/(.+)/[^/]+$",
     "cam": r"/cam/(.+)/[^/]+$",
     "figures": r"/figures/[a-z_]+-(.+)\.[a-z]+$",

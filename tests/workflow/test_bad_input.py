@@ -210,6 +210,36 @@ FAULTS = [
         settings(model={"weights": "nowhere.safetensors"}),
         ("model.weights", "'nowhere.safetensors' does not exist"),
     ),
+    # New images.
+    Fault(
+        "a folder of new images that is not there",
+        nothing,
+        ("'data/nowhere' (predict_images) does not exist", "looked from"),
+        ("--config", "predict_images=data/nowhere", "--", "predict"),
+    ),
+    Fault(
+        "a folder of new images without a file",
+        lambda project: (project.folder / "data" / "empty").mkdir(),
+        ("'data/empty' (predict_images) holds no file",),
+        ("--config", "predict_images=data/empty", "--", "predict"),
+    ),
+    Fault(
+        "a glob that matches nothing",
+        nothing,
+        ("'data/*.dcm' (predict_images) matches no file", "quotes"),
+        ("--config", "predict_images=data/*.dcm", "--", "predict"),
+    ),
+    Fault(
+        "predictions of nothing",
+        nothing,
+        ("it names no image yet", "--config predict_images=FOLDER"),
+        ("--", "predict"),
+    ),
+    Fault(
+        "a scheme for new images that is not trained",
+        settings(predict={"scheme": "holdot"}),
+        ("predict.scheme is 'holdot'", "Did you mean 'holdout'?"),
+    ),
 ]
 
 

@@ -45,7 +45,7 @@ def figures_of(runs: Iterable[str]) -> set[str]:
 
 def after_predict(runs: Iterable[str]) -> set[str]:
     """The predictions of these runs are made again, and what is made of them."""
-    jobs = per_run(runs, "predict", "evaluate", "cam", "audit_run")
+    jobs = per_run(runs, "predict_run", "evaluate", "cam", "audit_run")
     jobs |= per_run((run for run in runs if run.endswith("/fold-1/seed-0")), "audit_explanations")
     return jobs | figures_of(runs) | {"tables", "comparisons"} | REPORT
 

@@ -36,7 +36,7 @@ def test_rules_read_like_the_flow(finished: Project) -> None:
     graph = finished.snakemake("--rulegraph").stdout
     number = {name: n for n, name in re.findall(r"(\d+)\[label = \"(\w+)", graph)}
     edges = set(re.findall(r"(\d+) -> (\d+)", graph))
-    flow = ["cache", "index", "splits", "train", "predict", "evaluate", "tables"]
+    flow = ["cache", "index", "splits", "train", "predict_run", "evaluate", "tables"]
     for before, after in itertools.pairwise(flow):
         assert (number[before], number[after]) in edges, f"{before} does not feed {after}"
     # An arrow here would decode every image anew when one is added: see rule cache.
@@ -105,7 +105,7 @@ def test_training_asks_for_a_gpu_and_does_without(fresh: Project, limit: str, gr
     fresh.change(compute={"device": "cuda"})
     asked = resources(fresh, *(["--resources", limit] if limit else []))
     assert granted in asked["train"]
-    assert granted in asked["predict"]
+    assert granted in asked["predict_run"]
     assert not any(value.startswith("gpu=") for value in asked["evaluate"])
 
 

@@ -35,6 +35,10 @@ from workflow_scripts.cxrcam.configuration.checks import (
     missing_classes,
 )
 from workflow_scripts.cxrcam.configuration.messages import explain
+from workflow_scripts.cxrcam.configuration.predict_design import (
+    check_predict,
+    design_for_new_images,
+)
 from workflow_scripts.cxrcam.configuration.problems import (
     ConfigurationError,
     KeyPath,
@@ -53,6 +57,7 @@ __all__ = [
     "check_against_images",
     "check_external_images",
     "check_masks",
+    "design_for_new_images",
     "division",
     "experiments",
     "fold_count",
@@ -269,6 +274,7 @@ def resolve_configuration(config: Mapping[str, Any], schema: Schema) -> dict[str
     problems.raise_any()
     check_validation(resolved, problems)
     check_recipes(resolved, problems)
+    check_predict(resolved, experiments(resolved), problems)
     problems.raise_any()
     settings = resolved["datasets"][resolved["dataset"]]
     if settings["kind"] == "phantom":

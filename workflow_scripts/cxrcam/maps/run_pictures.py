@@ -98,7 +98,7 @@ def read_run_pictures(
     Parameters
     ----------
     index_file, predictions_file, maps_file : Path
-        Outputs of `index` and `predict`.
+        Outputs of `index` and `predict_run`.
     classes : sequence of str
         In the order of the task.
     input_part, max_pixels

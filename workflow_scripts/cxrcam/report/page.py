@@ -101,7 +101,8 @@ class Report:
     configuration: str | None
 
 
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Templates that escape whatever comes from data, and refuse a name that nobody gave."""
     return Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -181,7 +182,7 @@ def render_report(report: Report) -> str:
     """
     checks = report.verdict["checks"]
     return (
-        _environment()
+        page_environment()
         .get_template("index.html")
         .render(
             report=report,
@@ -196,7 +197,7 @@ def render_report(report: Report) -> str:
 def render_provenance(dataset: str, commit: str | None, tables: Sequence[Table]) -> str:
     """The page of what differs from one making to the next: versions, commit, seconds, memory."""
     return (
-        _environment()
+        page_environment()
         .get_template("provenance.html")
         .render(dataset=dataset, commit=commit, tables=tables, notice=NOTICE)
     )

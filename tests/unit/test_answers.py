@@ -1,0 +1,345 @@
+"""What is said of a new image: never a class alone, and nothing where nothing can be said."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.new_images.answers import (
+    ABSTAIN,
+    answers,
+    member_probabilities,
+    sets_of,
+)
+from workflow_scripts.cxrcam.new_images.copies import closest_copies
+from workflow_scripts.cxrcam.new_images.likeness import Likeness, Thresholds
+from workflow_scripts.cxrcam.new_images.reference import (
+    Member,
+    Reference,
+    Share,
+    calibration_part,
+    calibration_scores,
+    fold_probabilities,
+    is_enough,
+    measured_on_test,
+    read_reference,
+    training_images,
+    write_reference,
+)
+from workflow_scripts.cxrcam.report.answer_pictures import AnswerCard
+from workflow_scripts.cxrcam.report.answers_page import (
+    AnswersPage,
+    answers_table,
+    how_it_was_measured,
+    quarantine_table,
+    render_answers,
+    said_of,
+)
+from workflow_scripts.cxrcam.report.cells import Link
+
+CLASSES = ["Normal", "COVID"]
+SENTENCE = "The network's 93 % cannot be taken as recognition of COVID."
+EVIL = '<script>alert("x")</script>.png'
+
+
+def share(count: int, n: int) -> Share:
+    return Share.of(np.arange(n) < count)
+
+
+def reference(**changes: object) -> Reference:
+    known = Reference(
+        task="two_class",
+        scheme="holdout",
+        classes=CLASSES,
+        members=[Member(1, 0, 2.0, None), Member(1, 1, 1.0, None)],
+        coverage=0.9,
+        calibrated_on="validation",
+        n_calibration=[40],
+        enough=True,
+        thresholds=Thresholds(0.6, 0.05),
+        n_training=200,
+        heat_scale=5.0,
+        covered=share(55, 60),
+        undecided=share(6, 60),
+        unlike=share(1, 60),
+        right=share(50, 53),
+    )
+    return replace(known, **changes)
+
+
+def facts(n: int, **changes: list[float]) -> pd.DataFrame:
+    usual = {"image_id": [f"{k}.png" for k in range(n)], "colourfulness": 0.0, "contrast": 60.0}
+    return pd.DataFrame({**usual, **changes})
+
+
+def alike(n: int, similarity: float = 0.9, gain: float = -0.3) -> Likeness:
+    return Likeness(
+        np.full(n, similarity, np.float32), np.full(n, gain, np.float32), ["upside down"] * n
+    )
+
+
+def one(sets: list[bool], **changes: object) -> dict[str, object]:
+    """The answer for one image."""
+    probabilities = np.array([[[0.1, 0.9]], [[0.3, 0.7]]])
+    like = changes.pop("found", alike(1))
+    known = changes.pop("known", reference())
+    return (
+        answers(facts(1, **changes), probabilities, np.array([sets]), like, known).iloc[0].to_dict()
+    )
+
+
+def test_an_answer_has_its_probability_spread_set_and_coverage() -> None:
+    row = one([False, True])
+    assert row["answer"] == row["set"] == "COVID"
+    assert row["probability_COVID"] == pytest.approx(0.8)
+    assert row["spread_COVID"] == pytest.approx(np.std([0.9, 0.7], ddof=1))
+    assert said_of(row, reference()) == "COVID, 0.800 ± 0.141; possible at 90 % coverage: COVID"
+
+
+@pytest.mark.parametrize(
+    ("sets", "words"),
+    [([True, True], "no class can be excluded"), ([False, False], "no class fits well enough")],
+)
+def test_a_set_that_says_nothing_is_no_answer(sets: list[bool], words: str) -> None:
+    row = one(sets)
+    assert row["answer"] == ABSTAIN
+    assert words in row["reason"]
+    assert "90 % coverage" in row["reason"]
+    assert row["probability_COVID"] == pytest.approx(0.8), "they may be looked at"
+
+
+def test_of_several_classes_in_a_set_the_likeliest_is_named() -> None:
+    known = reference(classes=["Normal", "COVID", "Viral Pneumonia"])
+    probabilities = np.array([[[0.5, 0.2, 0.3]]] * 2)
+    sets = np.array([[False, True, True]])
+    row = answers(facts(1), probabilities, sets, alike(1), known).iloc[0]
+    assert row["answer"] == "Viral Pneumonia"
+    assert row["set"] == "COVID or Viral Pneumonia"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"contrast": [1.0]}, "blank"),
+        ({"colourfulness": [0.3]}, "in colour"),
+        ({"found": alike(1, 0.4)}, "looks like no training image"),
+        ({"found": alike(1, 0.5, 0.4)}, "like a training image upside down"),
+        ({"found": alike(1, 0.7, 0.2)}, "like a training image upside down"),
+    ],
+)
+def test_of_what_is_no_input_no_class_is_mentioned(changes: dict, words: str) -> None:
+    row = one([False, True], **changes)
+    assert row["answer"] == ABSTAIN
+    assert words in row["reason"]
+    assert row["set"] == ""
+    assert np.isnan(row["probability_COVID"])
+    assert not row["is_input"]
+
+
+def test_too_few_images_to_calibrate_on_are_named() -> None:
+    known = reference(enough=False, n_calibration=[7])
+    row = one([True, True], known=known)
+    assert "7 images to calibrate on are too few" in row["reason"]
+    assert "9 are needed" in row["reason"]
+    assert "coverage needs 9" in how_it_was_measured(known)[0]
+
+
+def test_one_network_has_no_spread() -> None:
+    row = answers(facts(1), np.array([[[0.1, 0.9]]]), np.array([[False, True]]), alike(1),
+                  reference(members=[Member(1, 0, 1.0, None)])).iloc[0]  # fmt: skip
+    assert np.isnan(row["spread_COVID"])
+    assert "±" not in said_of(row.to_dict(), reference())
+
+
+def test_logits_are_divided_by_each_networks_own_temperature() -> None:
+    logits = np.array([[[0.0, 2.0]], [[0.0, 2.0]]], dtype=np.float32)
+    probabilities = member_probabilities(logits, reference())
+    assert probabilities[0, 0, 1] == pytest.approx(1 / (1 + np.exp(-1.0)))
+    assert probabilities[1, 0, 1] == pytest.approx(1 / (1 + np.exp(-2.0)))
+
+
+# --- the reference --------------------------------------------------------------------------------
+
+
+def run(n: int, roles: list[str], shift: float = 0.0) -> pd.DataFrame:
+    rng = np.random.default_rng(n)
+    covid = np.clip(rng.random(n) + shift, 0, 1)
+    return pd.DataFrame(
+        {
+            "image_id": [f"i{k}" for k in range(n)],
+            "label": [CLASSES[int(c > 0.4)] for c in covid],
+            "role": [roles[k % len(roles)] for k in range(n)],
+            "calibrated_probability_Normal": 1 - covid,
+            "calibrated_probability_COVID": covid,
+        }
+    )
+
+
+def test_seeds_of_a_fold_answer_together_whatever_the_order_of_their_rows() -> None:
+    first = run(30, ["validation", "test"])
+    second = first.assign(calibrated_probability_COVID=0.5, calibrated_probability_Normal=0.5)
+    together = fold_probabilities([first, second.iloc[::-1]], CLASSES)
+    expected = (first["calibrated_probability_COVID"] + 0.5) / 2
+    assert together["COVID"].to_numpy() == pytest.approx(expected.to_numpy())
+
+
+def test_without_a_validation_part_the_sets_are_calibrated_on_test_images() -> None:
+    with_part = fold_probabilities([run(20, ["validation", "test"])], CLASSES)
+    without = fold_probabilities([run(20, ["test"])], CLASSES)
+    assert calibration_part([with_part]) == "validation"
+    assert calibration_part([without]) == "test"
+    assert calibration_part([with_part, without]) == "test", "every fold needs one"
+    scores = calibration_scores([with_part], CLASSES, "validation")
+    assert len(scores) == 10
+    assert is_enough(scores, 0.9)
+    assert not is_enough(scores, 0.95)
+    untold = how_it_was_measured(reference(calibrated_on="test", covered=None))
+    assert any("no validation part" in s and "could not be measured" in s for s in untold)
+
+
+def test_what_is_measured_on_test_images_is_counted_right() -> None:
+    fold = pd.DataFrame(
+        {
+            "image_id": ["a", "b", "c", "d", "v"],
+            "label": ["COVID", "COVID", "Normal", "Normal", "Normal"],
+            "role": ["test"] * 4 + ["validation"],
+            "Normal": [0.1, 0.8, 0.5, 0.9, 0.9],
+            "COVID": [0.9, 0.2, 0.5, 0.1, 0.1],
+        }
+    )
+    scores = pd.DataFrame({"fold": 1, "image_id": "v", "score": np.linspace(0.1, 0.4, 19)})
+    unlike = {"a": False, "b": False, "c": False, "d": True}
+    covered, undecided, strange, right = measured_on_test([fold], CLASSES, scores, 0.9, unlike)
+    assert (covered.count, covered.n) == (2, 4)  # b holds the wrong class, c none
+    assert undecided.count == 1
+    assert strange.count == 1
+    assert (right.count, right.n) == (1, 2)  # of a and b
+
+
+def test_sets_use_the_scores_of_their_own_fold() -> None:
+    known = reference(members=[Member(1, 0, 1.0, None), Member(2, 0, 1.0, None)])
+    scores = pd.DataFrame({"fold": [1] * 30 + [2] * 2, "score": [0.05] * 30 + [0.5] * 2})
+    probabilities = np.array([[[0.04, 0.96]], [[0.6, 0.4]]])
+    assert sets_of(probabilities, scores, known).tolist() == [[False, True]]
+    # Said the other way round, neither fold is as sure as it is when it is right.
+    assert sets_of(probabilities[::-1], scores, known).tolist() == [[False, False]]
+
+
+def test_training_images_are_those_of_any_network() -> None:
+    splits = [
+        pd.DataFrame({"image_id": ["a", "b"], "role": ["train", "test"]}),
+        pd.DataFrame({"image_id": ["a", "b"], "role": ["test", "train"]}),
+    ]
+    assert training_images(splits) == ["a", "b"]
+    assert training_images(splits[:1]) == ["a"]
+
+
+def test_the_reference_survives_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "reference.json"
+    for known in (reference(), reference(covered=None)):
+        write_reference(file, known)
+        assert read_reference(file) == known
+    file.write_text("{}")
+    with pytest.raises(InputError, match="is damaged"):
+        read_reference(file)
+
+
+# --- copies and the page --------------------------------------------------------------------------
+
+
+def pairs() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "image_id_a": ["COVID/1", "COVID/2", "Normal/3"],
+            "image_id_b": ["0.png", "0.png", "1.png"],
+            "kind": ["near", "exact", "mirrored"],
+            "correlation": [0.99, 0.9, 0.95],
+        }
+    )
+
+
+def test_the_closest_copy_is_told_with_who_was_trained_on_it() -> None:
+    copies = closest_copies(pairs(), {"COVID/2": 2})
+    assert copies["0.png"].image_id == "COVID/2"
+    assert copies["0.png"].sentence(2).startswith("the very same picture as COVID/2")
+    assert "2 of 2 networks were trained on" in copies["0.png"].sentence(2)
+    assert "its answer is no prediction" in copies["0.png"].sentence(1)
+    assert "not in the training part" in copies["1.png"].sentence(2)
+    assert not closest_copies(pairs().iloc[:0], {})
+
+
+def page(**changes: object) -> str:
+    known = reference()
+    table = answers(
+        facts(3, image_id=["0.png", EVIL, "2.png"], contrast=[60.0, 60.0, 0.0]),
+        np.tile([[0.2, 0.8], [0.5, 0.5], [0.5, 0.5]], (2, 1, 1)),
+        np.array([[False, True], [True, True], [False, True]]),
+        alike(3),
+        known,
+    )
+    rows = table.to_dict("records")
+    values = {
+        "dataset": "demo",
+        "asked": "<i>folder</i>",
+        "reference": known,
+        "verdict": {
+            "answer": "No.",
+            "sentence": SENTENCE,
+            "headline": {"task": "two_class", "scheme": "holdout"},
+        },
+        "verdict_link": Link("audit/verdict.md", "../../audit/verdict.md"),
+        "table": answers_table(table, closest_copies(pairs(), {}), known),
+        "quarantine": quarantine_table(
+            pd.DataFrame({"image": [EVIL], "reason": ["It is no image."]})
+        ),
+        "n_answered": 1,
+        "cards": [
+            AnswerCard(row["image"], row["answer"], row["answer"] == ABSTAIN, said_of(row, known),
+                       [], "COVID", "x.jpg", "h.png" if row["is_input"] else None, "o.png")
+            for row in rows
+        ],
+        "scale": 5.0,
+        "opacity": 0.5,
+        "files": [Link("predictions.csv", "predictions.csv")],
+    }  # fmt: skip
+    return render_answers(AnswersPage(**{**values, **changes}))
+
+
+def test_the_page_warns_says_what_to_believe_and_escapes_names() -> None:
+    html = page()
+    text = html.replace("&#39;", "'")
+    assert text.count("Research use only. Nothing here is a diagnosis.") == 2
+    assert f"No. {SENTENCE}" in text
+    assert "1 answered, 2 not" in " ".join(text.split())
+    assert "1 could not be read" in text
+    assert "<script>alert" not in html
+    assert "<i>folder" not in html
+    assert "https:" not in html
+    assert "http:" not in html
+
+
+def test_the_page_never_names_a_class_without_its_set() -> None:
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", page(), re.DOTALL)
+    assert "COVID (possible: COVID)" in cells
+    assert "abstains (possible: Normal or COVID)" in cells
+    assert not [cell for cell in cells if cell.strip() in CLASSES]
+
+
+def test_a_verdict_on_another_design_is_called_that() -> None:
+    verdict = {
+        "answer": "No.",
+        "sentence": SENTENCE,
+        "headline": {"task": "three_class", "scheme": "kfold"},
+    }
+    assert "That sentence is about three_class, kfold" in page(verdict=verdict)
+    assert "That sentence is about" not in page()
+
+
+def test_a_page_without_one_readable_image_says_so() -> None:
+    empty = answers(facts(0), np.empty((2, 0, 2)), np.empty((0, 2), bool), alike(0), reference())
+    html = page(table=answers_table(empty, {}, reference()), cards=[], n_answered=0)
+    assert "No file could be read as an image." in html

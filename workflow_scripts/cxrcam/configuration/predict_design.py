@@ -1,0 +1,61 @@
+"""Which design answers for new images: checked with the configuration, asked by the rules."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from workflow_scripts.cxrcam.configuration.checks import LUNG_INPUTS, WHOLE
+from workflow_scripts.cxrcam.configuration.problems import Problems, did_you_mean, show
+
+
+def design_for_new_images(
+    config: Mapping[str, Any], headline: Mapping[str, str], designs: list[tuple[str, str]]
+) -> dict[str, str]:
+    """Task and scheme whose networks answer.
+
+    Parameters
+    ----------
+    config : mapping
+        Resolved.
+    headline : mapping
+        `task` and `scheme` of the number that the verdict judges: what is not chosen is its.
+    designs : list of (task, scheme)
+        All that are trained.
+    """
+    task = config["predict"]["task"] or headline["task"]
+    scheme = config["predict"]["scheme"] or headline["scheme"]
+    if (task, scheme) not in designs and config["predict"]["scheme"] is None:
+        scheme = next(s for t, s in designs if t == task)
+    if (task, scheme) not in designs:
+        task = next(t for t, s in designs if s == scheme)
+    return {"task": task, "scheme": scheme}
+
+
+def check_predict(
+    config: Mapping[str, Any], designs: list[tuple[str, str]], problems: Problems
+) -> None:
+    """`predict.task` and `predict.scheme` must be a design, of networks that new images suit."""
+    chosen = config["predict"]
+    for position, key in enumerate(("task", "scheme")):
+        known = list(dict.fromkeys(design[position] for design in designs))
+        if chosen[key] is not None and chosen[key] not in known:
+            problems.add(
+                ("predict", key),
+                f"predict.{key} is {show(chosen[key])}, but no {key} of that name is trained."
+                f"{did_you_mean(chosen[key], known)} Trained: {', '.join(known)}.",
+            )
+            return
+    task, scheme = chosen["task"], chosen["scheme"]
+    if task is not None and scheme is not None and (task, scheme) not in designs:
+        schemes = [s for t, s in designs if t == task]
+        problems.add(
+            ("predict", "scheme"),
+            f"predict.scheme is {show(scheme)}, which is not run with the task {task}: choose "
+            f"{' or '.join(schemes)}.",
+        )
+    part = config["schemes"][scheme].get("input", WHOLE) if scheme is not None else WHOLE
+    if part in LUNG_INPUTS:
+        problems.add(
+            ("predict", "scheme"),
+            f"predict.scheme is {show(scheme)}, whose networks see {part} (its `input`) and need a "
+            "lung mask of every image, which new images do not have: choose another scheme.",
+        )

@@ -1,0 +1,74 @@
+"""How colourful an image file is: a radiograph has no colours, a photograph nearly always has.
+
+Data sets are not asked this, so it is not part of reading an image; only files that could hold
+colours are decoded once more for it, JPEG at an eighth of the size.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from workflow_scripts.cxrcam.images.raster import RASTER_FORMATS
+
+#: Pillow's modes without colours, beside those that start with "I" (integers of more bits).
+GREY_MODES: Final = frozenset({"1", "L", "LA", "La", "F"})
+
+#: Pixels a side at which colours are compared: single coloured letters or arrows average out.
+COMPARED_SIDE: Final = 64
+
+
+def may_hold_colour(mode: str) -> bool:
+    """Tell by a file's mode (as `images.files.GreyImage.mode`) whether it could be in colour."""
+    if mode.startswith("DICOM "):
+        return not mode.startswith("DICOM MONOCHROME")
+    return not (mode in GREY_MODES or mode.startswith("I"))
+
+
+def colourfulness(encoded: bytes, mode: str) -> float:
+    """Mean distance between the largest and the smallest of red, green and blue.
+
+    Parameters
+    ----------
+    encoded : bytes
+        Content of a file that could be read as an image.
+    mode : str
+        As `images.files.GreyImage.mode`.
+
+    Returns
+    -------
+    float
+        In [0, 1]; 0 for grey, also where grey is stored in three channels.
+    """
+    if not may_hold_colour(mode):
+        return 0.0
+    image = _dicom_colours(encoded) if mode.startswith("DICOM ") else _raster_colours(encoded)
+    small = np.asarray(
+        image.resize((COMPARED_SIDE, COMPARED_SIDE), Image.Resampling.BOX), dtype=np.float64
+    )
+    return float((small.max(axis=2) - small.min(axis=2)).mean() / 255.0)
+
+
+def _raster_colours(encoded: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(encoded), formats=RASTER_FORMATS) as image:
+        image.draft("RGB", (2 * COMPARED_SIDE, 2 * COMPARED_SIDE))
+        return image.convert("RGB")
+
+
+def _dicom_colours(encoded: bytes) -> Image.Image:
+    # Imported here: most data are not DICOM.
+    from pydicom import dcmread
+    from pydicom.pixels import apply_color_lut, pixel_array
+
+    dataset = dcmread(io.BytesIO(encoded), force=True)
+    values: npt.NDArray[np.float64] = np.asarray(pixel_array(dataset))
+    if str(dataset.PhotometricInterpretation) == "PALETTE COLOR":
+        values = np.asarray(apply_color_lut(values, dataset))
+    if values.ndim == 2:
+        values = np.repeat(values[..., None], 3, axis=2)
+    brightest = max(float(values.max()), 1.0)
+    return Image.fromarray((values / brightest * 255.0).astype(np.uint8))

@@ -1,0 +1,140 @@
+"""Sets of classes that hold the truth with a chosen probability: split-conformal prediction.
+
+The score of a class is one minus its probability (LAC, Sadinle et al. 2019): the sets are the
+smallest on average, and may be empty. Scores of images whose class is known and that the network
+was not trained on say how large the score of the truth usually is; a class stays in the set of a
+new image unless its score is larger than nearly all of them.
+
+What is guaranteed: over images drawn like those of the calibration, the set holds the truth at
+least as often as asked for, whatever the network is worth. On average over all images: not for each
+class, nor for images from elsewhere.
+
+References
+----------
+Sadinle, Lei & Wasserman (2019), J Am Stat Assoc 114:223-234. Romano, Sesia & Candès (2020),
+NeurIPS. Angelopoulos & Bates (2021), arXiv:2107.07511. Cross-conformal: Vovk (2015), Ann Math
+Artif Intell 74:9-28; Barber, Candès, Ramdas & Tibshirani (2021), Ann Stat 49:486-507.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+# Shares such as 1 - 0.9 are a hair off; no more than this decides nothing.
+_ROUNDING = 1e-9
+
+
+def conformal_scores(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> Floats:
+    """How badly the truth fitted each image of the calibration.
+
+    Parameters
+    ----------
+    probabilities : array-like of float, shape (n, classes)
+    labels : array-like of int, shape (n,)
+        Positions of the true classes.
+
+    Returns
+    -------
+    float64 array, shape (n,)
+        One minus the probability of the true class, in [0, 1].
+    """
+    values = np.asarray(probabilities, dtype=np.float64)
+    truth = np.asarray(labels, dtype=np.int64)
+    if values.ndim != 2 or truth.shape != (len(values),):
+        raise ValueError(f"{truth.shape} labels do not belong to probabilities {values.shape}")
+    scores: Floats = 1.0 - values[np.arange(len(values)), truth]
+    return scores
+
+
+def fewest_images(coverage: float) -> int:
+    """Number of calibration images below which only the set of all classes has this coverage.
+
+    The ceil((n + 1) · coverage)-th smallest of n scores must exist.
+
+    Raises
+    ------
+    ValueError
+        Coverage outside (0, 1).
+    """
+    _check_coverage(coverage)
+    return math.ceil(coverage / (1.0 - coverage) - _ROUNDING)
+
+
+def conformal_quantile(scores: npt.ArrayLike, coverage: float) -> float:
+    """Largest score at which a class stays in the set, from one calibration.
+
+    Parameters
+    ----------
+    scores : array-like of float, shape (n,)
+        As from `conformal_scores`.
+    coverage : float
+        In (0, 1).
+
+    Returns
+    -------
+    float
+        The ceil((n + 1) · coverage)-th smallest score; infinite where n is below `fewest_images`:
+        then every class stays.
+
+    Raises
+    ------
+    ValueError
+        Coverage outside (0, 1).
+    """
+    _check_coverage(coverage)
+    ordered = np.sort(np.asarray(scores, dtype=np.float64))
+    rank = math.ceil((len(ordered) + 1) * coverage - _ROUNDING)
+    return float(ordered[rank - 1]) if rank <= len(ordered) else math.inf
+
+
+def prediction_sets(
+    probabilities: Sequence[npt.ArrayLike], scores: Sequence[npt.ArrayLike], coverage: float
+) -> npt.NDArray[np.bool_]:
+    """Classes that stay possible for new images, by one or several calibrated predictors.
+
+    Parameters
+    ----------
+    probabilities : sequence of array-like of float, shape (n, classes)
+        What each predictor says of the same new images; one predictor a fold.
+    scores : sequence of array-like of float
+        Scores of each predictor on its own calibration images.
+    coverage : float
+        In (0, 1).
+
+    Returns
+    -------
+    bool array, shape (n, classes)
+        With one predictor: the classes with a score of at most `conformal_quantile`. With several
+        (cross-conformal prediction) a class stays if more than 1 − coverage of all calibration
+        scores, its own counted with them, are at least as large as its score by the same
+        predictor. That guarantees about 1 − 2 (1 − coverage), and as a rule gives the coverage.
+
+    Raises
+    ------
+    ValueError
+        Coverage outside (0, 1), or not one list of scores a predictor.
+    """
+    _check_coverage(coverage)
+    if not probabilities or len(probabilities) != len(scores):
+        raise ValueError(f"{len(probabilities)} predictors have {len(scores)} lists of scores")
+    at_least_as_large = np.zeros(np.shape(probabilities[0]), dtype=np.int64)
+    total = 0
+    for values, known in zip(probabilities, scores, strict=True):
+        ordered = np.sort(np.asarray(known, dtype=np.float64))
+        of_classes = 1.0 - np.asarray(values, dtype=np.float64)
+        at_least_as_large += len(ordered) - np.searchsorted(ordered, of_classes)
+        total += len(ordered)
+    share = (1.0 + at_least_as_large) / (1.0 + total)
+    stays: npt.NDArray[np.bool_] = share > 1.0 - coverage + _ROUNDING
+    return stays
+
+
+def _check_coverage(coverage: float) -> None:
+    if not 0.0 < coverage < 1.0:
+        raise ValueError(f"coverage is {coverage}, outside (0, 1)")

@@ -1,0 +1,87 @@
+"""New images, decoded by the code of the cache, some while the network works on those before."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from workflow_scripts.cxrcam.data.cache import decode_images
+from workflow_scripts.cxrcam.images.colour import colourfulness, may_hold_colour
+from workflow_scripts.cxrcam.images.files import read_encoded
+from workflow_scripts.cxrcam.images.resizing import Resampling
+from workflow_scripts.cxrcam.new_images.listing import NewImage
+
+AT_ONCE = 128  # images: few enough that the first ones are soon there
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some decoded images.
+
+    Attributes
+    ----------
+    facts : pa.Table
+        One row a file, schema `contracts.FACTS`, with ``path``, ``colourfulness`` (see
+        `images.colour`; 0 for what is unreadable) and ``contrast``, the standard deviation of the
+        resized grey levels (0 to 127.5).
+    pixels : uint8 array, shape (readable images, size, size)
+        In the order of the readable rows.
+    """
+
+    facts: pa.Table
+    pixels: npt.NDArray[np.uint8]
+
+
+def decoded_batches(
+    images: Sequence[NewImage], size: int, resampling: Resampling, max_pixels: int, threads: int
+) -> Iterator[Batch]:
+    """Decode images ahead of whoever asks for them.
+
+    Parameters
+    ----------
+    images : sequence of NewImage
+    size, resampling, max_pixels, threads
+        As in `cache.decode_images`.
+
+    Yields
+    ------
+    Batch
+        In the order of the images; unreadable ones have a ``quarantine_reason``.
+    """
+    parts = [images[start : start + AT_ONCE] for start in range(0, len(images), AT_ONCE)]
+    with ThreadPoolExecutor(max_workers=1) as ahead:
+        waiting = None
+        for part in [*parts, None]:
+            following = (
+                None
+                if part is None
+                else ahead.submit(_decoded, part, size, resampling, max_pixels, threads)
+            )
+            if waiting is not None:
+                yield waiting.result()
+            waiting = following
+
+
+def _decoded(
+    images: Sequence[NewImage], size: int, resampling: Resampling, max_pixels: int, threads: int
+) -> Batch:
+    files = [(image.image_id, Path(image.path)) for image in images]
+    facts, _, pixels = decode_images(files, size, resampling, max_pixels, threads)
+    readable = np.array([reason is None for reason in facts["quarantine_reason"].to_pylist()])
+    contrast = np.zeros(len(images))
+    contrast[readable] = pixels.std(axis=(1, 2)) if len(pixels) else 0.0
+    colours = [
+        colourfulness(read_encoded(path, max_pixels), mode)
+        if mode is not None and may_hold_colour(mode)
+        else 0.0
+        for (_, path), mode in zip(files, facts["mode"].to_pylist(), strict=True)
+    ]
+    # Names that no table takes are kept as bytes: the file is opened once more when it is drawn.
+    paths = [bytes(path) for _, path in files]
+    facts = facts.append_column("path", pa.array(paths, pa.binary()))
+    facts = facts.append_column("colourfulness", pa.array(colours, pa.float64()))
+    return Batch(facts.append_column("contrast", pa.array(contrast, pa.float64())), pixels)

@@ -1,0 +1,76 @@
+"""All networks of a design on new images: what each says, and the mean of their maps."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+from torch import nn
+
+from workflow_scripts.cxrcam.networks.input_parts import covered_pixels
+from workflow_scripts.cxrcam.networks.models import ModelCard
+from workflow_scripts.cxrcam.networks.parts import Normalisation
+from workflow_scripts.cxrcam.networks.prediction import predict
+from workflow_scripts.cxrcam.new_images.decoding import Batch
+
+Floats = npt.NDArray[np.float32]
+
+
+def ask_networks(
+    networks: Sequence[tuple[nn.Module, ModelCard]],
+    batches: Iterable[Batch],
+    device: torch.device,
+) -> tuple[pa.Table, Floats, Floats]:
+    """Run networks of one design over images as they are decoded.
+
+    Parameters
+    ----------
+    networks : sequence of (network, card)
+        Of one design: same classes, sizes and architecture.
+    batches : iterable of Batch
+        At least one.
+    device : torch.device
+
+    Returns
+    -------
+    facts : pa.Table
+        One row a file, as in `Batch`.
+    logits : float32 array, shape (networks, n, classes)
+        Of the n readable images.
+    maps : float32 array, shape (n, classes, height, width)
+        Mean over the networks of raw class activation maps: where these add up to the logits, it
+        adds up to the mean logits.
+    """
+    tables, logits, maps = [], [], []
+    n_classes = len(networks[0][1].classes)
+    for batch in batches:
+        tables.append(batch.facts)
+        if not len(batch.pixels):
+            continue
+        said = []
+        mean_maps: Floats | None = None
+        for model, card in networks:
+            result = predict(
+                model,
+                card.architecture,
+                covered_pixels(batch.pixels, card.input_part, None),
+                _normalisation(card),
+                device,
+                input_size=card.input_size,
+            )
+            said.append(result.logits)
+            mean_maps = result.maps if mean_maps is None else mean_maps + result.maps
+        logits.append(np.stack(said))
+        assert mean_maps is not None  # noqa: S101 (there is a network)
+        maps.append(mean_maps / np.float32(len(networks)))
+    if not logits:
+        nothing = np.empty((len(networks), 0, n_classes), dtype=np.float32)
+        return pa.concat_tables(tables), nothing, np.empty((0, n_classes, 1, 1), dtype=np.float32)
+    return pa.concat_tables(tables), np.concatenate(logits, axis=1), np.concatenate(maps)
+
+
+def _normalisation(card: ModelCard) -> Normalisation:
+    """Of three channels, as `ModelCard` checks."""
+    (red, green, blue), (red_std, green_std, blue_std) = card.mean, card.std
+    return Normalisation((red, green, blue), (red_std, green_std, blue_std))

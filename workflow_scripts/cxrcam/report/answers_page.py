@@ -1,0 +1,233 @@
+"""The page of new images: what the networks say of each, and whether that can be believed."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from workflow_scripts.cxrcam.data.splits import VALIDATION
+from workflow_scripts.cxrcam.metrics.conformal import fewest_images
+from workflow_scripts.cxrcam.new_images.answers import ABSTAIN
+from workflow_scripts.cxrcam.new_images.copies import Copy
+from workflow_scripts.cxrcam.new_images.reference import Reference, Share
+from workflow_scripts.cxrcam.report.answer_pictures import AnswerCard
+from workflow_scripts.cxrcam.report.cells import NONE, Cell, Link, Table, number_cell
+from workflow_scripts.cxrcam.report.page import NOTICE, page_environment
+
+
+@dataclass(frozen=True)
+class AnswersPage:
+    """All that the page shows.
+
+    Attributes
+    ----------
+    dataset, asked : str
+        Data set of the networks, and what `predict_images` named.
+    reference : Reference
+    verdict : mapping
+        audit/verdict.json.
+    verdict_link : Link
+        Each check of it.
+    table, quarantine : Table
+        Of the images that could be read, and of the others.
+    n_answered : int
+    cards : sequence of AnswerCard
+    scale, opacity : float
+        Raw class activation at the hot end of the colours; of the heat when the page opens.
+    files : sequence of Link
+    """
+
+    dataset: str
+    asked: str
+    reference: Reference
+    verdict: Mapping[str, Any]
+    verdict_link: Link
+    table: Table
+    quarantine: Table
+    n_answered: int
+    cards: Sequence[AnswerCard]
+    scale: float
+    opacity: float
+    files: Sequence[Link]
+
+
+def probability_text(row: Mapping[Any, Any], name: str) -> str:
+    """Probability of a class, with the spread over the networks where there are several."""
+    value, spread = row[f"probability_{name}"], row[f"spread_{name}"]
+    if math.isnan(value):
+        return NONE
+    return f"{value:.3f}" if math.isnan(spread) else f"{value:.3f} ± {spread:.3f}"
+
+
+def said_of(row: Mapping[Any, Any], reference: Reference) -> str:
+    """One line on an image: never a class without its set and coverage."""
+    if row["answer"] == ABSTAIN:
+        return f"abstains: {row['reason']}"
+    return (
+        f"{row['answer']}, {probability_text(row, row['answer'])}; possible at "
+        f"{100 * reference.coverage:g} % coverage: {row['set']}"
+    )
+
+
+def answers_table(answers: pd.DataFrame, copies: Mapping[str, Copy], reference: Reference) -> Table:
+    """One row an image that could be read.
+
+    Parameters
+    ----------
+    answers : DataFrame
+        As from `new_images.answers.answers`.
+    copies : mapping of str to Copy
+        By image.
+    reference : Reference
+    """
+    several = len(reference.members) > 1
+    columns = [
+        *(
+            "Image",
+            f"Answer (classes that are possible at {100 * reference.coverage:g} % coverage)",
+        ),
+        *(f"Probability of {name}{' (± spread)' if several else ''}" for name in reference.classes),
+        "Remarks",
+    ]
+    rows = []
+    for row in answers.to_dict("records"):
+        copy = copies.get(row["image"])
+        rows.append(
+            [
+                Cell(row["image"]),
+                Cell(_answer_with_set(row)),
+                *(
+                    Cell(probability_text(row, name), number_cell(row[f"probability_{name}"]).order)
+                    for name in reference.classes
+                ),
+                Cell(
+                    "; ".join(
+                        remark
+                        for remark in (
+                            row["reason"],
+                            "" if copy is None else copy.sentence(len(reference.members)),
+                        )
+                        if remark
+                    )
+                    or NONE
+                ),
+            ]
+        )
+    return Table("What the networks say of each image", columns, rows)
+
+
+def _answer_with_set(row: Mapping[Any, Any]) -> str:
+    answer = "abstains" if row["answer"] == ABSTAIN else row["answer"]
+    return f"{answer} (possible: {row['set']})" if row["set"] else answer
+
+
+def quarantine_table(quarantine: pd.DataFrame) -> Table:
+    """One row a file that could not be read."""
+    rows = [[Cell(row["image"]), Cell(row["reason"])] for row in quarantine.to_dict("records")]
+    return Table("Files that could not be read as an image", ("File", "Reason"), rows)
+
+
+def share_text(share: Share) -> str:
+    """A share with its interval and number."""
+    if not share.n:
+        return "no image"
+    return (
+        f"{100 * share.count / share.n:.1f} % ({100 * share.low:.1f} to {100 * share.high:.1f} %, "
+        f"{share.count:,} of {share.n:,})"
+    )
+
+
+def how_it_was_measured(reference: Reference) -> list[str]:
+    """Sentences on the sets, the probabilities and the abstentions, for whoever doubts them."""
+    n_folds = len(reference.n_calibration)
+    n = sum(reference.n_calibration)
+    part = "validation" if reference.calibrated_on == VALIDATION else "test"
+    guarantee = (
+        f"{100 * reference.coverage:g} % of images like those"
+        if n_folds == 1
+        else f"{max(0.0, 200 * reference.coverage - 100):g} % of images like those (as a rule near "
+        f"{100 * reference.coverage:g} %: {n_folds} folds answer together)"
+    )
+    sentences = [
+        f"The set of possible classes was calibrated on {n:,} {part} images. It is made to hold "
+        f"the truth for at least {guarantee} of the data set, in the same mix of classes. For "
+        "images from another hospital, or where a disease is rarer, nothing is promised.",
+    ]
+    if not reference.enough:
+        sentences = [
+            f"There are {n} {part} images to calibrate on, and {100 * reference.coverage:g} % "
+            f"coverage needs {fewest_images(reference.coverage)}: every set has all classes, and "
+            "the networks abstain. Lower predict.coverage, or hold back more images.",
+        ]
+    if reference.covered is not None:
+        sentences.append(
+            "On test images, whose class is known, the set held the truth for "
+            f"{share_text(reference.covered)}."
+        )
+    else:
+        sentences.append(
+            "The design has no validation part (validation_fraction of its scheme), so test images "
+            "took its place: no network was trained on them, but coverage could not be measured."
+        )
+    sentences.append(
+        f"Of the test images, the set was empty or had all classes for "
+        f"{share_text(reference.undecided)}, and {share_text(reference.unlike)} would have been "
+        "called unlike the training data, wrongly. Of those that were answered, the likeliest "
+        f"class was right for {share_text(reference.right)}."
+    )
+    reasons = {member.temperature_reason for member in reference.members}
+    if all(member.temperature == 1.0 for member in reference.members):
+        sentences.append(
+            "Probabilities are those of the networks, not calibrated "
+            f"({'; '.join(sorted(reason for reason in reasons if reason))}): they may be too sure."
+        )
+    else:
+        fitted = [member.temperature for member in reference.members]
+        between = f"{min(fitted):.2f}" + (
+            f" to {max(fitted):.2f}" if max(fitted) > min(fitted) else ""
+        )
+        sentences.append(
+            f"Probabilities are calibrated on the validation part (temperature {between})."
+        )
+    return sentences
+
+
+def believed(verdict: Mapping[str, Any]) -> str:
+    """The audit's short answer and its sentence."""
+    return f"{verdict['answer']} {verdict['sentence']}"
+
+
+def verdict_sentences(page: AnswersPage) -> list[str]:
+    """The audit's sentence, and a warning where it judges another design than answers here."""
+    headline = page.verdict["headline"]
+    sentences = [believed(page.verdict)]
+    own = (page.reference.task, page.reference.scheme)
+    if headline is not None and (headline["task"], headline["scheme"]) != own:
+        sentences.append(
+            f"That sentence is about {headline['task']}, {headline['scheme']}; the networks that "
+            f"answer here are those of {own[0]}, {own[1]}."
+        )
+    return sentences
+
+
+def render_answers(page: AnswersPage) -> str:
+    """The page.
+
+    Returns
+    -------
+    str
+        HTML. Links and pictures are relative to the page, and nothing is loaded from a network.
+    """
+    return (
+        page_environment()
+        .get_template("predictions.html")
+        .render(
+            page=page,
+            reference=page.reference,
+            sentences=verdict_sentences(page),
+            measured=how_it_was_measured(page.reference),
+            notice=NOTICE,
+        )
+    )

@@ -1,0 +1,65 @@
+"""Decode new images, and ask every network of the design about them."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.devices import choose_device, set_up_torch
+from workflow_scripts.cxrcam.networks.models import load_model
+from workflow_scripts.cxrcam.new_images.decoding import decoded_batches
+from workflow_scripts.cxrcam.new_images.ensemble import ask_networks
+from workflow_scripts.cxrcam.new_images.listing import list_new_images, new_images_fingerprint
+
+if __name__ == "__main__":
+    log = start_log(snakemake.log[0])
+    params, compute = snakemake.params, snakemake.config["compute"]
+    images = list_new_images(params.named)
+    if new_images_fingerprint(images) != params.files:
+        raise InputError(
+            "Files of predict_images were added, removed or replaced after Snakemake had planned "
+            "this run. Run it again when they are at rest."
+        )
+    device = choose_device(compute["device"], snakemake.resources.get("gpu"))
+    set_up_torch(compute["threads"], compute["deterministic"])
+    networks = [load_model(Path(file)) for file in snakemake.input.models]
+    card = networks[0][1]
+    batches = decoded_batches(
+        *(images, card.image_size, params.resampling, params.max_pixels, snakemake.threads)
+    )
+    facts, logits, maps = ask_networks(networks, batches, device)
+    readable = facts.filter(facts["quarantine_reason"].is_null())
+    image_ids = readable["image_id"].to_pylist()
+
+    with atomic_path(Path(snakemake.output.facts)) as temporary:
+        pq.write_table(facts, temporary)
+    of_members = [
+        pd.DataFrame(of_member, columns=[f"logit_{name}" for name in card.classes]).assign(
+            image_id=pd.Series(image_ids, dtype="str"), fold=run["fold"], seed=run["seed"]
+        )
+        for run, of_member in zip(params.runs, logits, strict=True)
+    ]
+    table = pd.concat(of_members, ignore_index=True)
+    order = ["image_id", "fold", "seed", *(f"logit_{name}" for name in card.classes)]
+    with atomic_path(Path(snakemake.output.members)) as temporary:
+        table[order].to_parquet(temporary, index=False)
+    known = ARCHITECTURES[card.architecture]
+    write_raw_maps(
+        Path(snakemake.output.maps),
+        pa.array(image_ids, pa.string()),
+        card.classes,
+        RawMaps(maps, card.input_size, known.feature_stride, known.feature_offset),
+    )
+    n_bad = len(facts) - len(image_ids)
+    log.info("Asked %d networks about %d images on %s.", len(networks), len(image_ids), device)
+    if n_bad:
+        log.warning(
+            "%d of %d files could not be read as an image: quarantine.csv has the reasons.",
+            *(n_bad, len(facts)),
+        )
