@@ -25,6 +25,7 @@ include: "rules/external.smk"
 include: "rules/audit.smk"
 include: "rules/report.smk"
 include: "rules/paper.smk"
+include: "rules/crate.smk"
 
 
 wildcard_constraints:
@@ -40,6 +41,7 @@ wildcard_constraints:
 
 localrules:
     all,
+    crate,
     paper,
     run_config,
     weights,
