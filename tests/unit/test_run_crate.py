@@ -94,7 +94,7 @@ def test_the_root_names_the_three_profiles_and_what_they_require(crate: Path) ->
 
 def test_the_action_says_what_made_what_of_what_and_when(crate: Path) -> None:
     found = entities(crate)
-    action = found[references(found["./"]["mentions"])[0]]
+    action = found[found["./"]["mentions"]["@id"]]
     assert action["@type"] == "CreateAction"
     assert references(action["instrument"]) == ["workflow/Snakefile"]
     assert references(action["result"]) == [

@@ -27,6 +27,7 @@ PROFILES: Final = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
 }
 _FORMAL_PARAMETER: Final = "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"
+_WORKFLOW_PROFILE: Final = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
 _MIT: Final = "https://spdx.org/licenses/MIT"
 # Settings that say where images lie on the machine of the run.
 _PLACES: Final = ("root", "path", "file")
@@ -156,12 +157,15 @@ def _add_workflow(crate: ROCrate, run: Run, parameters: Mapping[str, str]) -> An
         )
         for name in parameters
     ]
-    results = _add(
-        *(crate, "#parameter-results", "FormalParameter"),
-        name="results",
-        additionalType="File",
-        conformsTo={"@id": _FORMAL_PARAMETER},
-    )
+    outputs = [
+        _add(
+            *(crate, f"#parameter-{name}", "FormalParameter"),
+            name=name,
+            additionalType=kind,
+            conformsTo={"@id": _FORMAL_PARAMETER},
+        )
+        for name, kind in (("files", "File"), ("folders", "Dataset"))
+    ]
     parts = [_add_item(crate, item) for path, item in items.items() if path != main]
     workflow = crate.add(
         ComputationalWorkflow(
@@ -173,6 +177,7 @@ def _add_workflow(crate: ROCrate, run: Run, parameters: Mapping[str, str]) -> An
                 "contentSize": str(items[main].size),
                 "sha256": items[main].sha256,
                 "encodingFormat": "text/plain",
+                "conformsTo": {"@id": _WORKFLOW_PROFILE},
             },
         )
     )
@@ -181,7 +186,7 @@ def _add_workflow(crate: ROCrate, run: Run, parameters: Mapping[str, str]) -> An
     workflow["author"] = authors
     workflow["softwareRequirements"] = software
     workflow["input"] = inputs
-    workflow["output"] = [results]
+    workflow["output"] = outputs
     workflow["hasPart"] = parts
     citation = crate.get(f"{WORKFLOW_FOLDER}/CITATION.cff")
     if citation is not None:
@@ -228,18 +233,21 @@ def run_crate(run: Run) -> dict[str, Any]:
     parameters = parameters_of(run)
     workflow = _add_workflow(crate, run, parameters)
     root["mainEntity"] = workflow
-    formal = crate.get("#parameter-results")
     results = []
     for item in run.results:
         entity = _add_item(crate, item)
-        entity["exampleOfWork"] = formal
+        entity["exampleOfWork"] = crate.get(
+            "#parameter-folders" if item.is_folder else "#parameter-files"
+        )
         results.append(entity)
     action = _add(
         *(crate, "#run", "CreateAction"),
         name=f"Run of CXR-CAM on {run.dataset}",
         startTime=_time(run.began),
         endTime=_time(run.ended),
-        actionStatus={"@id": "http://schema.org/CompletedActionStatus"},
+        description="Every job of the default target; seconds and memory of each kind of job stand in "
+        "report/provenance.html.",
+        actionStatus="http://schema.org/CompletedActionStatus",
     )
     action["instrument"] = workflow
     action["object"] = [
@@ -252,6 +260,6 @@ def run_crate(run: Run) -> dict[str, Any]:
         for name, value in parameters.items()
     ]
     action["result"] = results
-    root["mentions"] = [action]
+    root["mentions"] = action
     metadata: dict[str, Any] = crate.metadata.generate()
     return metadata
