@@ -245,7 +245,7 @@ def run_crate(run: Run) -> dict[str, Any]:
         name=f"Run of CXR-CAM on {run.dataset}",
         startTime=_time(run.began),
         endTime=_time(run.ended),
-        description="Every job of the default target; seconds and memory of each kind of job stand in "
+        description="Every job of the default target; their seconds and memory stand in "
         "report/provenance.html.",
         actionStatus="http://schema.org/CompletedActionStatus",
     )

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from workflow_scripts.cxrcam.data.cache import least_decoded_side
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.maps.overlays import heat_colours
 
 _NEEDED: Final = frozenset(
     {
-        *("classes", "dataset", "fold", "image_size", "input_part", "input_size", "map_height"),
-        *("map_kind", "map_offset", "map_scale", "map_stride", "map_width", "notice", "resampling"),
+        *("classes", "dataset", "fold", "image_size", "input_part", "input_size", "map_kind"),
+        *("map_offset", "map_scale", "map_stride", "notice", "resampling"),
         *("scheme", "seed", "task", "temperature", "temperature_n"),
     }
 )
@@ -41,4 +42,9 @@ def network_card(exported: Mapping[str, Any], sentence: str) -> dict[str, Any]:
             f"({exported['input_part']}), and the page shows it whole ones: no viewer can be made."
         )
     colours = heat_colours().tobytes().hex()
-    return {**exported, "verdict": sentence, "heat_colours": colours}
+    return {
+        **exported,
+        "verdict": sentence,
+        "heat_colours": colours,
+        "jpeg_least_side": least_decoded_side(exported["image_size"]),
+    }

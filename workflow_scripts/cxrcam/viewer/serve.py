@@ -1,4 +1,4 @@
-"""Serve the page to this machine only: ``python -m workflow_scripts.cxrcam.viewer.serve FOLDER``."""
+"""Serve the page on localhost: ``python -m workflow_scripts.cxrcam.viewer.serve FOLDER``."""
 
 import argparse
 import re
@@ -31,7 +31,7 @@ class _Handler(SimpleHTTPRequestHandler):
     """Files of one folder, each under the policy of the page."""
 
     # Not what the machine's own tables say, which can lack both.
-    extensions_map: Final = {  # noqa: RUF012  # as in the class above
+    extensions_map: Final = {
         **SimpleHTTPRequestHandler.extensions_map,
         ".js": "text/javascript",
         ".wasm": "application/wasm",

@@ -10,12 +10,15 @@ function positions(size, cells, { input_size, map_offset, map_stride }) {
   });
 }
 
-/** A raw map laid over a square of `size` pixels, bilinearly: each cell where the network looked. */
-export function placeMap(raw, size, model) {
-  const rows = positions(size, model.map_height, model);
-  const columns = positions(size, model.map_width, model);
+/**
+ * A raw map laid over a square of `size` pixels, bilinearly: each cell where the network looked.
+ * @param {{values: Float32Array, height: number, width: number}} map
+ */
+export function placeMap({ values, height, width }, size, model) {
+  const rows = positions(size, height, model);
+  const columns = positions(size, width, model);
   const placed = new Float32Array(size * size);
-  const at = (row, column) => raw[row * model.map_width + column];
+  const at = (row, column) => values[row * width + column];
   rows.forEach((row, y) => columns.forEach((column, x) => {
     const upper = at(row.low, column.low) * (1 - column.share) + at(row.low, column.high) * column.share;
     const lower = at(row.high, column.low) * (1 - column.share) + at(row.high, column.high) * column.share;
@@ -36,11 +39,11 @@ function colourOf(colours, level) {
 }
 
 /** Draw a raw map on a square canvas: clear where nothing speaks for the class. */
-export function drawHeat(canvas, raw, model) {
+export function drawHeat(canvas, map, model) {
   const { width: size } = canvas;
   const context = canvas.getContext("2d");
   const picture = context.createImageData(size, size);
-  placeMap(raw, size, model).forEach((value, i) => {
+  placeMap(map, size, model).forEach((value, i) => {
     const heat = Math.min(Math.max(value / model.map_scale, 0), 1);
     const level = Math.floor(heat * 255 + 0.5);
     picture.data.set([...colourOf(model.heat_colours, level), opacityOf(level)], 4 * i);
@@ -53,7 +56,7 @@ export function drawScale(canvas, colours) {
   const context = canvas.getContext("2d");
   for (let x = 0; x < canvas.width; x++) {
     const level = Math.round((255 * x) / (canvas.width - 1));
-    context.fillStyle = `rgb(${colourOf(colours, level)} / ${opacityOf(level) / 255})`;
+    context.fillStyle = `rgb(${colourOf(colours, level).join(" ")} / ${opacityOf(level) / 255})`;
     context.fillRect(x, 0, 1, canvas.height);
   }
 }

@@ -53,8 +53,35 @@ function checkSize({ width, height }) {
   }
 }
 
+/**
+ * Means of blocks of 2, 4 or 8 pixels a side, as long as both sides keep `leastSide`.
+ * The workflow decodes large JPEG files at that fraction, which libjpeg does by the same means
+ * (jidctred.c); Pillow chooses the fraction so (JpegImageFile.draft).
+ */
+export function reduce({ pixels, width, height, ...others }, leastSide) {
+  const most = Math.min(Math.floor(width / leastSide), Math.floor(height / leastSide));
+  const side = [8, 4, 2].find((wanted) => most >= wanted);
+  if (!side) return { pixels, width, height, ...others };
+  const columns = Math.ceil(width / side);
+  const rows = Math.ceil(height / side);
+  const means = new Uint8Array(columns * rows);
+  for (let row = 0; row < rows; row++) {
+    const lines = Math.min(side, height - row * side);
+    for (let column = 0; column < columns; column++) {
+      const across = Math.min(side, width - column * side);
+      let sum = 0;
+      for (let y = 0; y < lines; y++) {
+        const from = (row * side + y) * width + column * side;
+        for (let x = 0; x < across; x++) sum += pixels[from + x];
+      }
+      means[row * columns + column] = Math.floor(sum / (lines * across) + 0.5);
+    }
+  }
+  return { pixels: means, width: columns, height: rows, ...others };
+}
+
 /** Decoded by the browser: without colour correction, turned upright by EXIF. */
-async function decodeJpeg(bytes) {
+async function decodeJpeg(bytes, leastSide) {
   if (jpegHeader(bytes).channels === 4) {
     throw new Refusal("The JPEG holds four ink colours (CMYK), as no X-ray does: this page does not read it.");
   }
@@ -80,16 +107,17 @@ async function decodeJpeg(bytes) {
     pixels[i] = luma(red, green, blue);
     coloured += Math.max(red, green, blue) - Math.min(red, green, blue) > 16;
   }
-  return { pixels, width, height, coloured: coloured / pixels.length };
+  return reduce({ pixels, width, height, coloured: coloured / pixels.length }, leastSide);
 }
 
 /**
  * Read an image file.
  * @param {File} file
+ * @param {number} leastSide pixels a side that a JPEG is not reduced below
  * @returns {Promise<{pixels: Uint8Array, width: number, height: number, coloured: number}>}
  * @throws {Refusal}
  */
-export async function readImage(file) {
+export async function readImage(file, leastSide) {
   if (file.size === 0) throw new Refusal("The file is empty (0 bytes).");
   if (file.size > MOST_BYTES) throw new Refusal("The file is larger than any X-ray that a page can take.");
   const bytes = new Uint8Array(await file.arrayBuffer());
@@ -102,7 +130,7 @@ export async function readImage(file) {
     if (other) throw new Refusal(`This is ${other[1]}; the page reads PNG and JPEG: run snakemake predict on it.`);
     throw new Refusal("The file is not an image: the page reads X-rays as PNG or JPEG.");
   }
-  const image = await (isPng(bytes) ? decodePng(bytes) : decodeJpeg(bytes));
+  const image = await (isPng(bytes) ? decodePng(bytes) : decodeJpeg(bytes, leastSide));
   if (image.pixels.every((value) => value === image.pixels[0])) {
     throw new Refusal("The image has one grey level throughout: there is nothing to see on it.");
   }

@@ -84,8 +84,9 @@ class Viewer {
       ? `Calibrated on ${model.temperature_n} validation images (temperature ${model.temperature.toFixed(3)}).`
       : "Not calibrated: the run had no validation part, so they tend to be too sure.";
     for (const place of document.querySelectorAll(".notice")) place.textContent = model.notice;
-    if (model.map_kind === "none") part("maps").hidden = true;
-    else {
+    if (model.map_kind === "none") {
+      for (const element of document.querySelectorAll(".with-map")) element.hidden = true;
+    } else {
       for (const [k, name] of model.classes.entries()) part("map-class").add(new Option(name, k));
       drawScale(part("scale"), model.heat_colours);
       part("hot").textContent = `${model.map_scale.toPrecision(3)} or more (class activation, in logits)`;
@@ -154,9 +155,8 @@ class Viewer {
   #drawMap() {
     const { maps } = this.#shown ?? {};
     if (!maps) return;
-    const cells = this.#model.map_height * this.#model.map_width;
     const k = Number(part("map-class").value);
-    drawHeat(part("heat"), maps.subarray(k * cells, (k + 1) * cells), this.#model);
+    drawHeat(part("heat"), maps[k], this.#model);
     part("heat").setAttribute("aria-label", `Where the network finds evidence for ${this.#model.classes[k]}`);
     this.#fade();
   }

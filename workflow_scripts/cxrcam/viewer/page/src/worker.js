@@ -28,9 +28,15 @@ function calibrated(logits, temperature) {
   return powers.map((value) => value / sum);
 }
 
+/** The map of each class, from a tensor of shape (1, classes, height, width). */
+function splitMaps({ data, dims: [, classes, height, width] }) {
+  const cells = height * width;
+  return Array.from({ length: classes }, (_, k) => ({ values: data.slice(k * cells, (k + 1) * cells), height, width }));
+}
+
 async function predict({ file }) {
   const began = performance.now();
-  const image = await readImage(file);
+  const image = await readImage(file, model.jpeg_least_side);
   const size = model.image_size;
   const input = Float32Array.from(resizeGrey(image, size, model.resampling));
   const decoded = performance.now();
@@ -39,7 +45,7 @@ async function predict({ file }) {
   return {
     ...image,
     probabilities: calibrated(outputs.logits.data, model.temperature),
-    maps: outputs.maps ? outputs.maps.data : null,
+    maps: outputs.maps ? splitMaps(outputs.maps) : null,
     seconds: { reading: (decoded - began) / 1000, network: (ended - decoded) / 1000 },
   };
 }
