@@ -24,6 +24,7 @@ include: "rules/cam.smk"
 include: "rules/external.smk"
 include: "rules/audit.smk"
 include: "rules/report.smk"
+include: "rules/export.smk"
 include: "rules/paper.smk"
 
 
@@ -40,6 +41,7 @@ wildcard_constraints:
 
 localrules:
     all,
+    export,
     paper,
     run_config,
     weights,
