@@ -24,7 +24,9 @@ include: "rules/cam.smk"
 include: "rules/external.smk"
 include: "rules/audit.smk"
 include: "rules/report.smk"
+include: "rules/export.smk"
 include: "rules/paper.smk"
+include: "rules/viewer.smk"
 include: "rules/crate.smk"
 
 
@@ -42,8 +44,10 @@ wildcard_constraints:
 localrules:
     all,
     crate,
+    export,
     paper,
     run_config,
+    viewer,
     weights,
 
 
