@@ -109,7 +109,9 @@ class ModelCardPage:
         value, interval = found.get(name), found.get(f"{name}_interval")
         if value is None:
             return "–"
-        return f"{value:.3f}" + ("" if interval is None else " ({:.3f} to {:.3f})".format(*interval))
+        return f"{value:.3f}" + (
+            "" if interval is None else " ({:.3f} to {:.3f})".format(*interval)
+        )
 
 
 def _head(page: ModelCardPage) -> dict[str, Any]:

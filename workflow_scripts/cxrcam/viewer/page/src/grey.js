@@ -26,7 +26,7 @@ export function stretchTo8Bit(values) {
 }
 
 /** As NumPy's rint. */
-function roundHalfToEven(number) {
+export function roundHalfToEven(number) {
   const floor = Math.floor(number);
   if (number - floor !== 0.5) return Math.round(number);
   return floor % 2 === 0 ? floor : floor + 1;

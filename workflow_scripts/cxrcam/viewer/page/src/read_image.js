@@ -1,6 +1,6 @@
 // One X-ray file as grey levels, or a sentence that says why not. Files are told by their content.
 
-import { luma } from "./grey.js";
+import { luma, roundHalfToEven } from "./grey.js";
 import { decodePng, pngHeader } from "./png.js";
 import { Refusal } from "./refusal.js";
 
@@ -65,6 +65,9 @@ export function reduce({ pixels, width, height, ...others }, leastSide) {
   const columns = Math.ceil(width / side);
   const rows = Math.ceil(height / side);
   const means = new Uint8Array(columns * rows);
+  // libjpeg rounds the mean of unrounded values. We have rounded ones: their mean often ends in a half,
+  // which is as often too high as too low. The mean of a whole block is stored, and rounded upwards.
+  const round = side === 8 ? Math.round : roundHalfToEven;
   for (let row = 0; row < rows; row++) {
     const lines = Math.min(side, height - row * side);
     for (let column = 0; column < columns; column++) {
@@ -74,7 +77,7 @@ export function reduce({ pixels, width, height, ...others }, leastSide) {
         const from = (row * side + y) * width + column * side;
         for (let x = 0; x < across; x++) sum += pixels[from + x];
       }
-      means[row * columns + column] = Math.floor(sum / (lines * across) + 0.5);
+      means[row * columns + column] = round(sum / (lines * across));
     }
   }
   return { pixels: means, width: columns, height: rows, ...others };
