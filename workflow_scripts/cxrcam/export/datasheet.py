@@ -254,7 +254,7 @@ class Datasheet:
         return [
             Answer(
                 "Is it given to others? How?",
-                "Not by the workflow: results hold names, labels and pictures of images, so whoever "
+                "Not by the workflow. Results hold names, labels and pictures of images: whoever "
                 "shares them shares parts of the data set.",
                 PUBLISHERS,
             ),

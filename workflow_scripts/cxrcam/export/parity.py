@@ -84,7 +84,10 @@ def onnx_outputs(file: Path, pixels: Pixels, threads: int = 1) -> Outputs:
         session.run(names, {INPUT: _network_input(pixels[start : start + _BATCH])})
         for start in range(0, len(pixels), _BATCH)
     ]
-    joined = {name: np.concatenate(parts) for name, parts in zip(names, zip(*batches), strict=True)}
+    joined = {
+        name: np.concatenate([batch[place] for batch in batches])
+        for place, name in enumerate(names)
+    }
     return Outputs(joined[LOGITS], joined.get(MAPS))
 
 
