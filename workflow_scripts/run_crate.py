@@ -33,6 +33,7 @@ if __name__ == "__main__":
     images = pd.read_parquet(given.images, columns=["image_id", "pixel_sha256"])
     sums = "".join(images.sort_values("image_id")["pixel_sha256"])
     configuration = yaml.safe_load(Path(given.configuration).read_text(encoding="utf-8"))
+    verdict = json.loads(Path(given.verdict).read_text(encoding="utf-8"))
     copies = copy_workflow(PROJECT, workflow)
     write_text(
         workflow / "config.yaml",
@@ -42,7 +43,7 @@ if __name__ == "__main__":
     ended = max(file.stat().st_mtime for file in results)
     run = Run(
         dataset=snakemake.wildcards.dataset,
-        sentence=json.loads(Path(given.verdict).read_text(encoding="utf-8"))["sentence"],
+        verdict=f"{verdict['answer']} {verdict['sentence']}",
         version=commit_of(PROJECT) or "not known (no repository)",
         configuration=configuration,
         n_images=len(images),

@@ -13,7 +13,7 @@ if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     exported = json.loads(Path(snakemake.input.card).read_text(encoding="utf-8"))
     verdict = json.loads(Path(snakemake.input.verdict).read_text(encoding="utf-8"))
-    card = network_card(exported, verdict["sentence"])
+    card = network_card(exported, verdict)
     folder = Path(snakemake.output.page).parent
     build_page(folder)
     with atomic_path(Path(snakemake.output.model)) as temporary:

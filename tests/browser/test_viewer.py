@@ -48,6 +48,7 @@ from selenium.webdriver.support.select import Select  # noqa: E402
 Browser = webdriver.Chrome
 
 CLASSES = ["Normal", "<i>odd & name</i>", "Viral Pneumonia"]
+ANSWER = "No."
 SENTENCE = "The number cannot be believed: the image border alone reaches <b>81 %</b>."
 TEMPERATURE = 1.7
 SIZE = 96
@@ -104,7 +105,7 @@ def page(network: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> 
     )
     whole = onnx_model(traced(network, CARD), output_names("resnet18"), facts)
     (folder / "model.onnx").write_bytes(onnx_bytes(whole))
-    write_json(folder / "model.json", network_card(facts, SENTENCE))
+    write_json(folder / "model.json", network_card(facts, {"answer": ANSWER, "sentence": SENTENCE}))
     return folder
 
 
@@ -372,7 +373,7 @@ def test_no_prediction_stands_without_verdict_and_notice(
     loaded: Browser, images: list[Path]
 ) -> None:
     choose(loaded, images[0])
-    assert loaded.find_element(By.ID, "sentence").text == SENTENCE
+    assert loaded.find_element(By.CSS_SELECTOR, ".sentence").text == f"{ANSWER} {SENTENCE}"
     notices = loaded.find_elements(By.CSS_SELECTOR, ".notice")
     assert [notice.text for notice in notices if notice.is_displayed()] == [NOTICE] * 3
     rows = loaded.find_elements(By.CSS_SELECTOR, "#probabilities tr")

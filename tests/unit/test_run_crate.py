@@ -47,7 +47,7 @@ def crate(tmp_path: Path, project: Path) -> Path:
     results = [*root.rglob("*.csv"), *root.rglob("*.safetensors"), root / "cam/gallery", elsewhere]
     run = Run(
         dataset="mine",
-        sentence="The number cannot be believed.",
+        verdict="No. The number cannot be believed.",
         version="0123abc",
         configuration=CONFIGURATION,
         n_images=3,

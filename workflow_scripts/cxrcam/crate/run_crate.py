@@ -41,8 +41,8 @@ class Run:
     ----------
     dataset : str
         Its name in the configuration.
-    sentence : str
-        Of the verdict.
+    verdict : str
+        Its answer and sentence.
     version : str
         Of the workflow: its commit where there is a repository, else its release.
     configuration : mapping
@@ -59,7 +59,7 @@ class Run:
     """
 
     dataset: str
-    sentence: str
+    verdict: str
     version: str
     configuration: Mapping[str, Any]
     n_images: int
@@ -220,7 +220,7 @@ def run_crate(run: Run) -> dict[str, Any]:
     root["name"] = f"CXR-CAM run on {run.dataset}"
     root["description"] = (
         f"Chest X-ray classifiers trained and audited on {run.dataset} ({run.n_images} images). "
-        f"Verdict: {run.sentence} Research use only. Nothing here is a diagnosis."
+        f"Verdict: {run.verdict} Research use only. Nothing here is a diagnosis."
     )
     # Of the run, not of the moment in which the crate is written.
     root["datePublished"] = _time(run.ended)[:10]

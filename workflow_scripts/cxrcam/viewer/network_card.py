@@ -16,15 +16,15 @@ _NEEDED: Final = frozenset(
 )
 
 
-def network_card(exported: Mapping[str, Any], sentence: str) -> dict[str, Any]:
+def network_card(exported: Mapping[str, Any], verdict: Mapping[str, Any]) -> dict[str, Any]:
     """Content of the page's model.json.
 
     Parameters
     ----------
     exported : mapping
         model.json of the export.
-    sentence : str
-        Of the verdict, which stands above every prediction.
+    verdict : mapping
+        audit/verdict.json, whose answer and sentence stand above every prediction.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def network_card(exported: Mapping[str, Any], sentence: str) -> dict[str, Any]:
     colours = heat_colours().tobytes().hex()
     return {
         **exported,
-        "verdict": sentence,
+        "verdict": {key: verdict[key] for key in ("answer", "sentence")},
         "heat_colours": colours,
         "jpeg_least_side": least_decoded_side(exported["image_size"]),
     }

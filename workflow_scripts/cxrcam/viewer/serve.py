@@ -31,7 +31,7 @@ class _Handler(SimpleHTTPRequestHandler):
     """Files of one folder, each under the policy of the page."""
 
     # Not what the machine's own tables say, which can lack both.
-    extensions_map: Final = {
+    extensions_map = {  # noqa: RUF012  (as the class above has it)
         **SimpleHTTPRequestHandler.extensions_map,
         ".js": "text/javascript",
         ".wasm": "application/wasm",

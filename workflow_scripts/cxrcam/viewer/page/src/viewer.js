@@ -79,7 +79,8 @@ class Viewer {
   #describe() {
     const model = this.#model;
     part("run").textContent = `${model.task}, ${model.scheme}, fold ${model.fold}, seed ${model.seed} of ${model.dataset}`;
-    part("sentence").textContent = model.verdict;
+    part("answer").textContent = model.verdict.answer;
+    part("sentence").textContent = model.verdict.sentence;
     part("calibration").textContent = model.temperature_n > 0
       ? `Calibrated on ${model.temperature_n} validation images (temperature ${model.temperature.toFixed(3)}).`
       : "Not calibrated: the run had no validation part, so they tend to be too sure.";
