@@ -149,8 +149,9 @@ class Datasheet:
             Answer(
                 "Is there a label?",
                 f"One class an image. The tasks tell apart: {self._tasks_in_words()}.",
-                "" if self._is_drawn else f"{COLLECTORS} (what the label means, who gave it, by "
-                "which test)",
+                ""
+                if self._is_drawn
+                else f"{COLLECTORS} (what the label means, who gave it, by which test)",
             ),
             Answer("Is anything missing?", f"Known, of {n:,} images: {known}."),
             Answer(
@@ -161,8 +162,9 @@ class Datasheet:
             ),
             Answer(
                 "Is there a recommended division?",
-                "Yes, in the column split of its table." if images["split"].notna().any() else
-                "None came with it.",
+                "Yes, in the column split of its table."
+                if images["split"].notna().any()
+                else "None came with it.",
             ),
             Answer(
                 "Which errors and redundancies are known?",
@@ -215,7 +217,9 @@ class Datasheet:
                 "nothing was cropped or equalised. Images that could not be read were left out, "
                 "copies were kept and held on one side of grouped divisions.",
             ),
-            Answer("Are the raw images kept?", "Yes: the workflow changes no file of the data set."),
+            Answer(
+                "Are the raw images kept?", "Yes: the workflow changes no file of the data set."
+            ),
             self._unless_drawn("What was done to them before?", "Nothing.", COLLECTORS),
             Answer(
                 "What do traces of acquisition and processing tell of the class?",
@@ -250,7 +254,7 @@ class Datasheet:
         return [
             Answer(
                 "Is it given to others? How?",
-                "Not by the workflow: results hold names, labels and pictures of images, so whoever "
+                "Not by the workflow. Results hold names, labels and pictures of images: whoever "
                 "shares them shares parts of the data set.",
                 PUBLISHERS,
             ),

@@ -1,4 +1,4 @@
-"""What a program must know of an exported network to use it rightly; explained in docs/export.md."""
+"""What a program must know of an exported network to use it rightly: see docs/export.md."""
 
 import json
 from collections.abc import Mapping

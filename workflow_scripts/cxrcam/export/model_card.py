@@ -11,10 +11,19 @@ from typing import Any, Final
 import pandas as pd
 import yaml
 
+from workflow_scripts.cxrcam.data.splits import (
+    REST,
+    SHARED_TEST,
+    TEST,
+    TRAIN,
+    UNUSED,
+    VALIDATION,
+)
 from workflow_scripts.cxrcam.export.pages import render_page
 from workflow_scripts.cxrcam.verdict.page import FAILED, NOT_ASSESSABLE, PASSED
 
-ROLES: Final = ("train", "validation", "test", "shared_test", "rest", "unused")
+ROLES: Final = (TRAIN, VALIDATION, TEST, SHARED_TEST, REST, UNUSED)
+"""Parts of a division, in the order of the table."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +118,9 @@ class ModelCardPage:
         value, interval = found.get(name), found.get(f"{name}_interval")
         if value is None:
             return "–"
-        return f"{value:.3f}" + ("" if interval is None else " ({:.3f} to {:.3f})".format(*interval))
+        if interval is None:
+            return f"{value:.3f}"
+        return "{:.3f} ({:.3f} to {:.3f})".format(value, *interval)
 
 
 def _head(page: ModelCardPage) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The graph of a network as ONNX, in float32 and with its weights in float16; the same bytes each time."""
+"""The graph of a network as ONNX, in float32 and with its weights in float16."""
 
 from collections.abc import Mapping
 from typing import Any, Final

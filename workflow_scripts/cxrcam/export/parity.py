@@ -78,15 +78,16 @@ def onnx_outputs(file: Path, pixels: Pixels, threads: int = 1) -> Outputs:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _WARNINGS_AND_WORSE
-    session = onnxruntime.InferenceSession(
-        str(file), options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     batches = [
         session.run(names, {INPUT: _network_input(pixels[start : start + _BATCH])})
         for start in range(0, len(pixels), _BATCH)
     ]
-    joined = {name: np.concatenate(parts) for name, parts in zip(names, zip(*batches), strict=True)}
+    joined = {
+        name: np.concatenate([batch[place] for batch in batches])
+        for place, name in enumerate(names)
+    }
     return Outputs(joined[LOGITS], joined.get(MAPS))
 
 
