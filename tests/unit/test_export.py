@@ -1,6 +1,9 @@
 """The network that travels says what the network here says, and tells nothing of this machine."""
 
 import json
+import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -8,8 +11,17 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from PIL import Image
+from scipy.special import softmax
 
-from tests.unit.export_example import EVIL, example_card, example_facts, example_network
+from tests.unit.export_example import (
+    CLASSES,
+    EVIL,
+    example_card,
+    example_facts,
+    example_network,
+    example_page,
+)
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.export.graph import (
     PixelsToMaps,
@@ -18,6 +30,7 @@ from workflow_scripts.cxrcam.export.graph import (
     resizing_matrix,
     traced,
 )
+from workflow_scripts.cxrcam.export.model_card import model_card
 from workflow_scripts.cxrcam.export.onnx_files import (
     onnx_bytes,
     onnx_model,
@@ -33,6 +46,7 @@ from workflow_scripts.cxrcam.export.parity import (
     require_parity,
     spread_evenly,
 )
+from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard
@@ -132,6 +146,28 @@ def test_exporting_twice_gives_the_same_bytes():
         model = onnx_model(program, output_names("squeezenet1_1"), facts)
         contents.append((pt2_bytes(program, facts), onnx_bytes(model)))
     assert contents[0] == contents[1]
+
+
+def test_the_snippet_of_the_card_gives_our_probabilities(exported, tmp_path):
+    facts = example_facts(example_card("resnet18"))
+    (tmp_path / "model.json").write_text(json.dumps(facts), encoding="utf-8")
+    (tmp_path / "model.onnx").symlink_to(exported / "model.onnx")
+    grey = np.random.default_rng(0).integers(0, 256, (90, 70), dtype=np.uint8)
+    Image.fromarray(grey).save(tmp_path / "xray.png")
+    card = model_card(example_page(facts))
+    (snippet,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", snippet],
+        **{"cwd": tmp_path, "capture_output": True, "text": True, "check": False},
+    )
+    assert done.returncode == 0, done.stderr
+    reference = said_here(
+        example_network("resnet18"), example_card("resnet18"), resize_grey(grey, 64)[None]
+    )
+    expected = softmax(reference.logits[0] / facts["temperature"])
+    *lines, notice = done.stdout.splitlines()
+    assert lines == [f"{k}: {p:.3f}" for k, p in zip(CLASSES, expected, strict=True)]
+    assert notice == facts["notice"]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
