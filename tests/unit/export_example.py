@@ -90,4 +90,5 @@ def example_page(facts: dict[str, Any]) -> ModelCardPage:
             {"label": CLASSES * 6, "role": np.repeat(["train", "test"], 6)},
         ),
         is_grouped=True,
+        is_drawn=False,
     )

@@ -1,6 +1,7 @@
 """The pages that go with an exported network: limits first, nothing from data becomes markup."""
 
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -102,6 +103,12 @@ def test_a_network_of_another_design_is_told_from_the_one_that_is_judged():
     assert "not about this network, which is of two, elsewhere" in model_card(example_page(facts))
 
 
+def test_a_network_of_drawn_images_says_so_before_its_number():
+    page = replace(example_page(example_facts(example_card("resnet18"))), is_drawn=True)
+    body = model_card(page)
+    assert body.index("It has seen no patient") < body.index("Can its number be believed?")
+
+
 def test_a_network_without_exact_maps_says_so():
     assert "There are no maps" in model_card(example_page(example_facts(example_card("vgg19"))))
 
@@ -116,7 +123,7 @@ def test_the_sheet_counts_what_is_there():
 def test_what_the_workflow_cannot_know_says_who_must_write_it():
     of_folders, of_drawn = sheet("class_folders"), sheet("phantom")
     consent = of_folders[of_folders.index("consent") :]
-    assert "*Not known: to be written by the hospitals" in consent[:120]
+    assert "*Not known: to be written by the hospitals" in consent[:150]
     # Of drawn images all is known but how they are given to others.
     assert of_folders.count("Not known") > 10 > of_drawn.count("Not known") > 2
     assert "drawn by a program" in of_drawn
