@@ -29,4 +29,5 @@ def test_the_onnx_file_of_every_network_says_what_the_network_says(
     )
     assert (measured["maps"] is None) == (architecture == "vgg19")
     require_parity("model.onnx", measured)
+    assert measured["largest_logit"] > 0.01  # the claim is not empty
     print(f"{architecture}: {measured}")

@@ -28,8 +28,16 @@ def example_card(
 
 
 def example_network(architecture: str) -> torch.nn.Module:
-    """Random weights."""
-    return build_classifier(architecture, len(CLASSES), seed=0).eval()
+    """Random weights; batch statistics of noise, without which signals of deep networks vanish."""
+    network = build_classifier(architecture, len(CLASSES), seed=0)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    noise = torch.randn(4, 3, 80, 80, generator=torch.Generator().manual_seed(0))
+    if any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules()):
+        with torch.no_grad():
+            network.train()(noise)
+    return network.eval()
 
 
 def example_facts(card: ModelCard) -> dict[str, Any]:
