@@ -83,6 +83,7 @@ def example_page(facts: dict[str, Any]) -> ModelCardPage:
     return ModelCardPage(
         facts=facts,
         verdict={
+            "answer": "Not shown.",
             "sentence": f"The network's 75 % is no recognition of {EVIL}.",
             "headline": {"task": "two", "scheme": "holdout"},
             "checks": checks,

@@ -56,7 +56,13 @@ def test_verdict_and_limits_come_before_any_number(card):
     _, body = head_and_body(card)
     places = [
         body.index(part)
-        for part in ("Research use only", "no recognition of", "Failed:", "## What it reached")
+        for part in (
+            "Research use only",
+            "**Not shown.**",
+            "no recognition of",
+            "Failed:",
+            "## What it reached",
+        )
     ]
     assert places == sorted(places)
     # Of the data, the task and the design, and not of another design.
