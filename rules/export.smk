@@ -73,7 +73,10 @@ rule export_card:
     params:
         code=code("export_card.py"),
         template=text_fingerprint([EXPORT_TEMPLATES / "model_card.md"]),
-        is_grouped=lambda wildcards: is_grouped(wildcards.scheme),
+        settings=lambda wildcards: {
+            "is_drawn": DATA_SETS[wildcards.dataset].settings["kind"] == "phantom",
+            "is_grouped": is_grouped(wildcards.scheme),
+        },
     message:
         "Writing the card of {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
     script:

@@ -26,7 +26,8 @@ if __name__ == "__main__":
         metrics=read_json(given.metrics),
         parity=read_json(given.parity),
         split=pd.read_parquet(given.split),
-        is_grouped=snakemake.params.is_grouped,
+        is_grouped=snakemake.params.settings["is_grouped"],
+        is_drawn=snakemake.params.settings["is_drawn"],
     )
     write_text(Path(snakemake.output[0]), model_card(page))
     log.info("Wrote the model's card: %d checks failed.", len(page.failed))

@@ -17,7 +17,7 @@ def markdown_text(text: str) -> str:
     -------
     str
     """
-    # Runs of several backticks end otherwise than one does, so they are escaped like any other sign.
+    # A run of several backticks ends otherwise than one does: escaped, like any other sign.
     parts = re.split("((?<!`)`[^`]+`(?!`))", " ".join(text.split()))
     return "".join(
         re.sub(r"([|])" if code else r"([\\`<\[\]|$*~])", r"\\\1", part)

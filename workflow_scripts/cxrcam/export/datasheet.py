@@ -112,6 +112,7 @@ class Datasheet:
     def _composition(self) -> list[Answer]:
         images = self.images
         n = len(images)
+        what = "drawn chest radiographs" if self._is_drawn else "chest X-rays"
         by_class = "; ".join(f"{k} {v:,}" for k, v in images["label"].value_counts().items())
         sides = images[["width", "height"]]
         one_size = len(sides.drop_duplicates()) == 1
@@ -120,8 +121,8 @@ class Datasheet:
         size += "" if one_size else f" to {high['width']} × {high['height']}"
         modes = ", ".join(f"{k} ({v:,})" for k, v in images["mode"].value_counts().items())
         known = "; ".join(
-            f"{what} of {images[column].notna().sum():,}"
-            for column, what in (
+            f"{fact} of {images[column].notna().sum():,}"
+            for column, fact in (
                 ("patient", "the patient"),
                 ("source", "the source"),
                 ("mask_path", "the lungs' outline"),
@@ -133,7 +134,7 @@ class Datasheet:
         return [
             Answer(
                 "What is in it, and how much?",
-                f"{n:,} chest X-rays that can be read: {by_class}. The version that was used is "
+                f"{n:,} {what} that can be read: {by_class}. The version that was used is "
                 f"told by its pixels: SHA-256 {self.fingerprint()} (of the sorted checksums of all "
                 "decoded images).",
             ),
@@ -220,7 +221,12 @@ class Datasheet:
             Answer(
                 "Are the raw images kept?", "Yes: the workflow changes no file of the data set."
             ),
-            self._unless_drawn("What was done to them before?", "Nothing.", COLLECTORS),
+            self._unless_drawn(
+                "What was done to them before?",
+                "Traits that the configuration names under `confounders`, if any, were tied to the "
+                "label on purpose.",
+                COLLECTORS,
+            ),
             Answer(
                 "What do traces of acquisition and processing tell of the class?",
                 " ".join(

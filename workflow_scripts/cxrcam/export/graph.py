@@ -8,7 +8,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from workflow_scripts.cxrcam.maps.cam import captured_features
+from workflow_scripts.cxrcam.maps.cam import captured_features, classifier_head
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size, resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard
@@ -54,7 +54,8 @@ class PixelsToMaps(nn.Module):
         self.model = model
         self.architecture = card.architecture
         # The normalisation is affine: what it makes of black and of white is all of it.
-        normalisation = Normalisation(tuple(card.mean), tuple(card.std))
+        (mean_1, mean_2, mean_3), (std_1, std_2, std_3) = card.mean, card.std
+        normalisation = Normalisation((mean_1, mean_2, mean_3), (std_1, std_2, std_3))
         black, white = (normalisation.apply(torch.full((1, 1, 1), k)) for k in (0.0, 255.0))
         self.register_buffer("shift", black)
         self.register_buffer("scale", (white - black) / 255.0)
@@ -63,7 +64,8 @@ class PixelsToMaps(nn.Module):
         head = model.get_submodule(known.head)
         is_linear = isinstance(head, nn.Linear) and has_exact_maps(card.architecture)
         # The weighted sum over channels, as the convolution that every runtime has.
-        kernel = head.weight.detach()[:, :, None, None].clone() if is_linear else None
+        weight = classifier_head(model, card.architecture).weight if is_linear else None
+        kernel = None if weight is None else weight.detach()[:, :, None, None].clone()
         self.register_buffer("head_kernel", kernel)
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:

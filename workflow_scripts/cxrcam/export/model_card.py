@@ -44,6 +44,8 @@ class ModelCardPage:
         The run's division: `label` and `role` of each image.
     is_grouped : bool
         Whether patients and near-duplicates stay on one side of the division.
+    is_drawn : bool
+        Whether the images are phantoms.
     """
 
     facts: Mapping[str, Any]
@@ -52,6 +54,7 @@ class ModelCardPage:
     parity: Mapping[str, Any]
     split: pd.DataFrame
     is_grouped: bool
+    is_drawn: bool
 
     @property
     def is_judged(self) -> bool:

@@ -106,4 +106,5 @@ def with_float16_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def onnx_bytes(model: onnx.ModelProto) -> bytes:
     """Content of the file."""
-    return model.SerializeToString(deterministic=True)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content

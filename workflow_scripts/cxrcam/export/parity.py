@@ -122,14 +122,17 @@ def differences(found: Outputs, reference: Outputs) -> dict[str, float | int | N
             raise ValueError(f"outputs of shapes {a.shape} and {b.shape} cannot be compared")
         return float(np.abs(a.astype(np.float64) - b).max())
 
-    has_maps = found.maps is not None and reference.maps is not None
+    maps = largest_map = None
+    if found.maps is not None and reference.maps is not None:
+        maps = largest(found.maps, reference.maps)
+        largest_map = float(np.abs(reference.maps).max())
     return {
         "n": len(reference.logits),
         "logits": largest(found.logits, reference.logits),
         "probabilities": largest(found.probabilities, reference.probabilities),
-        "maps": largest(found.maps, reference.maps) if has_maps else None,
+        "maps": maps,
         "largest_logit": float(np.abs(reference.logits).max()),
-        "largest_map": float(np.abs(reference.maps).max()) if has_maps else None,
+        "largest_map": largest_map,
     }
 
 
