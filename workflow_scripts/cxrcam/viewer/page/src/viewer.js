@@ -83,7 +83,7 @@ class Viewer {
     part("sentence").textContent = model.verdict.sentence;
     part("calibration").textContent = model.temperature_n > 0
       ? `Calibrated on ${model.temperature_n} validation images (temperature ${model.temperature.toFixed(3)}).`
-      : "Not calibrated: the run had no validation part, so they tend to be too sure.";
+      : "Not calibrated: the run had no validation part, so these numbers tend to be too sure.";
     for (const place of document.querySelectorAll(".notice")) place.textContent = model.notice;
     if (model.map_kind === "none") {
       for (const element of document.querySelectorAll(".with-map")) element.hidden = true;
