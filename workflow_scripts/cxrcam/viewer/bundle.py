@@ -30,18 +30,18 @@ def page_sources() -> list[Path]:
     )
 
 
-def _run(command: list[str], folder: Path, what: str) -> str:
+def _run(command: list[str], folder: Path, what: str, advice: str = "") -> str:
     """Run a command of Node.js; its faults end in one sentence."""
     done = subprocess.run(  # noqa: S603  # the commands are our own
         command, cwd=folder, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
+        # Warnings come first.
+        said = [line for line in lines if "error" in line.lower() and "log" not in line] or lines
         raise InputError(
-            f"{what} failed (exit code {done.returncode}): {lines[0]} "
-            f"(command: {' '.join(map(str, command[1:]))}). "
-            "The packages of the page are fetched once from the npm registry that npm is set to; "
-            "without a network, run it where they are in npm's cache."
+            f"{what} failed (exit code {done.returncode}): {said[0].strip()} "
+            f"(command: {' '.join(map(str, command[1:]))}). {advice}".rstrip()
         )
     return done.stdout
 
@@ -91,7 +91,11 @@ def build_page(target: Path) -> None:
             copy = folder / source.relative_to(PAGE)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
-        _run([npm, "ci", "--no-progress", "--prefer-offline"], folder, "Installing the packages")
+        _run(
+            *([npm, "ci", "--no-progress", "--prefer-offline"], folder, "Fetching the packages"),
+            "They come once from where npm is set to fetch from; without a network, npm's cache "
+            "must hold them.",
+        )
         _run([node, "build.js"], folder, "Bundling the page")
         for part in PARTS:
             with atomic_path(target / part) as temporary:
