@@ -4,13 +4,14 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DATASET ?= demo
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 # GPUs that Snakemake may hand out at a time: none given means as many as jobs want (each takes one).
 GPUS ?= $(shell nvidia-smi --list-gpus 2>/dev/null | wc -l)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test lint unit test-faults test-cluster benchmark benchmark-audit benchmark-scale lock clean
+.PHONY: help setup demo viewer test lint unit test-faults test-cluster benchmark benchmark-audit benchmark-scale lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,6 +26,10 @@ $(READY): envs/requirements.txt
 
 demo: $(READY)  ## the default configuration through the whole workflow (about 5 minutes on two cores)
 	snakemake --cores $(CORES) $(if $(filter-out 0,$(GPUS)),--resources gpu=$(GPUS))
+
+viewer: $(READY)  ## the page that runs the network of DATASET (demo) in the browser, served to this machine only
+	snakemake --cores $(CORES) $(if $(filter-out 0,$(GPUS)),--resources gpu=$(GPUS)) --config dataset=$(DATASET) -- viewer
+	python -m workflow_scripts.cxrcam.viewer.serve results/$(DATASET)/viewer
 
 test: $(READY) lint unit  ## style, types and all tests
 

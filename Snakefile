@@ -26,7 +26,10 @@ include: "rules/external.smk"
 include: "rules/audit.smk"
 include: "rules/report.smk"
 include: "rules/predict.smk"
+include: "rules/export.smk"
 include: "rules/paper.smk"
+include: "rules/viewer.smk"
+include: "rules/crate.smk"
 
 
 wildcard_constraints:
@@ -43,9 +46,12 @@ wildcard_constraints:
 
 localrules:
     all,
+    crate,
+    export,
     paper,
     predict,
     run_config,
+    viewer,
     weights,
 
 

@@ -30,6 +30,8 @@ RESULT_LIBRARIES = (
     "PIL",
     "pydicom",
     "pytorch_grad_cam",
+    "onnx",
+    "onnxruntime",
 )
 
 RUN = "results/{dataset}/runs/{task}/{scheme}/fold-{fold}/seed-{seed}"

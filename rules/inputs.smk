@@ -87,6 +87,11 @@ def design_of(scheme):
     }
 
 
+def is_grouped(scheme):
+    """Whether a scheme keeps patients and near-duplicates on one side of its divisions."""
+    return bool(configuration.division(config, scheme)[1].get("grouped"))
+
+
 def shared_test_design(scheme):
     """Design whose test part the sub-samples of a scheme must not draw from; {} if none."""
     _, design = configuration.division(config, scheme)
@@ -246,6 +251,11 @@ def fitting_memory_mb(wildcards, input, attempt):
     features = sum(Path(file).stat().st_size for file in input.get("features") or [])
     one = training_memory_mb(wildcards, attempt) + attempt * int(2 * features / 2**20)
     return processes(wildcards) * one
+
+
+def export_memory_mb(wildcards, input, attempt):
+    """The network several times over, PyTorch's exporter and onnxruntime; a retry asks for more."""
+    return attempt * int(3000 + 10 * Path(input.model).stat().st_size / 2**20)
 
 
 def run_figures(dataset):

@@ -15,6 +15,7 @@ DURATIONS = {
     "benchmarks/*": "seconds and memory of each job",
     "*/timings.parquet": "the clock of each training",
     "*/report/provenance.html": "seconds and memory of each job",
+    "*/ro-crate-metadata.json": "when the run began and ended, checksums of the files above",
     "*/paper/figure_7.*": "accuracy over the seconds of training",
     "*/paper/effort_runs.csv": "seconds to the target accuracy",
     "*/paper/table_effort.*": "seconds to the target accuracy",

@@ -112,7 +112,7 @@ def test_training_asks_for_a_gpu_and_does_without(fresh: Project, limit: str, gr
 def test_a_training_on_several_gpus_asks_for_them_all(fresh: Project) -> None:
     fresh.change(compute={"device": "cuda", "threads": 3}, train={"gpus": 2})
     asked = resources(fresh)
-    assert "gpu=2" in asked["train"] and "gpu=1" in asked["predict"]
+    assert "gpu=2" in asked["train"] and "gpu=1" in asked["predict_run"]
 
 
 def test_no_gpu_is_asked_for_where_there_is_none(fresh: Project) -> None:

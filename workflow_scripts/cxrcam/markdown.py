@@ -17,8 +17,9 @@ def markdown_text(text: str) -> str:
     -------
     str
     """
-    parts = re.split("(`[^`]*`)", " ".join(text.split()))
+    # A run of several backticks ends otherwise than one does: escaped, like any other sign.
+    parts = re.split("((?<!`)`[^`]+`(?!`))", " ".join(text.split()))
     return "".join(
-        re.sub(r"([|])" if code else r"([\\<\[\]|$*~])", r"\\\1", part)
+        re.sub(r"([|])" if code else r"([\\`<\[\]|$*~])", r"\\\1", part)
         for part, code in zip(parts, [False, True] * len(parts), strict=False)
     )

@@ -51,6 +51,11 @@ class DecodedImage:
     pixels: npt.NDArray[np.uint8] | None
 
 
+def least_decoded_side(size: int) -> int:
+    """Pixels a side that a JPEG is not reduced below while it is decoded, for images of `size`."""
+    return DECODED_SIDES * max(size, HASHED_SIDE)
+
+
 def decode_image(
     image_id: str, path: Path, size: int, resampling: Resampling, max_pixels: int
 ) -> DecodedImage:
@@ -80,9 +85,7 @@ def decode_image(
     try:
         encoded = read_encoded(path, max_pixels)
         facts["file_sha256"] = file_sha256(encoded)
-        image = read_grey(
-            path, max_pixels, encoded, least_side=DECODED_SIDES * max(size, HASHED_SIDE)
-        )
+        image = read_grey(path, max_pixels, encoded, least_side=least_decoded_side(size))
     except UnreadableImage as error:
         facts["quarantine_reason"] = str(error)
         return DecodedImage(facts, None)

@@ -23,14 +23,20 @@ LIBRARIES: Final = (
 _FOLDERS_OF_RULES: Final = frozenset({"runs", "cam", "audit", "tables", "index", "paper"})
 
 
-def versions_table() -> Table:
-    """Versions of Python and of the libraries that decide results."""
+def library_versions() -> list[tuple[str, str]]:
+    """Versions of Python and of the libraries that decide results, by name."""
     found = [("Python", platform.python_version())]
     for library in LIBRARIES:
         try:
             found.append((library, version(library)))
         except PackageNotFoundError:
             found.append((library, "not installed"))
+    return found
+
+
+def versions_table() -> Table:
+    """Versions of Python and of the libraries that decide results."""
+    found = library_versions()
     return Table(
         "Versions that the report was made with",
         ("Library", "Version"),

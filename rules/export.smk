@@ -1,0 +1,126 @@
+# A trained network for use elsewhere, with its model card and the data sheet of its images.
+#
+# in   runs/.../{model.safetensors, predictions.parquet, metrics.json}, cam/.../maps.parquet, cache, splits,
+#      tables, audit/verdict.json, index
+# out  export/<task>/<scheme>/fold-<k>/seed-<s>/{model.onnx, model-float16.onnx, model.pt2, model.json,
+#      parity.json, parity.csv, README.md}, export/datasheet.md
+#
+# Not part of the default run: a network is written three times, and most studies publish one at most.
+# `snakemake export` takes the run that the verdict speaks of first; any other one goes by its path.
+
+EXPORT = "results/{dataset}/export/{task}/{scheme}/fold-{fold}/seed-{seed}"
+EXPORT_TEMPLATES = PROJECT / "workflow_scripts/cxrcam/export/templates"
+
+
+rule export_model:
+    input:
+        model=rules.train.output.model,
+        predictions=rules.predict_run.output.predictions,
+        maps=rules.predict_run.output.maps,
+        metrics=rules.evaluate.output.metrics,
+        shards=cache_shards,
+        masks=lung_masks,
+    output:
+        onnx=f"{EXPORT}/model.onnx",
+        onnx_float16=f"{EXPORT}/model-float16.onnx",
+        pt2=f"{EXPORT}/model.pt2",
+        facts=f"{EXPORT}/model.json",
+        parity=f"{EXPORT}/parity.json",
+        parity_table=f"{EXPORT}/parity.csv",
+    log:
+        f"{EXPORT.replace('results', 'results/logs', 1)}/model.log",
+    benchmark:
+        f"{EXPORT.replace('results', 'results/benchmarks', 1)}/model.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    threads: config["compute"]["threads"]
+    resources:
+        mem_mb=export_memory_mb,
+        runtime=30,
+    params:
+        code=code("export_model.py"),
+        settings=lambda wildcards: {
+            "resampling": config["image"]["resampling"],
+            "run": {
+                **{key: wildcards[key] for key in ("dataset", "task", "scheme")},
+                **{key: int(wildcards[key]) for key in ("fold", "seed")},
+            },
+        },
+    message:
+        "Exporting {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
+    script:
+        "../workflow_scripts/export_model.py"
+
+
+rule export_card:
+    input:
+        facts=rules.export_model.output.facts,
+        parity=rules.export_model.output.parity,
+        metrics=rules.evaluate.output.metrics,
+        split=rules.splits.output[0],
+        verdict=rules.audit_verdict.output.json,
+    output:
+        f"{EXPORT}/README.md",
+    log:
+        f"{EXPORT.replace('results', 'results/logs', 1)}/card.log",
+    benchmark:
+        f"{EXPORT.replace('results', 'results/benchmarks', 1)}/card.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("export_card.py"),
+        template=text_fingerprint([EXPORT_TEMPLATES / "model_card.md"]),
+        settings=lambda wildcards: {
+            "is_drawn": DATA_SETS[wildcards.dataset].settings["kind"] == "phantom",
+            "is_grouped": is_grouped(wildcards.scheme),
+        },
+    message:
+        "Writing the card of {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
+    script:
+        "../workflow_scripts/export_card.py"
+
+
+rule export_datasheet:
+    input:
+        images=rules.index.output.images,
+        quarantine=rules.index.output.quarantine,
+        duplicates=rules.index.output.duplicates,
+        label_conflicts=rules.audit_label_conflicts.output.table,
+        sources=rules.audit_data.output.sources,
+        acquisition=rules.audit_data.output.acquisition,
+    output:
+        "results/{dataset}/export/datasheet.md",
+    log:
+        f"{LOG}/export/datasheet.log",
+    benchmark:
+        f"{BENCHMARK}/export/datasheet.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("export_datasheet.py"),
+        template=text_fingerprint([EXPORT_TEMPLATES / "datasheet.md"]),
+        settings=lambda wildcards: {
+            "kind": DATA_SETS[wildcards.dataset].settings["kind"],
+            "image": {key: config["image"][key] for key in ("resampling", "size")},
+            "tasks": {task: config["tasks"][task]["classes"] for task in config["tasks"]},
+        },
+    message:
+        "Writing the data sheet of {wildcards.dataset}"
+    script:
+        "../workflow_scripts/export_datasheet.py"
+
+
+# The network that the verdict speaks of, for use elsewhere.
+rule export:
+    input:
+        [
+            str(path).format(dataset=config["dataset"], **headline_run())
+            for rule in (rules.export_model, rules.export_card, rules.export_datasheet)
+            for path in rule.output
+        ],

@@ -1,0 +1,47 @@
+# A static page that runs the exported network in the browser: drop an X-ray, see probabilities and map.
+#
+# in   export/.../{model.onnx, model.json} of the headline's first run, audit/verdict.json
+# out  viewer/: index.html, style, scripts, one WebAssembly file, model.onnx, model.json
+#
+# Needs Node.js, which bundles the scripts. `make viewer` also serves the page to this machine only.
+
+VIEWER = "results/{dataset}/viewer"
+
+from workflow_scripts.cxrcam.viewer.bundle import page_sources
+
+
+rule viewer_page:
+    input:
+        model=of_headline_run(rules.export_model.output.onnx),
+        card=of_headline_run(rules.export_model.output.facts),
+        verdict=rules.audit_verdict.output.json,
+    output:
+        page=f"{VIEWER}/index.html",
+        style=f"{VIEWER}/viewer.css",
+        script=f"{VIEWER}/viewer.js",
+        worker=f"{VIEWER}/worker.js",
+        runtime=f"{VIEWER}/ort-wasm-simd-threaded.wasm",
+        model=f"{VIEWER}/model.onnx",
+        card=f"{VIEWER}/model.json",
+    log:
+        f"{LOG}/viewer.log",
+    benchmark:
+        f"{BENCHMARK}/viewer.tsv"
+    conda:
+        "../envs/cxrcam.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("viewer.py"),
+        sources=lambda wildcards: text_fingerprint(page_sources()),
+    message:
+        "Building the viewer"
+    script:
+        "../workflow_scripts/viewer.py"
+
+
+# The page; any server of static files shows it.
+rule viewer:
+    input:
+        [file.format(dataset=config["dataset"]) for file in rules.viewer_page.output],

@@ -1,0 +1,488 @@
+"""The viewer in a real browser: it says what Python says, refuses in words, and sends nothing.
+
+Needs Chromium and its driver (``apt-get install chromium chromium-driver``), selenium
+(``pip install selenium``), and Node.js with npm, which bundles the page.
+"""
+
+import os
+import shutil
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.workflow.small_project import xray
+from workflow_scripts.cxrcam.data.cache import decode_image
+from workflow_scripts.cxrcam.export.facts import NOTICE, network_facts
+from workflow_scripts.cxrcam.export.graph import output_names, traced
+from workflow_scripts.cxrcam.export.onnx_files import onnx_bytes, onnx_model
+from workflow_scripts.cxrcam.files import write_json
+from workflow_scripts.cxrcam.metrics.calibration import apply_temperature
+from workflow_scripts.cxrcam.networks.models import ModelCard, build_classifier
+from workflow_scripts.cxrcam.networks.parts import Normalisation
+from workflow_scripts.cxrcam.networks.prediction import Predictions, predict
+from workflow_scripts.cxrcam.viewer.bundle import build_page
+from workflow_scripts.cxrcam.viewer.network_card import network_card
+from workflow_scripts.cxrcam.viewer.serve import make_server
+
+selenium = pytest.importorskip("selenium", reason="selenium is not installed")
+for needed in ("chromium", "chromedriver", "node", "npm"):
+    if not shutil.which(needed):
+        pytest.skip(f"{needed} is not installed", allow_module_level=True)
+
+from selenium import webdriver  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.select import Select  # noqa: E402
+
+Browser = webdriver.Chrome
+
+CLASSES = ["Normal", "<i>odd & name</i>", "Viral Pneumonia"]
+ANSWER = "No."
+SENTENCE = "The number cannot be believed: the image border alone reaches <b>81 %</b>."
+TEMPERATURE = 1.7
+SIZE = 96
+N_IMAGES = 20
+PROBABILITY_TOLERANCE = 1e-3
+MAP_TOLERANCE = 1e-2
+CARD = ModelCard(
+    classes=CLASSES,
+    architecture="resnet18",
+    image_size=SIZE,
+    mean=[0.485, 0.456, 0.406],
+    std=[0.229, 0.224, 0.225],
+    weights_origin="random",
+    configuration_hash="",
+    data_fingerprint="",
+    training={},
+)
+
+
+def answers_of(model: torch.nn.Module, pixels: np.ndarray) -> Predictions:
+    normalisation = Normalisation(tuple(CARD.mean), tuple(CARD.std))
+    return predict(model, "resnet18", pixels, normalisation, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def network() -> torch.nn.Module:
+    """Untrained, with a last layer that tells pictures apart."""
+    model = build_classifier("resnet18", len(CLASSES), seed=0).eval()
+    head = model.get_submodule("fc")
+    pixels = np.stack([xray(number, SIZE) for number in range(16)])
+    with torch.no_grad():
+        logits = answers_of(model, pixels).logits
+        stretch = 2 / logits.std(axis=0)
+        head.weight.mul_(torch.from_numpy(stretch)[:, None])
+        head.bias.copy_(
+            torch.from_numpy(stretch * (head.bias.numpy() - logits.mean(axis=0))).float()
+        )
+    return model
+
+
+@pytest.fixture(scope="module")
+def page(network: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("viewer")
+    build_page(folder)
+    run = {"dataset": "drawn", "task": "three_class", "scheme": "honest", "fold": 1, "seed": 0}
+    facts = network_facts(
+        CARD,
+        run=run,
+        resampling="bilinear",
+        calibration={"temperature": TEMPERATURE, "n": 40},
+        map_size=(SIZE // 32, SIZE // 32),
+        map_scale=5.0,
+        model_sha256="0" * 64,
+    )
+    whole = onnx_model(traced(network, CARD), output_names("resnet18"), facts)
+    (folder / "model.onnx").write_bytes(onnx_bytes(whole))
+    write_json(folder / "model.json", network_card(facts, {"answer": ANSWER, "sentence": SENTENCE}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def requests() -> Iterator[tuple[int, list[str]]]:
+    """Port of a proxy that lets nothing through, and what it was asked for."""
+    asked: list[str] = []
+
+    class Recorder(BaseHTTPRequestHandler):
+        def refuse(self) -> None:
+            asked.append(self.path)
+            self.send_error(403)
+
+        do_GET = do_POST = do_HEAD = do_CONNECT = refuse
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Recorder) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1], asked
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser(requests: tuple[int, list[str]]) -> Iterator[Browser]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(shutil.which("chromium"))
+    for argument in (
+        *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+        # Chromium's own calls home, which are not the page's.
+        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+        *("--no-first-run", "--disable-default-apps", "--disable-domain-reliability"),
+        # All but this machine's own addresses goes through the recorder.
+        f"--proxy-server=http://127.0.0.1:{requests[0]}",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(
+        options, webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
+    )
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def address(page: Path) -> Iterator[str]:
+    with make_server(page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+
+
+def wait(browser: Browser, condition: str, seconds: float = 120) -> None:
+    """Wait until JavaScript says yes."""
+    end = time.monotonic() + seconds
+    while not browser.execute_script(f"return {condition}"):
+        assert time.monotonic() < end, f"{condition}: {status(browser)}"
+        time.sleep(0.05)
+
+
+def sent_by_pages(asked: list[str]) -> list[str]:
+    """Requests without those that Chromium itself makes for its maker."""
+    makers = ("google.com", "googleapis.com", "gvt1.com")
+    hosts = {one: (urlsplit(one).hostname or one.split(":")[0]) for one in asked}
+    return [one for one, host in hosts.items() if not host.endswith(makers)]
+
+
+def status(browser: Browser) -> str:
+    return browser.find_element(By.ID, "status").text
+
+
+@pytest.fixture(scope="module")
+def loaded(browser: Browser, address: str) -> Browser:
+    browser.get(address)
+    wait(browser, "!document.getElementById('file').disabled")
+    browser.execute_script(
+        "window.seen = {}; document.addEventListener('predicted', ({detail}) => {"
+        " window.last = window.seen[detail.name] = {probabilities: detail.probabilities,"
+        " seconds: detail.seconds, maps: detail.maps.map(({values}) => Array.from(values))}; });"
+    )
+    return browser
+
+
+def choose(browser: Browser, file: Path) -> str:
+    """Choose a file, and what the page then says of it."""
+    browser.execute_script("document.getElementById('status').textContent = ''")
+    browser.find_element(By.ID, "file").send_keys(str(file))
+    said = "document.getElementById('status').textContent"
+    wait(browser, f"{said} !== '' && !{said}.startsWith('Reading')")
+    return status(browser)
+
+
+def interlaced_png(grey: np.ndarray) -> bytes:
+    """PNG in the seven passes of Adam7, which Pillow reads and does not write."""
+    passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2))
+    lines = b"".join(
+        b"\0" + line.tobytes()
+        for x, y, dx, dy in (*passes, (0, 1, 1, 2))
+        for line in grey[y::dy, x::dx]
+    )
+    size = struct.pack(">II5B", grey.shape[1], grey.shape[0], 8, 0, 0, 0, 1)
+    parts = [(b"IHDR", size), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content))
+        + name
+        + content
+        + struct.pack(">I", zlib.crc32(name + content))
+        for name, content in parts
+    )
+
+
+def drawn_images(folder: Path) -> list[Path]:
+    """Pictures as X-rays come: kinds of PNG, JPEG, and shapes."""
+    files = []
+    for number in range(N_IMAGES):
+        side = (150, 96, 299, 380)[number % 4]
+        grey = Image.fromarray(xray(number, side)).resize((side, side + 31 * (number % 3)))
+        kind = ("L", "I;16", "RGB", "RGBA", "P", "1", "LA", "jpeg", "turned", "jpeg RGB")[
+            number % 10
+        ]
+        file = folder / f"{number:02}.{'jpg' if kind.startswith(('jpeg', 'turned')) else 'png'}"
+        if kind == "I;16":
+            picture = Image.fromarray(np.asarray(grey).astype(np.uint16) * 13 + 700)
+        elif kind == "RGB":
+            picture = Image.merge("RGB", (grey, grey.rotate(180), grey))
+        elif kind in ("RGBA", "LA"):
+            picture = grey.convert(kind)
+            picture.putalpha(grey.rotate(90).resize(grey.size))
+        else:
+            picture = grey.convert(kind) if kind in ("P", "1") else grey
+            picture = grey.convert("RGB") if kind == "jpeg RGB" else picture
+        exif = Image.Exif()
+        if kind == "turned":
+            exif[0x0112] = 6
+        if number == 10:
+            file.write_bytes(interlaced_png(np.asarray(grey)))
+        elif file.suffix == ".jpg":
+            picture.save(file, quality=92, exif=exif)
+        else:
+            picture.save(file)
+        files.append(file)
+    return files
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    # Real X-rays, where a folder of them is named.
+    folder = os.environ.get("VIEWER_IMAGES")
+    if folder:
+        return sorted(file for file in Path(folder).iterdir() if file.is_file())[:N_IMAGES]
+    return drawn_images(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="module")
+def expected(network: torch.nn.Module, images: list[Path]) -> Predictions:
+    """What Python says, from the file to the map."""
+    pixels = []
+    for file in images:
+        decoded = decode_image(file.stem, file, SIZE, "bilinear", 10**8)
+        assert decoded.pixels is not None, decoded.facts["quarantine_reason"]
+        pixels.append(decoded.pixels)
+    return answers_of(network, np.stack(pixels))
+
+
+@pytest.fixture(scope="module")
+def found(loaded: Browser, images: list[Path]) -> list[dict[str, Any]]:
+    """What the page says of each image."""
+    for file in images:
+        assert " s, of which the network took " in choose(loaded, file)
+    seen = loaded.execute_script("return window.seen")
+    return [seen[file.name] for file in images]
+
+
+def test_probabilities_are_those_of_python(
+    found: list[dict[str, Any]], expected: Predictions
+) -> None:
+    wanted = apply_temperature(expected.logits, TEMPERATURE)
+    differences = np.abs(np.array([one["probabilities"] for one in found]) - wanted).max(axis=1)
+    seconds = np.median([one["seconds"]["network"] for one in found])
+    print(f"\nlargest difference {differences.max():.1e}; median of the network {seconds:.3f} s")
+    assert wanted.max(axis=0).min() > 0.4, "the answers should differ from image to image"
+    assert differences.max() < PROBABILITY_TOLERANCE
+
+
+def test_maps_are_those_of_python(found: list[dict[str, Any]], expected: Predictions) -> None:
+    maps = np.array([one["maps"] for one in found])
+    wanted = expected.maps.reshape(maps.shape)
+    # In units of the logit; the temperature, not the tolerance, tells how large these are.
+    largest = np.abs(maps - wanted).max()
+    print(f"\nlargest difference {largest:.1e} of maps that reach {np.abs(wanted).max():.1f}")
+    assert np.abs(wanted).max() > 1
+    assert largest < MAP_TOLERANCE
+
+
+def test_a_large_jpeg_differs_by_its_rounding_only(
+    loaded: Browser, network: torch.nn.Module, tmp_path: Path
+) -> None:
+    # The workflow has libjpeg decode it at a half; the page takes means of rounded pixels.
+    for number, side in enumerate((500, 900, 1700)):
+        file = tmp_path / f"large-{number}.jpg"
+        Image.fromarray(xray(number, side)).convert("RGB").save(file, quality=92)
+        choose(loaded, file)
+        seen = loaded.execute_script("return window.last")
+        decoded = decode_image("large", file, SIZE, "bilinear", 10**8)
+        assert decoded.pixels is not None
+        wanted = answers_of(network, decoded.pixels[None])
+        probabilities = apply_temperature(wanted.logits, TEMPERATURE)[0]
+        difference = np.abs(np.array(seen["probabilities"]) - probabilities).max()
+        maps = np.abs(np.array(seen["maps"]).ravel() - wanted.maps.ravel()).max()
+        print(f"\n{side} pixels: {difference:.1e}, maps {maps / np.abs(wanted.maps).max():.1e}")
+        assert difference < 10 * PROBABILITY_TOLERANCE
+        assert maps < 0.01 * np.abs(wanted.maps).max()
+
+
+def big_png(file: Path) -> None:
+    """A picture that declares 100 million pixels, in few bytes."""
+    Image.new("L", (10_000, 10_000)).save(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("notes.png", b"This is a text.", "is not an image"),
+        ("empty.png", b"", "is empty"),
+        ("slice.dcm", b"\0" * 128 + b"DICM" + b"\0" * 99, "run snakemake predict"),
+        ("scan.tif", b"II*\0" + b"\0" * 99, "a TIFF image"),
+        ("half.png", None, "cut off"),
+        ("half.jpg", None, "cut off"),
+        ("flipped.png", None, "a checksum does not match"),
+        ("tiny.png", None, "smaller than 16 pixels"),
+        ("blank.png", None, "one grey level throughout"),
+        ("huge.png", None, "10000 x 10000 pixels, more than the 50 million"),
+        ("ink.jpg", None, "CMYK"),
+    ],
+)
+def test_what_is_no_xray_is_refused_in_a_sentence(
+    loaded: Browser, tmp_path: Path, name: str, content: bytes | None, words: str
+) -> None:
+    file = tmp_path / name
+    grey = Image.fromarray(xray(1))
+    if content is not None:
+        file.write_bytes(content)
+    elif name == "huge.png":
+        big_png(file)
+    elif name == "blank.png":
+        Image.new("L", (64, 64), 7).save(file)
+    elif name == "tiny.png":
+        grey.resize((8, 40)).save(file)
+    elif name == "ink.jpg":
+        grey.convert("CMYK").save(file)
+    else:
+        grey.save(file)
+        whole = bytearray(file.read_bytes())
+        if name == "flipped.png":
+            whole[len(whole) // 2] ^= 1
+        file.write_bytes(whole if name == "flipped.png" else whole[: len(whole) // 2])
+    said = choose(loaded, file)
+    assert words in said
+    assert said.startswith(name)
+    assert not loaded.find_element(By.ID, "result").is_displayed()
+
+
+def test_no_prediction_stands_without_verdict_and_notice(
+    loaded: Browser, images: list[Path]
+) -> None:
+    choose(loaded, images[0])
+    assert loaded.find_element(By.CSS_SELECTOR, ".sentence").text == f"{ANSWER} {SENTENCE}"
+    notices = loaded.find_elements(By.CSS_SELECTOR, ".notice")
+    assert [notice.text for notice in notices if notice.is_displayed()] == [NOTICE] * 3
+    rows = loaded.find_elements(By.CSS_SELECTOR, "#probabilities tr")
+    assert [row.find_element(By.TAG_NAME, "th").text for row in rows] == CLASSES
+    shares = [float(row.find_element(By.CSS_SELECTOR, ".number").text[:-2]) for row in rows]
+    assert sum(shares) == pytest.approx(100, abs=0.2)
+    assert "40 validation images" in loaded.find_element(By.ID, "calibration").text
+
+
+def test_a_picture_in_colour_is_called_unlike_an_xray(loaded: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "holiday.png"
+    Image.merge("RGB", [Image.fromarray(xray(n, 80)) for n in (1, 2, 3)]).save(file)
+    choose(loaded, file)
+    assert loaded.find_element(By.ID, "unlike").is_displayed()
+
+
+def test_slider_and_class_change_the_heat_by_keyboard(loaded: Browser, images: list[Path]) -> None:
+    choose(loaded, images[0])
+    slider, heat = (loaded.find_element(By.ID, name) for name in ("opacity", "heat"))
+    slider.send_keys(Keys.HOME)
+    assert heat.value_of_css_property("opacity") == "0"
+    slider.send_keys(Keys.END)
+    assert heat.value_of_css_property("opacity") == "1"
+    assert loaded.find_element(By.ID, "opacity-shown").text == "100 %"
+    drawn = "return document.getElementById('heat').toDataURL()"
+    pictures = set()
+    for name in CLASSES:
+        Select(loaded.find_element(By.ID, "map-class")).select_by_visible_text(name)
+        pictures.add(loaded.execute_script(drawn))
+    assert len(pictures) == len(CLASSES)
+
+
+def test_heat_lies_where_python_lays_it(loaded: Browser, page: Path) -> None:
+    from workflow_scripts.cxrcam.maps.overlays import heat_layer
+    from workflow_scripts.cxrcam.maps.placement import normalise_map, place_map
+
+    seen = loaded.execute_script(
+        "const canvas = document.getElementById('heat');"
+        "const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);"
+        "return [canvas.width, document.getElementById('map-class').selectedIndex,"
+        " Array.from(data.filter((_, i) => i % 4 === 3)), window.last.maps]"
+    )
+    side, k, opacity, maps = seen
+    cells = round(len(maps[k]) ** 0.5)
+    raw = np.array(maps[k], dtype=np.float32).reshape(cells, cells)
+    placed = place_map(raw, side, input_size=SIZE, stride=32, offset=0)
+    wanted = heat_layer(normalise_map(placed, 5.0)).convert("RGBA").getchannel("A")
+    difference = np.abs(np.array(opacity).reshape(side, side) - np.asarray(wanted, dtype=int))
+    assert np.asarray(wanted).max() > 0
+    assert difference.max() <= 2
+
+
+def test_nothing_left_the_page_and_nothing_was_reported(
+    loaded: Browser, requests: tuple[int, list[str]]
+) -> None:
+    outside = "http://example.org/?image=1"
+    refused = loaded.execute_async_script(
+        "const [address, done] = arguments;"
+        "fetch(address, {mode: 'no-cors'}).then(() => done('sent'), () => done('refused'))",
+        outside,
+    )
+    assert refused == "refused"
+    log = loaded.get_log("browser")
+    assert [entry["message"] for entry in log if "example.org" not in entry["message"]] == []
+    assert any("Content Security Policy" in entry["message"] for entry in log)
+    assert sent_by_pages(requests[1]) == []
+
+
+def test_the_worker_that_sees_the_image_may_send_nothing_either(
+    loaded: Browser, requests: tuple[int, list[str]]
+) -> None:
+    refused = loaded.execute_async_script(
+        "const done = arguments[0]; const text = `fetch('http://example.org/?image=2',"
+        " {mode: 'no-cors'}).then(() => postMessage('sent'), () => postMessage('refused'))`;"
+        "const file = new Blob([text], {type: 'text/javascript'});"
+        "const worker = new Worker(URL.createObjectURL(file), {type: 'module'});"
+        "worker.onmessage = ({data}) => done(data)"
+    )
+    loaded.get_log("browser")
+    assert refused == "refused"
+    assert sent_by_pages(requests[1]) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 820, 1600])
+def test_the_page_is_never_wider_than_the_screen(
+    loaded: Browser, images: list[Path], tmp_path: Path, width: int, scheme: str
+) -> None:
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    loaded.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    loaded.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    choose(loaded, images[0])
+    wide, room = loaded.execute_script(
+        "const page = document.documentElement; return [page.scrollWidth, page.clientWidth]"
+    )
+    assert wide <= room
+    folder = Path(os.environ.get("VIEWER_SCREENSHOTS", tmp_path))
+    assert loaded.save_screenshot(str(folder / f"viewer-{width}-{scheme}.png"))
+    loaded.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_recorder_of_requests_does_record(
+    loaded: Browser, requests: tuple[int, list[str]]
+) -> None:
+    loaded.get("http://example.org/seen")
+    assert "http://example.org/seen" in requests[1]
+
+
+def test_from_disk_the_page_says_how_to_start_it(browser: Browser, page: Path) -> None:
+    browser.get((page / "index.html").as_uri())
+    assert "make viewer" in status(browser)

@@ -1,0 +1,145 @@
+"""The viewer without a browser: its card, its server, and what its sources may hold."""
+
+import json
+import re
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.client import HTTPResponse
+from pathlib import Path
+
+import pytest
+
+from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.export.facts import network_facts
+from workflow_scripts.cxrcam.networks.models import ModelCard
+from workflow_scripts.cxrcam.viewer import bundle
+from workflow_scripts.cxrcam.viewer.bundle import PAGE, find_node, page_sources
+from workflow_scripts.cxrcam.viewer.network_card import network_card
+from workflow_scripts.cxrcam.viewer.serve import content_policy, make_server
+
+VERDICT = {"answer": "No.", "sentence": "The number cannot be believed.", "checks": []}
+
+
+def exported(input_part: str = "whole") -> dict[str, object]:
+    """Facts as the export writes them."""
+    card = ModelCard(
+        classes=["Normal", "COVID"],
+        architecture="resnet18",
+        image_size=224,
+        mean=[0.5] * 3,
+        std=[0.5] * 3,
+        weights_origin="random",
+        configuration_hash="",
+        data_fingerprint="",
+        training={},
+        input_part=input_part,
+    )
+    return network_facts(
+        card,
+        run={"dataset": "demo", "task": "two_class", "scheme": "x", "fold": 1, "seed": 0},
+        resampling="bilinear",
+        calibration={"temperature": 1.0, "n": 0},
+        map_size=(7, 7),
+        map_scale=1.0,
+        model_sha256="",
+    )
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    """Address of the page's sources on a server of this machine."""
+    for name in ("index.html", "viewer.css"):
+        (tmp_path / name).write_bytes((PAGE / name).read_bytes())
+    (tmp_path / "runtime.wasm").write_bytes(b"\0asm")
+    (tmp_path / "below").mkdir()
+    with make_server(tmp_path) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        host, port = server.server_address[:2]
+        assert host == "127.0.0.1"
+        yield f"http://127.0.0.1:{port}/"
+        server.shutdown()
+
+
+def get(address: str) -> HTTPResponse:
+    response: HTTPResponse = urllib.request.urlopen(address, timeout=10)
+    return response
+
+
+def test_the_card_holds_verdict_and_colours_beside_the_export() -> None:
+    card = network_card(exported(), VERDICT)
+    assert card["verdict"] == {"answer": "No.", "sentence": "The number cannot be believed."}
+    assert re.fullmatch("([0-9a-f]{6}){256}", card["heat_colours"])
+    # As the cache decodes images of 224 pixels.
+    assert card["jpeg_least_side"] == 448
+    assert exported().items() <= card.items()
+
+
+def test_a_network_of_covered_images_gets_no_viewer() -> None:
+    with pytest.raises(InputError, match="covered images"):
+        network_card(exported("lungs_only"), VERDICT)
+
+
+def test_an_export_without_an_entry_is_noticed_when_the_page_is_made() -> None:
+    facts = exported()
+    del facts["temperature"]
+    with pytest.raises(KeyError, match="temperature"):
+        network_card(facts, VERDICT)
+
+
+def test_every_answer_of_the_server_is_under_the_policy_of_the_page(served: str) -> None:
+    for name, kind in (
+        ("", "text/html"),
+        ("viewer.css", "text/css"),
+        ("runtime.wasm", "application/wasm"),
+    ):
+        response = get(served + name)
+        policy = response.headers["Content-Security-Policy"]
+        assert response.headers.get_content_type() == kind
+        assert "default-src 'none'" in policy
+        assert "connect-src 'self'" in policy
+        assert "frame-ancestors 'none'" in policy
+
+
+@pytest.mark.parametrize("path", ["below/", "nothing", "../secret"])
+def test_the_server_lists_no_folder_and_leaves_its_own_for_nothing(served: str, path: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as error:
+        get(served + path)
+    assert error.value.code == 404
+
+
+def test_without_a_page_the_server_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="snakemake viewer"):
+        make_server(tmp_path)
+
+
+def test_without_node_the_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle.shutil, "which", lambda _: None)
+    with pytest.raises(InputError, match=r"Node\.js 18 or newer"):
+        find_node()
+
+
+def test_the_policy_allows_no_place_but_the_pages_own() -> None:
+    policy = content_policy((PAGE / "index.html").read_text(encoding="utf-8"))
+    allowed = {word for rule in policy.split(";") for word in rule.split()[1:]}
+    assert allowed == {"'none'", "'self'", "'wasm-unsafe-eval'", "blob:", "data:"}
+
+
+def test_packages_are_pinned_with_checksums_and_without_places() -> None:
+    package = json.loads((PAGE / "package.json").read_text(encoding="utf-8"))
+    pins = package["dependencies"] | package["devDependencies"]
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in pins.values())
+    lock = json.loads((PAGE / "package-lock.json").read_text(encoding="utf-8"))
+    locked = {name: entry for name, entry in lock["packages"].items() if name}
+    assert all(entry["integrity"].startswith("sha512-") for entry in locked.values())
+    assert all("resolved" not in entry for entry in locked.values())
+    assert {f"node_modules/{name}" for name in pins} <= locked.keys()
+
+
+def test_sources_of_the_page_name_no_address_that_is_fetched_from() -> None:
+    for file in page_sources():
+        text = file.read_text(encoding="utf-8")
+        # Addresses stand in comments only.
+        code = re.sub(r"^\s*(//|\*|/\*).*$", "", text, flags=re.MULTILINE)
+        assert re.findall(r"https?://[^\s\"']+", code) == [], file.name

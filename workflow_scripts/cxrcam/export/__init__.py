@@ -1,0 +1,1 @@
+"""The trained network for use elsewhere: as ONNX and PT2 files, with the papers that go with it."""

@@ -1,0 +1,156 @@
+"""A trained network as one graph: grey levels in, logits and class activation maps out."""
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from workflow_scripts.cxrcam.maps.cam import captured_features, classifier_head
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size, resize_pixels
+from workflow_scripts.cxrcam.networks.models import ModelCard
+from workflow_scripts.cxrcam.networks.parts import Normalisation
+
+INPUT: Final = "pixels"
+LOGITS: Final = "logits"
+MAPS: Final = "maps"
+
+# Any number but 0 and 1, which the tracer may take for constants.
+_TRACED_BATCH: Final = 2
+
+
+def has_exact_maps(architecture: str) -> bool:
+    """Whether the maps of a network are part of its forward pass, and so can be of its graph."""
+    return ARCHITECTURES[architecture].map_kind == "exact"
+
+
+def output_names(architecture: str) -> tuple[str, ...]:
+    """Names of the graph's outputs, in their order."""
+    return (LOGITS, MAPS) if has_exact_maps(architecture) else (LOGITS,)
+
+
+class PixelsToMaps(nn.Module):
+    """A network with all that stands before and behind it in `predict`.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In evaluation mode, on the CPU.
+    card : ModelCard
+        What it was trained with.
+    """
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+    resizing: torch.Tensor | None
+    head_kernel: torch.Tensor | None
+
+    def __init__(self, model: nn.Module, card: ModelCard) -> None:
+        super().__init__()
+        known = ARCHITECTURES[card.architecture]
+        self.model = model
+        self.architecture = card.architecture
+        # The normalisation is affine: what it makes of black and of white is all of it.
+        (mean_1, mean_2, mean_3), (std_1, std_2, std_3) = card.mean, card.std
+        normalisation = Normalisation((mean_1, mean_2, mean_3), (std_1, std_2, std_3))
+        black, white = (normalisation.apply(torch.full((1, 1, 1), k)) for k in (0.0, 255.0))
+        self.register_buffer("shift", black)
+        self.register_buffer("scale", (white - black) / 255.0)
+        side = network_input_size(card.architecture, card.image_size, card.input_size)
+        self.register_buffer("resizing", resizing_matrix(card.image_size, side))
+        head = model.get_submodule(known.head)
+        is_linear = isinstance(head, nn.Linear) and has_exact_maps(card.architecture)
+        # The weighted sum over channels, as the convolution that every runtime has.
+        weight = classifier_head(model, card.architecture).weight if is_linear else None
+        kernel = None if weight is None else weight.detach()[:, :, None, None].clone()
+        self.register_buffer("head_kernel", kernel)
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Logits (n, c) and, where they are exact, maps (n, c, h, w).
+
+        Parameters
+        ----------
+        pixels : float32 tensor, shape (n, 1, image_size, image_size)
+            Grey levels in [0, 255].
+        """
+        if self.resizing is not None:
+            pixels = self.resizing @ pixels @ self.resizing.T
+        images = pixels * self.scale + self.shift
+        if not has_exact_maps(self.architecture):
+            return (self.model(images),)
+        with captured_features(self.model, self.architecture) as features:
+            logits = self.model(images)
+        if self.head_kernel is None:  # the last layer is a convolution, whose output is the map
+            return logits, features[0]
+        return logits, nn.functional.conv2d(features[0], self.head_kernel)
+
+
+def resizing_matrix(source: int, target: int) -> torch.Tensor | None:
+    """What `input_pipeline.resize_pixels` does along one axis, which is linear.
+
+    As two matrix products it needs no operator for antialiased resizing, which few runtimes have.
+
+    Parameters
+    ----------
+    source, target : int
+        Pixels a side before and after.
+
+    Returns
+    -------
+    float32 tensor, shape (target, source), or None
+        None where nothing has to change.
+    """
+    if source == target:
+        return None
+    # Of images that are lit in one row each, the first column: all columns are the same.
+    rows = torch.eye(source)[:, :, None].expand(-1, -1, source).contiguous()
+    return resize_pixels(rows, target)[:, :, 0].T.contiguous()
+
+
+def traced(model: nn.Module, card: ModelCard) -> torch.export.ExportedProgram:
+    """The graph of a network, for a batch of any size.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In evaluation mode, on the CPU, float32.
+    card : ModelCard
+
+    Returns
+    -------
+    torch.export.ExportedProgram
+        Without what tells of this machine (where the code lies that each node comes from) and
+        without example inputs, which would be stored as a pickle.
+    """
+    network = PixelsToMaps(model, card).eval()
+    example = torch.zeros(_TRACED_BATCH, 1, card.image_size, card.image_size)
+    with torch.no_grad():
+        program = torch.export.export(
+            network, (example,), dynamic_shapes={INPUT: {0: torch.export.Dim("batch")}}
+        )
+    for module in program.graph_module.modules():
+        if isinstance(module, torch.fx.GraphModule):
+            for node in module.graph.nodes:
+                for told in ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node"):
+                    node.meta.pop(told, None)
+    program.example_inputs = None
+    return program
+
+
+def pt2_bytes(program: torch.export.ExportedProgram, facts: Mapping[str, Any]) -> bytes:
+    """Content of a PT2 file, the same bytes each time.
+
+    Parameters
+    ----------
+    program : torch.export.ExportedProgram
+    facts : mapping
+        Kept in it as ``extra/model.json``.
+    """
+    # In memory, as the archive's folders are named after the file otherwise.
+    buffer = io.BytesIO()
+    told = json.dumps(facts, ensure_ascii=False, indent=2)
+    torch.export.save(program, buffer, extra_files={"model.json": told})
+    return buffer.getvalue()

@@ -1,0 +1,102 @@
+"""Build the page: its scripts bundled into two files, beside the one WebAssembly file they need."""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.files import atomic_path
+
+PAGE: Final = Path(__file__).parent / "page"
+"""Sources of the page, an npm package."""
+
+PARTS: Final = (
+    *("index.html", "viewer.css", "viewer.js", "worker.js"),
+    "ort-wasm-simd-threaded.wasm",
+)
+"""Files that the page consists of, without the network."""
+
+LEAST_NODE: Final = 18
+
+
+def page_sources() -> list[Path]:
+    """Files that decide what the page looks like and does, sorted."""
+    return sorted(
+        file
+        for file in PAGE.rglob("*")
+        if file.is_file() and {"node_modules", "dist"}.isdisjoint(file.relative_to(PAGE).parts)
+    )
+
+
+def _run(command: list[str], folder: Path, what: str, advice: str = "") -> str:
+    """Run a command of Node.js; its faults end in one sentence."""
+    done = subprocess.run(  # noqa: S603  # the commands are our own
+        command, cwd=folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
+        # Warnings come first.
+        said = [line for line in lines if "error" in line.lower() and "log" not in line] or lines
+        raise InputError(
+            f"{what} failed (exit code {done.returncode}): {said[0].strip()} "
+            f"(command: {' '.join(map(str, command[1:]))}). {advice}".rstrip()
+        )
+    return done.stdout
+
+
+def find_node() -> tuple[str, str]:
+    """Paths of node and npm.
+
+    Raises
+    ------
+    InputError
+        One is missing, or node is too old.
+    """
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        raise InputError(
+            "The viewer is bundled by Node.js, but node and npm are not both found: install "
+            f"Node.js {LEAST_NODE} or newer (Debian: apt-get install nodejs npm). All else works "
+            "without it."
+        )
+    version = _run([node, "--version"], PAGE, "Asking for the version of Node.js").strip()
+    major = version.removeprefix("v").split(".")[0]
+    if not major.isdigit() or int(major) < LEAST_NODE:
+        raise InputError(f"Node.js is {version}: the viewer needs {LEAST_NODE} or newer.")
+    return node, npm
+
+
+def build_page(target: Path) -> None:
+    """Bundle the page.
+
+    Packages are installed in a folder of their own that goes afterwards; none of them runs code
+    while it is installed.
+
+    Parameters
+    ----------
+    target : Path
+        Folder for `PARTS`.
+
+    Raises
+    ------
+    InputError
+        Node.js is missing, or the packages cannot be fetched.
+    """
+    node, npm = find_node()
+    with tempfile.TemporaryDirectory(prefix="cxrcam-viewer-") as name:
+        folder = Path(name)
+        for source in page_sources():
+            copy = folder / source.relative_to(PAGE)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+        _run(
+            *([npm, "ci", "--no-progress", "--prefer-offline"], folder, "Fetching the packages"),
+            "They come once from where npm is set to fetch from; without a network, npm's cache "
+            "must hold them.",
+        )
+        _run([node, "build.js"], folder, "Bundling the page")
+        for part in PARTS:
+            with atomic_path(target / part) as temporary:
+                shutil.copyfile(folder / "dist" / part, temporary)

@@ -1,0 +1,50 @@
+"""What the page must know of its network: the card of the export, colours, and the verdict."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from workflow_scripts.cxrcam.data.cache import least_decoded_side
+from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.maps.overlays import heat_colours
+
+_NEEDED: Final = frozenset(
+    {
+        *("classes", "dataset", "fold", "image_size", "input_part", "input_size", "map_kind"),
+        *("map_offset", "map_scale", "map_stride", "notice", "resampling"),
+        *("scheme", "seed", "task", "temperature", "temperature_n"),
+    }
+)
+
+
+def network_card(exported: Mapping[str, Any], verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """Content of the page's model.json.
+
+    Parameters
+    ----------
+    exported : mapping
+        model.json of the export.
+    verdict : mapping
+        audit/verdict.json, whose answer and sentence stand above every prediction.
+
+    Raises
+    ------
+    InputError
+        The network was trained on covered images, which a page cannot make.
+    KeyError
+        The export lacks an entry.
+    """
+    missing = _NEEDED - exported.keys()
+    if missing:
+        raise KeyError(f"model.json of the export lacks {', '.join(sorted(missing))}")
+    if exported["input_part"] != "whole":
+        raise InputError(
+            f"The network of {exported['scheme']} was trained on covered images "
+            f"({exported['input_part']}), and the page shows it whole ones: no viewer can be made."
+        )
+    colours = heat_colours().tobytes().hex()
+    return {
+        **exported,
+        "verdict": {key: verdict[key] for key in ("answer", "sentence")},
+        "heat_colours": colours,
+        "jpeg_least_side": least_decoded_side(exported["image_size"]),
+    }

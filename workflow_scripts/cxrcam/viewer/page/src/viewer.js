@@ -1,0 +1,172 @@
+// The page: takes a file, asks the worker, shows what the network says, and the warnings beside it.
+
+import { drawHeat, drawScale } from "./heat.js";
+
+const COLOURED_SHARE = 0.05; // of pixels: a stamp is less, a photograph more
+const part = (id) => document.getElementById(id);
+
+/** Messages to the worker, and its answers in the order of their numbers. */
+class Network {
+  #worker;
+  #waiting = new Map();
+  #next = 0;
+
+  constructor(source) {
+    // From its text, so that it is under the same Content-Security-Policy as the page.
+    const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+    this.#worker = new Worker(address, { type: "module" });
+    this.#worker.addEventListener("message", ({ data }) => {
+      this.#waiting.get(data.id)?.(data);
+      this.#waiting.delete(data.id);
+    });
+    this.#worker.addEventListener("error", () => this.#stopped());
+  }
+
+  #stopped() {
+    for (const answer of this.#waiting.values()) answer({ fault: "the network stopped" });
+    this.#waiting.clear();
+  }
+
+  ask(action, given) {
+    const id = this.#next++;
+    return new Promise((answer) => {
+      this.#waiting.set(id, answer);
+      this.#worker.postMessage({ id, action, ...given });
+    });
+  }
+}
+
+function say(text, isFault = false) {
+  part("status").textContent = text;
+  part("status").classList.toggle("failed", isFault);
+}
+
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+
+async function fetched(name) {
+  const response = await fetch(name);
+  if (!response.ok) throw new Error(`${name}: ${response.status}`);
+  return response;
+}
+
+class Viewer {
+  #model;
+  #network;
+  #shown = null;
+  #newest = 0;
+
+  async start() {
+    if (location.protocol === "file:") {
+      say("A browser does not run a network from a file: start the page with `make viewer`, or with any server of static files.", true);
+      return;
+    }
+    try {
+      this.#model = await (await fetched("model.json")).json();
+      this.#describe();
+      this.#network = new Network(await (await fetched("worker.js")).text());
+      const { fault } = await this.#network.ask("load", { folder: location.href, card: this.#model });
+      if (fault) throw new Error(fault);
+    } catch (error) {
+      say(`The network could not be loaded (${error.message}): make the page again with \`make viewer\`.`, true);
+      return;
+    }
+    part("file").disabled = false;
+    part("drop").classList.add("ready");
+    say("Ready. No image leaves this computer.");
+    this.#listen();
+  }
+
+  #describe() {
+    const model = this.#model;
+    part("run").textContent = `${model.task}, ${model.scheme}, fold ${model.fold}, seed ${model.seed} of ${model.dataset}`;
+    part("answer").textContent = model.verdict.answer;
+    part("sentence").textContent = model.verdict.sentence;
+    part("calibration").textContent = model.temperature_n > 0
+      ? `Calibrated on ${model.temperature_n} validation images (temperature ${model.temperature.toFixed(3)}).`
+      : "Not calibrated: the run had no validation part, so these numbers tend to be too sure.";
+    for (const place of document.querySelectorAll(".notice")) place.textContent = model.notice;
+    if (model.map_kind === "none") {
+      for (const element of document.querySelectorAll(".with-map")) element.hidden = true;
+    } else {
+      for (const [k, name] of model.classes.entries()) part("map-class").add(new Option(name, k));
+      drawScale(part("scale"), model.heat_colours);
+      part("hot").textContent = `${model.map_scale.toPrecision(3)} or more (class activation, in logits)`;
+    }
+  }
+
+  #listen() {
+    part("file").addEventListener("change", ({ target }) => {
+      if (target.files.length) this.show(target.files[0]);
+      target.value = ""; // the same file can be chosen again
+    });
+    for (const kind of ["dragover", "drop"]) {
+      document.addEventListener(kind, (event) => event.preventDefault());
+    }
+    document.addEventListener("dragover", () => part("drop").classList.add("over"));
+    document.addEventListener("dragleave", () => part("drop").classList.remove("over"));
+    document.addEventListener("drop", ({ dataTransfer }) => {
+      part("drop").classList.remove("over");
+      if (dataTransfer.files.length) this.show(dataTransfer.files[0]);
+    });
+    part("map-class").addEventListener("change", () => this.#drawMap());
+    part("opacity").addEventListener("input", () => this.#fade());
+  }
+
+  /** Predict a file and show it; what was shown before goes. */
+  async show(file) {
+    const mine = ++this.#newest;
+    part("result").hidden = true;
+    say(`Reading ${file.name} …`);
+    const { result, sentence, fault } = await this.#network.ask("predict", { file });
+    if (mine !== this.#newest) return; // another file was chosen meanwhile
+    if (!result) {
+      say(`${file.name}: ${sentence ?? `the image could not be used (${fault}).`}`, true);
+      return;
+    }
+    this.#shown = result;
+    this.#fill(file.name);
+    part("result").hidden = false;
+    const { reading, network } = result.seconds;
+    say(`${file.name}: ${(reading + network).toFixed(2)} s, of which the network took ${network.toFixed(2)} s.`);
+    document.dispatchEvent(new CustomEvent("predicted", { detail: { ...result, name: file.name } }));
+  }
+
+  #fill(name) {
+    const { probabilities, pixels, width, height, coloured } = this.#shown;
+    const rows = this.#model.classes.map((label, k) => {
+      const row = part("row").content.cloneNode(true);
+      row.querySelector("th").textContent = label;
+      row.querySelector(".bar").style.width = `${100 * probabilities[k]}%`;
+      row.querySelector(".number").textContent = percent(probabilities[k]);
+      return row;
+    });
+    part("probabilities").replaceChildren(...rows);
+    part("unlike").hidden = coloured <= COLOURED_SHARE;
+    const canvas = part("xray");
+    Object.assign(canvas, { width, height });
+    canvas.setAttribute("aria-label", `X-ray ${name}, ${width} x ${height} pixels`);
+    const picture = new ImageData(width, height);
+    const words = new Uint32Array(picture.data.buffer);
+    pixels.forEach((grey, i) => { words[i] = 0xff000000 | (grey * 0x010101); });
+    canvas.getContext("2d").putImageData(picture, 0, 0);
+    part("map-class").value = String(probabilities.indexOf(Math.max(...probabilities)));
+    this.#drawMap();
+  }
+
+  #drawMap() {
+    const { maps } = this.#shown ?? {};
+    if (!maps) return;
+    const k = Number(part("map-class").value);
+    drawHeat(part("heat"), maps[k], this.#model);
+    part("heat").setAttribute("aria-label", `Where the network finds evidence for ${this.#model.classes[k]}`);
+    this.#fade();
+  }
+
+  #fade() {
+    const { value } = part("opacity");
+    part("heat").style.opacity = value / 100;
+    part("opacity-shown").textContent = `${value} %`;
+  }
+}
+
+new Viewer().start();

@@ -1,0 +1,58 @@
+"""The finished run as a research object: a copy of the workflow, and what it made of what."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from workflow_scripts.cxrcam.crate.contents import copy_workflow, list_items
+from workflow_scripts.cxrcam.crate.run_crate import Run, run_crate, without_places
+from workflow_scripts.cxrcam.files import write_json, write_text
+from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.report.provenance import PROJECT, commit_of, library_versions
+
+
+def first_start(benchmarks: Path, otherwise: float) -> float:
+    """When the first job began, in seconds since 1970, by the files that Snakemake timed."""
+    starts = [otherwise]
+    for file in benchmarks.rglob("*.tsv"):
+        with file.open(newline="", encoding="utf-8") as handle:
+            seconds = sum(float(row["s"]) for row in csv.DictReader(handle, delimiter="\t"))
+        starts.append(file.stat().st_mtime - seconds)
+    return min(starts)
+
+
+if __name__ == "__main__":
+    log = start_log(snakemake.log[0])
+    given, params = snakemake.input, snakemake.params
+    target, workflow = Path(snakemake.output.metadata), Path(snakemake.output.workflow)
+    results = [Path(file) for file in given.results]
+    images = pd.read_parquet(given.images, columns=["image_id", "pixel_sha256"])
+    sums = "".join(images.sort_values("image_id")["pixel_sha256"])
+    configuration = yaml.safe_load(Path(given.configuration).read_text(encoding="utf-8"))
+    verdict = json.loads(Path(given.verdict).read_text(encoding="utf-8"))
+    copies = copy_workflow(PROJECT, workflow)
+    write_text(
+        workflow / "config.yaml",
+        "# The configuration of the run; where images lay is left out: fill it in.\n"
+        + yaml.safe_dump(without_places(configuration), sort_keys=True, allow_unicode=True),
+    )
+    ended = max(file.stat().st_mtime for file in results)
+    run = Run(
+        dataset=snakemake.wildcards.dataset,
+        verdict=f"{verdict['answer']} {verdict['sentence']}",
+        version=commit_of(PROJECT) or "not known (no repository)",
+        configuration=configuration,
+        n_images=len(images),
+        images_sha256=hashlib.sha256(sums.encode()).hexdigest(),
+        versions=library_versions(),
+        began=first_start(Path(params.benchmarks), ended),
+        ended=ended,
+        workflow=list_items(target.parent, [*copies, workflow / "config.yaml"]),
+        results=list_items(target.parent, results),
+    )
+    write_json(target, run_crate(run))
+    log.info("Described %d results and %d files of code.", len(run.results), len(run.workflow))
