@@ -36,7 +36,7 @@ lint: $(READY)
 	snakemake --lint
 
 unit: $(READY)
-	pytest
+	pytest -n auto --maxprocesses 4
 
 test-faults: $(READY)  ## kill runs at random moments, compare every byte; every broken input (minutes)
 	pytest -s tests/faults

@@ -6,6 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from xdist.scheduler import LoadFileScheduling
+
+
+class ByFile(LoadFileScheduling):
+    """With `-n`, a process takes whole files, so that what their tests share is made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        # Inputs tried are counted over all files of tests/fuzz, so these go to one process.
+        return "fuzz" if nodeid.startswith("tests/fuzz/") else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    return ByFile(config, log)
 
 
 def smooth_noise(seed: int, height: int = 20, width: int = 24) -> np.ndarray:

@@ -5,6 +5,10 @@ of that finished folder and asks Snakemake, without running anything, which jobs
 seconds a claim instead of a minute.
 """
 
+import fcntl
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,24 +21,54 @@ from tests.workflow.small_project import (
 )
 
 
+def made_once(
+    factory: pytest.TempPathFactory, name: str, make: Callable[[Path], tuple[Project, str]]
+) -> Project:
+    """A project that all of pytest's processes share: the first makes it, the others wait.
+
+    Parameters
+    ----------
+    name : str
+        Of the folder, below the one of this session.
+    make : callable
+        Makes the project in a folder; what its run printed goes to ``printed.txt``.
+    """
+    session = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        session = session.parent
+    folder = session / name / "cxrcam"
+    with (session / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (folder / "printed.txt").exists():
+            return Project(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # another process failed to make it
+        project, printed = make(folder)
+        (folder / "printed.txt").write_text(printed, encoding="utf-8")
+    return project
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The workflow after one complete run. Look, do not touch: change a copy (see `project`)."""
-    project = Project.create(tmp_path_factory.mktemp("finished") / "cxrcam")
-    make_class_folders(project.folder / "data" / "small")
-    printed = project.run()
-    (project.folder / "printed.txt").write_text(printed, encoding="utf-8")
-    return project
+
+    def make(folder: Path) -> tuple[Project, str]:
+        project = Project.create(folder)
+        make_class_folders(folder / "data" / "small")
+        return project, project.run()
+
+    return made_once(tmp_path_factory, "finished", make)
 
 
 @pytest.fixture(scope="session")
 def findings(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A manifest with other classes through every kind of scheme, and the paper's targets."""
-    folder = tmp_path_factory.mktemp("findings") / "cxrcam"
-    project = Project.create(folder, manifest_configuration())
-    make_manifest(project.folder / "data")
-    project.run("all", "paper", "paper_networks")
-    return project
+
+    def make(folder: Path) -> tuple[Project, str]:
+        project = Project.create(folder, manifest_configuration())
+        make_manifest(folder / "data")
+        return project, project.run("all", "paper", "paper_networks")
+
+    return made_once(tmp_path_factory, "findings", make)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from threadpoolctl import threadpool_limits
 
 from workflow_scripts.cxrcam.contracts import FACTS
 from workflow_scripts.cxrcam.data.fingerprints import (
@@ -125,7 +126,11 @@ def decode_images(
     pixels = np.empty((len(files), size, size), dtype=np.uint8)
     facts: list[dict[str, Any]] = []
     readable: list[str] = []
-    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+    # Matrix products of the fingerprints stay in their thread: they are too small to be shared out.
+    with (
+        threadpool_limits(1, "blas"),
+        ThreadPoolExecutor(max_workers=max(1, threads)) as pool,
+    ):
         decoded = pool.map(
             lambda item: decode_image(item[0], item[1], size, resampling, max_pixels), files
         )

@@ -1,7 +1,8 @@
 """Fingerprints of one image: exact (SHA-256) and perceptual (256-bit difference hash, thumbnail).
 
-The perceptual fingerprints start from one shared box reduction of the image, so that both together
-cost about a tenth of decoding the file.
+The perceptual fingerprints start from one shared box reduction of the image and are shrunk from it
+together, as products of matrices: a third of the time of Pillow's filter twice, a tenth of decoding
+the file.
 
 The difference hash follows the convention of the `imagehash` package, ``dhash(hash_size=16)``:
 shrink to 17 x 16 pixels with an antialiased Lanczos filter; a bit is 1 where a pixel is brighter
@@ -12,7 +13,8 @@ two bits of the 256 against shrinking in one step (pixels that are nearly equal)
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +32,12 @@ THUMBNAIL_SIDE: Final = 32
 #: The box reduction leaves at least this many pixels for each pixel of the thumbnail, so that the
 #: final filter still does nearly all of the antialiasing (Pillow's advice for `reducing_gap`).
 REDUCING_GAP: Final = 3
+
+LANCZOS_LOBES: Final = 3
+
+#: Height and width of what is compared by the hash, and of the thumbnail.
+HASHED: Final = (HASH_SIDE, HASH_SIDE + 1)
+THUMBNAIL: Final = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
 
 
 def file_sha256(encoded: bytes) -> str:
@@ -84,10 +92,8 @@ def perceptual_fingerprints(
     thumbnail : ndarray of uint8, shape (32, 32)
         As from `thumbnail`.
     """
-    reduced = _reduced(pixels)
-    return hash_bits_to_bytes(difference_bits(_hash_image(reduced))), _thumbnail(
-        reduced, THUMBNAIL_SIDE
-    )
+    compared, small = _shrunk(pixels, HASHED, THUMBNAIL)
+    return hash_bits_to_bytes(difference_bits(compared)), small
 
 
 def dhash256(pixels: npt.NDArray[np.uint8]) -> bytes:
@@ -104,7 +110,7 @@ def dhash256(pixels: npt.NDArray[np.uint8]) -> bytes:
         32 bytes: 16 rows of 16 bits, most significant bit first. ``dhash256(p).hex()`` reads like
         ``str(imagehash.dhash(image, hash_size=16))``.
     """
-    return hash_bits_to_bytes(difference_bits(_hash_image(_reduced(pixels))))
+    return hash_bits_to_bytes(difference_bits(hash_image(pixels)))
 
 
 def hash_image(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -123,7 +129,7 @@ def hash_image(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     ndarray of uint8, shape (16, 17)
         Small image.
     """
-    return _hash_image(_reduced(pixels))
+    return _shrunk(pixels, HASHED)[0]
 
 
 def difference_bits(
@@ -169,53 +175,87 @@ def hash_bits_to_bytes(bits: npt.NDArray[np.bool_]) -> bytes:
     return np.packbits(bits).tobytes()
 
 
-def thumbnail(pixels: npt.NDArray[np.uint8], size: int = THUMBNAIL_SIDE) -> npt.NDArray[np.uint8]:
+def thumbnail(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Thumbnail that confirms or rejects a match of hashes.
 
     Parameters
     ----------
     pixels : ndarray of uint8, shape (height, width)
         Grey image at full size.
-    size : int
-        Side, in pixels.
 
     Returns
     -------
-    ndarray of uint8, shape (size, size)
-        Antialiased (Lanczos), stretched to a square.
+    ndarray of uint8, shape (32, 32)
+        Antialiased (Lanczos), stretched to a square. Not by Pillow's box filter, which weighs whole
+        pixels only: copies of different sizes would correlate at 0.94 after local normalisation,
+        against 0.99 with Lanczos.
     """
-    return _thumbnail(_reduced(pixels, size), size)
+    return _shrunk(pixels, THUMBNAIL)[0]
 
 
-@dataclass(frozen=True)
-class _Reduced:
-    """An image after its box reduction, and the part of it that the original covers."""
+def _shrunk(pixels: npt.NDArray[np.uint8], *shapes: tuple[int, int]) -> list[npt.NDArray[np.uint8]]:
+    """Shrink an image to several shapes, as Pillow's Lanczos filter does.
 
-    image: Image.Image
-    box: tuple[float, float, float, float]
+    Across first, rounded to whole grey levels, then down: so that equal neighbours stay equal. All
+    shapes together, of which the blocks on the diagonal are kept: so small, two products cost less
+    than four.
+    """
+    reduced, covered_down, covered_across = _reduced(pixels)
+    heights, widths = zip(*shapes, strict=True)
+    across = _whole_greys(reduced @ _filters(reduced.shape[1], covered_across, widths).T)
+    all_blocks = _whole_greys(_filters(len(reduced), covered_down, heights) @ across)
+    greys = all_blocks.astype(np.uint8)
+    ends_down, ends_across = accumulate(heights), accumulate(widths)
+    return [
+        np.ascontiguousarray(greys[down - height : down, right - width : right])
+        for (height, width), down, right in zip(shapes, ends_down, ends_across, strict=True)
+    ]
 
-    def resize(self, size: tuple[int, int], resampling: Image.Resampling) -> Image.Image:
-        return self.image.resize(size, resampling, self.box)
 
+def _reduced(pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], float, float]:
+    """Average whole blocks of pixels, down to no less than three times the thumbnail's side.
 
-def _reduced(pixels: npt.NDArray[np.uint8], side: int = THUMBNAIL_SIDE) -> _Reduced:
-    """Average whole blocks of pixels, down to no less than three times the thumbnail's side."""
-    image = Image.fromarray(pixels)
-    target = REDUCING_GAP * max(side, HASH_SIDE + 1)
-    across, down = max(1, image.width // target), max(1, image.height // target)
-    # Where the factor does not divide the size, the last block is only partly covered; without the
-    # box, the picture would be stretched by up to one per cent.
-    box = (0.0, 0.0, image.width / across, image.height / down)
+    Where a block does not divide the size, the last one is only partly covered: the other two
+    values say how many rows and columns the image covers. Without them the picture would be
+    stretched by up to one per cent.
+    """
+    target = REDUCING_GAP * THUMBNAIL_SIDE
+    height, width = pixels.shape
+    down, across = max(1, height // target), max(1, width // target)
     if (across, down) != (1, 1):
-        image = image.reduce((across, down))
-    return _Reduced(image, box)
+        pixels = np.asarray(Image.fromarray(pixels).reduce((across, down)))
+    return pixels.astype(np.float32), height / down, width / across
 
 
-def _hash_image(reduced: _Reduced) -> npt.NDArray[np.uint8]:
-    return np.asarray(reduced.resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.LANCZOS))
+def _whole_greys(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Round to grey levels, in place; the filter's overshoot beyond black and white is cut off."""
+    values += np.float32(0.5)
+    np.floor(values, out=values)
+    return values.clip(0, 255, out=values)
 
 
-def _thumbnail(reduced: _Reduced, size: int) -> npt.NDArray[np.uint8]:
-    # Pillow's box filter weighs whole pixels only: copies of different sizes would correlate at
-    # 0.94 after local normalisation, against 0.99 with Lanczos.
-    return np.array(reduced.resize((size, size), Image.Resampling.LANCZOS))
+@lru_cache(maxsize=256)
+def _filters(n: int, covered: float, lengths: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Weights for several lengths, one below the other, shape (sum of lengths, n)."""
+    return np.concatenate([_lanczos_weights(n, covered, length) for length in lengths])
+
+
+def _lanczos_weights(n: int, covered: float, n_after: int) -> npt.NDArray[np.float32]:
+    """Weights by which `n_after` pixels are made of the first `covered` of `n`, rows of sum 1.
+
+    Lanczos filter with three lobes, widened by the factor when shrinking: as in Pillow's
+    ``Image.resize(..., Image.Resampling.LANCZOS, box)`` (its file Resample.c).
+    """
+    step = covered / n_after
+    widened = max(step, 1.0)
+    centres = (np.arange(n_after)[:, None] + 0.5) * step
+    pixel = np.arange(n)
+    first = np.maximum(np.trunc(centres - LANCZOS_LOBES * widened + 0.5), 0)
+    behind = np.trunc(centres + LANCZOS_LOBES * widened + 0.5)
+    distance = (pixel + 0.5 - centres) / widened
+    weights = np.sinc(distance) * np.sinc(distance / LANCZOS_LOBES)
+    weights[(np.abs(distance) >= LANCZOS_LOBES) | (pixel < first) | (pixel >= behind)] = 0
+    normalised: npt.NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(
+        np.float32
+    )
+    return normalised
