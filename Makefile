@@ -10,7 +10,7 @@ GPUS ?= $(shell nvidia-smi --list-gpus 2>/dev/null | wc -l)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test lint unit test-faults test-cluster benchmark benchmark-audit benchmark-scale lock clean
+.PHONY: help setup demo test lint unit test-faults test-cluster test-cluster-short benchmark benchmark-audit benchmark-scale lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ test-faults: $(READY)  ## kill runs at random moments, compare every byte; every
 
 test-cluster: $(READY)  ## the cluster profiles, on a real Slurm set up here from Debian packages (root, apt; minutes)
 	pytest -s tests/cluster
+
+test-cluster-short: $(READY)  ## two of them: a stand-in scheduler, and a training cancelled on Slurm (skipped without root and apt)
+	pytest -s -m short tests/cluster
 
 benchmark: $(READY)  ## how fast it is here; run it with nothing else running
 	python -m benchmarks.speed

@@ -13,7 +13,7 @@ rule weights:
     log:
         "results/logs/weights/{architecture}-imagenet.log",
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     params:
         code=code("weights.py"),
     message:
@@ -33,12 +33,12 @@ rule features:
     benchmark:
         f"{BENCHMARK}/features/{{features}}/shard-{{shard}}.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
         gpu=gpus,
         mem_mb=memory_of_pixels_mb,
-        runtime=60,
+        runtime=growing(60),
     params:
         code=code("features.py"),
         image={key: config["image"][key] for key in ("mean", "size", "std")},
@@ -68,12 +68,12 @@ rule train:
     benchmark:
         f"{RUN.replace('results', 'results/benchmarks', 1)}/train.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
         gpu=gpus,
         mem_mb=fitting_memory_mb,
-        runtime=240,
+        runtime=growing(240),
     params:
         code=code("train.py"),
         classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
@@ -108,12 +108,12 @@ rule predict:
     benchmark:
         f"{RUN.replace('results', 'results/benchmarks', 1)}/predict.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
         gpu=gpus,
         mem_mb=training_memory_mb,
-        runtime=60,
+        runtime=growing(60),
     params:
         code=code("predict.py"),
         precision=config["compute"]["precision"],
