@@ -331,7 +331,7 @@ rule audit_verdict:
         classes={task: config["tasks"][task]["classes"] for task in config["tasks"]},
         covered=covered_designs(),
         headline=headline_design(),
-        made=lambda wildcards: [*map(str, rules.all.input), *split_files(wildcards.dataset)],
+        made=lambda wildcards: [*map(str, [*rules.all.input, *split_files(wildcards.dataset)])],
     message:
         "Judging whether the numbers can be believed"
     script:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.workflow.small_project import Project
 
@@ -47,7 +48,8 @@ def slurm_jobs() -> list[SlurmJob]:
                     # The Slurm plugin says it in the comment, profiles/cluster-generic in the name.
                     fields.get("Comment", "") or fields["JobName"],
                     fields["JobState"],
-                    "gpu" in line.split("TRES=", 1)[1].split()[0],
+                    # As --gpus or --gres asked for it; without accounting, TRES does not say.
+                    re.search(r"gres:gpu:[1-9]", line) is not None,
                     megabytes(fields["MinMemoryNode"]),
                     fields["StartTime"],
                     fields["EndTime"],
@@ -71,7 +73,7 @@ def begin(project: Project, profile: Sequence[str], *targets: str) -> subprocess
     """Start Snakemake with a profile; its output goes to ``snakemake.out``."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE_")}
     environment |= {
-        "PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "OMP_NUM_THREADS": "1",
         "MPLBACKEND": "Agg",
     }

@@ -1,4 +1,4 @@
-"""`--sdm conda` and `--sdm apptainer` find their environment: planned only, with stand-ins for both programs."""
+"""`--sdm conda` and `--sdm apptainer` find their environment: planned, with stand-ins for both."""
 
 import json
 import os
@@ -18,8 +18,12 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "programs"
     folder.mkdir()
     answers = {
-        "conda": f"case \"$1\" in --version) echo conda 25.1.0;; info) echo '{json.dumps(CONDA)}';; "
-        'config) echo \'{"get": {"channel_priority": "strict"}}\';; *) exit 1;; esac',
+        "conda": f"""case "$1" in
+            --version) echo conda 25.1.0 ;;
+            info) echo '{json.dumps(CONDA)}' ;;
+            config) echo '{{"get": {{"channel_priority": "strict"}}}}' ;;
+            *) exit 1 ;;
+        esac""",
         "apptainer": "echo apptainer version 1.3.4",
     }
     for name, answer in answers.items():
