@@ -39,7 +39,7 @@ unit: $(READY)
 	pytest -n auto --maxprocesses 4
 
 test-faults: $(READY)  ## kill runs at random moments, compare every byte; every broken input (minutes)
-	pytest -s tests/faults
+	pytest -n auto --maxprocesses 4 tests/faults
 	pytest tests/fuzz --every-input
 
 test-cluster: $(READY)  ## the cluster profiles, on a real Slurm set up here from Debian packages (root, apt; minutes)

@@ -14,7 +14,12 @@ class ByFile(LoadFileScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         # Inputs tried are counted over all files of tests/fuzz, so these go to one process.
-        return "fuzz" if nodeid.startswith("tests/fuzz/") else super()._split_scope(nodeid)
+        if nodeid.startswith("tests/fuzz/"):
+            return "fuzz"
+        # Each kill is on its own: what they share takes less time than one of them.
+        if nodeid.startswith("tests/faults/test_many_faults.py"):
+            return nodeid
+        return super()._split_scope(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:

@@ -45,13 +45,15 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project]:
     return determinism.run_twice(folder, WIDER, *TARGETS, prepare=save_weights)
 
 
-def test_two_threads_and_every_target_leave_the_same_bytes(both: tuple[Project, Project]) -> None:
+def test_two_threads_and_every_target_leave_the_same_bytes(
+    both: tuple[Project, Project], record_property
+) -> None:
     first, second = map(determinism.made, both)
     for part in ("drawn/features", "drawn/paper/figure_6.png", "drawn/audit/map_methods.csv"):
         assert any(name.startswith(part) for name in first), f"{part} was not compared"
     assert "drawn/audit/external.csv" in first
     assert determinism.differences(first, second) == []
-    print(f"\n2 threads: {determinism.compared(first)}")
+    record_property("shown", f"the same twice, with 2 threads: {determinism.compared(first)}")
 
 
 def test_every_exempt_name_is_that_of_a_file(both: tuple[Project, Project]) -> None:

@@ -22,13 +22,21 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, dict
 
 
 @pytest.mark.parametrize("number", range(KILLS))
-def test_a_run_killed_at_a_random_moment_ends_with_the_same_bytes(undisturbed, number: int) -> None:
+def test_a_run_killed_at_a_random_moment_ends_with_the_same_bytes(
+    undisturbed, number: int, record_property
+) -> None:
     project, expected = undisturbed
     faults.forget(project)
-    struck = faults.strike(project, VICTIMS[number % len(VICTIMS)], DELAYS[number])
+    victim = VICTIMS[number % len(VICTIMS)]
+    struck = faults.strike(project, victim, DELAYS[number])
     assert not faults.half_written(project)
     faults.finish(project)
     assert faults.outcome(project) == expected
     log = Path(project.folder / faults.RUN.replace("results", "results/logs", 1) / "train.log")
     resumed = "Going on after iteration" in log.read_text(encoding="utf-8")
-    print(f"kill {number}: struck {struck}, went on from a checkpoint {resumed}")
+    record_property(
+        "shown",
+        f"kill {number:2d}: {victim} after {DELAYS[number]:.1f} s"
+        + ("" if struck else ", too late")
+        + (", went on from a checkpoint" if resumed else ", began anew"),
+    )

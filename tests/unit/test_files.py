@@ -1,5 +1,6 @@
 """Outputs appear whole or not at all."""
 
+import errno
 import json
 import math
 import os
@@ -101,4 +102,15 @@ def test_json_keeps_its_values_and_its_letters(tmp_path):
 def test_numbers_that_json_does_not_know_are_refused_before_anything_is_written(tmp_path, value):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "out.json", {"loss": value})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_does_not_take_a_file_is_named_with_it(tmp_path, monkeypatch):
+    def failing(handle):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(OSError) as raised:
+        write_text(tmp_path / "table.csv", "a\n")
+    assert raised.value.filename == str(tmp_path / "table.csv")
     assert list(tmp_path.iterdir()) == []

@@ -101,6 +101,10 @@ def test_starting_twice_writes_each_message_once(log):
         # As safetensors and pyarrow pass on what the system said.
         ("raise RuntimeError('I/O error: No space left on device (os error 28)')", "disk is full"),
         ("raise MemoryError", "Memory ran out"),
+        (
+            "import torch; raise torch.AcceleratorError('CUDA error: lost\\nCompile with')",
+            "The GPU failed (CUDA error: lost): look",
+        ),
     ],
 )
 def test_a_fault_of_the_machine_is_one_sentence_with_a_way_out(log, body, words):

@@ -14,6 +14,7 @@ from workflow_scripts.cxrcam.verdict.page import (
     one_sentence,
     per_cent,
     share_in_words,
+    short_answer,
     verdict_json,
     verdict_markdown,
 )
@@ -34,6 +35,25 @@ def test_a_shortcut_takes_the_number_away():
         f"The network's {NUMBER} cannot be taken as recognition of COVID: a classifier that sees "
         "only the image border reaches 91 %."
     )
+
+
+@pytest.mark.parametrize(
+    ("checks", "answer"),
+    [
+        ([check("failed", "inflation"), check("failed", "shortcut")], "No."),
+        ([check(), check("failed", "inflation")], "Not as it stands."),
+        ([check(), check("failed", "explanation")], "Not shown."),
+        ([check(), check("not assessable")], "Not shown."),
+        ([check(), check("failed", subject="other, design")], "Nothing speaks against it."),
+    ],
+)
+def test_the_short_answer_is_that_of_the_gravest_failure_and_never_yes(checks, answer):
+    assert short_answer(checks, HEADLINE) == answer
+    assert (
+        short_answer(checks, None) == short_answer([], HEADLINE) == "There is no number to judge."
+    )
+    assert verdict_json(checks, HEADLINE)["answer"] == answer
+    assert f"\n\n**{answer}** " in verdict_markdown(checks, HEADLINE, "Believed?")
 
 
 def test_the_gravest_failure_is_told_and_the_others_are_counted():
@@ -156,7 +176,7 @@ def test_the_page_has_one_line_a_check_failures_first_and_hides_none():
     assert "2 passed, 1 failed, 1 not assessable (4 in all)" in page
     assert all("because" in row for row in rows)
     assert f"- wrong: {CONSEQUENCES['shortcut']}." in page
-    assert page.startswith("# Can it be believed?\n\n**The network's")
+    assert page.startswith("# Can it be believed?\n\n**No.** The network's")
 
 
 def test_the_json_is_plain_and_complete():

@@ -36,6 +36,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as handle:
             os.fsync(handle.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a failed flush names no file
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

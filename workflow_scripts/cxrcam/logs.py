@@ -27,6 +27,11 @@ def machine_fault(error: BaseException) -> str | None:
     """
     if isinstance(error, MemoryError):
         return "Memory ran out: close other programs, or give the job more (mem_mb)."
+    if type(error).__name__ == "AcceleratorError":  # of PyTorch, which few jobs load
+        return (
+            f"The GPU failed ({str(error).splitlines()[0]}): look at it with nvidia-smi, and run "
+            "the same command again. A training goes on from its newest checkpoint."
+        )
     for number, advice in MACHINE_FAULTS.items():
         meant = getattr(error, "errno", None) == number
         if meant or (not isinstance(error, OSError) and os.strerror(number) in str(error)):

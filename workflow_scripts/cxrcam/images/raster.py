@@ -104,7 +104,7 @@ def decode_raster(
         reduced = image.size != declared
         image.load()
         if mode == "L" and not image.info:
-            return np.array(image), mode, declared
+            return np.asarray(image), mode, declared
         upright = _upright(image)
         pixels = _grey_pixels(upright)
         if high_byte_only and int(pixels.max()) < MINIMUM_HIGH_BYTE:

@@ -215,6 +215,33 @@ def alarms(checks: Sequence[Check]) -> list[Check]:
     ]
 
 
+def short_answer(checks: Sequence[Check], headline: Headline | None) -> str:
+    """Whether the number can be believed, in a few words; `one_sentence` says why.
+
+    Parameters
+    ----------
+    checks : sequence of Check
+    headline : Headline or None
+
+    Returns
+    -------
+    str
+        "No.", "Not as it stands.", "Not shown." or "Nothing speaks against it."; never "Yes":
+        checks that passed do not prove a number.
+    """
+    if headline is None or not checks:
+        return "There is no number to judge."
+    concerned = [check for check in checks if check.subject in headline.subjects]
+    worst = {check.about for check in concerned if check.status == FAILED}
+    if "shortcut" in worst:
+        return "No."
+    if "inflation" in worst:
+        return "Not as it stands."
+    if any(check.status != PASSED for check in concerned):
+        return "Not shown."
+    return "Nothing speaks against it."
+
+
 def one_sentence(checks: Sequence[Check], headline: Headline | None) -> str:
     """What a reader who is no specialist should take away.
 
@@ -318,14 +345,14 @@ def verdict_markdown(checks: Sequence[Check], headline: Headline | None, title: 
     Returns
     -------
     str
-        Markdown: the sentence, the counts, one line a check (failed ones first), and what a
-        failure means.
+        Markdown: the short answer and the sentence, the counts, one line a check (failed ones
+        first), and what a failure means.
     """
     told = ", ".join(f"{n} {status}" for status, n in counts(checks).items())
     lines = [
         f"# {markdown_text(title)}",
         "",
-        f"**{markdown_text(one_sentence(checks, headline))}**",
+        f"**{short_answer(checks, headline)}** {markdown_text(one_sentence(checks, headline))}",
         "",
         f"{told} ({len(checks)} in all). Files are relative to the folder of the data set.",
     ]
@@ -374,11 +401,13 @@ def verdict_json(checks: Sequence[Check], headline: Headline | None) -> dict[str
     Returns
     -------
     dict
-        Of str, int, float, None, lists and dicts; never NaN. Keys: `sentence`, `headline` (the
+        Of str, int, float, None, lists and dicts; never NaN. Keys: `answer` (`short_answer`),
+        `sentence`, `headline` (the
         fields of `Headline` or None), `counts` (by status), `checks` (the fields of `Check`, in
         their order).
     """
     return {
+        "answer": short_answer(checks, headline),
         "sentence": one_sentence(checks, headline),
         "headline": None if headline is None else asdict(headline),
         "counts": dict(counts(checks)),
