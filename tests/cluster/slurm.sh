@@ -14,6 +14,7 @@ lab=$2
 host=$(hostname -s)
 conf=/etc/slurm/slurm.conf
 gres=/etc/slurm/gres.conf
+cluster=cxrcam-tests
 mark="# written by tests/cluster/slurm.sh"
 
 ours() { # PIDFILE NAME: whether that process lives and is what the file says
@@ -36,6 +37,12 @@ stop() {
       kill "$pid"
       for _ in $(seq 600); do lives "$pid" || break; sleep 0.1; done
       kill -KILL "$pid" 2>/dev/null || true
+    fi
+  done
+  # What a job started and did not end: without cgroups Slurm loses sight of some.
+  for process in /proc/[0-9]*; do
+    if grep -qsz "^SLURM_CLUSTER_NAME=$cluster$" "$process/environ"; then
+      kill -KILL "${process#/proc/}" 2>/dev/null || true
     fi
   done
   for file in "$conf" "$gres"; do
@@ -72,7 +79,7 @@ start() {
   # by a lack of CPUs. A finished job is remembered for MinJobAge seconds.
   cat >"$conf" <<CONF
 $mark
-ClusterName=lab
+ClusterName=$cluster
 SlurmctldHost=$host(127.0.0.1)
 SlurmUser=root
 AuthType=auth/munge
