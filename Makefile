@@ -11,7 +11,7 @@ GPUS ?= $(shell nvidia-smi --list-gpus 2>/dev/null | wc -l)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo viewer test lint unit test-faults test-cluster benchmark benchmark-audit benchmark-scale lock clean
+.PHONY: help setup demo viewer test lint unit test-faults test-cluster test-cluster-short benchmark benchmark-audit benchmark-scale lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ test-faults: $(READY)  ## kill runs at random moments, compare every byte; every
 
 test-cluster: $(READY)  ## the cluster profiles, on a real Slurm set up here from Debian packages (root, apt; minutes)
 	pytest -s tests/cluster
+
+test-cluster-short: $(READY)  ## two of them, for CI: a stand-in scheduler, and a training cancelled on Slurm (skipped without root and apt)
+	pytest -s -m short tests/cluster
 
 benchmark: $(READY)  ## how fast it is here; run it with nothing else running
 	python -m benchmarks.speed

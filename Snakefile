@@ -16,6 +16,12 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+
+
+# Used with `--sdm apptainer` only.
+container: config["compute"]["container"]
+
+
 include: "rules/inputs.smk"
 include: "rules/datasets.smk"
 include: "rules/splits.smk"

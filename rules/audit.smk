@@ -18,10 +18,10 @@ rule expected:
     benchmark:
         f"{BENCHMARK}/audit/expected.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("expected.py"),
         settings=lambda wildcards: DATA_SETS[wildcards.dataset].settings,
@@ -46,10 +46,10 @@ rule audit_run:
     benchmark:
         f"{AUDIT.replace('results', 'results/benchmarks', 1)}/run.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code("audit_run.py"),
         classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
@@ -65,7 +65,7 @@ rule audit_leaks:
         duplicates=rules.index.output.duplicates,
         images=rules.index.output.images,
         splits=lambda wildcards: [
-            rules.splits.output[0].format(dataset=wildcards.dataset, **design)
+            filled(rules.splits.output[0], dataset=wildcards.dataset, **design)
             for design in divisions()
         ],
     output:
@@ -75,10 +75,10 @@ rule audit_leaks:
     benchmark:
         f"{BENCHMARK}/audit/leaks.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("audit_leaks.py"),
         splits=[
@@ -104,10 +104,10 @@ rule audit_duplicates:
     benchmark:
         f"{BENCHMARK}/audit/duplicates.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("audit_duplicates.py"),
         size=config["image"]["size"],
@@ -134,10 +134,10 @@ rule audit_label_conflicts:
     benchmark:
         f"{BENCHMARK}/audit/label_conflicts.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("audit_label_conflicts.py"),
         size=config["image"]["size"],
@@ -162,10 +162,10 @@ rule audit_data:
     benchmark:
         f"{BENCHMARK}/audit/data.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=audit_memory_mb,
-        runtime=60,
+        runtime=growing(60),
     params:
         code=code("audit_data.py"),
         tasks={task: config["tasks"][task]["classes"] for task in config["tasks"]},
@@ -187,10 +187,10 @@ rule audit_floors:
     benchmark:
         f"{BENCHMARK}/audit/{{task}}/{{scheme}}/fold-{{fold}}/floors.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=audit_memory_mb,
-        runtime=60,
+        runtime=growing(60),
     params:
         code=code("audit_floors.py"),
         classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
@@ -215,12 +215,12 @@ rule audit_explanations:
     benchmark:
         f"{AUDIT.replace('results', 'results/benchmarks', 1)}/explanations.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
         gpu=gpus,
         mem_mb=training_memory_mb,
-        runtime=60,
+        runtime=growing(60),
     params:
         code=code("audit_explanations.py"),
         explanation_images=config["audit"]["explanation_images"],
@@ -246,12 +246,12 @@ rule audit_map_methods:
     benchmark:
         f"{AUDIT.replace('results', 'results/benchmarks', 1)}/map_methods.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
         gpu=gpus,
         mem_mb=training_memory_mb,
-        runtime=240,
+        runtime=growing(240),
     params:
         code=code("audit_map_methods.py"),
         explanation_images=config["audit"]["explanation_images"],
@@ -276,10 +276,10 @@ rule map_methods:
     benchmark:
         f"{BENCHMARK}/audit/map_methods.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("map_methods.py"),
         runs=lambda wildcards: explained_runs(wildcards.dataset),
@@ -320,10 +320,10 @@ rule audit_verdict:
     benchmark:
         f"{BENCHMARK}/audit/verdict.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=growing(3000),
+        runtime=growing(30),
     params:
         code=code("audit_verdict.py"),
         runs=lambda wildcards: runs(wildcards.dataset),
@@ -331,7 +331,7 @@ rule audit_verdict:
         classes={task: config["tasks"][task]["classes"] for task in config["tasks"]},
         covered=covered_designs(),
         headline=headline_design(),
-        made=lambda wildcards: [*map(str, rules.all.input), *split_files(wildcards.dataset)],
+        made=lambda wildcards: [*map(str, [*rules.all.input, *split_files(wildcards.dataset)])],
     message:
         "Judging whether the numbers can be believed"
     script:

@@ -17,10 +17,10 @@ rule cam:
     benchmark:
         f"{CAM.replace('results', 'results/benchmarks', 1)}/cam.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code("cam.py"),
         classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],

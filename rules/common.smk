@@ -58,6 +58,11 @@ config = checked(
     config,
     configuration.load_schema(PROJECT / "schemas/config.schema.yaml"),
 )
+# What `--sdm conda` builds, relative to the files of rules.
+ENVIRONMENT = {"cpu": "../envs/cxrcam-cpu.yaml", "cuda": "../envs/cxrcam.yaml"}[
+    config["compute"]["environment"]
+]
+
 # The one that is trained on, then those that are only tested on; no other one is looked for.
 DATA_SETS = {
     name: checked(
@@ -88,6 +93,13 @@ checked(configuration.check_masks, config, DATA_SETS[config["dataset"]].images)
 def one_of(names):
     """Wildcard constraint: one of the configuration's own names."""
     return "|".join(sorted(names))
+
+
+def filled(pattern, **wildcards):
+    """Path of a pattern. Not str.format alone, which does not know where object storage keeps a file."""
+    if hasattr(pattern, "apply_wildcards"):
+        return pattern.apply_wildcards(wildcards)
+    return str(pattern).format(**wildcards)
 
 
 @lru_cache(maxsize=None)  # asked again for each job of some rules

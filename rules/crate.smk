@@ -25,10 +25,10 @@ rule run_crate:
     wildcard_constraints:
         dataset=config["dataset"],
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("run_crate.py"),
         # All code, as it is copied. A function, so that it is read only where it is needed.

@@ -15,7 +15,7 @@ rule run_config:
     log:
         "results/logs/run_config.log",
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     params:
         code=code("run_config.py"),
         # With its null entries, so that the file can be given as --configfile again.
@@ -38,11 +38,11 @@ rule phantoms:
     benchmark:
         f"{BENCHMARK}/phantoms.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     threads: 8
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         settings=phantom_settings,
     message:
@@ -61,10 +61,10 @@ rule listing:
     benchmark:
         f"{BENCHMARK}/index/listing.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("listing.py"),
         files=lambda wildcards: datasets.listing_fingerprint(DATA_SETS[wildcards.dataset].images),
@@ -93,13 +93,12 @@ rule cache:
     benchmark:
         f"{BENCHMARK}/cache/shard-{{shard}}.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     # Decoding is threaded: few shards take several threads each, many shards run side by side.
     threads: lambda wildcards: max(1, 8 // len(DATA_SETS[wildcards.dataset].shards))
     resources:
-        mem_mb=lambda wildcards: 500
-        + 4 * config["image"]["shard_images"] * config["image"]["size"] ** 2 // 2**20,
-        runtime=30,
+        mem_mb=decoding_memory_mb,
+        runtime=growing(30),
     params:
         code=code("cache.py"),
         # Names, sizes and times of the shard's images: replacing one renews this shard alone.
@@ -131,10 +130,10 @@ rule index:
     benchmark:
         f"{BENCHMARK}/index/images.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=lambda wildcards, attempt: attempt * search_memory_mb(wildcards.dataset),
-        runtime=30,
+        runtime=growing(30),
     params:
         # Not image.max_quarantined_share: it may stop a run, but does not change what it makes.
         code=code("index.py"),
@@ -154,11 +153,11 @@ rule masks:
     benchmark:
         f"{BENCHMARK}/cache/masks.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     threads: 4
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code("masks.py"),
         max_pixels=config["image"]["max_pixels"],

@@ -17,10 +17,10 @@ rule evaluate:
     benchmark:
         f"{RUN.replace('results', 'results/benchmarks', 1)}/evaluate.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("evaluate.py"),
         classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
@@ -43,10 +43,10 @@ rule tables:
     benchmark:
         f"{BENCHMARK}/tables/metrics.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("tables.py"),
         runs=lambda wildcards: runs(wildcards.dataset),
@@ -69,10 +69,10 @@ rule figures:
     benchmark:
         f"{BENCHMARK}/figures/{{task}}-{{scheme}}.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("figures.py"),
         classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
@@ -93,10 +93,10 @@ rule comparisons:
     benchmark:
         f"{BENCHMARK}/tables/comparisons.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("comparisons.py"),
         runs=lambda wildcards: [

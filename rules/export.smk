@@ -32,11 +32,11 @@ rule export_model:
     benchmark:
         f"{EXPORT.replace('results', 'results/benchmarks', 1)}/model.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
         mem_mb=export_memory_mb,
-        runtime=30,
+        runtime=growing(30),
     params:
         code=code("export_model.py"),
         settings=lambda wildcards: {
@@ -66,10 +66,10 @@ rule export_card:
     benchmark:
         f"{EXPORT.replace('results', 'results/benchmarks', 1)}/card.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("export_card.py"),
         template=text_fingerprint([EXPORT_TEMPLATES / "model_card.md"]),
@@ -98,10 +98,10 @@ rule export_datasheet:
     benchmark:
         f"{BENCHMARK}/export/datasheet.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("export_datasheet.py"),
         template=text_fingerprint([EXPORT_TEMPLATES / "datasheet.md"]),

@@ -20,11 +20,11 @@ rule external_overlap:
     benchmark:
         f"{EXTERNAL.replace('results', 'results/benchmarks', 1)}/overlap.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=lambda wildcards, attempt: attempt
         * search_memory_mb(wildcards.dataset, wildcards.other),
-        runtime=30,
+        runtime=growing(30),
     params:
         code=code("external_overlap.py"),
     message:
@@ -37,7 +37,7 @@ rule external_predict:
     input:
         model=rules.train.output.model,
         overlap=rules.external_overlap.output[0],
-        images=lambda wildcards: rules.index.output.images.format(dataset=wildcards.other),
+        images=lambda wildcards: filled(rules.index.output.images, dataset=wildcards.other),
         shards=lambda wildcards: of_shards(rules.cache.output.shard, wildcards.other),
     output:
         f"{EXTERNAL_RUN}/predictions.parquet",
@@ -46,12 +46,12 @@ rule external_predict:
     benchmark:
         f"{EXTERNAL_RUN.replace('results', 'results/benchmarks', 1)}/predict.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
         gpu=gpus,
         mem_mb=training_memory_mb,
-        runtime=60,
+        runtime=growing(60),
     params:
         code=code("external_predict.py"),
     message:
@@ -73,10 +73,10 @@ rule external_table:
     benchmark:
         f"{BENCHMARK}/audit/external.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code("external_table.py"),
         external=config["external"],

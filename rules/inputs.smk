@@ -18,7 +18,7 @@ def runs(dataset, task="*", scheme="*"):
 def of_runs(pattern, task="*", scheme="*"):
     """Input function: one file a run."""
     return lambda wildcards: [
-        pattern.format(**run)
+        filled(pattern, **run)
         for run in runs(
             wildcards.dataset,
             getattr(wildcards, "task", task),
@@ -29,7 +29,7 @@ def of_runs(pattern, task="*", scheme="*"):
 
 def of_shards(pattern, dataset):
     """One file a shard of a data set."""
-    return expand(pattern, dataset=dataset, shard=DATA_SETS[dataset].shards)
+    return [filled(pattern, dataset=dataset, shard=shard) for shard in DATA_SETS[dataset].shards]
 
 
 def cache_shards(wildcards):
@@ -118,7 +118,7 @@ def weights_of(model):
     if model["weights"] == "random":
         return []
     if model["weights"] == "imagenet":
-        return expand(rules.weights.output, architecture=model["architecture"])
+        return [filled(rules.weights.output[0], architecture=model["architecture"])]
     return model["weights"]
 
 
@@ -141,12 +141,10 @@ def frozen_features(wildcards):
     frozen = frozen_layers(wildcards.task, wildcards.scheme)
     if frozen is None:
         return []
-    return expand(
-        rules.features.output,
-        dataset=wildcards.dataset,
-        features=frozen[0],
-        shard=DATA_SETS[wildcards.dataset].shards,
-    )
+    return [
+        filled(rules.features.output[0], dataset=wildcards.dataset, features=frozen[0], shard=shard)
+        for shard in DATA_SETS[wildcards.dataset].shards
+    ]
 
 
 def feature_weights(wildcards):
@@ -198,7 +196,7 @@ def covered_designs():
 def floors_of_run(wildcards):
     """Floors of the split of a run, which may be that of another scheme."""
     base = configuration.division(config, wildcards.scheme)[0]
-    return rules.audit_floors.output[0].format(**{**wildcards, "scheme": base})
+    return filled(rules.audit_floors.output[0], **{**wildcards, "scheme": base})
 
 
 def headline_design():
@@ -208,6 +206,17 @@ def headline_design():
     if honest and (task, honest) in configuration.experiments(config):
         scheme = honest
     return {"task": task, "scheme": scheme}
+
+
+def growing(amount):
+    """MB of memory or minutes of a job; a retry asks for as much again."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+def decoding_memory_mb(wildcards, attempt):
+    """Pixels of a shard in several states, plus Python and the Snakemake around a cluster's job."""
+    pixels = config["image"]["shard_images"] * config["image"]["size"] ** 2
+    return attempt * (1000 + 4 * pixels // 2**20)
 
 
 def search_memory_mb(*data_sets):
@@ -297,14 +306,15 @@ def show_report(page):
 
 def external_overlaps(wildcards):
     """Images that the data set shares with each external one."""
-    return expand(
-        rules.external_overlap.output[0], dataset=wildcards.dataset, other=config["external"]
-    )
+    return [
+        filled(rules.external_overlap.output[0], dataset=wildcards.dataset, other=other)
+        for other in config["external"]
+    ]
 
 
 def external_indexes(wildcards):
     """Index of each external data set."""
-    return expand(rules.index.output.images, dataset=config["external"])
+    return [filled(rules.index.output.images, dataset=other) for other in config["external"]]
 
 
 def external_shards(wildcards):
@@ -338,7 +348,7 @@ def external_tests(dataset):
 def external_predictions(dataset):
     """What the models say of external images, where all their classes are there."""
     return [
-        rules.external_predict.output[0].format(other=test["data_set"], **test)
+        filled(rules.external_predict.output[0], other=test["data_set"], **test)
         for test in external_tests(dataset)
         if not test["missing"]
     ]
@@ -359,14 +369,14 @@ def run_files(dataset):
         *rules.cam.output,
     ]
     return [
-        *(str(pattern).format(**run) for run in runs(dataset) for pattern in patterns),
-        *(rules.audit_explanations.output[0].format(**run) for run in explained_runs(dataset)),
+        *(filled(pattern, **run) for run in runs(dataset) for pattern in patterns),
+        *(filled(rules.audit_explanations.output[0], **run) for run in explained_runs(dataset)),
     ]
 
 
 def split_files(dataset):
     """Divisions of the images, one a run."""
-    return [rules.splits.output[0].format(**run) for run in runs(dataset)]
+    return [filled(rules.splits.output[0], **run) for run in runs(dataset)]
 
 
 def explained_runs(dataset):
@@ -376,7 +386,7 @@ def explained_runs(dataset):
 
 def of_explained_runs(pattern):
     """Input function: one file a design."""
-    return lambda wildcards: [pattern.format(**run) for run in explained_runs(wildcards.dataset)]
+    return lambda wildcards: [filled(pattern, **run) for run in explained_runs(wildcards.dataset)]
 
 
 def headline_run():
@@ -386,13 +396,13 @@ def headline_run():
 
 def of_headline_run(pattern):
     """Input function: the file of the first fold and seed of the design that the verdict judges."""
-    return lambda wildcards: pattern.format(dataset=wildcards.dataset, **headline_run())
+    return lambda wildcards: filled(pattern, dataset=wildcards.dataset, **headline_run())
 
 
 def map_method_files(dataset):
     """Comparison of ways to make a map, where the configuration asks for any."""
     files = [rules.map_methods.output.table, rules.map_methods.output.figure]
-    return [file.format(dataset=dataset) for file in files if config["audit"]["map_methods"]]
+    return [filled(file, dataset=dataset) for file in files if config["audit"]["map_methods"]]
 
 
 def map_method_figure(wildcards):
@@ -420,7 +430,7 @@ def main_run(task):
 
 def of_main_runs(pattern):
     """One file a task, of its main run."""
-    return [pattern.format(**main_run(task)) for task in config["tasks"]]
+    return [filled(pattern, **main_run(task)) for task in config["tasks"]]
 
 
 def network_runs(dataset):

@@ -25,10 +25,10 @@ rule paper_network:
     benchmark:
         f"{BENCHMARK}/paper/network.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("paper_network.py"),
     message:
@@ -49,10 +49,10 @@ rule paper_pipeline:
     benchmark:
         f"{BENCHMARK}/paper/pipeline.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("paper_pipeline.py"),
         rules=text_fingerprint([PROJECT / "Snakefile", *sorted((PROJECT / "rules").glob("*.smk"))]),
@@ -84,10 +84,10 @@ rule paper_samples:
     benchmark:
         f"{BENCHMARK}/paper/samples.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("paper_samples.py"),
         tasks={task: config["tasks"][task]["classes"] for task in PAPER_TASKS},
@@ -118,10 +118,10 @@ rule paper_effort:
     benchmark:
         f"{BENCHMARK}/paper/effort.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("paper_effort.py"),
         runs=lambda wildcards: runs(wildcards.dataset),
@@ -137,8 +137,8 @@ rule paper_effort:
 
 rule paper_channels:
     input:
-        model=rules.train.output.model.format(**main_run(WIDEST_TASK)),
-        split=rules.splits.output[0].format(**main_run(WIDEST_TASK)),
+        model=filled(rules.train.output.model, **main_run(WIDEST_TASK)),
+        split=filled(rules.splits.output[0], **main_run(WIDEST_TASK)),
         shards=cache_shards,
     output:
         figures=expand("results/{{dataset}}/paper/figure_channels.{kind}", kind=("png", "txt")),
@@ -148,12 +148,12 @@ rule paper_channels:
     benchmark:
         f"{BENCHMARK}/paper/channels.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=growing(3000),
+        runtime=growing(30),
     params:
         code=code("paper_channels.py"),
         top=config["paper"]["channels"],
@@ -180,10 +180,10 @@ rule paper_scorecard:
     benchmark:
         f"{BENCHMARK}/paper/scorecard.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("paper_scorecard.py"),
         # All that a verdict can depend on, which is not all of the configuration.
@@ -201,7 +201,7 @@ rule paper_scorecard:
 rule paper:
     input:
         [
-            str(path).format(dataset=config["dataset"])
+            filled(path, dataset=config["dataset"])
             for rule in (
                 rules.paper_network,
                 rules.paper_pipeline,
@@ -218,13 +218,13 @@ rule networks_table:
     input:
         metrics=rules.tables.output.metrics,
         models=lambda wildcards: [
-            rules.train.output.model.format(**run) for run in network_runs(wildcards.dataset)
+            filled(rules.train.output.model, **run) for run in network_runs(wildcards.dataset)
         ],
         histories=lambda wildcards: [
-            rules.train.output.history.format(**run) for run in network_runs(wildcards.dataset)
+            filled(rules.train.output.history, **run) for run in network_runs(wildcards.dataset)
         ],
         timings=lambda wildcards: [
-            rules.train.output.timings.format(**run) for run in network_runs(wildcards.dataset)
+            filled(rules.train.output.timings, **run) for run in network_runs(wildcards.dataset)
         ],
     output:
         expand("results/{{dataset}}/paper/table_networks.{kind}", kind=("csv", "md", "tex")),
@@ -233,10 +233,10 @@ rule networks_table:
     benchmark:
         f"{BENCHMARK}/paper/networks.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=3000,
-        runtime=10,
+        mem_mb=growing(3000),
+        runtime=growing(10),
     params:
         code=code("paper_networks.py"),
         runs=lambda wildcards: network_runs(wildcards.dataset),
@@ -249,4 +249,4 @@ rule networks_table:
 # One table over the networks of the study that the paper follows (presets/networks.yaml).
 rule paper_networks:
     input:
-        [path.format(dataset=config["dataset"]) for path in rules.networks_table.output],
+        [filled(path, dataset=config["dataset"]) for path in rules.networks_table.output],

@@ -27,10 +27,10 @@ rule predict_reference:
     benchmark:
         f"{BENCHMARK}/predict/reference.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         code=code("predict_reference.py"),
         design=ANSWERING,
@@ -55,13 +55,13 @@ rule predict_images:
     benchmark:
         f"{BENCHMARK}/predict/{{images}}/images.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     # Decoding is threaded, beside the network, which has compute.threads.
     threads: 8
     resources:
         gpu=gpus,
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=growing(4000),
+        runtime=growing(240),
     params:
         code=code("predict_images.py"),
         named=config["predict_images"],
@@ -101,11 +101,11 @@ rule predict_page:
     benchmark:
         f"{BENCHMARK}/predict/{{images}}/page.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     threads: 8
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         code=code("predict_page.py"),
         templates=REPORT_TEMPLATES,

@@ -34,7 +34,7 @@ rule report:
         sources=rules.audit_data.output.sources,
         leaks=rules.audit_leaks.output[0],
         splits=lambda wildcards: [
-            rules.splits.output[0].format(dataset=wildcards.dataset, **design)
+            filled(rules.splits.output[0], dataset=wildcards.dataset, **design)
             for design in divisions()
         ],
         external=external_table,
@@ -51,10 +51,10 @@ rule report:
     benchmark:
         f"{BENCHMARK}/report.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("report.py"),
         templates=REPORT_TEMPLATES,

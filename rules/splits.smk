@@ -17,10 +17,10 @@ rule splits:
     wildcard_constraints:
         dataset=config["dataset"],
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("splits.py"),
         classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],

@@ -13,7 +13,7 @@ rule weights:
     log:
         "results/logs/weights/{architecture}-imagenet.log",
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     params:
         code=code("weights.py"),
     message:
@@ -33,12 +33,12 @@ rule features:
     benchmark:
         f"{BENCHMARK}/features/{{features}}/shard-{{shard}}.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
         gpu=gpus,
         mem_mb=shard_features_mb,
-        runtime=60,
+        runtime=growing(60),
     params:
         code=code("features.py"),
         image={key: config["image"][key] for key in ("mean", "size", "std")},
@@ -68,14 +68,14 @@ rule train:
     benchmark:
         f"{RUN.replace('results', 'results/benchmarks', 1)}/train.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     threads: lambda wildcards: processes(wildcards) * config["compute"]["threads"]
     resources:
         gpu=lambda wildcards: processes(wildcards) * gpus(wildcards),
         # A resource, as no result depends on it; a param would make models stale.
         processes=processes,
         mem_mb=fitting_memory_mb,
-        runtime=240,
+        runtime=growing(240),
     params:
         code=code("train.py"),
         classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
@@ -110,12 +110,12 @@ rule predict_run:
     benchmark:
         f"{RUN.replace('results', 'results/benchmarks', 1)}/predict_run.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
         gpu=gpus,
         mem_mb=training_memory_mb,
-        runtime=60,
+        runtime=growing(60),
     params:
         code=code("predict_run.py"),
         precision=config["compute"]["precision"],

@@ -28,10 +28,10 @@ rule viewer_page:
     benchmark:
         f"{BENCHMARK}/viewer.tsv"
     conda:
-        "../envs/cxrcam.yaml"
+        ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("viewer.py"),
         sources=lambda wildcards: text_fingerprint(page_sources()),

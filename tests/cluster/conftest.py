@@ -15,14 +15,14 @@ SLURM = Path(__file__).parent / "slurm.sh"
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A running one-node Slurm with one GPU that is only a name."""
     if os.getuid() != 0 or shutil.which("apt-get") is None:
-        pytest.skip("setting up Slurm needs root, and apt to install it")
+        pytest.skip("no Slurm was set up: that needs root and apt-get")
     folder = tmp_path_factory.mktemp("slurm")
     try:
         begun = subprocess.run(
             ["bash", SLURM, "start", folder], stderr=subprocess.PIPE, text=True, check=False
         )
         if begun.returncode == 3:
-            pytest.skip(begun.stderr.strip())
+            pytest.skip(f"no Slurm was set up: {begun.stderr.strip()}")
         assert begun.returncode == 0, begun.stderr
         yield
     finally:

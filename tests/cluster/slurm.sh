@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # A real Slurm on this one machine, from Debian's packages: no systemd, cgroups or accounting, and one
-# GPU that is only a name (/dev/zero).
+# GPU that is only a name (/dev/zero). Memory is watched every second, and a job over it is ended.
 #
 #   slurm.sh start FOLDER   install what is missing, write the configuration, wait for the node
 #   slurm.sh stop FOLDER    end the daemons that `start` began, and nothing else
 #
-# Needs root and apt. A machine that has a Slurm of its own is left alone.
+# Needs root and apt. Exit code 3: not here, and standard error says why (a machine that has a Slurm of
+# its own is left alone, and packages that cannot be had are no fault of the project).
 set -euo pipefail
 
 action=$1
@@ -13,6 +14,7 @@ lab=$2
 host=$(hostname -s)
 conf=/etc/slurm/slurm.conf
 gres=/etc/slurm/gres.conf
+cluster=cxrcam-tests
 mark="# written by tests/cluster/slurm.sh"
 
 ours() { # PIDFILE NAME: whether that process lives and is what the file says
@@ -21,12 +23,26 @@ ours() { # PIDFILE NAME: whether that process lives and is what the file says
   [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$2" ]
 }
 
+lives() { # PID: whether it runs; one that has ended and that nobody has asked about does not
+  [ -e "/proc/$1/status" ] && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null
+}
+
 stop() {
+  local pid
   if ours "$lab/slurmctld.pid" slurmctld; then scancel --quiet --user=root || true; fi
   for name in slurmd slurmctld munged; do
     if ours "$lab/$name.pid" "$name"; then
-      kill "$(cat "$lab/$name.pid")"
-      for _ in $(seq 100); do ours "$lab/$name.pid" "$name" || break; sleep 0.1; done
+      # slurmd removes its file long before it ends: it waits for its jobs.
+      pid=$(cat "$lab/$name.pid")
+      kill "$pid"
+      for _ in $(seq 600); do lives "$pid" || break; sleep 0.1; done
+      kill -KILL "$pid" 2>/dev/null || true
+    fi
+  done
+  # What a job started and did not end: without cgroups Slurm loses sight of some.
+  for process in /proc/[0-9]*; do
+    if grep -qsz "^SLURM_CLUSTER_NAME=$cluster$" "$process/environ"; then
+      kill -KILL "${process#/proc/}" 2>/dev/null || true
     fi
   done
   for file in "$conf" "$gres"; do
@@ -42,7 +58,10 @@ start() {
   if [ ${#missing[@]} -gt 0 ]; then
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq >/dev/null || true
-    apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" >/dev/null
+    if ! apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" >/dev/null; then
+      echo "apt-get could not install ${missing[*]}" >&2
+      exit 3
+    fi
   fi
   for file in "$conf" "$gres"; do
     if [ -e "$file" ] && ! grep -qxF "$mark" "$file"; then
@@ -51,13 +70,16 @@ start() {
     fi
   done
 
+  # Tests that were killed leave their Slurm behind.
+  if [ -e "$conf" ]; then (lab=$(sed -n 's|^SlurmdSpoolDir=\(.*\)/spool$|\1|p' "$conf") && stop); fi
+
   mkdir -p "$lab"/{state,spool} /etc/slurm
   chmod 755 "$lab" "$lab"/*
   # More CPUs than there may be: the jobs of these tests are small, and GPU jobs must not be kept apart
-  # by a lack of CPUs. A finished job stays in squeue for MinJobAge seconds.
+  # by a lack of CPUs. A finished job is remembered for MinJobAge seconds.
   cat >"$conf" <<CONF
 $mark
-ClusterName=lab
+ClusterName=$cluster
 SlurmctldHost=$host(127.0.0.1)
 SlurmUser=root
 AuthType=auth/munge
@@ -72,12 +94,14 @@ StateSaveLocation=$lab/state
 SlurmdSpoolDir=$lab/spool
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/none
 MpiDefault=none
 MailProg=/bin/true
-MinJobAge=300
+MinJobAge=86400
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 SchedulerType=sched/backfill

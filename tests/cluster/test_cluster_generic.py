@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.workflow.small_project import Project, make_class_folders
 
 STAND_IN = Path(__file__).parent / "stand_in.sh"
 TARGETS = [f"results/small/splits/two_class/random_subsample/fold-{k}.parquet" for k in (1, 2)]
 
 
+@pytest.mark.short
 def test_every_job_goes_through_the_submit_command_and_a_failed_one_is_retried(tmp_path) -> None:
     project = Project.create(tmp_path / "cxrcam")
     make_class_folders(project.folder / "data" / "small")

@@ -1,8 +1,9 @@
-"""The two descriptions of the environment, conda's and pip's, name the same versions."""
+"""The descriptions of the environment, conda's and pip's, name the same versions."""
 
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 
 ENVS = Path(__file__).parents[2] / "envs"
@@ -22,17 +23,23 @@ def asked() -> tuple[list[str], list[str]]:
     return jobs, tools
 
 
-def conda() -> dict[str, str]:
-    """Version of every package in the conda file."""
-    described = yaml.safe_load((ENVS / "cxrcam.yaml").read_text(encoding="utf-8"))
-    lists = [entry["pip"] for entry in described["dependencies"] if isinstance(entry, dict)]
-    return dict(line.split("==") for line in lists[0])
+def conda(name: str) -> dict[str, str]:
+    """Version of every package in a conda file, by the name that pip knows it by."""
+    described = yaml.safe_load((ENVS / name).read_text(encoding="utf-8"))["dependencies"]
+    pairs = [entry.split("=") for entry in described if isinstance(entry, str) and "=" in entry]
+    for entry in described:
+        if isinstance(entry, dict):
+            pairs += [line.split("==") for line in entry["pip"]]
+    found = {package.replace("pytorch-cpu", "torch"): version for package, version in pairs}
+    assert found.pop("python") == "3.11"
+    return found
 
 
-def test_the_conda_file_has_what_jobs_need_in_the_versions_of_the_lock() -> None:
+@pytest.mark.parametrize("name", ["cxrcam.yaml", "cxrcam-cpu.yaml"])
+def test_a_conda_file_has_what_jobs_need_in_the_versions_of_the_lock(name: str) -> None:
     # Plugins that submit jobs belong to the Snakemake that submits them.
     needed = [name for name in asked()[0] if not name.startswith("snakemake-executor")]
-    assert conda() == {name: locked()[name] for name in needed}
+    assert conda(name) == {name: locked()[name] for name in needed}
 
 
 def test_the_lock_has_all_that_was_asked_for() -> None:

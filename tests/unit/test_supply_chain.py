@@ -137,6 +137,8 @@ def test_the_search_for_such_calls_finds_them(text: str) -> None:
 def test_rules_use_no_shell_and_no_foreign_code() -> None:
     for file in RULES:
         text = re.sub("#.*", "", file.read_text("utf-8"))
+        # One container, which the user builds and names, and only `--sdm apptainer` asks for it.
+        text = text.replace('container: config["compute"]["container"]', "")
         for directive in ("shell", "run", "wrapper", "container", "storage"):
             assert not re.search(rf"^\s*{directive}:", text, re.MULTILINE), (file.name, directive)
         assert not re.search(r"\b(eval|exec|os\.system|subprocess|urlopen|pickle)\b", text), (
