@@ -24,28 +24,32 @@ from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-def settings(batch_size: int, epochs: int, every: int) -> TrainSettings:
+def settings(batch_size: int, epochs: int, every: int, compiled: bool) -> TrainSettings:
     """A plain recipe whose history holds the clock."""
     return TrainSettings.from_mapping(
         {
             **{"epochs": epochs, "batch_size": batch_size, "optimizer": "adam"},
             **{"learning_rate": 1e-4, "momentum": 0.9, "weight_decay": 0.0},
             **{"schedule": "constant", "horizontal_flip": 0.5, "watch": []},
-            **{"evaluate_every": every, "keep": "last", "patience": 0},
+            **{"evaluate_every": every, "keep": "last", "patience": 0, "compile": compiled},
         }
     )
 
 
-def training_speed(part: Pixels, batch_size: int, steps: int) -> float:
-    """Steps/s, without the first tenth of them."""
+def training_speed(
+    part: Pixels, batch_size: int, steps: int, compiled: bool
+) -> tuple[float, float]:
+    """Steps/s without the first tenth of them, and the loss at the end."""
     epochs = max(1, round(steps * batch_size / len(part)))
     model = build_classifier("resnet18", 2, 0)
     precision = choose_precision("auto", part.labels.device)
     every = max(1, steps // 10)
     rng = np.random.default_rng(0)
-    history = train(model, part, {}, settings(batch_size, epochs, every), IMAGENET, precision, rng)
+    recipe = settings(batch_size, epochs, every, compiled)
+    history = train(model, part, {}, recipe, IMAGENET, precision, rng)
     first, last = history[0], history[-1]
-    return (last["iteration"] - first["iteration"]) / (last["seconds"] - first["seconds"])
+    steps_a_second = (last["iteration"] - first["iteration"]) / (last["seconds"] - first["seconds"])
+    return steps_a_second, last["loss"]
 
 
 def timed(action: Callable[[], object]) -> float:
@@ -81,21 +85,24 @@ def main() -> None:
         set_up_torch(4, deterministic)
         torch.use_deterministic_algorithms(deterministic)
         for batch_size, steps in ((256, 100), (6, 600)):
-            speed = training_speed(part, batch_size, steps)
-            rows.append(
-                {
-                    "what": f"training, batch {batch_size}, deterministic {deterministic}",
-                    "steps/s": speed,
-                    "images/s": speed * batch_size,
-                }
-            )
+            for compiled in (False, True):
+                speed, loss = training_speed(part, batch_size, steps, compiled)
+                rows.append(
+                    {
+                        "what": f"training, batch {batch_size}, deterministic {deterministic}, "
+                        f"compiled {compiled}",
+                        "steps/s": speed,
+                        "images/s": speed * batch_size,
+                        "last loss": loss,
+                    }
+                )
     model = build_classifier("resnet18", 2, 0)
     predict(model, "resnet18", pixels[:256], IMAGENET, device, batch_size=256)
     spent = timed(lambda: predict(model, "resnet18", pixels, IMAGENET, device, batch_size=256))
     rows.append({"what": "predictions and maps, float32", "images/s": len(pixels) / spent})
     on_gpu = predict(model, "resnet18", few, IMAGENET, device).logits
     on_cpu = predict(model, "resnet18", few, IMAGENET, torch.device("cpu")).logits
-    print(pd.DataFrame(rows).round(1).to_string(index=False, na_rep="-"))
+    print(pd.DataFrame(rows).round(3).to_string(index=False, na_rep="-"))
     print(f"\n{torch.cuda.get_device_name()}, torch {torch.__version__}")
     print(f"Largest difference of a logit between GPU and CPU: {np.abs(on_gpu - on_cpu).max():.4f}")
 

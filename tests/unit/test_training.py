@@ -106,6 +106,25 @@ def fit(
     return model, history
 
 
+def test_full_batches_go_through_the_compiled_network_and_give_the_same_weights(monkeypatch):
+    part, seen = noise(15), []
+
+    def compiled(model: nn.Module, mode: str, dynamic: bool):
+        assert (mode, dynamic) == ("reduce-overhead", False)
+
+        def call(images: torch.Tensor) -> torch.Tensor:
+            seen.append(len(images))
+            return model(images)
+
+        return call
+
+    plain, _ = fit(part)
+    monkeypatch.setattr(torch, "compile", compiled)
+    quick, _ = fit(part, compile=True)
+    assert seen == [6, 6] * 2, "the rest of an epoch has another shape"
+    assert all(torch.equal(a, b) for a, b in zip(weights(plain), weights(quick), strict=True))
+
+
 def weights(model: nn.Module) -> list[torch.Tensor]:
     return list(model.state_dict().values())
 

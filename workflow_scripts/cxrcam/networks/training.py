@@ -137,6 +137,13 @@ class _Run:
         self.device = training.labels.device
         self.model = model.to(self.device).to(memory_format=torch.channels_last).train()
         self.network = ranks.wrapped(self.model, settings.sync_batch_norm)
+        # On a GPU recorded as CUDA graphs: one start for hundreds of kernels, which is what a step
+        # with few images waits for.
+        self.network_of_full_batches = (
+            torch.compile(self.network, mode="reduce-overhead", dynamic=False)
+            if settings.compile
+            else self.network
+        )
         self.optimizer = make_optimizer(model, settings)
         # Batch statistics of a share alone need two images of it.
         alone = 1 if settings.sync_batch_norm else ranks.size
@@ -186,7 +193,9 @@ class _Run:
         side = self.settings.side_in(epoch, self.side)
         images = self.training.batch(index, torch.from_numpy(flips), side, self.normalisation)
         with autocast(self.device, self.precision):
-            logits = self.network(images)
+            # The rest of an epoch has another shape, for which compiling would not pay.
+            full = n_images == self.settings.batch_size
+            logits = (self.network_of_full_batches if full else self.network)(images)
             loss = self.ranks.mean_loss(logits, labels, self.settings.label_smoothing, n_images)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
