@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.data.splits import TRAIN
@@ -61,7 +60,7 @@ if __name__ == "__main__":
     probabilities = member_probabilities(logits, reference)
     sets = sets_of(probabilities, pd.read_parquet(given.scores), reference)
 
-    own = stored_fingerprints(pa.concat_tables([pq.read_table(file) for file in given.own]))
+    own = stored_fingerprints(given.own)
     splits = [pd.read_parquet(file) for file in given.splits]
     row_of = {image_id: row for row, image_id in enumerate(own.image_ids)}
     known = own.thumbnails[[row_of[image_id] for image_id in training_images(splits)]]
@@ -69,7 +68,7 @@ if __name__ == "__main__":
     found = likeness(thumbnails.reshape(-1, *known.shape[1:]), known)
     table = answers(readable, probabilities, sets, found, reference)
 
-    new = stored_fingerprints(stored.select(stored.schema.names[:9]))
+    new = stored_fingerprints([given.facts])
     trained_on = Counter(i for s in splits for i in s.loc[s["role"] == TRAIN, "image_id"])
     copies = closest_copies(find_cross_duplicates(*own, *new), trained_on)
 

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.data.splits import TEST, VALIDATION
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
@@ -44,7 +42,7 @@ if __name__ == "__main__":
     scores = calibration_scores(folds, classes, part)
 
     groups = pd.read_parquet(given.images, columns=["image_id", "group"]).set_index("image_id")
-    stored = stored_fingerprints(pa.concat_tables([pq.read_table(file) for file in given.facts]))
+    stored = stored_fingerprints(given.facts)
     row_of = {image_id: row for row, image_id in enumerate(stored.image_ids)}
     training = training_images([pd.read_parquet(file) for file in given.splits])
     tested = sorted({i for fold in folds for i in fold.loc[fold["role"] == TEST, "image_id"]})
