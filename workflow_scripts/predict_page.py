@@ -43,8 +43,7 @@ if __name__ == "__main__":
     given, params, made = snakemake.input, snakemake.params, snakemake.output
     reference = read_reference(Path(given.reference))
     verdict = json.loads(Path(given.verdict).read_text(encoding="utf-8"))
-    stored = pq.read_table(given.facts)
-    facts = stored.to_pandas()
+    facts = pq.read_table(given.facts).to_pandas()
     is_bad = facts["quarantine_reason"].notna()
     readable = facts[~is_bad].reset_index(drop=True)
     image_ids = readable["image_id"].tolist()

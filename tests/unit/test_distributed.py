@@ -177,7 +177,7 @@ def job(tmp_path: Path) -> TrainingJob:
     split = {"image_id": names, "label": labels, "role": ["train"] * 8 + ["test"] * 4}
     pq.write_table(pa.table(split), tmp_path / "split.parquet")
     pixels = np.random.default_rng(0).integers(0, 256, (n_images, 32, 32), dtype=np.uint8)
-    write_shard(tmp_path / "shard.parquet", names, pixels, {"content_fingerprint": "this"})
+    write_shard(tmp_path / "shard.parquet", names, pixels, {"content_fingerprint": "0f"})
     settings = example.PLAIN | {"epochs": 20_000, "batch_size": 8, "watch": ["test"]}
     return TrainingJob(
         **{"task": "two_class", "scheme": "holdout", "fold": 1, "seed": 0},
@@ -214,6 +214,7 @@ class Job:
         """Wait for a moment of the training, and note its processes."""
         while self.running.poll() is None and not happened():
             time.sleep(0.02)
+        assert self.running.poll() is None, f"the job ended by itself: {self.said()}"
         children = psutil.Process(self.running.pid).children()
         ranks = {child.environ()["RANK"]: child for child in children}
         self.ranks = [ranks[rank] for rank in sorted(ranks)]
