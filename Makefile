@@ -50,7 +50,7 @@ test-faults: $(READY)  ## kill runs at random moments, compare every byte; every
 test-cluster: $(READY)  ## the cluster profiles, on a real Slurm set up here from Debian packages (root, apt; minutes)
 	pytest -s tests/cluster
 
-test-cluster-short: $(READY)  ## two of them, for CI: a stand-in scheduler, and a training cancelled on Slurm (skipped without root and apt)
+test-cluster-short: $(READY)  ## two of them: a stand-in scheduler, and a training cancelled on Slurm (skipped without root and apt)
 	pytest -s -m short tests/cluster
 
 benchmark: $(READY)  ## how fast it is here; run it with nothing else running
