@@ -28,7 +28,7 @@ WIDER = {
     "paper": {"target_accuracy": 0.5, "sustained": 1, "channels": 3},
     "compute": {"threads": 2},
 }
-TARGETS = ("all", "paper", "paper_networks")
+TARGETS = ("all", "paper", "paper_networks", "export", "crate")
 
 
 def save_weights(project: Project) -> None:
@@ -49,7 +49,10 @@ def test_two_threads_and_every_target_leave_the_same_bytes(
     both: tuple[Project, Project], record_property
 ) -> None:
     first, second = map(determinism.made, both)
-    for part in ("drawn/features", "drawn/paper/figure_6.png", "drawn/audit/map_methods.csv"):
+    for part in (
+        *("drawn/features", "drawn/paper/figure_6.png", "drawn/audit/map_methods.csv"),
+        *("drawn/export", "drawn/workflow"),
+    ):
         assert any(name.startswith(part) for name in first), f"{part} was not compared"
     assert "drawn/audit/external.csv" in first
     assert determinism.differences(first, second) == []
