@@ -23,6 +23,10 @@ container: config["compute"]["container"]
 
 
 include: "rules/inputs.smk"
+include: "rules/external_inputs.smk"
+include: "rules/new_images_inputs.smk"
+include: "rules/resources.smk"
+include: "rules/messages.smk"
 include: "rules/datasets.smk"
 include: "rules/splits.smk"
 include: "rules/training.smk"

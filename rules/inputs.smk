@@ -158,22 +158,6 @@ def lung_masks(wildcards):
     return rules.masks.output[0] if part in configuration.LUNG_INPUTS else []
 
 
-def gpus(wildcards):
-    """GPUs that a job asks for: one, but none if this machine has none and runs the jobs itself.
-
-    Otherwise `--resources gpu=1` would let jobs wait for each other for a GPU that is not there.
-    """
-    device = config["compute"]["device"]
-    if device == "auto":
-        return 0 if workflow.local_exec and not has_gpu() else 1
-    return int(device == "cuda")
-
-
-def processes(wildcards):
-    """Processes that share a training: one a GPU."""
-    return configuration.train_settings(config, wildcards.task, wildcards.scheme)["gpus"]
-
-
 def divisions():
     """Every split that is drawn: task, scheme and fold; schemes that take another's are left out."""
     return [
@@ -208,65 +192,6 @@ def headline_design():
     return {"task": task, "scheme": scheme}
 
 
-def growing(amount):
-    """MB of memory or minutes of a job; a retry asks for as much again."""
-    return lambda wildcards, attempt: amount * attempt
-
-
-def decoding_memory_mb(wildcards, attempt):
-    """Pixels of a shard in several states, plus Python and the Snakemake around a cluster's job."""
-    pixels = config["image"]["shard_images"] * config["image"]["size"] ** 2
-    return attempt * (1000 + 4 * pixels // 2**20)
-
-
-def search_memory_mb(*data_sets):
-    """Thumbnails of the images, twice again as they are compared, and their names and sums."""
-    n_images = sum(len(DATA_SETS[name].images) for name in data_sets)
-    return int(3000 + 4.5 * n_images / 1000)
-
-
-def audit_memory_mb(wildcards, attempt):
-    """A KiB of facts an image; features and forests of as many as are drawn of them at most."""
-    n_images = len(DATA_SETS[wildcards.dataset].images)
-    return attempt * int(1500 + n_images / 1000 + min(n_images, 50_000) / 20)
-
-
-def shard_features_mb(wildcards, attempt):
-    """Pixels of a shard, and what frozen layers give of them (0.8 MB an image of 224, twice)."""
-    n_images = min(len(DATA_SETS[wildcards.dataset].images), config["image"]["shard_images"])
-    return attempt * int(2000 + 1.6 * n_images * (config["image"]["size"] / 224) ** 2)
-
-
-def pixel_memory_mb(n_images):
-    """Pixels of the two largest parts of a split, as far as they are not left on the disk."""
-    pixels = n_images * config["image"]["size"] ** 2 / 2**20
-    return min(pixels, 2 * config["compute"]["pixel_memory_mb"])
-
-
-def training_memory_mb(wildcards, attempt):
-    """Pixels in memory once, plus PyTorch and the activations of a batch; a retry asks for more."""
-    size = config["image"]["size"]
-    batch = configuration.train_settings(config, wildcards.task, wildcards.scheme)["batch_size"]
-    n_images = len(DATA_SETS[wildcards.get("other", wildcards.dataset)].images)
-    # A ResNet18 keeps about 25 MB of activations and gradients for an image of 224 pixels.
-    return attempt * int(2000 + pixel_memory_mb(n_images) + batch * 25 * (size / 224) ** 2)
-
-
-def fitting_memory_mb(wildcards, input, attempt):
-    """As `training_memory_mb`; where layers are frozen, their features are read, then joined.
-
-    Each of several processes holds everything.
-    """
-    features = sum(Path(file).stat().st_size for file in input.get("features") or [])
-    one = training_memory_mb(wildcards, attempt) + attempt * int(2 * features / 2**20)
-    return processes(wildcards) * one
-
-
-def export_memory_mb(wildcards, input, attempt):
-    """The network several times over, PyTorch's exporter and onnxruntime; a retry asks for more."""
-    return attempt * int(3000 + 10 * Path(input.model).stat().st_size / 2**20)
-
-
 def run_figures(dataset):
     """Figures of every task and scheme."""
     return [
@@ -274,89 +199,6 @@ def run_figures(dataset):
         for task, scheme in configuration.experiments(config)
         for figure in FIGURES
     ]
-
-
-def show_summary(table):
-    """Print the headline of a finished run."""
-    if not Path(table).exists():
-        return
-    with open(table, newline="", encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle))
-    print(f"\nTest accuracy, all runs of a design together (95 % interval), from {table}:")
-    for row in rows:
-        print(
-            f"  {row['task']:<14} {row['scheme']:<18} {float(row['pooled_accuracy']):.3f} "
-            f"({float(row['pooled_accuracy_low']):.3f} to {float(row['pooled_accuracy_high']):.3f}), "
-            f"n = {row['pooled_n']} in {row['n_runs']} run{'s' * (row['n_runs'] != '1')}"
-        )
-
-
-def show_verdict(file):
-    """Print the sentence of the audit under the headline."""
-    if Path(file).exists():
-        verdict = json.loads(Path(file).read_text(encoding="utf-8"))
-        print(f"\nCan it be believed? {verdict['sentence']}\nEach check: {file[:-4]}md")
-
-
-def show_report(page):
-    """Say where all results can be looked at."""
-    if Path(page).exists():
-        print(f"\nAll results on one page: {page}")
-
-
-def external_overlaps(wildcards):
-    """Images that the data set shares with each external one."""
-    return [
-        filled(rules.external_overlap.output[0], dataset=wildcards.dataset, other=other)
-        for other in config["external"]
-    ]
-
-
-def external_indexes(wildcards):
-    """Index of each external data set."""
-    return [filled(rules.index.output.images, dataset=other) for other in config["external"]]
-
-
-def external_shards(wildcards):
-    """Cache files of the external data sets, one set after the other."""
-    return [
-        shard
-        for other in config["external"]
-        for shard in of_shards(rules.cache.output.shard, other)
-    ]
-
-
-def external_tests(dataset):
-    """Every run on every external data set, with the classes that the set lacks for it.
-
-    Networks that were trained on covered images are experiments, not what would be used elsewhere.
-    """
-    return [
-        {
-            **run,
-            "data_set": other,
-            "missing": configuration.missing_classes(
-                config, run["task"], DATA_SETS[other].class_sizes
-            ),
-        }
-        for other in config["external"]
-        for run in runs(dataset)
-        if configuration.input_part(config, run["scheme"]) == configuration.WHOLE
-    ]
-
-
-def external_predictions(dataset):
-    """What the models say of external images, where all their classes are there."""
-    return [
-        filled(rules.external_predict.output[0], other=test["data_set"], **test)
-        for test in external_tests(dataset)
-        if not test["missing"]
-    ]
-
-
-def external_table(wildcards):
-    """Results on external data, where the configuration names any."""
-    return rules.external_table.output[0] if config["external"] else []
 
 
 def run_files(dataset):
@@ -446,58 +288,3 @@ def network_runs(dataset):
         )
     ]
     return [run for run in runs(dataset) if run["scheme"] in schemes]
-
-
-# Images that `predict_images` names, and whose networks answer.
-NEW_IMAGES = (
-    checked(new_images.list_new_images, config["predict_images"])
-    if config["predict_images"]
-    else []
-)
-NEW_IMAGES_NAME = (
-    new_images.folder_name(config["predict_images"]) if config["predict_images"] else "none"
-)
-ANSWERING = configuration.design_for_new_images(
-    config, headline_design(), configuration.experiments(config)
-)
-if (
-    NEW_IMAGES
-    and configuration.input_part(config, ANSWERING["scheme"]) in configuration.LUNG_INPUTS
-):
-    raise WorkflowError(
-        f"predict_images: the networks of {ANSWERING['scheme']} need a lung mask of every image, "
-        "which new images do not have: name another scheme as predict.scheme."
-    )
-# A file that nobody makes: Snakemake names it when it refuses, before any job, to predict nothing.
-NO_NEW_IMAGES = (
-    "predict_images (it names no image yet; say which, as in: "
-    "snakemake predict --config predict_images=FOLDER)"
-)
-
-
-def new_images_page():
-    """Page of the new images, where there are any."""
-    if not NEW_IMAGES:
-        return []
-    return f"results/{config['dataset']}/predict/{NEW_IMAGES_NAME}/index.html"
-
-
-def answering_runs(dataset):
-    """Folds and seeds of the design that answers for new images."""
-    return runs(dataset, **ANSWERING)
-
-
-def of_answering_runs(pattern):
-    """Input function: one file a run of the design that answers for new images."""
-    return lambda wildcards: [pattern.format(**run) for run in answering_runs(wildcards.dataset)]
-
-
-def named_in_words(named):
-    """What `predict_images` names, for readers."""
-    return named if isinstance(named, str) else ", ".join(named or [])
-
-
-def show_predictions(page):
-    """Say where the answers for new images can be looked at."""
-    if page and Path(page).exists():
-        print(f"\nAnswers for {len(NEW_IMAGES)} new images (research use only): {page}")

@@ -1,0 +1,76 @@
+# What jobs ask for: GPUs, processes, memory and time. A retry asks for more.
+
+
+def gpus(wildcards):
+    """GPUs that a job asks for: one, but none if this machine has none and runs the jobs itself.
+
+    Otherwise `--resources gpu=1` would let jobs wait for each other for a GPU that is not there.
+    """
+    device = config["compute"]["device"]
+    if device == "auto":
+        return 0 if workflow.local_exec and not has_gpu() else 1
+    return int(device == "cuda")
+
+
+def processes(wildcards):
+    """Processes that share a training: one a GPU."""
+    return configuration.train_settings(config, wildcards.task, wildcards.scheme)["gpus"]
+
+
+def growing(amount):
+    """MB of memory or minutes of a job; a retry asks for as much again."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+def decoding_memory_mb(wildcards, attempt):
+    """Pixels of a shard in several states, plus Python and the Snakemake around a cluster's job."""
+    pixels = config["image"]["shard_images"] * config["image"]["size"] ** 2
+    return attempt * (1000 + 4 * pixels // 2**20)
+
+
+def search_memory_mb(*data_sets):
+    """Thumbnails of the images, twice again as they are compared, and their names and sums."""
+    n_images = sum(len(DATA_SETS[name].images) for name in data_sets)
+    return int(3000 + 4.5 * n_images / 1000)
+
+
+def audit_memory_mb(wildcards, attempt):
+    """A KiB of facts an image; features and forests of as many as are drawn of them at most."""
+    n_images = len(DATA_SETS[wildcards.dataset].images)
+    return attempt * int(1500 + n_images / 1000 + min(n_images, 50_000) / 20)
+
+
+def shard_features_mb(wildcards, attempt):
+    """Pixels of a shard, and what frozen layers give of them (0.8 MB an image of 224, twice)."""
+    n_images = min(len(DATA_SETS[wildcards.dataset].images), config["image"]["shard_images"])
+    return attempt * int(2000 + 1.6 * n_images * (config["image"]["size"] / 224) ** 2)
+
+
+def pixel_memory_mb(n_images):
+    """Pixels of the two largest parts of a split, as far as they are not left on the disk."""
+    pixels = n_images * config["image"]["size"] ** 2 / 2**20
+    return min(pixels, 2 * config["compute"]["pixel_memory_mb"])
+
+
+def training_memory_mb(wildcards, attempt):
+    """Pixels in memory once, plus PyTorch and the activations of a batch; a retry asks for more."""
+    size = config["image"]["size"]
+    batch = configuration.train_settings(config, wildcards.task, wildcards.scheme)["batch_size"]
+    n_images = len(DATA_SETS[wildcards.get("other", wildcards.dataset)].images)
+    # A ResNet18 keeps about 25 MB of activations and gradients for an image of 224 pixels.
+    return attempt * int(2000 + pixel_memory_mb(n_images) + batch * 25 * (size / 224) ** 2)
+
+
+def fitting_memory_mb(wildcards, input, attempt):
+    """As `training_memory_mb`; where layers are frozen, their features are read, then joined.
+
+    Each of several processes holds everything.
+    """
+    features = sum(Path(file).stat().st_size for file in input.get("features") or [])
+    one = training_memory_mb(wildcards, attempt) + attempt * int(2 * features / 2**20)
+    return processes(wildcards) * one
+
+
+def export_memory_mb(wildcards, input, attempt):
+    """The network several times over, PyTorch's exporter and onnxruntime; a retry asks for more."""
+    return attempt * int(3000 + 10 * Path(input.model).stat().st_size / 2**20)
