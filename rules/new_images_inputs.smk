@@ -41,7 +41,7 @@ def answering_runs(dataset):
 
 def of_answering_runs(pattern):
     """Input function: one file a run of the design that answers for new images."""
-    return lambda wildcards: [pattern.format(**run) for run in answering_runs(wildcards.dataset)]
+    return lambda wildcards: [filled(pattern, **run) for run in answering_runs(wildcards.dataset)]
 
 
 def named_in_words(named):
