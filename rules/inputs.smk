@@ -241,6 +241,20 @@ def of_headline_run(pattern):
     return lambda wildcards: filled(pattern, dataset=wildcards.dataset, **headline_run())
 
 
+def headline_folds():
+    """First seed of all folds of the design that the verdict judges."""
+    run = headline_run()
+    folds = configuration.fold_count(config, run["scheme"])
+    return [{**run, "fold": fold} for fold in range(1, folds + 1)]
+
+
+def of_headline_folds(pattern):
+    """Input function: one file a fold of the design that the verdict judges."""
+    return lambda wildcards: [
+        filled(pattern, dataset=wildcards.dataset, **run) for run in headline_folds()
+    ]
+
+
 def map_method_files(dataset):
     """Comparison of ways to make a map, where the configuration asks for any."""
     files = [rules.map_methods.output.table, rules.map_methods.output.figure]

@@ -1,6 +1,6 @@
 # One page with all results of the data set, opened from disk: no server, no network.
 #
-# in   tables, figures, audit, splits, cam/.../gallery, maps and predictions of the headline's first run
+# in   tables, figures, audit, splits, cam/.../gallery, maps and predictions of the headline's folds (first seed)
 # out  report/: index.html, its style, script and pictures, and provenance.html
 #
 # Versions, seconds and memory stand in provenance.html, as they differ from run to run; benchmark files
@@ -23,8 +23,8 @@ rule report:
         comparisons=rules.comparisons.output[0],
         figures=design_figures,
         galleries=of_runs(rules.cam.output.galleries),
-        maps=of_headline_run(rules.predict_run.output.maps),
-        predictions=of_headline_run(rules.predict_run.output.predictions),
+        maps=of_headline_folds(rules.predict_run.output.maps),
+        predictions=of_headline_folds(rules.predict_run.output.predictions),
         images=rules.index.output.images,
         quarantine=rules.index.output.quarantine,
         duplicates=rules.audit_duplicates.output.png,
@@ -61,6 +61,8 @@ rule report:
         classes={task: config["tasks"][task]["classes"] for task in config["tasks"]},
         splits=divisions(),
         shown=headline_run(),
+        gallery_runs=headline_folds(),
+        most_pictures=config["report"]["pictures"],
         input_part=configuration.input_part(config, headline_design()["scheme"]),
         opacity=config["cam"]["opacity"],
         max_pixels=config["image"]["max_pixels"],

@@ -1,7 +1,8 @@
 # A static page that runs the exported network in the browser: drop an X-ray, see probabilities and map.
 #
-# in   export/.../{model.onnx, model.json} of the headline's first run, audit/verdict.json
-# out  viewer/: index.html, style, scripts, one WebAssembly file, model.onnx, model.json
+# in   export/.../{model.onnx, model.json} of the headline's first run, its split, index, audit/verdict.json
+# out  viewer/: index.html, style, scripts, one WebAssembly file, model.onnx, model.json, training.bin (small
+#      pictures of training images, which an X-ray is compared with)
 #
 # Needs Node.js, which bundles the scripts. `make viewer` also serves the page to this machine only.
 
@@ -14,6 +15,9 @@ rule viewer_page:
     input:
         model=of_headline_run(rules.export_model.output.onnx),
         card=of_headline_run(rules.export_model.output.facts),
+        split=of_headline_run(rules.splits.output[0]),
+        images=rules.index.output.images,
+        facts=decoded_facts,
         verdict=rules.audit_verdict.output.json,
     output:
         page=f"{VIEWER}/index.html",
@@ -23,6 +27,7 @@ rule viewer_page:
         runtime=f"{VIEWER}/ort-wasm-simd-threaded.wasm",
         model=f"{VIEWER}/model.onnx",
         card=f"{VIEWER}/model.json",
+        pictures=f"{VIEWER}/training.bin",
     log:
         f"{LOG}/viewer.log",
     benchmark:
@@ -30,7 +35,7 @@ rule viewer_page:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(1000),
+        mem_mb=growing(2000),
         runtime=growing(10),
     params:
         code=code("viewer.py"),

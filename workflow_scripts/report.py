@@ -105,14 +105,19 @@ if __name__ == "__main__":
         [Link(unquote(file.stem), link(file)) for file in sorted(Path(gallery).glob("*.png"))]
         for gallery in given.galleries
     ]
-    run = read_run_pictures(
-        *map(Path, (given.images, given.predictions, given.maps)),
-        params.classes[shown["task"]],
-        params.input_part,
-        params.max_pixels,
-    )
+    classes = params.classes[shown["task"]]
+    shown_runs = {
+        run["fold"]: read_run_pictures(
+            *map(Path, (given.images, predictions, raw_maps)),
+            *(classes, params.input_part, params.max_pixels),
+        )
+        for run, predictions, raw_maps in zip(
+            params.gallery_runs, given.predictions, given.maps, strict=True
+        )
+    }
     gallery = write_gallery(
-        run, params.classes[shown["task"]], Path(snakemake.output.pictures), params.opacity
+        *(shown_runs, classes, Path(snakemake.output.pictures)),
+        *(params.opacity, params.most_pictures),
     )
     external, map_methods = one_or_none(given.external), one_or_none(given.map_methods)
     # Patterns that stand for several files are no links, nor is what this run did not need.
@@ -131,7 +136,7 @@ if __name__ == "__main__":
         ),
         designs=designs,
         gallery=gallery,
-        gallery_of="{task}, {scheme}, fold {fold}, seed {seed}".format(**shown),
+        gallery_of="{task}, {scheme}, seed {seed}".format(**shown),
         duplicates=drawn(
             given.duplicates, given.duplicates_caption, "The largest clusters of near-duplicates"
         ),

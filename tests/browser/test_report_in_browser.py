@@ -1,43 +1,19 @@
-"""The report in a real browser: no fault, and its controls change what is seen.
-
-Needs Chromium, its driver and selenium, which the project does not install:
-``apt-get install chromium chromium-driver`` and ``pip install selenium``.
-"""
+"""The report in a real browser: no fault, and its controls change what is seen."""
 
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.select import Select
 
 from tests.unit.report_example import EVIL, make_report
 
-selenium = pytest.importorskip("selenium", reason="selenium is not installed")
-if not (shutil.which("chromium") and shutil.which("chromedriver")):
-    pytest.skip("chromium and chromedriver are not installed", allow_module_level=True)
-
-from selenium import webdriver  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.remote.webelement import WebElement  # noqa: E402
-from selenium.webdriver.support.select import Select  # noqa: E402
-
 Browser = webdriver.Chrome
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(shutil.which("chromium"))
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(
-        options, webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
-    )
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +24,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def opened(browser: Browser, page: Path) -> Browser:
     browser.set_window_size(1280, 900)
+    browser.get_log("browser")  # of pages before this one
     browser.get(page.as_uri())
     return browser
 
@@ -80,6 +57,22 @@ def test_filters_of_the_gallery_work_together(opened: Browser) -> None:
     Select(opened.find_element(By.ID, "class-filter")).select_by_visible_text(EVIL)
     assert len(shown(opened, "#cards > li")) == 2
     assert opened.find_element(By.ID, "cards-shown").text == "2 of 12 shown"
+
+
+@pytest.mark.parametrize(
+    ("filter_id", "option", "n"),
+    [
+        ("fold-filter", "2", 4),
+        ("sureness-filter", "sure (probability 0.75 to 0.95)", 4),
+        ("sureness-filter", "very sure (probability 0.95 to 1)", 0),
+    ],
+)
+def test_cards_of_a_fold_or_of_some_sureness_are_picked_out(
+    opened: Browser, filter_id: str, option: str, n: int
+) -> None:
+    Select(opened.find_element(By.ID, filter_id)).select_by_visible_text(option)
+    assert len(shown(opened, "#cards > li")) == n
+    assert opened.find_element(By.ID, "cards-shown").text == f"{n} of 12 shown"
 
 
 def test_outlines_can_be_hidden(opened: Browser) -> None:
@@ -115,22 +108,12 @@ def test_a_link_to_a_closed_part_opens_it(opened: Browser) -> None:
     assert opened.find_element(By.ID, "checks-passed").get_attribute("open")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 820, 1600])
 def test_the_page_is_never_wider_than_the_screen(
-    browser: Browser, page: Path, tmp_path: Path, width: int, scheme: str
+    browser: Browser, page: Path, fits_the_screen: Callable[..., None]
 ) -> None:
-    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    # Of another page, where one is named, to be looked at.
-    browser.get(os.environ.get("REPORT_PAGE", page.as_uri()))
-    browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
-    wide, room = browser.execute_script(
-        "const page = document.documentElement; return [page.scrollWidth, page.clientWidth]"
-    )
-    assert wide <= room
-    folder = Path(os.environ.get("REPORT_SCREENSHOTS", tmp_path))
-    assert browser.save_screenshot(str(folder / f"report-{width}-{scheme}.png"))
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    def opened() -> None:
+        # Of another page, where one is named, to be looked at.
+        browser.get(os.environ.get("REPORT_PAGE", page.as_uri()))
+        browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+
+    fits_the_screen("report", opened)

@@ -1,7 +1,6 @@
 """The viewer in a real browser: it says what Python says, refuses in words, and sends nothing.
 
-Needs Chromium and its driver (``apt-get install chromium chromium-driver``), selenium
-(``pip install selenium``), and Node.js with npm, which bundles the page.
+Node.js with npm bundles the page.
 """
 
 import os
@@ -10,8 +9,7 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,9 +18,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.select import Select
 
 from tests.workflow.small_project import xray
 from workflow_scripts.cxrcam.data.cache import decode_image
+from workflow_scripts.cxrcam.data.fingerprints import thumbnail
 from workflow_scripts.cxrcam.export.facts import NOTICE, network_facts
 from workflow_scripts.cxrcam.export.graph import output_names, traced
 from workflow_scripts.cxrcam.export.onnx_files import onnx_bytes, onnx_model
@@ -31,19 +34,17 @@ from workflow_scripts.cxrcam.metrics.calibration import apply_temperature
 from workflow_scripts.cxrcam.networks.models import ModelCard, build_classifier
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import Predictions, predict
+from workflow_scripts.cxrcam.new_images.likeness import likeness, usual_likeness
 from workflow_scripts.cxrcam.viewer.bundle import build_page
 from workflow_scripts.cxrcam.viewer.network_card import network_card
 from workflow_scripts.cxrcam.viewer.serve import make_server
+from workflow_scripts.cxrcam.viewer.training_pictures import TrainingPictures
 
-selenium = pytest.importorskip("selenium", reason="selenium is not installed")
-for needed in ("chromium", "chromedriver", "node", "npm"):
+for needed in ("node", "npm"):
     if not shutil.which(needed):
-        pytest.skip(f"{needed} is not installed", allow_module_level=True)
-
-from selenium import webdriver  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.select import Select  # noqa: E402
+        pytest.skip(
+            f"{needed} is not installed: `make test-tools` does it", allow_module_level=True
+        )
 
 Browser = webdriver.Chrome
 
@@ -53,6 +54,7 @@ SENTENCE = "The number cannot be believed: the image border alone reaches <b>81 
 TEMPERATURE = 1.7
 SIZE = 96
 N_IMAGES = 20
+N_TRAINING = 60
 PROBABILITY_TOLERANCE = 1e-3
 MAP_TOLERANCE = 1e-2
 CARD = ModelCard(
@@ -90,7 +92,20 @@ def network() -> torch.nn.Module:
 
 
 @pytest.fixture(scope="module")
-def page(network: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_on() -> TrainingPictures:
+    """Drawn X-rays, of which each third one has the same class."""
+    pictures = np.stack([thumbnail(xray(number, SIZE)) for number in range(N_TRAINING)])
+    labels = [number % len(CLASSES) for number in range(N_TRAINING)]
+    own_groups = [str(number) for number in range(N_TRAINING)]
+    return TrainingPictures(pictures, labels, 2 * N_TRAINING, usual_likeness(pictures, own_groups))
+
+
+@pytest.fixture(scope="module")
+def page(
+    network: torch.nn.Module,
+    trained_on: TrainingPictures,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     folder = tmp_path_factory.mktemp("viewer")
     build_page(folder)
     run = {"dataset": "drawn", "task": "three_class", "scheme": "honest", "fold": 1, "seed": 0}
@@ -105,50 +120,10 @@ def page(network: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> 
     )
     whole = onnx_model(traced(network, CARD), output_names("resnet18"), facts)
     (folder / "model.onnx").write_bytes(onnx_bytes(whole))
-    write_json(folder / "model.json", network_card(facts, {"answer": ANSWER, "sentence": SENTENCE}))
+    (folder / "training.bin").write_bytes(trained_on.pictures.tobytes())
+    verdict = {"answer": ANSWER, "sentence": SENTENCE}
+    write_json(folder / "model.json", network_card(facts, verdict, trained_on))
     return folder
-
-
-@pytest.fixture(scope="module")
-def requests() -> Iterator[tuple[int, list[str]]]:
-    """Port of a proxy that lets nothing through, and what it was asked for."""
-    asked: list[str] = []
-
-    class Recorder(BaseHTTPRequestHandler):
-        def refuse(self) -> None:
-            asked.append(self.path)
-            self.send_error(403)
-
-        do_GET = do_POST = do_HEAD = do_CONNECT = refuse
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Recorder) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1], asked
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser(requests: tuple[int, list[str]]) -> Iterator[Browser]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(shutil.which("chromium"))
-    for argument in (
-        *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-        # Chromium's own calls home, which are not the page's.
-        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-        *("--no-first-run", "--disable-default-apps", "--disable-domain-reliability"),
-        # All but this machine's own addresses goes through the recorder.
-        f"--proxy-server=http://127.0.0.1:{requests[0]}",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(
-        options, webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
-    )
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +160,9 @@ def loaded(browser: Browser, address: str) -> Browser:
     browser.execute_script(
         "window.seen = {}; document.addEventListener('predicted', ({detail}) => {"
         " window.last = window.seen[detail.name] = {probabilities: detail.probabilities,"
-        " seconds: detail.seconds, maps: detail.maps.map(({values}) => Array.from(values))}; });"
+        " seconds: detail.seconds, similarity: detail.similarity, gain: detail.gain,"
+        " change: detail.change, nearest: detail.nearest.map(({label}) => label),"
+        " maps: detail.maps.map(({values}) => Array.from(values))}; });"
     )
     return browser
 
@@ -383,11 +360,70 @@ def test_no_prediction_stands_without_verdict_and_notice(
     assert "40 validation images" in loaded.find_element(By.ID, "calibration").text
 
 
-def test_a_picture_in_colour_is_called_unlike_an_xray(loaded: Browser, tmp_path: Path) -> None:
+def test_likeness_is_that_of_python(
+    found: list[dict[str, Any]], images: list[Path], trained_on: TrainingPictures
+) -> None:
+    decoded = [decode_image(file.stem, file, SIZE, "bilinear", 10**8).facts for file in images]
+    small = np.frombuffer(b"".join(facts["thumbnail"] for facts in decoded), dtype=np.uint8)
+    small = small.reshape(-1, *trained_on.pictures.shape[1:])
+    wanted = likeness(small, trained_on.pictures)
+    for key in ("similarity", "gain"):
+        seen = np.array([one[key] for one in found])
+        assert np.abs(seen - getattr(wanted, key)).max() < 0.005, key
+    assert [one["change"] for one in found] == wanted.change
+    rows = trained_on.pictures.reshape(N_TRAINING, -1).astype(float)
+    for one, picture in zip(found, small, strict=True):
+        correlations = [np.corrcoef(picture.ravel(), row)[0, 1] for row in rows]
+        nearest = np.argsort(correlations)[::-1][:5]
+        assert one["nearest"][0] == trained_on.labels[nearest[0]]
+        assert len(one["nearest"]) == 5
+
+
+def test_the_most_similar_training_images_are_shown_with_their_labels(
+    loaded: Browser, images: list[Path]
+) -> None:
+    choose(loaded, images[0])  # X-ray 0, which is among the training images
+    shown = loaded.find_elements(By.CSS_SELECTOR, "#nearest li")
+    assert len(shown) == 5
+    assert shown[0].text.split("\n")[-1].endswith("1.00")
+    assert shown[0].find_element(By.TAG_NAME, "b").text == CLASSES[0]
+    assert loaded.find_element(By.ID, "compared").text == "60 of the 120 training images"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("in colour", "the image is in colour"),
+        ("inverted", "with black and white exchanged"),
+        ("turned", "turned by 90° to the right"),
+        ("noise", "it looks like no training image"),
+        ("faint", "the image is blank or nearly so"),
+    ],
+)
+def test_what_is_unlike_the_training_images_gets_no_answer(
+    loaded: Browser, images: list[Path], tmp_path: Path, kind: str, words: str
+) -> None:
     file = tmp_path / "holiday.png"
-    Image.merge("RGB", [Image.fromarray(xray(n, 80)) for n in (1, 2, 3)]).save(file)
+    grey = xray(1, 80)
+    pictures = {
+        "in colour": Image.merge("RGB", [Image.fromarray(xray(n, 80)) for n in (1, 2, 3)]),
+        "inverted": Image.fromarray(255 - grey),
+        "turned": Image.fromarray(np.rot90(grey, -1).copy()),
+        "noise": Image.fromarray(
+            np.random.default_rng(0).integers(0, 256, (80, 80), dtype=np.uint8)
+        ),
+        "faint": Image.fromarray((100 + grey / 64).astype(np.uint8)),
+    }
+    pictures[kind].save(file)
     choose(loaded, file)
-    assert loaded.find_element(By.ID, "unlike").is_displayed()
+    assert words in loaded.find_element(By.ID, "unlike").text
+    assert not loaded.find_element(By.ID, "said").is_displayed()
+    assert not loaded.find_element(By.ID, "heat").is_displayed()
+    assert loaded.find_element(By.ID, "nearest").is_displayed()
+    choose(loaded, images[0])
+    assert not loaded.find_element(By.ID, "unlike").is_displayed()
+    assert loaded.find_element(By.ID, "said").is_displayed()
+    assert loaded.find_element(By.ID, "heat").is_displayed()
 
 
 def test_slider_and_class_change_the_heat_by_keyboard(loaded: Browser, images: list[Path]) -> None:
@@ -457,23 +493,10 @@ def test_the_worker_that_sees_the_image_may_send_nothing_either(
     assert sent_by_pages(requests[1]) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 820, 1600])
 def test_the_page_is_never_wider_than_the_screen(
-    loaded: Browser, images: list[Path], tmp_path: Path, width: int, scheme: str
+    loaded: Browser, images: list[Path], fits_the_screen: Callable[..., None]
 ) -> None:
-    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    loaded.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    loaded.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    choose(loaded, images[0])
-    wide, room = loaded.execute_script(
-        "const page = document.documentElement; return [page.scrollWidth, page.clientWidth]"
-    )
-    assert wide <= room
-    folder = Path(os.environ.get("VIEWER_SCREENSHOTS", tmp_path))
-    assert loaded.save_screenshot(str(folder / f"viewer-{width}-{scheme}.png"))
-    loaded.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    fits_the_screen("viewer", lambda: choose(loaded, images[0]))
 
 
 def test_the_recorder_of_requests_does_record(

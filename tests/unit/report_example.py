@@ -1,5 +1,6 @@
 """A small report whose data hold everything that could break a page."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +74,8 @@ def example_verdict() -> dict[str, object]:
     }
 
 
-def example_run(folder: Path) -> RunPictures:
-    """Twelve X-rays with maps, four of them called wrongly, half of them with lungs."""
+def example_runs(folder: Path) -> dict[int, RunPictures]:
+    """Two folds of twelve X-rays with maps, four of them called wrongly, half with lungs."""
     generator = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
@@ -95,7 +96,14 @@ def example_run(folder: Path) -> RunPictures:
     table = pd.DataFrame(rows)
     maps = RawMaps(generator.random((N, 1, 4, 4)).astype("f4"), 64, 16.0, 7.5)
     records = table[["image_id", "label", "predicted", "probability", "correct"]]
-    return RunPictures(records, 1.0, maps, table.set_index("image_id"), "whole", 10**6)
+    index = table.set_index("image_id")
+    return {
+        fold: RunPictures(
+            records[part].reset_index(drop=True),
+            *(float(fold), replace(maps, values=maps.values[part]), index, "whole", 10**6),
+        )
+        for fold, part in ((1, slice(8)), (2, slice(8, N)))
+    }
 
 
 def make_report(root: Path, **changes: object) -> Path:
@@ -137,8 +145,10 @@ def make_report(root: Path, **changes: object) -> Path:
         "runs": runs_table(metrics, [[Link(EVIL, href)]] * 3),
         "overview": figure,
         "designs": [Design("a & b", "holdout", "accuracy 0.667", [figure], True)],
-        "gallery": write_gallery(example_run(root / "images"), CLASSES, folder / "pictures", 0.5),
-        "gallery_of": "a & b, holdout, fold 1, seed 0",
+        "gallery": write_gallery(
+            example_runs(root / "images"), CLASSES, folder / "pictures", 0.5, 24
+        ),
+        "gallery_of": "a & b, holdout, seed 0",
         "duplicates": figure,
         "label_conflicts": figure,
         "map_methods": None,

@@ -1,13 +1,13 @@
 """What is said of a new image: never a class alone, and nothing where nothing can be said."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.unit.answers_example import CLASSES, SENTENCE, alike, facts, page, pairs, reference
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.new_images.answers import (
     ABSTAIN,
@@ -16,11 +16,8 @@ from workflow_scripts.cxrcam.new_images.answers import (
     sets_of,
 )
 from workflow_scripts.cxrcam.new_images.copies import closest_copies
-from workflow_scripts.cxrcam.new_images.likeness import Likeness, Thresholds
 from workflow_scripts.cxrcam.new_images.reference import (
     Member,
-    Reference,
-    Share,
     calibration_part,
     calibration_scores,
     fold_probabilities,
@@ -30,56 +27,11 @@ from workflow_scripts.cxrcam.new_images.reference import (
     training_images,
     write_reference,
 )
-from workflow_scripts.cxrcam.report.answer_pictures import AnswerCard
 from workflow_scripts.cxrcam.report.answers_page import (
-    AnswersPage,
     answers_table,
     how_it_was_measured,
-    quarantine_table,
-    render_answers,
     said_of,
 )
-from workflow_scripts.cxrcam.report.cells import Link
-
-CLASSES = ["Normal", "COVID"]
-SENTENCE = "The network's 93 % cannot be taken as recognition of COVID."
-EVIL = '<script>alert("x")</script>.png'
-
-
-def share(count: int, n: int) -> Share:
-    return Share.of(np.arange(n) < count)
-
-
-def reference(**changes: object) -> Reference:
-    known = Reference(
-        task="two_class",
-        scheme="holdout",
-        classes=CLASSES,
-        members=[Member(1, 0, 2.0, None), Member(1, 1, 1.0, None)],
-        coverage=0.9,
-        calibrated_on="validation",
-        n_calibration=[40],
-        enough=True,
-        thresholds=Thresholds(0.6, 0.05),
-        n_training=200,
-        heat_scale=5.0,
-        covered=share(55, 60),
-        undecided=share(6, 60),
-        unlike=share(1, 60),
-        right=share(50, 53),
-    )
-    return replace(known, **changes)
-
-
-def facts(n: int, **changes: list[float]) -> pd.DataFrame:
-    usual = {"image_id": [f"{k}.png" for k in range(n)], "colourfulness": 0.0, "contrast": 60.0}
-    return pd.DataFrame({**usual, **changes})
-
-
-def alike(n: int, similarity: float = 0.9, gain: float = -0.3) -> Likeness:
-    return Likeness(
-        np.full(n, similarity, np.float32), np.full(n, gain, np.float32), ["upside down"] * n
-    )
 
 
 def one(sets: list[bool], **changes: object) -> dict[str, object]:
@@ -251,17 +203,6 @@ def test_the_reference_survives_its_file(tmp_path: Path) -> None:
 # --- copies and the page --------------------------------------------------------------------------
 
 
-def pairs() -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "image_id_a": ["COVID/1", "COVID/2", "Normal/3"],
-            "image_id_b": ["0.png", "0.png", "1.png"],
-            "kind": ["near", "exact", "mirrored"],
-            "correlation": [0.99, 0.9, 0.95],
-        }
-    )
-
-
 def test_the_closest_copy_is_told_with_who_was_trained_on_it() -> None:
     copies = closest_copies(pairs(), {"COVID/2": 2})
     assert copies["0.png"].image_id == "COVID/2"
@@ -270,43 +211,6 @@ def test_the_closest_copy_is_told_with_who_was_trained_on_it() -> None:
     assert "its answer is no prediction" in copies["0.png"].sentence(1)
     assert "not in the training part" in copies["1.png"].sentence(2)
     assert not closest_copies(pairs().iloc[:0], {})
-
-
-def page(**changes: object) -> str:
-    known = reference()
-    table = answers(
-        facts(3, image_id=["0.png", EVIL, "2.png"], contrast=[60.0, 60.0, 0.0]),
-        np.tile([[0.2, 0.8], [0.5, 0.5], [0.5, 0.5]], (2, 1, 1)),
-        np.array([[False, True], [True, True], [False, True]]),
-        alike(3),
-        known,
-    )
-    rows = table.to_dict("records")
-    values = {
-        "dataset": "demo",
-        "asked": "<i>folder</i>",
-        "reference": known,
-        "verdict": {
-            "answer": "No.",
-            "sentence": SENTENCE,
-            "headline": {"task": "two_class", "scheme": "holdout"},
-        },
-        "verdict_link": Link("audit/verdict.md", "../../audit/verdict.md"),
-        "table": answers_table(table, closest_copies(pairs(), {}), known),
-        "quarantine": quarantine_table(
-            pd.DataFrame({"image": [EVIL], "reason": ["It is no image."]})
-        ),
-        "n_answered": 1,
-        "cards": [
-            AnswerCard(row["image"], row["answer"], row["answer"] == ABSTAIN, said_of(row, known),
-                       [], "COVID", "x.jpg", "h.png" if row["is_input"] else None, "o.png")
-            for row in rows
-        ],
-        "scale": 5.0,
-        "opacity": 0.5,
-        "files": [Link("predictions.csv", "predictions.csv")],
-    }  # fmt: skip
-    return render_answers(AnswersPage(**{**values, **changes}))
 
 
 def test_the_page_warns_says_what_to_believe_and_escapes_names() -> None:

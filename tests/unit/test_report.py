@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -10,11 +11,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.unit.report_example import EVIL, example_metrics, example_verdict, make_report
+from tests.unit.report_example import (
+    CLASSES,
+    EVIL,
+    example_metrics,
+    example_runs,
+    example_verdict,
+    make_report,
+)
 from workflow_scripts.cxrcam.maps.overlays import heat_layer, overlay
 from workflow_scripts.cxrcam.report.cells import NONE, interval_cell, number_cell, relative_href
 from workflow_scripts.cxrcam.report.headline import headline_bars
 from workflow_scripts.cxrcam.report.page import NOTICE, TEMPLATES, gap_check
+from workflow_scripts.cxrcam.report.pictures import (
+    PICTURE_SIDE,
+    Card,
+    sureness_in_words,
+    write_gallery,
+)
 from workflow_scripts.cxrcam.report.provenance import commit_of, jobs_table
 
 VOID = {"meta", "link", "img", "br", "input"}
@@ -118,6 +132,28 @@ def test_the_notice_stands_on_every_page(file: Path) -> None:
 def test_mistakes_come_first(page: Page) -> None:
     outcomes = [tag["data-outcome"] for tag in page.of("li") if "data-outcome" in tag]
     assert outcomes == ["mistake"] * 4 + ["correct"] * 8
+
+
+def test_the_gallery_is_shared_by_the_folds_on_one_scale(tmp_path: Path) -> None:
+    runs = example_runs(tmp_path / "images")
+    gallery = write_gallery(runs, CLASSES, tmp_path / "page/pictures", 0.5, most=8)
+    assert [card.fold for card in gallery.cards].count(1) == 4
+    assert [card.fold for card in gallery.cards].count(2) == 4
+    assert (gallery.total, gallery.mistakes, gallery.scale) == (12, 4, 1.5)
+    first = next(card for card in gallery.cards if card.fold == 2)
+    picture = replace(runs[2], scale=1.5).picture(first.image_id, PICTURE_SIDE)
+    drawn = Image.open(tmp_path / "page" / first.heat).convert("RGBA")
+    assert np.array_equal(
+        np.asarray(drawn), np.asarray(heat_layer(picture["heat"]).convert("RGBA"))
+    )
+
+
+def test_words_for_how_sure_a_network_is_cover_every_probability(tmp_path: Path) -> None:
+    words = [word for word, _ in sureness_in_words()]
+    card = Card("i", "a", "a", 0.5, 1, "x", "h", None)
+    found = {replace(card, probability=p).sureness for p in (0.34, 0.75, 0.95, 1.0)}
+    assert found == set(words)
+    assert sureness_in_words()[1] == ("sure", "sure (probability 0.75 to 0.95)")
 
 
 def test_what_was_not_made_is_said(tmp_path: Path) -> None:

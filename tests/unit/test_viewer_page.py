@@ -9,17 +9,23 @@ from collections.abc import Iterator
 from http.client import HTTPResponse
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from workflow_scripts.cxrcam.duplicates.stored import Fingerprints
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.export.facts import network_facts
 from workflow_scripts.cxrcam.networks.models import ModelCard
-from workflow_scripts.cxrcam.viewer import bundle
+from workflow_scripts.cxrcam.new_images.likeness import Thresholds
+from workflow_scripts.cxrcam.viewer import bundle, training_pictures
 from workflow_scripts.cxrcam.viewer.bundle import PAGE, find_node, page_sources
 from workflow_scripts.cxrcam.viewer.network_card import network_card
 from workflow_scripts.cxrcam.viewer.serve import content_policy, make_server
+from workflow_scripts.cxrcam.viewer.training_pictures import TrainingPictures
 
 VERDICT = {"answer": "No.", "sentence": "The number cannot be believed.", "checks": []}
+TRAINED_ON = TrainingPictures(np.zeros((2, 32, 32), np.uint8), [0, 1], 2, Thresholds(0.7, 0.1))
 
 
 def exported(input_part: str = "whole") -> dict[str, object]:
@@ -68,7 +74,7 @@ def get(address: str) -> HTTPResponse:
 
 
 def test_the_card_holds_verdict_and_colours_beside_the_export() -> None:
-    card = network_card(exported(), VERDICT)
+    card = network_card(exported(), VERDICT, TRAINED_ON)
     assert card["verdict"] == {"answer": "No.", "sentence": "The number cannot be believed."}
     assert re.fullmatch("([0-9a-f]{6}){256}", card["heat_colours"])
     # As the cache decodes images of 224 pixels.
@@ -76,16 +82,41 @@ def test_the_card_holds_verdict_and_colours_beside_the_export() -> None:
     assert exported().items() <= card.items()
 
 
+def test_the_card_tells_from_where_on_a_picture_is_unlike() -> None:
+    told = network_card(exported(), VERDICT, TRAINED_ON)["trained_on"]
+    assert (told["least_similarity"], told["most_gain"]) == (0.7, 0.1)
+    assert (told["labels"], told["n_training"], told["side"]) == ([0, 1], 2, 32)
+
+
+def test_pictures_are_those_of_the_training_part_evenly_spread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(training_pictures, "MOST_PICTURES", 3)
+    names = [f"i{k}" for k in range(10)]
+    pictures = np.random.default_rng(0).integers(0, 256, (10, 32, 32), dtype=np.uint8)
+    stored = Fingerprints(names, names, np.zeros((10, 32), np.uint8), pictures)
+    split = pd.DataFrame({"image_id": names[::-1], "label": ["b", "a"] * 5, "role": "train"})
+    split.loc[split["image_id"].isin(["i0", "i9", "i5"]), "role"] = ["test", "validation", "test"]
+    chosen = training_pictures.training_pictures(
+        split, pd.Series(names, index=names), stored, ["a", "b"]
+    )
+    # Of i1, i2, i3, i4, i6, i7, i8.
+    assert np.array_equal(chosen.pictures, pictures[[1, 4, 8]])
+    assert chosen.labels == [1, 0, 0]
+    assert chosen.n_training == 7
+    assert -1 < chosen.thresholds.similarity < 0.2  # noise is like nothing
+
+
 def test_a_network_of_covered_images_gets_no_viewer() -> None:
     with pytest.raises(InputError, match="covered images"):
-        network_card(exported("lungs_only"), VERDICT)
+        network_card(exported("lungs_only"), VERDICT, TRAINED_ON)
 
 
 def test_an_export_without_an_entry_is_noticed_when_the_page_is_made() -> None:
     facts = exported()
     del facts["temperature"]
     with pytest.raises(KeyError, match="temperature"):
-        network_card(facts, VERDICT)
+        network_card(facts, VERDICT, TRAINED_ON)
 
 
 def test_every_answer_of_the_server_is_under_the_policy_of_the_page(served: str) -> None:

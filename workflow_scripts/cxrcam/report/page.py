@@ -1,7 +1,7 @@
 """The report as HTML: everything that comes from data is escaped by Jinja2."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.report.cells import Cell, Link, Table
 from workflow_scripts.cxrcam.report.headline import Bar
-from workflow_scripts.cxrcam.report.pictures import Gallery
+from workflow_scripts.cxrcam.report.pictures import Gallery, sureness_in_words
 from workflow_scripts.cxrcam.verdict.page import CONSEQUENCES, FAILED, NOT_ASSESSABLE, PASSED
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -66,7 +66,7 @@ class Report:
     designs : sequence of Design
     gallery : Gallery or None
     gallery_of : str
-        The run that it shows.
+        The runs that it shows.
     duplicates, label_conflicts, map_methods : Figure or None
     sources : sequence of (str, Table)
         What was found, and the counts.
@@ -103,13 +103,20 @@ class Report:
 
 def page_environment() -> Environment:
     """Templates that escape whatever comes from data, and refuse a name that nobody gave."""
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["named_alike"] = choices
+    return environment
+
+
+def choices(values: Iterable[object]) -> list[tuple[object, object]]:
+    """Options of a filter that are called what they are, each once, in their order."""
+    return [(value, value) for value in dict.fromkeys(values)]
 
 
 def checks_by_status(
@@ -188,6 +195,7 @@ def render_report(report: Report) -> str:
             report=report,
             notice=NOTICE,
             gap=gap_check(report.verdict),
+            sureness=sureness_in_words(),
             check_tables=checks_by_status(checks, report.evidence),
             meanings=_failures_by_meaning(checks),
         )

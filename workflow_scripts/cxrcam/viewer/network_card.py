@@ -6,6 +6,7 @@ from typing import Any, Final
 from workflow_scripts.cxrcam.data.cache import least_decoded_side
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.maps.overlays import heat_colours
+from workflow_scripts.cxrcam.viewer.training_pictures import TrainingPictures
 
 _NEEDED: Final = frozenset(
     {
@@ -16,7 +17,9 @@ _NEEDED: Final = frozenset(
 )
 
 
-def network_card(exported: Mapping[str, Any], verdict: Mapping[str, Any]) -> dict[str, Any]:
+def network_card(
+    exported: Mapping[str, Any], verdict: Mapping[str, Any], trained_on: TrainingPictures
+) -> dict[str, Any]:
     """Content of the page's model.json.
 
     Parameters
@@ -25,6 +28,8 @@ def network_card(exported: Mapping[str, Any], verdict: Mapping[str, Any]) -> dic
         model.json of the export.
     verdict : mapping
         audit/verdict.json, whose answer and sentence stand above every prediction.
+    trained_on : TrainingPictures
+        What an X-ray is compared with.
 
     Raises
     ------
@@ -47,4 +52,5 @@ def network_card(exported: Mapping[str, Any], verdict: Mapping[str, Any]) -> dic
         "verdict": {key: verdict[key] for key in ("answer", "sentence")},
         "heat_colours": colours,
         "jpeg_least_side": least_decoded_side(exported["image_size"]),
+        "trained_on": trained_on.for_page(),
     }

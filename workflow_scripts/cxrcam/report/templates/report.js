@@ -51,19 +51,15 @@ function makeFilter(input) {
 
 function makeGallery(list) {
   const cards = [...list.children];
-  const label = document.getElementById("class-filter");
-  const outcome = document.getElementById("outcome-filter");
+  const filters = [...document.querySelectorAll("select[data-cards]")];
   const apply = () => {
     for (const card of cards) {
-      card.hidden =
-        (label.value !== "" && card.dataset.label !== label.value) ||
-        (outcome.value !== "" && card.dataset.outcome !== outcome.value);
+      card.hidden = filters.some(({ value, dataset }) => value !== "" && card.dataset[dataset.cards] !== value);
     }
     const shown = cards.filter((card) => !card.hidden).length;
     document.getElementById("cards-shown").textContent = `${shown} of ${cards.length} shown`;
   };
-  label.addEventListener("change", apply);
-  outcome.addEventListener("change", apply);
+  for (const filter of filters) filter.addEventListener("change", apply);
   apply();
 
   const opacity = document.getElementById("opacity");

@@ -1,4 +1,12 @@
-// Raw class activation as heat over the X-ray, as cxrcam/maps/placement.py and overlays.py draw it.
+// An X-ray, and raw class activation as heat over it, as cxrcam/maps/placement.py and overlays.py draw it.
+
+/** Draw grey levels, row by row, on a canvas of their size. */
+export function drawGrey(canvas, pixels) {
+  const picture = new ImageData(canvas.width, canvas.height);
+  const words = new Uint32Array(picture.data.buffer);
+  pixels.forEach((grey, i) => { words[i] = 0xff000000 | (grey * 0x010101); });
+  canvas.getContext("2d").putImageData(picture, 0, 0);
+}
 
 /** Cells of a map at which the pixels of a picture of `size` pixels a side are read. */
 function positions(size, cells, { input_size, map_offset, map_stride }) {

@@ -1,6 +1,7 @@
 // PNG to grey levels. Browsers cut 16 bits to 8 and may correct colours; an X-ray must come out as
 // the workflow reads it. Specification: https://www.w3.org/TR/png-3/
 
+import { Colours } from "./colour.js";
 import { luma, overBlack, stretchTo8Bit } from "./grey.js";
 import { Refusal } from "./refusal.js";
 
@@ -146,14 +147,14 @@ function toGrey(samples, header, chunks) {
   const { width, height, depth, kind, channels } = header;
   const { PLTE, tRNS } = chunks;
   // Greys of 16 bits keep them; of colours and of greys with opacity the high byte is used.
-  if (kind === GREY && depth === 16) return { grey: stretchTo8Bit(samples), alpha: null, coloured: 0 };
+  if (kind === GREY && depth === 16) return { grey: stretchTo8Bit(samples), alpha: null, colourfulness: 0 };
   const values = depth === 16 ? Uint8Array.from(samples, (value) => value >> 8) : samples;
   const n = width * height;
   const grey = new Uint8Array(n);
   const alpha = tRNS || kind >= 4 ? new Uint8Array(n).fill(255) : null;
   const factor = depth < 8 ? 255 / (2 ** depth - 1) : 1;
   const clear = tRNS && kind !== PALETTE ? tRNS.filter((_, i) => i % 2 === 1) : null;
-  let coloured = 0;
+  const colours = new Colours(width, height);
   for (let i = 0; i < n; i++) {
     const at = i * channels;
     if (kind === COLOUR || kind === 6 || kind === PALETTE) {
@@ -162,13 +163,13 @@ function toGrey(samples, header, chunks) {
       if (entry + 2 >= source.length) throw new Refusal("The image data are damaged and cannot be decoded.");
       const [red, green, blue] = [source[entry], source[entry + 1], source[entry + 2]];
       grey[i] = luma(red, green, blue);
-      coloured += Math.max(red, green, blue) - Math.min(red, green, blue) > 16;
+      colours.add(i, red, green, blue);
     } else grey[i] = values[at] * factor;
     if (kind >= 4) alpha[i] = values[at + channels - 1];
     else if (kind === PALETTE && tRNS) alpha[i] = tRNS[values[i]] ?? 255;
     else if (clear && clear.every((value, k) => values[at + k] === value)) alpha[i] = 0;
   }
-  return { grey, alpha, coloured: coloured / n };
+  return { grey, alpha, colourfulness: colours.colourfulness() };
 }
 
 /** Width, height and kind of a PNG, from its first bytes. */
@@ -184,8 +185,8 @@ export function pngHeader(bytes) {
 /**
  * Decode a PNG whose size was found to be within the limits.
  * @param {Uint8Array} bytes
- * @returns {Promise<{pixels: Uint8Array, width: number, height: number, coloured: number}>}
- *   grey levels; `coloured` is the share of pixels that are no grey
+ * @returns {Promise<{pixels: Uint8Array, width: number, height: number, colourfulness: number}>}
+ *   grey levels; how colourful the picture is, from 0 to 1
  */
 export async function decodePng(bytes) {
   const header = pngHeader(bytes);
@@ -203,7 +204,7 @@ export async function decodePng(bytes) {
   const passes = layOut(header);
   const length = passes.reduce((sum, { lines, lineBytes }) => sum + lines * (lineBytes + 1), 0);
   const samples = unpack(await inflate(chunks.IDAT, length), header, passes);
-  const { grey, alpha, coloured } = toGrey(samples, header, chunks);
+  const { grey, alpha, colourfulness } = toGrey(samples, header, chunks);
   if (alpha?.some((value) => value < 255)) {
     for (let i = 0; i < grey.length; i++) grey[i] = overBlack(grey[i], alpha[i]);
   }
@@ -211,5 +212,5 @@ export async function decodePng(bytes) {
     throw new Refusal(
       "The image is 16-bit colour that uses only its darkest values; store it as 16-bit grey to keep its grey levels.");
   }
-  return { pixels: grey, width, height, coloured };
+  return { pixels: grey, width, height, colourfulness };
 }

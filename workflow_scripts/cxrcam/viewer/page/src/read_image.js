@@ -1,5 +1,6 @@
 // One X-ray file as grey levels, or a sentence that says why not. Files are told by their content.
 
+import { Colours } from "./colour.js";
 import { luma, roundHalfToEven } from "./grey.js";
 import { decodePng, pngHeader } from "./png.js";
 import { Refusal } from "./refusal.js";
@@ -104,20 +105,20 @@ async function decodeJpeg(bytes, leastSide) {
   bitmap.close();
   const { data } = context.getImageData(0, 0, width, height);
   const pixels = new Uint8Array(width * height);
-  let coloured = 0;
+  const colours = new Colours(width, height);
   for (let i = 0; i < pixels.length; i++) {
     const [red, green, blue] = [data[4 * i], data[4 * i + 1], data[4 * i + 2]];
     pixels[i] = luma(red, green, blue);
-    coloured += Math.max(red, green, blue) - Math.min(red, green, blue) > 16;
+    colours.add(i, red, green, blue);
   }
-  return reduce({ pixels, width, height, coloured: coloured / pixels.length }, leastSide);
+  return reduce({ pixels, width, height, colourfulness: colours.colourfulness() }, leastSide);
 }
 
 /**
  * Read an image file.
  * @param {File} file
  * @param {number} leastSide pixels a side that a JPEG is not reduced below
- * @returns {Promise<{pixels: Uint8Array, width: number, height: number, coloured: number}>}
+ * @returns {Promise<{pixels: Uint8Array, width: number, height: number, colourfulness: number}>}
  * @throws {Refusal}
  */
 export async function readImage(file, leastSide) {

@@ -1,8 +1,7 @@
 // The page: takes a file, asks the worker, shows what the network says, and the warnings beside it.
 
-import { drawHeat, drawScale } from "./heat.js";
+import { drawGrey, drawHeat, drawScale } from "./heat.js";
 
-const COLOURED_SHARE = 0.05; // of pixels: a stamp is less, a photograph more
 const part = (id) => document.getElementById(id);
 
 /** Messages to the worker, and its answers in the order of their numbers. */
@@ -85,9 +84,10 @@ class Viewer {
       ? `Calibrated on ${model.temperature_n} validation images (temperature ${model.temperature.toFixed(3)}).`
       : "Not calibrated: the run had no validation part, so these numbers tend to be too sure.";
     for (const place of document.querySelectorAll(".notice")) place.textContent = model.notice;
-    if (model.map_kind === "none") {
-      for (const element of document.querySelectorAll(".with-map")) element.hidden = true;
-    } else {
+    const { labels, n_training } = model.trained_on;
+    part("compared").textContent = labels.length < n_training
+      ? `${labels.length} of the ${n_training} training images` : `all ${n_training} training images`;
+    if (model.map_kind !== "none") {
       for (const [k, name] of model.classes.entries()) part("map-class").add(new Option(name, k));
       drawScale(part("scale"), model.heat_colours);
       part("hot").textContent = `${model.map_scale.toPrecision(3)} or more (class activation, in logits)`;
@@ -132,7 +132,7 @@ class Viewer {
   }
 
   #fill(name) {
-    const { probabilities, pixels, width, height, coloured } = this.#shown;
+    const { probabilities, pixels, width, height, unlike, nearest } = this.#shown;
     const rows = this.#model.classes.map((label, k) => {
       const row = part("row").content.cloneNode(true);
       row.querySelector("th").textContent = label;
@@ -141,16 +141,34 @@ class Viewer {
       return row;
     });
     part("probabilities").replaceChildren(...rows);
-    part("unlike").hidden = coloured <= COLOURED_SHARE;
+    // Of what is no input for the network, nothing is said: its numbers would mean nothing.
+    part("unlike").hidden = !unlike;
+    part("unlike").textContent = unlike ? `No answer: ${unlike}.` : "";
+    part("said").hidden = Boolean(unlike);
+    this.#showMaps(this.#model.map_kind !== "none" && !unlike);
+    part("nearest").replaceChildren(...nearest.map((picture) => this.#training(picture)));
     const canvas = part("xray");
     Object.assign(canvas, { width, height });
     canvas.setAttribute("aria-label", `X-ray ${name}, ${width} x ${height} pixels`);
-    const picture = new ImageData(width, height);
-    const words = new Uint32Array(picture.data.buffer);
-    pixels.forEach((grey, i) => { words[i] = 0xff000000 | (grey * 0x010101); });
-    canvas.getContext("2d").putImageData(picture, 0, 0);
+    drawGrey(canvas, pixels);
     part("map-class").value = String(probabilities.indexOf(Math.max(...probabilities)));
     this.#drawMap();
+  }
+
+  /** A small picture of a training image, with its label. */
+  #training({ label, similarity, pixels }) {
+    const { side } = this.#model.trained_on;
+    const shown = part("training").content.cloneNode(true);
+    const canvas = shown.querySelector("canvas");
+    Object.assign(canvas, { width: side, height: side });
+    drawGrey(canvas, pixels);
+    shown.querySelector("b").textContent = this.#model.classes[label];
+    shown.querySelector("span").textContent = similarity.toFixed(2);
+    return shown;
+  }
+
+  #showMaps(shown) {
+    for (const element of document.querySelectorAll(".with-map")) element.hidden = !shown;
   }
 
   #drawMap() {

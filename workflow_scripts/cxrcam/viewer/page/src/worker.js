@@ -1,21 +1,28 @@
 // Decoding and the network, beside the page, so that it never freezes.
 
 import * as ort from "onnxruntime-web/wasm";
+import { TrainingPictures, contrast, inputFault } from "./likeness.js";
 import { readImage } from "./read_image.js";
 import { Refusal } from "./refusal.js";
 import { resizeGrey } from "./resize.js";
 
 let session;
 let model;
+let trainedOn;
+
+async function fetched(name, folder) {
+  const response = await fetch(new URL(name, folder));
+  if (!response.ok) throw new Error(`${name}: ${response.status}`);
+  return response.arrayBuffer();
+}
 
 async function load({ folder, card }) {
   // One thread: more would need headers that the simplest servers do not send.
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmPaths = { wasm: new URL("ort-wasm-simd-threaded.wasm", folder).href };
   model = card;
-  const response = await fetch(new URL("model.onnx", folder));
-  if (!response.ok) throw new Error(`model.onnx: ${response.status}`);
-  session = await ort.InferenceSession.create(await response.arrayBuffer(), { executionProviders: ["wasm"] });
+  trainedOn = new TrainingPictures(card.trained_on, new Uint8Array(await fetched("training.bin", folder)));
+  session = await ort.InferenceSession.create(await fetched("model.onnx", folder), { executionProviders: ["wasm"] });
   return {};
 }
 
@@ -39,11 +46,15 @@ async function predict({ file }) {
   const image = await readImage(file, model.jpeg_least_side);
   const size = model.image_size;
   const input = Float32Array.from(resizeGrey(image, size, model.resampling));
+  const found = trainedOn.compare(resizeGrey(image, model.trained_on.side, "lanczos"));
+  const seen = { ...found, colourfulness: image.colourfulness, contrast: contrast(input) };
   const decoded = performance.now();
   const outputs = await session.run({ pixels: new ort.Tensor("float32", input, [1, 1, size, size]) });
   const ended = performance.now();
   return {
     ...image,
+    ...seen,
+    unlike: inputFault(seen, model.trained_on),
     probabilities: calibrated(outputs.logits.data, model.temperature),
     maps: outputs.maps ? splitMaps(outputs.maps) : null,
     seconds: { reading: (decoded - began) / 1000, network: (ended - decoded) / 1000 },

@@ -1,0 +1,88 @@
+"""A headless Chromium, whose every request to another machine is recorded and refused.
+
+Needs Chromium and its driver, which `make test-tools` installs.
+"""
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+
+Browser = webdriver.Chrome
+
+
+@pytest.fixture(scope="session")
+def requests() -> Iterator[tuple[int, list[str]]]:
+    """Port of a proxy that lets nothing through, and what it was asked for."""
+    asked: list[str] = []
+
+    class Recorder(BaseHTTPRequestHandler):
+        def refuse(self) -> None:
+            asked.append(self.path)
+            self.send_error(403)
+
+        do_GET = do_POST = do_HEAD = do_CONNECT = refuse
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Recorder) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1], asked
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser(requests: tuple[int, list[str]]) -> Iterator[Browser]:
+    for needed in ("chromium", "chromedriver"):
+        if not shutil.which(needed):
+            pytest.skip(f"{needed} is not installed: `make test-tools` does it")
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(shutil.which("chromium"))
+    for argument in (
+        *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+        # Chromium's own calls home, which are not the page's.
+        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+        *("--no-first-run", "--disable-default-apps", "--disable-domain-reliability"),
+        # All but this machine's own addresses goes through the recorder.
+        f"--proxy-server=http://127.0.0.1:{requests[0]}",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(
+        options, webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
+    )
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def fits_the_screen(browser: Browser, tmp_path: Path) -> Callable[..., None]:
+    """Open a page at three widths, light and dark: it is never wider than the screen."""
+
+    def check(name: str, open_page: Callable[[], object]) -> None:
+        for scheme in ("light", "dark"):
+            media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+            browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+            for width in (390, 820, 1600):
+                size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+                browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+                open_page()
+                wide, room = browser.execute_script(
+                    "const page = document.documentElement;"
+                    " return [page.scrollWidth, page.clientWidth]"
+                )
+                # To be looked at, where a folder is named.
+                folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
+                assert browser.save_screenshot(str(folder / f"{name}-{width}-{scheme}.png"))
+                assert wide <= room, f"{name} at {width} pixels, {scheme}"
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+    return check
