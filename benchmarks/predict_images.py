@@ -52,7 +52,7 @@ def make_files(folder: Path, n: int) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--images", type=int, default=250)
     parser.add_argument("--sizes", type=int, nargs="+", default=[129, 224])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cores", type=int, default=os.cpu_count())

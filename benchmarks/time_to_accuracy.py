@@ -93,15 +93,17 @@ def time_to_target(
     }
 
 
-def load(root: Path, per_class: int, sides: Sequence[int]) -> dict[int, tuple[Pixels, Pixels]]:
-    """Training (80 %) and test part at each size, from a folder of class folders."""
+def load(
+    root: Path, per_class: int, sides: Sequence[int], test_share: float = 0.2
+) -> dict[int, tuple[Pixels, Pixels]]:
+    """Training and test part at each size, from a folder of class folders."""
     files, labels, test = [], [], []
     for label, name in enumerate(CLASSES):
         of_class = sorted((root / name / "images").glob("*.png"))
         chosen = np.random.default_rng(label).permutation(len(of_class))[:per_class]
         files += [(of_class[k].stem, of_class[k]) for k in chosen]
         labels += [label] * len(chosen)
-        test += [position < len(chosen) // 5 for position in range(len(chosen))]
+        test += [position < round(test_share * len(chosen)) for position in range(len(chosen))]
     truth, held_out = np.array(labels), np.array(test)
     parts = {}
     for side in sides:
