@@ -69,7 +69,12 @@ rule audit_leaks:
             for design in divisions()
         ],
     output:
-        "results/{dataset}/audit/leaks.csv",
+        report(
+            "results/{dataset}/audit/leaks.csv",
+            caption="captions/leaks.rst",
+            category="Data",
+            labels={"result": "twins across divisions"},
+        ),
     log:
         f"{LOG}/audit/leaks.log",
     benchmark:
@@ -97,7 +102,12 @@ rule audit_duplicates:
         images=rules.index.output.images,
         shards=cache_shards,
     output:
-        png="results/{dataset}/audit/duplicates.png",
+        png=report(
+            "results/{dataset}/audit/duplicates.png",
+            caption="captions/duplicates.rst",
+            category="Data",
+            labels={"result": "near-duplicates"},
+        ),
         caption="results/{dataset}/audit/duplicates.txt",
     log:
         f"{LOG}/audit/duplicates.log",
@@ -126,7 +136,12 @@ rule audit_label_conflicts:
         external_images=external_indexes,
         external_shards=external_shards,
     output:
-        png="results/{dataset}/audit/label_conflicts.png",
+        png=report(
+            "results/{dataset}/audit/label_conflicts.png",
+            caption="captions/label_conflicts.rst",
+            category="Data",
+            labels={"result": "one picture under two labels"},
+        ),
         caption="results/{dataset}/audit/label_conflicts.txt",
         table="results/{dataset}/audit/label_conflicts.csv",
     log:
@@ -270,7 +285,12 @@ rule map_methods:
         images=rules.index.output.images,
     output:
         table="results/{dataset}/audit/map_methods.csv",
-        figure="results/{dataset}/audit/map_methods.png",
+        figure=report(
+            "results/{dataset}/audit/map_methods.png",
+            caption="captions/map_methods.rst",
+            category="Maps",
+            labels={"class": "all", "fold": "1", "seed": "first"},
+        ),
     log:
         f"{LOG}/audit/map_methods.log",
     benchmark:
@@ -309,10 +329,20 @@ rule audit_verdict:
         expected=expected_table,
         external=external_table,
     output:
-        page="results/{dataset}/audit/verdict.md",
+        page=report(
+            "results/{dataset}/audit/verdict.md",
+            caption="captions/verdict.rst",
+            category="A verdict",
+            labels={"page": "can the number be believed?"},
+        ),
         json="results/{dataset}/audit/verdict.json",
         checklist="results/{dataset}/audit/claim_2024.md",
-        masked="results/{dataset}/audit/masked_inputs.csv",
+        masked=report(
+            "results/{dataset}/audit/masked_inputs.csv",
+            caption="captions/masked_inputs.rst",
+            category="A verdict",
+            labels={"page": "accuracy on covered images"},
+        ),
         calibration="results/{dataset}/audit/calibration.csv",
         repeatability="results/{dataset}/audit/repeatability.json",
     log:

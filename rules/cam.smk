@@ -11,7 +11,14 @@ rule cam:
         images=rules.index.output.images,
     output:
         overlays=directory(f"{CAM}/overlays"),
-        galleries=directory(f"{CAM}/gallery"),
+        galleries=report(
+            directory(f"{CAM}/gallery"),
+            patterns=["{name}.png"],
+            caption="captions/gallery.rst",
+            category="Maps",
+            subcategory="{task}, {scheme}",
+            labels={"class": "{name}", "fold": "{fold}", "seed": "{seed}"},
+        ),
     log:
         f"{CAM.replace('results', 'results/logs', 1)}/cam.log",
     benchmark:

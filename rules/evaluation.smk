@@ -34,9 +34,24 @@ rule tables:
     input:
         of_runs(rules.evaluate.output.metrics),
     output:
-        metrics="results/{dataset}/tables/metrics.csv",
-        summary="results/{dataset}/tables/summary.csv",
-        figure="results/{dataset}/figures/accuracy.png",
+        metrics=report(
+            "results/{dataset}/tables/metrics.csv",
+            caption="captions/metrics.rst",
+            category="Numbers",
+            labels={"table": "every run, beside its floors"},
+        ),
+        summary=report(
+            "results/{dataset}/tables/summary.csv",
+            caption="captions/summary.rst",
+            category="Numbers",
+            labels={"table": "every design"},
+        ),
+        figure=report(
+            "results/{dataset}/figures/accuracy.png",
+            caption="captions/accuracy.rst",
+            category="Numbers",
+            labels={"table": "every run, drawn"},
+        ),
         figure_svg="results/{dataset}/figures/accuracy.svg",
     log:
         f"{LOG}/tables/metrics.log",
@@ -62,7 +77,16 @@ rule figures:
         splits=of_runs(rules.splits.output[0]),
         histories=of_runs(rules.train.output.history),
     output:
-        png=expand("results/{{dataset}}/figures/{figure}-{{task}}-{{scheme}}.png", figure=FIGURES),
+        png=[
+            report(
+                f"results/{{dataset}}/figures/{figure}-{{task}}-{{scheme}}.png",
+                caption="captions/design.rst",
+                category="Figures",
+                subcategory="{task}, {scheme}",
+                labels={"figure": figure.replace("_", " ")},
+            )
+            for figure in FIGURES
+        ],
         svg=expand("results/{{dataset}}/figures/{figure}-{{task}}-{{scheme}}.svg", figure=FIGURES),
     log:
         f"{LOG}/figures/{{task}}-{{scheme}}.log",

@@ -13,11 +13,22 @@ PAPER_TASKS = list(config["tasks"])
 WIDEST_TASK = max(PAPER_TASKS, key=lambda task: len(config["tasks"][task]["classes"]))
 
 
+def in_report(files):
+    """Pictures and CSV tables among the files go into Snakemake's own report too."""
+    shown = lambda file: report(
+        file,
+        caption="captions/paper.rst",
+        category="The paper",
+        labels={"element": Path(file).stem.replace("_", " ")},
+    )
+    return [shown(file) if file.endswith((".png", ".csv")) else file for file in files]
+
+
 rule paper_network:
     input:
         of_main_runs(rules.train.output.model)[0],
     output:
-        png=f"{PAPER}/figure_1.png",
+        png=in_report([f"{PAPER}/figure_1.png"])[0],
         svg=f"{PAPER}/figure_1.svg",
         caption=f"{PAPER}/figure_1.txt",
     log:
@@ -41,7 +52,7 @@ rule paper_pipeline:
     input:
         rules.run_config.output[0],
     output:
-        png=f"{PAPER}/figure_2.png",
+        png=in_report([f"{PAPER}/figure_2.png"])[0],
         svg=f"{PAPER}/figure_2.svg",
         caption=f"{PAPER}/figure_2.txt",
     log:
@@ -69,15 +80,19 @@ rule paper_samples:
         predictions=of_main_runs(rules.predict_run.output.predictions),
         maps=of_main_runs(rules.predict_run.output.maps),
     output:
-        figures=expand(
-            "results/{{dataset}}/paper/figure_{number}.{kind}",
-            number=(3, 4, 5),
-            kind=("png", "txt"),
+        figures=in_report(
+            expand(
+                "results/{{dataset}}/paper/figure_{number}.{kind}",
+                number=(3, 4, 5),
+                kind=("png", "txt"),
+            )
         ),
-        tables=expand(
-            "results/{{dataset}}/paper/table_{number}.{kind}",
-            number=range(1, len(PAPER_TASKS) + 1),
-            kind=("csv", "md", "tex"),
+        tables=in_report(
+            expand(
+                "results/{{dataset}}/paper/table_{number}.{kind}",
+                number=range(1, len(PAPER_TASKS) + 1),
+                kind=("csv", "md", "tex"),
+            )
         ),
     log:
         f"{LOG}/paper/samples.log",
@@ -106,13 +121,17 @@ rule paper_effort:
         histories=of_runs(rules.train.output.history),
         timings=of_runs(rules.train.output.timings),
     output:
-        figures=expand(
-            "results/{{dataset}}/paper/figure_{number}.{kind}",
-            number=(6, 7),
-            kind=("png", "svg", "txt"),
+        figures=in_report(
+            expand(
+                "results/{{dataset}}/paper/figure_{number}.{kind}",
+                number=(6, 7),
+                kind=("png", "svg", "txt"),
+            )
         ),
         runs=f"{PAPER}/effort_runs.csv",
-        tables=expand("results/{{dataset}}/paper/table_effort.{kind}", kind=("csv", "md", "tex")),
+        tables=in_report(
+            expand("results/{{dataset}}/paper/table_effort.{kind}", kind=("csv", "md", "tex"))
+        ),
     log:
         f"{LOG}/paper/effort.log",
     benchmark:
@@ -141,8 +160,12 @@ rule paper_channels:
         split=filled(rules.splits.output[0], **main_run(WIDEST_TASK)),
         shards=cache_shards,
     output:
-        figures=expand("results/{{dataset}}/paper/figure_channels.{kind}", kind=("png", "txt")),
-        tables=expand("results/{{dataset}}/paper/table_channels.{kind}", kind=("csv", "md", "tex")),
+        figures=in_report(
+            expand("results/{{dataset}}/paper/figure_channels.{kind}", kind=("png", "txt"))
+        ),
+        tables=in_report(
+            expand("results/{{dataset}}/paper/table_channels.{kind}", kind=("csv", "md", "tex"))
+        ),
     log:
         f"{LOG}/paper/channels.log",
     benchmark:
@@ -173,8 +196,10 @@ rule paper_scorecard:
         maps=of_main_runs(rules.audit_run.output.maps),
         expected=expected_table,
     output:
-        card=expand("results/{{dataset}}/paper/scorecard.{kind}", kind=("csv", "md")),
-        tables=expand("results/{{dataset}}/paper/table_accuracy.{kind}", kind=("csv", "md", "tex")),
+        card=in_report(expand("results/{{dataset}}/paper/scorecard.{kind}", kind=("csv", "md"))),
+        tables=in_report(
+            expand("results/{{dataset}}/paper/table_accuracy.{kind}", kind=("csv", "md", "tex"))
+        ),
     log:
         f"{LOG}/paper/scorecard.log",
     benchmark:
@@ -227,7 +252,9 @@ rule networks_table:
             filled(rules.train.output.timings, **run) for run in network_runs(wildcards.dataset)
         ],
     output:
-        expand("results/{{dataset}}/paper/table_networks.{kind}", kind=("csv", "md", "tex")),
+        in_report(
+            expand("results/{{dataset}}/paper/table_networks.{kind}", kind=("csv", "md", "tex"))
+        ),
     log:
         f"{LOG}/paper/networks.log",
     benchmark:

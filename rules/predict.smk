@@ -92,6 +92,7 @@ rule predict_page:
         predictions=f"{PREDICT}/predictions.csv",
         parquet=f"{PREDICT}/predictions.parquet",
         quarantine=f"{PREDICT}/quarantine.csv",
+        base=f"{PREDICT}/base.css",
         style=f"{PREDICT}/report.css",
         script=f"{PREDICT}/report.js",
         overlays=directory(f"{PREDICT}/overlays"),

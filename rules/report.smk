@@ -43,8 +43,10 @@ rule report:
     output:
         page=f"{REPORT}/index.html",
         provenance=f"{REPORT}/provenance.html",
+        base=f"{REPORT}/base.css",
         style=f"{REPORT}/report.css",
         script=f"{REPORT}/report.js",
+        rulegraph=f"{REPORT}/rulegraph.svg",
         pictures=directory(f"{REPORT}/pictures"),
     log:
         f"{LOG}/report.log",

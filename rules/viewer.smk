@@ -21,6 +21,7 @@ rule viewer_page:
         verdict=rules.audit_verdict.output.json,
     output:
         page=f"{VIEWER}/index.html",
+        base=f"{VIEWER}/base.css",
         style=f"{VIEWER}/viewer.css",
         script=f"{VIEWER}/viewer.js",
         worker=f"{VIEWER}/worker.js",

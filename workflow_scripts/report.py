@@ -14,6 +14,7 @@ from workflow_scripts.cxrcam.report.cells import Link, interval_cell, relative_h
 from workflow_scripts.cxrcam.report.headline import headline_bars
 from workflow_scripts.cxrcam.report.page import (
     FIGURE_WORDS,
+    RULES,
     Design,
     Figure,
     Report,
@@ -163,7 +164,7 @@ if __name__ == "__main__":
         files=[Link(Path(file).relative_to(data_set).as_posix(), link(file)) for file in files],
         configuration=Path(given.configuration).read_text(encoding="utf-8"),
     )
-    write_static(folder)
+    write_static(folder, RULES)
     write_text(page, render_report(report))
     # In a file of its own: seconds and versions would change the bytes of the page.
     tables = [versions_table(), jobs_table(Path(params.benchmarks))]

@@ -13,6 +13,7 @@ from workflow_scripts.cxrcam.maps.run_pictures import RunPictures
 from workflow_scripts.cxrcam.report.cells import Link, relative_href
 from workflow_scripts.cxrcam.report.headline import headline_bars
 from workflow_scripts.cxrcam.report.page import (
+    RULES,
     Design,
     Figure,
     Report,
@@ -161,7 +162,7 @@ def make_report(root: Path, **changes: object) -> Path:
         "files": [link],
         "configuration": f"name: {EVIL}\n",
     }
-    write_static(folder)
+    write_static(folder, RULES)
     write_text(folder / "index.html", render_report(Report(**fields | changes)))
     tables = [versions_table(), jobs_table(root / "benchmarks" / "d")]
     write_text(folder / "provenance.html", render_provenance(EVIL, None, tables))

@@ -128,3 +128,27 @@ def test_a_radius_out_of_range_is_named(radius):
 def test_wrong_shapes_are_named():
     with pytest.raises(ValueError, match=r"queries are uint8 of shape \(2, 31\)"):
         candidate_pairs(np.zeros((2, 32), np.uint8), 3, np.zeros((2, 31), np.uint8))
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 1000])
+@pytest.mark.parametrize(
+    "sizes", [([1, 2, 3], [1, 1, 2]), ([1, 1, 1], [1, 2, 1]), ([2, 1], [1, 1])]
+)
+def test_products_of_ranges_are_cut_anywhere(monkeypatch, block, sizes):
+    monkeypatch.setattr(range_products, "BLOCK_PAIRS", block)
+    first_sizes, second_sizes = (np.array(size) for size in sizes)
+    first_starts, second_starts = (
+        10 * np.arange(len(first_sizes)),
+        100 * np.arange(len(first_sizes)),
+    )
+    blocks = list(
+        range_products.range_products(first_starts, first_sizes, second_starts, second_sizes)
+    )
+    assert all(len(source) <= block for _, _, source in blocks)
+    found = [(int(a), int(b), int(s)) for part in blocks for a, b, s in zip(*part, strict=True)]
+    assert found == [
+        (10 * s + a, 100 * s + b, s)
+        for s in range(len(first_sizes))
+        for a in range(first_sizes[s])
+        for b in range(second_sizes[s])
+    ]

@@ -89,7 +89,9 @@ def test_every_promised_file_exists(results: Path) -> None:
         "figures/accuracy.svg",
         "report/index.html",
         "report/provenance.html",
+        "report/base.css",
         "report/report.css",
+        "report/rulegraph.svg",
         "report/report.js",
         "report/pictures/01-xray.jpg",
     }

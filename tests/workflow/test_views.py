@@ -53,6 +53,21 @@ def test_the_summary_has_a_line_an_output(finished: Project) -> None:
     assert all((finished.folder / output).exists() for output in listed)
 
 
+def test_snakemakes_own_report_holds_results_with_captions(
+    finished: Project, tmp_path: Path
+) -> None:
+    page = tmp_path / "report.html"
+    done = finished.snakemake("--report", str(page))
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = page.read_text(encoding="utf-8")
+    for category in ("A verdict", "Numbers", "Figures", "Maps", "Data"):
+        assert f'"{category}"' in text, category
+    # A caption as it stands, and one that says which design it is of.
+    assert "Read it before any other result" in text
+    assert re.search(r"All runs of two_class,\s+holdout", text)
+    assert "every run, beside its floors" in text
+
+
 def test_a_dry_run_warns_of_nothing(fresh: Project) -> None:
     done = fresh.snakemake("--dry-run")
     assert done.returncode == 0

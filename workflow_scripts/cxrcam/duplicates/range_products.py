@@ -48,9 +48,18 @@ def range_products(
         # Of the first and the last product, only a part may fall into this block.
         lengths = np.minimum(ends[span], end) - np.maximum(ends[span] - sizes[span], begin)
         source = np.repeat(np.arange(low, high + 1), lengths)
-        offset = np.arange(begin, end) - (ends - sizes)[source]
-        if int(second_sizes[span].max()) == 1:
-            a, b = offset, np.int64(0)
-        else:
-            a, b = np.divmod(offset, second_sizes[source])
-        yield first_starts[source] + a, second_starts[source] + b, source
+        # Repeating is several times as fast as gathering by `source`.
+        first, second = (
+            np.repeat(starts[span], lengths) for starts in (first_starts, second_starts)
+        )
+        if int(sizes[span].max()) > 1:  # otherwise each product is of one and one
+            offset = np.arange(begin, end) - np.repeat((ends - sizes)[span], lengths)
+            if int(second_sizes[span].max()) == 1:
+                first += offset
+            elif int(first_sizes[span].max()) == 1:
+                second += offset
+            else:
+                rows, columns = np.divmod(offset, np.repeat(second_sizes[span], lengths))
+                first += rows
+                second += columns
+        yield first, second, source

@@ -16,7 +16,9 @@ from workflow_scripts.cxrcam.report.pictures import Gallery, sureness_in_words
 from workflow_scripts.cxrcam.verdict.page import CONSEQUENCES, FAILED, NOT_ASSESSABLE, PASSED
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
-STATIC: Final = ("report.css", "report.js")
+STATIC: Final = ("base.css", "report.css", "report.js")
+RULES: Final = "rulegraph.svg"
+"""The rules of the default configuration, as `snakemake --rulegraph` draws them."""
 NOTICE: Final = "Research use only. Nothing here is a diagnosis."
 
 FIGURE_WORDS: Final = {
@@ -211,8 +213,8 @@ def render_provenance(dataset: str, commit: str | None, tables: Sequence[Table])
     )
 
 
-def write_static(folder: Path) -> None:
-    """Copy style and script beside the page."""
-    for name in STATIC:
+def write_static(folder: Path, *others: str) -> None:
+    """Copy style, script and other files that do not change beside the page."""
+    for name in (*STATIC, *others):
         with atomic_path(folder / name) as temporary:
             shutil.copyfile(TEMPLATES / name, temporary)

@@ -16,18 +16,22 @@ PARTS: Final = (
     *("index.html", "viewer.css", "viewer.js", "worker.js"),
     "ort-wasm-simd-threaded.wasm",
 )
-"""Files that the page consists of, without the network."""
+"""Files that are bundled from them."""
+
+SHARED: Final = Path(__file__).parents[1] / "report/templates/base.css"
+"""Style that the page shares with the report."""
 
 LEAST_NODE: Final = 18
 
 
 def page_sources() -> list[Path]:
     """Files that decide what the page looks like and does, sorted."""
-    return sorted(
+    own = [
         file
         for file in PAGE.rglob("*")
         if file.is_file() and {"node_modules", "dist"}.isdisjoint(file.relative_to(PAGE).parts)
-    )
+    ]
+    return sorted([*own, SHARED])
 
 
 def _run(command: list[str], folder: Path, what: str, advice: str = "") -> str:
@@ -77,7 +81,7 @@ def build_page(target: Path) -> None:
     Parameters
     ----------
     target : Path
-        Folder for `PARTS`.
+        Folder for `PARTS` and `SHARED`.
 
     Raises
     ------
@@ -88,6 +92,8 @@ def build_page(target: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="cxrcam-viewer-") as name:
         folder = Path(name)
         for source in page_sources():
+            if source == SHARED:
+                continue
             copy = folder / source.relative_to(PAGE)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
@@ -97,6 +103,6 @@ def build_page(target: Path) -> None:
             "must hold them.",
         )
         _run([node, "build.js"], folder, "Bundling the page")
-        for part in PARTS:
-            with atomic_path(target / part) as temporary:
-                shutil.copyfile(folder / "dist" / part, temporary)
+        for file in (*(folder / "dist" / part for part in PARTS), SHARED):
+            with atomic_path(target / file.name) as temporary:
+                shutil.copyfile(file, temporary)
