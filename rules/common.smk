@@ -119,3 +119,14 @@ def phantom_settings(wildcards):
     if settings["kind"] != "phantom":
         return {}
     return {"code": code("phantoms.py"), **settings}
+
+
+def in_report(files):
+    """Pictures and CSV tables among the files go into Snakemake's own report too."""
+    shown = lambda file: report(
+        file,
+        caption="captions/paper.rst",
+        category="The paper",
+        labels={"element": Path(file).stem.replace("_", " ")},
+    )
+    return [shown(file) if file.endswith((".png", ".csv")) else file for file in files]

@@ -13,17 +13,6 @@ PAPER_TASKS = list(config["tasks"])
 WIDEST_TASK = max(PAPER_TASKS, key=lambda task: len(config["tasks"][task]["classes"]))
 
 
-def in_report(files):
-    """Pictures and CSV tables among the files go into Snakemake's own report too."""
-    shown = lambda file: report(
-        file,
-        caption="captions/paper.rst",
-        category="The paper",
-        labels={"element": Path(file).stem.replace("_", " ")},
-    )
-    return [shown(file) if file.endswith((".png", ".csv")) else file for file in files]
-
-
 rule paper_network:
     input:
         of_main_runs(rules.train.output.model)[0],

@@ -24,6 +24,7 @@ from workflow_scripts.cxrcam.duplicates.range_products import BLOCK_PAIRS, range
 UInt8Array = npt.NDArray[np.uint8]
 UInt64Array = npt.NDArray[np.uint64]
 IndexArray = npt.NDArray[np.int64]
+Int32Array = npt.NDArray[np.int32]
 
 #: Measured costs on one core, in nanoseconds. They only choose between exact methods.
 EXHAUSTIVE_COST: Final = 2.5
@@ -211,7 +212,7 @@ def _band_candidates(
     width = len(band.bits)
     bucket_of = np.full(1 << width, -1, np.int32)
     bucket_of[right.keys] = np.arange(len(right.keys), dtype=np.int32)
-    waiting: list[tuple[IndexArray, IndexArray]] = []
+    waiting: list[tuple[Int32Array, Int32Array]] = []
     waiting_pairs = 0
     # Small numbers are gathered in half of the time.
     keys = left.keys.astype(np.int32)
@@ -246,7 +247,7 @@ def _band_candidates(
 
 
 def _bucket_products(
-    left: _Buckets, right: _Buckets, waiting: list[tuple[IndexArray, IndexArray]], self_join: bool
+    left: _Buckets, right: _Buckets, waiting: list[tuple[Int32Array, Int32Array]], self_join: bool
 ) -> Iterator[tuple[IndexArray, IndexArray]]:
     """Pairs of rows of pairs of buckets."""
     if not waiting:
