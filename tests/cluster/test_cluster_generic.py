@@ -37,5 +37,5 @@ def test_every_job_goes_through_the_submit_command_and_a_failed_one_is_retried(t
     rules = [line.split()[0] for line in lines]
     counts = {"listing": 2, "cache": 4, "index": 1, "splits": 2}
     assert {rule: rules.count(rule) for rule in set(rules)} == counts
-    assert "index 1 4000 30 0" in lines
+    assert "index 1 3000 30 0" in lines
     assert all((project.folder / target).is_file() for target in TARGETS)
