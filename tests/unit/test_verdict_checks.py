@@ -634,8 +634,8 @@ def test_all_tables_together_give_the_verdict_in_order_and_plain_json():
     result = json.loads(json.dumps(verdict_json(checks, headline), allow_nan=False))
     assert result["sentence"] == (
         "The network's 93 % (86 to 97 %, n = 60) cannot be taken as recognition of COVID: a "
-        "classifier that sees only the image border reaches 91 %, where guessing gives 50 %; 2 "
-        "further checks failed."
+        "classifier that sees only the image border reaches 91 % (cross-validated, n = 300), where "
+        "guessing gives 50 %; 2 further checks failed."
     )
     assert "nan" not in verdict_markdown(checks, headline, "Verdict").lower()
 

@@ -175,7 +175,9 @@ def _given_away(subject: str, rows: pd.DataFrame, comparisons: int) -> Check:
         limits = ", ".join(f"{a[1]} above {per_cent(a[3])}" for a in alarms)
         clause = (
             f"a classifier that {SEES.get(name, f'sees only {name}')} reaches"
-            f" {per_cent(share.value)}, where guessing gives {per_cent(majority.value)}"
+            # The figure beside the sentence has another number: that of the headline's test images.
+            f" {per_cent(share.value)} (cross-validated, n = {share.n:,}), where guessing gives"
+            f" {per_cent(majority.value)}"
         )
         return GIVEN_AWAY.result(
             FAILED, finding, f"lower bounds: {limits} ({rule})", subject=subject, clause=clause
