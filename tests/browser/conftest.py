@@ -63,6 +63,15 @@ def browser(requests: tuple[int, list[str]]) -> Iterator[Browser]:
 
 
 @pytest.fixture
+def opened(browser: Browser, page: Path) -> Browser:
+    """The page of the module's tests, as if it were the first one of this browser."""
+    browser.set_window_size(1280, 900)
+    browser.get_log("browser")  # of pages before this one
+    browser.get(page.as_uri())
+    return browser
+
+
+@pytest.fixture
 def fits_the_screen(browser: Browser, tmp_path: Path) -> Callable[..., None]:
     """Open a page at three widths, light and dark: it is never wider than the screen."""
 

@@ -31,14 +31,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "index.html"
 
 
-@pytest.fixture
-def opened(browser: Browser, page: Path) -> Browser:
-    browser.set_window_size(1280, 900)
-    browser.get_log("browser")  # of pages before this one
-    browser.get(page.as_uri())
-    return browser
-
-
 def shown(browser: Browser, selector: str) -> int:
     return sum(e.is_displayed() for e in browser.find_elements(By.CSS_SELECTOR, selector))
 

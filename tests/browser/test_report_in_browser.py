@@ -21,14 +21,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_report(tmp_path_factory.mktemp("results"))
 
 
-@pytest.fixture
-def opened(browser: Browser, page: Path) -> Browser:
-    browser.set_window_size(1280, 900)
-    browser.get_log("browser")  # of pages before this one
-    browser.get(page.as_uri())
-    return browser
-
-
 def shown(browser: Browser, selector: str) -> list[WebElement]:
     return [e for e in browser.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed()]
 
