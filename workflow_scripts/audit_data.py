@@ -56,19 +56,21 @@ if __name__ == "__main__":
         validate="one_to_one",
     )
     sources = [name if isinstance(name, str) else None for name in images["source"]]
+    tasks = snakemake.params.tasks
+    of_any = images["label"].isin({name for classes in tasks.values() for name in classes})
+    drawn = at_most(of_any.to_numpy(), IMAGES, generator(0, "images of the audit"))
+    # Pixels pass once, however many tasks an image belongs to.
+    of_pixels = stream_features(
+        cached_parts(snakemake.input.shards, images["image_id"].tolist(), snakemake.params.size),
+        drawn,
+        OF_PIXELS,
+    )
     by_source, acquisition, floors = {}, {}, []
-    for task, classes in snakemake.params.tasks.items():
+    for task, classes in tasks.items():
         by_source[task] = vars(assess_class_by_source(images["label"].tolist(), sources, classes))
-        of_task = images["label"].isin(classes).to_numpy()
-        drawn = at_most(of_task, IMAGES, generator(0, "images of the audit", task))
-        chosen = images[drawn]
-        of_pixels = stream_features(
-            cached_parts(
-                snakemake.input.shards, images["image_id"].tolist(), snakemake.params.size
-            ),
-            drawn,
-            OF_PIXELS,
-        )
+        of_task = images["label"].isin(classes).to_numpy() & drawn
+        chosen = images[of_task]
+        features_of_task = {name: rows[of_task[drawn]] for name, rows in of_pixels.items()}
         acquisition[task] = {
             name: vars(
                 trace_separability(
@@ -80,7 +82,7 @@ if __name__ == "__main__":
                     threshold=threshold,
                 )
             )
-            for name, words, features, threshold in traces(chosen, of_pixels)
+            for name, words, features, threshold in traces(chosen, features_of_task)
         }
         for result in acquisition[task].values():
             log.info("%s: %s", task, result["verdict"])
@@ -95,7 +97,7 @@ if __name__ == "__main__":
         floors += [
             {"task": task, "scheme": "", **row}
             for row in cross_validated_floors(
-                of_pixels,
+                features_of_task,
                 labels,
                 folds,
                 len(classes),

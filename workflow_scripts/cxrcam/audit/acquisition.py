@@ -29,9 +29,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.fft import rfft2
 from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.model_selection import StratifiedGroupKFold
 
 from workflow_scripts.cxrcam.audit.floor_features import check_pixels, grey_counts, pixel_chunks
+from workflow_scripts.cxrcam.data.splits import deal_folds
 from workflow_scripts.cxrcam.metrics.intervals import bootstrap_interval, weighted_auroc
 
 Floats = npt.NDArray[np.float64]
@@ -365,12 +365,14 @@ def _not_assessable(values: Floats, labels: Ints, groups: Ints, names: list[str]
 
 def _left_out_probabilities(values: Floats, labels: Ints, groups: Ints, seed: int) -> Floats:
     """Probabilities of each image from trees that saw none of its group, (n, classes)."""
-    probabilities = np.zeros((len(labels), int(labels.max()) + 1))
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    for train, test in folds.split(values, labels, groups):
+    n_classes = int(labels.max()) + 1
+    probabilities = np.zeros((len(labels), n_classes))
+    fold_of = deal_folds(labels, groups, n_classes, FOLDS, np.random.default_rng(seed))
+    for fold in range(FOLDS):
+        test = fold_of == fold
         forest = ExtraTreesClassifier(TREES, random_state=seed, n_jobs=1)
-        forest.fit(values[train], labels[train])
-        probabilities[test[:, None], forest.classes_] = forest.predict_proba(values[test])
+        forest.fit(values[~test], labels[~test])
+        probabilities[np.ix_(test, forest.classes_)] = forest.predict_proba(values[test])
     return probabilities
 
 
