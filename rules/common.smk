@@ -105,7 +105,8 @@ def filled(pattern, **wildcards):
 @lru_cache(maxsize=None)  # asked again for each job of some rules
 def code(script):
     """Fingerprint of a rule's code, passed as a param: see code_fingerprint.py."""
-    return code_fingerprint(PROJECT / "workflow_scripts" / script, PROJECT, RESULT_LIBRARIES)
+    memory = Path(".snakemake/code.json")  # beside Snakemake's own
+    return code_fingerprint(PROJECT / "workflow_scripts" / script, PROJECT, RESULT_LIBRARIES, memory)
 
 
 def text_fingerprint(files):

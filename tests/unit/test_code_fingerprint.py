@@ -1,6 +1,7 @@
 """Code fingerprints: a change that matters is seen, anything else is not."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -54,11 +55,17 @@ def project(tmp_path) -> Path:
     return tmp_path
 
 
+def of(project: Path, script: str = "train.py", memory: Path | None = None) -> str:
+    """Fingerprint as a new process finds it: files are read once a process, here they change."""
+    module._memory.cache_clear()
+    module._installed.cache_clear()
+    return code_fingerprint(project / "workflow_scripts" / script, project, LIBRARIES, memory)
+
+
 @pytest.fixture
 def fingerprint(project) -> Callable[[], str]:
     def compute(script: str = "train.py") -> str:
-        module._parsed.cache_clear()  # files are read once a process: here they change
-        return code_fingerprint(project / "workflow_scripts" / script, project, LIBRARIES)
+        return of(project, script)
 
     return compute
 
@@ -196,8 +203,7 @@ def test_a_relative_import_is_refused_by_file(project):
 def test_the_folder_of_the_project_does_not_count(project, fingerprint, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "copy"
     project.rename(elsewhere)
-    module._parsed.cache_clear()
-    moved = code_fingerprint(elsewhere / "workflow_scripts" / "train.py", elsewhere, LIBRARIES)
+    moved = of(elsewhere)
     elsewhere.rename(project)
     assert moved == fingerprint()
 
@@ -225,3 +231,66 @@ def test_fingerprints_need_no_library_that_is_slow_to_import():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
     assert done.stdout.decode().strip() == "[]"
+
+
+# --- what is kept from one process to the next --------------------------------------------------
+
+
+@pytest.fixture
+def memory(project) -> Path:
+    return project / ".snakemake" / "code.json"
+
+
+def test_what_was_parsed_is_not_parsed_again(project, memory, monkeypatch):
+    without = of(project)
+    assert of(project, memory=memory) == without
+
+    def refuse(source: bytes, file: Path) -> None:
+        raise AssertionError(f"{file} is parsed again")
+
+    monkeypatch.setattr(module, "_parse", refuse)
+    assert of(project, memory=memory) == without
+    edit(project, "cxrcam/layers.py", "n * 2", "n * 3")
+    with pytest.raises(AssertionError, match=r"layers.py is parsed again"):
+        of(project, memory=memory)
+
+
+def test_a_change_is_seen_with_a_memory(project, memory):
+    before = of(project, memory=memory)
+    edit(project, "cxrcam/layers.py", "n * 2", "n * 3")
+    after = of(project, memory=memory)
+    assert after != before
+    assert after == of(project)
+    edit(project, "cxrcam/layers.py", "n * 3", "n * 2")
+    assert of(project, memory=memory) == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"\xff", b'{"made_by": 1}', b'{"found": {}}', "other python", "too few"],
+)
+def test_a_memory_that_is_damaged_or_foreign_is_made_anew(project, memory, content):
+    right = of(project, memory=memory)
+    kept = json.loads(memory.read_text())
+    if content == "other python":
+        kept = {"made_by": "Python 2", "found": {key: ["0", [], []] for key in kept["found"]}}
+        content = json.dumps(kept).encode()
+    elif content == "too few":
+        kept["found"] = {key: ["0"] for key in kept["found"]}
+        content = json.dumps(kept).encode()
+    memory.write_bytes(content)
+    assert of(project, memory=memory) == right
+    assert all(len(found) == 3 for found in json.loads(memory.read_text())["found"].values())
+
+
+def test_a_memory_that_cannot_be_written_is_no_error(project, memory):
+    memory.mkdir(parents=True)  # a folder of that name
+    assert of(project, memory=memory) == of(project)
+
+
+def test_a_memory_does_not_grow_without_end(project, memory, monkeypatch):
+    monkeypatch.setattr(module, "MOST_REMEMBERED", 8)
+    for number in range(10):
+        edit(project, "cxrcam/layers.py", "n *", f"n * {number} *")
+        of(project, memory=memory)
+    assert len(json.loads(memory.read_text())["found"]) <= 8
