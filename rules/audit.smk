@@ -178,6 +178,8 @@ rule audit_data:
         f"{BENCHMARK}/audit/data.tsv"
     conda:
         ENVIRONMENT
+    # Eighty forests. Trees of few images are grown too quickly for threads to pay.
+    threads: lambda wildcards: min(4, 1 + len(DATA_SETS[wildcards.dataset].images) // 5000)
     resources:
         mem_mb=audit_memory_mb,
         runtime=growing(60),

@@ -106,7 +106,9 @@ def filled(pattern, **wildcards):
 def code(script):
     """Fingerprint of a rule's code, passed as a param: see code_fingerprint.py."""
     memory = Path(".snakemake/code.json")  # beside Snakemake's own
-    return code_fingerprint(PROJECT / "workflow_scripts" / script, PROJECT, RESULT_LIBRARIES, memory)
+    return code_fingerprint(
+        PROJECT / "workflow_scripts" / script, PROJECT, RESULT_LIBRARIES, memory
+    )
 
 
 def text_fingerprint(files):

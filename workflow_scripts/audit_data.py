@@ -80,6 +80,7 @@ if __name__ == "__main__":
                     generator(0, "acquisition", task, name),
                     trace=words,
                     threshold=threshold,
+                    threads=snakemake.threads,
                 )
             )
             for name, words, features, threshold in traces(chosen, features_of_task)
@@ -102,6 +103,7 @@ if __name__ == "__main__":
                 folds,
                 len(classes),
                 lambda name, fold, task=task: seed_sequence(0, "floor", name, task, fold),
+                snakemake.threads,
             )
         ]
     write_json(Path(snakemake.output.sources), by_source)

@@ -28,9 +28,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.fft import rfft2
-from sklearn.ensemble import ExtraTreesClassifier
 
 from workflow_scripts.cxrcam.audit.floor_features import check_pixels, grey_counts, pixel_chunks
+from workflow_scripts.cxrcam.audit.trees import fitted_trees
 from workflow_scripts.cxrcam.data.splits import deal_folds
 from workflow_scripts.cxrcam.metrics.intervals import bootstrap_interval, weighted_auroc
 
@@ -262,6 +262,7 @@ def trace_separability(
     trace: str,
     threshold: float = PICTURE_THRESHOLD,
     repeats: int = 1000,
+    threads: int = 1,
 ) -> TraceSeparability:
     """Train a classifier on the traces alone and see how well it tells the classes apart.
 
@@ -281,6 +282,8 @@ def trace_separability(
         The trace fails above it; `FACT_THRESHOLD` for size and mode.
     repeats : int, default 1000
         Resamples of the interval.
+    threads : int, default 1
+        That grow trees; the result does not depend on it.
 
     Returns
     -------
@@ -320,7 +323,7 @@ def trace_separability(
     if (values == values[0]).all():
         verdict = f"no alarm from {trace}: it is the same in all images"
         return _constant_result(facts, False, verdict, 0.5, majority, None)
-    probabilities = _left_out_probabilities(values, label, own, int(rng.integers(2**31)))
+    probabilities = _left_out_probabilities(values, label, own, int(rng.integers(2**31)), threads)
     correct = (probabilities.argmax(axis=1) == label).astype(np.float64)
     seed = int(rng.integers(2**63))
     area = float(_macro_auroc(label, probabilities, np.ones((1, n)))[0])
@@ -363,15 +366,16 @@ def _not_assessable(values: Floats, labels: Ints, groups: Ints, names: list[str]
     return None
 
 
-def _left_out_probabilities(values: Floats, labels: Ints, groups: Ints, seed: int) -> Floats:
+def _left_out_probabilities(
+    values: Floats, labels: Ints, groups: Ints, seed: int, threads: int
+) -> Floats:
     """Probabilities of each image from trees that saw none of its group, (n, classes)."""
     n_classes = int(labels.max()) + 1
     probabilities = np.zeros((len(labels), n_classes))
     fold_of = deal_folds(labels, groups, n_classes, FOLDS, np.random.default_rng(seed))
     for fold in range(FOLDS):
         test = fold_of == fold
-        forest = ExtraTreesClassifier(TREES, random_state=seed, n_jobs=1)
-        forest.fit(values[~test], labels[~test])
+        forest = fitted_trees(values[~test], labels[~test], TREES, seed, threads)
         probabilities[np.ix_(test, forest.classes_)] = forest.predict_proba(values[test])
     return probabilities
 

@@ -23,6 +23,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 
 from workflow_scripts.cxrcam.audit.floor_descriptions import DESCRIPTIONS
 from workflow_scripts.cxrcam.audit.floor_features import FEATURES
+from workflow_scripts.cxrcam.audit.trees import fitted_trees
 from workflow_scripts.cxrcam.data.pixel_parts import PixelParts, at_most, stream_features
 from workflow_scripts.cxrcam.metrics.intervals import bootstrap_interval, wilson_interval
 
@@ -165,13 +166,13 @@ class _Floor:
         labels: Ints,
         n_classes: int,
         seed: int | np.random.SeedSequence,
+        threads: int = 1,
     ) -> _Floor:
         known = labels.astype(np.int64)
         shares = np.bincount(known, minlength=n_classes) / known.size
         if features is None or shares.max() == 1.0:
             return cls(shares, None)
-        forest = ExtraTreesClassifier(TREES, random_state=_forest_seed(seed), n_jobs=1)
-        return cls(shares, forest.fit(features, known))
+        return cls(shares, fitted_trees(features, known, TREES, _forest_seed(seed), threads))
 
     def constant(self, n: int) -> Floats:
         return np.tile(self.shares, (n, 1))
@@ -190,6 +191,7 @@ def cross_validated_floors(
     folds: Ints,
     n_classes: int,
     seed_of: Callable[[str, int], int | np.random.SeedSequence],
+    threads: int = 1,
 ) -> list[dict[str, str | int | float]]:
     """Accuracy of each floor on each fold, trained on the others.
 
@@ -206,6 +208,8 @@ def cross_validated_floors(
         Fold of each image.
     seed_of : callable
         ``seed_of(floor, fold)`` seeds a forest.
+    threads : int, default 1
+        That grow trees; the result does not depend on it.
 
     Returns
     -------
@@ -219,7 +223,8 @@ def cross_validated_floors(
             test = np.asarray(folds == fold)
             _check_selection(labels, ~test, test, len(labels), n_classes)
             trained_on = None if seen is None else seen[~test]
-            floor = _Floor.fitted(trained_on, labels[~test], n_classes, seed_of(name, fold))
+            seed = seed_of(name, fold)
+            floor = _Floor.fitted(trained_on, labels[~test], n_classes, seed, threads)
             truth = labels[test]
             scores = floor.constant(len(truth)) if seen is None else floor.predicted(seen[test])
             rows.append(

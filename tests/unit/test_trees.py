@@ -1,0 +1,48 @@
+"""The forests of floors and traces: they learn, and the number of threads changes nothing."""
+
+import numpy as np
+import pytest
+
+from workflow_scripts.cxrcam.audit.floors import FLOORS, cross_validated_floors
+from workflow_scripts.cxrcam.audit.trees import fitted_trees
+
+LABELS = np.arange(120) % 2
+FOLDS = np.arange(120) // 2 % 4
+
+
+def features(seed: int) -> np.ndarray:
+    """Noise, and one column that tells the classes apart on four images of five."""
+    rng = np.random.default_rng(seed)
+    told = np.where(rng.random(120) < 0.8, LABELS, 1 - LABELS)
+    return np.column_stack([rng.normal(size=(120, 9)), told]).astype(np.float32)
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_a_forest_is_the_same_on_any_number_of_threads(threads):
+    seen, new = features(0), features(1)
+    one = fitted_trees(seen, LABELS, 40, 7)
+    several = fitted_trees(seen, LABELS, 40, 7, threads)
+    assert several.predict_proba(new).tobytes() == one.predict_proba(new).tobytes()
+    assert several.n_jobs == 1, "probabilities would be added up in changing order"
+    assert not np.array_equal(
+        fitted_trees(seen, LABELS, 40, 8).predict_proba(new), one.predict_proba(new)
+    )
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_floors_of_a_data_set_test_every_image_once(threads):
+    seen = {name: features(k) for k, name in enumerate(FLOORS) if name != "majority"}
+    seen["corners"] = np.random.default_rng(9).normal(size=(120, 5)).astype(np.float32)
+    rows = cross_validated_floors(
+        seen, LABELS, FOLDS, 2, lambda name, fold: 10 * FLOORS.index(name) + fold, threads
+    )
+    assert [(row["floor"], row["fold"]) for row in rows] == [
+        (name, fold) for name in FLOORS for fold in range(4)
+    ]
+    assert {row["n"] for row in rows} == {30}
+    mean = {
+        name: np.mean([row["accuracy"] for row in rows if row["floor"] == name]) for name in FLOORS
+    }
+    assert mean["majority"] == 0.5
+    assert mean["corners"] < 0.65
+    assert all(mean[name] > 0.7 for name in ("histogram", "border", "centre_black", "thumbnail"))

@@ -1,0 +1,34 @@
+"""The classifier of floors and traces: extremely randomised trees, grown by several threads."""
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.ensemble import ExtraTreesClassifier
+
+
+def fitted_trees(
+    features: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.int64],
+    trees: int,
+    seed: int,
+    threads: int = 1,
+) -> ExtraTreesClassifier:
+    """Train a forest (Geurts, Ernst & Wehenkel 2006, Mach Learn 63:3-42).
+
+    Parameters
+    ----------
+    features : float array, shape (n, columns)
+    labels : int array, shape (n,)
+    trees : int
+    seed : int
+        0 to 2³² - 1.
+    threads : int, default 1
+        Each tree has a seed of its own, drawn before: the forest does not depend on it.
+
+    Returns
+    -------
+    ExtraTreesClassifier
+        Predicts in one thread: several would add the trees up in changing order.
+    """
+    forest = ExtraTreesClassifier(trees, random_state=seed, n_jobs=threads)
+    forest.fit(features, labels)
+    return forest.set_params(n_jobs=1)
