@@ -100,9 +100,10 @@ def report(rows: Iterable[dict]) -> pd.DataFrame:
     for row in rows:
         table.append(row)
         told = {True: "right", False: "WRONG"}[row["right"]]
+        network = f"network {row['accuracy']:.3f}" if "accuracy" in row else "no network"
         print(
             f"{row['planted']:<11} seed {row['seed']:<3} {told}  "
-            f"network {row.get('accuracy', float('nan')):.3f}  alarms: {row['alarms'] or 'none'}",
+            f"{network:<13}  alarms: {row['alarms'] or 'none'}",
             flush=True,
         )
     return pd.DataFrame(table)
