@@ -259,7 +259,8 @@ def _class_metrics(
         entry["f1"] = 2 * hits / (2 * hits + false_alarms + misses)
     if 0 < n_true < n:
         entry["auroc"] = float(roc_auc_score(positive, scores))
-        entry["auprc"] = float(average_precision_score(positive, scores))
+        # A sum of steps, which can exceed 1 by its rounding.
+        entry["auprc"] = min(1.0, float(average_precision_score(positive, scores)))
     else:
         entry["auroc"] = entry["auprc"] = None
         reason = f"{'no' if n_true == 0 else 'every'} image is {name!r}"

@@ -328,7 +328,7 @@ def weighted_average_precision(
     average_precision: Floats = np.divide(
         gained, positives, out=np.full_like(gained, np.nan), where=positives > 0
     )
-    return average_precision
+    return np.minimum(average_precision, 1.0)  # which its rounding can exceed
 
 
 def auroc_interval(
