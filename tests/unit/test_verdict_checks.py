@@ -350,8 +350,11 @@ def test_a_gap_that_holds_zero_fails_only_where_the_data_give_the_class_away():
 def test_many_designs_widen_the_gap_and_a_missing_interval_is_said():
     near = gaps(0.1, 0.01, 0.19)
     assert status(check_better_than_floor(near)) == "passed"
+    assert one(check_better_than_floor(near)).why == "the 95.0 % interval lies above 0"
     both = pd.concat([near, *(gaps(0.1, 0.01, 0.19, scheme=f"s{k}") for k in range(9))])
     assert {c.status for c in check_better_than_floor(both)} == {"not assessable"}
+    wider = "the 99.5 % interval (10 designs judged) holds 0"
+    assert all(c.why.startswith(wider) for c in check_better_than_floor(both))
     missing = gaps(NAN, NAN, NAN).assign(reason="all test images are of one group")
     assert one(check_better_than_floor(missing)).why == "all test images are of one group"
 

@@ -237,17 +237,20 @@ def _better(subject: str, rows: pd.DataFrame, comparisons: int, given_away: bool
         f"a classifier that {sees} is as good, {per_cent(floor.value)} against"
         f" {per_cent(network.value)}"
     )
+    # Tables show each run's interval at 95 %: a reader who compares must see why this one is wider.
+    judged = f" ({comparisons} designs judged)" if comparisons > 1 else ""
+    interval = f"the {100 * confidence_of(comparisons):.1f} % interval{judged}"
     if gap.low > 0.0:
-        return BETTER.result(PASSED, finding, "the interval lies above 0", subject=subject)
+        return BETTER.result(PASSED, finding, f"{interval} lies above 0", subject=subject)
     if gap.high < 0.0:
         clause = clause.replace("is as good", "is better")
         return BETTER.result(
-            FAILED, finding, "the interval lies below 0", subject=subject, clause=clause
+            FAILED, finding, f"{interval} lies below 0", subject=subject, clause=clause
         )
     if given_away:
-        why = "the interval holds 0, and the data give the classes away"
+        why = f"{interval} holds 0, and the data give the classes away"
         return BETTER.result(FAILED, finding, why, subject=subject, clause=clause)
-    why = f"the interval holds 0: {gap.n:,} test images do not tell the two apart"
+    why = f"{interval} holds 0: {gap.n:,} test images do not tell the two apart"
     return BETTER.not_assessable(why, finding=finding, subject=subject)
 
 
