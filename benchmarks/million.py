@@ -237,7 +237,9 @@ def run_all(folder: Path, images: int, alike: float, shard_images: int) -> list[
     }
     facts = sorted(map(str, Path(f"{place}/index/facts").iterdir()))
     inputs: dict[str, Any] = {"listing": listing, "facts": facts, "metadata": []}
-    record("index", job("index.py", input=inputs, output=outputs))
+    cores = len(os.sched_getaffinity(0))
+    searched = job("index.py", input=inputs, output=outputs, threads=cores)
+    record(f"index, {cores} threads", searched)
     pairs = pd.read_parquet(outputs["duplicates"])
     planted = pd.read_parquet("planted.parquet")
     ends = ["image_id_a", "image_id_b"]

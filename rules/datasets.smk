@@ -131,6 +131,7 @@ rule index:
         f"{BENCHMARK}/index/images.tsv"
     conda:
         ENVIRONMENT
+    threads: lambda wildcards: search_threads(wildcards.dataset)
     resources:
         mem_mb=lambda wildcards, attempt: attempt * search_memory_mb(wildcards.dataset),
         runtime=growing(30),

@@ -21,6 +21,7 @@ rule external_overlap:
         f"{EXTERNAL.replace('results', 'results/benchmarks', 1)}/overlap.tsv"
     conda:
         ENVIRONMENT
+    threads: lambda wildcards: search_threads(wildcards.dataset, wildcards.other)
     resources:
         mem_mb=lambda wildcards, attempt: attempt
         * search_memory_mb(wildcards.dataset, wildcards.other),

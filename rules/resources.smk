@@ -28,6 +28,12 @@ def decoding_memory_mb(wildcards, attempt):
     return attempt * (1000 + 4 * pixels // 2**20)
 
 
+def search_threads(*data_sets):
+    """Few images are compared too quickly for threads to pay."""
+    n_images = sum(len(DATA_SETS[name].images) for name in data_sets)
+    return min(8, 1 + n_images // 2000)
+
+
 def search_memory_mb(*data_sets):
     """Thumbnails of the images, twice again as they are compared, and their names and sums."""
     n_images = sum(len(DATA_SETS[name].images) for name in data_sets)

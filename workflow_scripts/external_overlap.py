@@ -12,7 +12,7 @@ if __name__ == "__main__":
     own, other = (
         stored_fingerprints(files) for files in (snakemake.input.own, snakemake.input.other)
     )
-    pairs = find_cross_duplicates(*own, *other)
+    pairs = find_cross_duplicates(*own, *other, threads=snakemake.threads)
     with atomic_path(Path(snakemake.output[0])) as temporary:
         pairs.to_parquet(temporary, index=False)
     log.info("%d images stand in both data sets.", pairs["image_id_b"].nunique())

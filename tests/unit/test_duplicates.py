@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from workflow_scripts.cxrcam.data.fingerprints import perceptual_fingerprints, pixel_sha256
+from workflow_scripts.cxrcam.duplicates import hash_search
 from workflow_scripts.cxrcam.duplicates.clusters import cluster_labels
 from workflow_scripts.cxrcam.duplicates.search import confirmed_pairs, find_duplicates
 from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
@@ -141,7 +142,9 @@ def fingerprinted(pictures: list[np.ndarray]) -> dict[str, object]:
     }
 
 
-def planted(originals: list[np.ndarray]) -> tuple[pd.DataFrame, set[tuple[str, str, str]]]:
+def planted(
+    originals: list[np.ndarray], threads: int = 1
+) -> tuple[pd.DataFrame, set[tuple[str, str, str]]]:
     """Search originals together with copies of them; return what is found and what is there."""
     names = [f"original-{k}" for k in range(len(originals))]
     pictures, expected = list(originals), set()
@@ -151,7 +154,7 @@ def planted(originals: list[np.ndarray]) -> tuple[pd.DataFrame, set[tuple[str, s
                 names.append(f"{kind}-{number}-of-{k}")
                 pictures.append(copy(pixels))
                 expected.add((names[k], names[-1], kind))
-    return find_duplicates(names, **fingerprinted(pictures)), expected
+    return find_duplicates(names, **fingerprinted(pictures), threads=threads), expected
 
 
 def recall_and_false_pairs(found: pd.DataFrame, expected: set) -> tuple[float, int]:
@@ -175,6 +178,15 @@ def test_planted_copies_are_found_and_nothing_else():
     assert list(found.columns) == ["image_id_a", "image_id_b", "distance", "correlation", "kind"]
     assert not found.duplicated(["image_id_a", "image_id_b"]).any()
     assert (found["distance"] <= 36).all() and (found["correlation"] >= 0.67).all()
+
+
+def test_threads_find_the_same_pairs(monkeypatch):
+    monkeypatch.setattr(hash_search, "SHARED_COLUMNS", 64)
+    monkeypatch.setattr(hash_search, "BLOCK_PAIRS", 100)  # so that several threads judge
+    pictures = [picture(seed) for seed in range(20)]
+    alone, together = planted(pictures)[0], planted(pictures, threads=3)[0]
+    assert set(alone["kind"]) >= {"near", "mirrored", "inverted"}
+    pd.testing.assert_frame_equal(alone, together, check_exact=True)
 
 
 def test_kinds_can_be_left_out():

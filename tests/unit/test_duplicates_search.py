@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from workflow_scripts.cxrcam.duplicates import hash_search, multi_index_hashing, range_products
 from workflow_scripts.cxrcam.duplicates.hash_search import candidate_pair_blocks, candidate_pairs
+from workflow_scripts.cxrcam.duplicates.workers import Workers
 
 
 def brute_force(hashes: np.ndarray, radius: int, queries: np.ndarray | None = None):
@@ -68,6 +69,29 @@ def test_multi_index_hashing_misses_and_repeats_nothing(multi_index, monkeypatch
         assert_same(candidate_pairs(hashes, radius, queries), brute_force(hashes, radius, queries))
 
 
+def shared_among(threads, hashes, queries):
+    with Workers(threads) as workers:
+        return [
+            list(candidate_pair_blocks(workers, hashes, 36, sought)) for sought in (None, queries)
+        ]
+
+
+@pytest.mark.parametrize("method", ["exhaustive", "multi_index"])
+def test_threads_find_the_same_blocks_in_the_same_order(method, monkeypatch, request):
+    if method == "multi_index":
+        request.getfixturevalue("multi_index")
+    limit_blocks(monkeypatch, 500)
+    monkeypatch.setattr(hash_search, "EXHAUSTIVE_COLUMNS", 32)
+    monkeypatch.setattr(hash_search, "SHARED_COLUMNS", 64)
+    generator = np.random.default_rng(8)
+    hashes, queries = clustered_hashes(generator, 300), clustered_hashes(generator, 100)
+    alone, together = shared_among(1, hashes, queries), shared_among(3, hashes, queries)
+    for blocks, others in zip(alone, together, strict=True):
+        assert len(blocks) == len(others) > 1
+        for block, other in zip(blocks, others, strict=True):
+            assert_same(other, block)
+
+
 def test_the_farthest_pairs_of_every_spread_are_found(multi_index):
     """Differences packed into one band, or spread over all: the corners of the pigeonhole."""
     generator = np.random.default_rng(6)
@@ -105,7 +129,8 @@ def test_crowds_of_equal_hashes_come_in_bounded_blocks(monkeypatch):
     limit_blocks(monkeypatch, 1000)
     hashes = np.zeros((300, 32), np.uint8)
     hashes[200:, 0] = 1
-    blocks = list(candidate_pair_blocks(hashes, 2))
+    with Workers(1) as workers:
+        blocks = list(candidate_pair_blocks(workers, hashes, 2))
     assert max(len(pairs) for pairs, _ in blocks) <= 1000
     pairs = np.concatenate([pairs for pairs, _ in blocks])
     assert len(np.unique(pairs, axis=0)) == len(pairs) == 300 * 299 // 2

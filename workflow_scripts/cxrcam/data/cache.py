@@ -188,7 +188,7 @@ def _stored_rows(
 ) -> Iterator[tuple[list[str], npt.NDArray[np.uint8]]]:
     """Names and rows of a shard, some hundred at a time, their checksums verified.
 
-    The checksums are what takes the time: 2 GB/s, a fourth of a copy in memory.
+    The checksums are what takes the time: 2 to 3 GB/s, a fourth of a copy in memory.
     """
     with pq.ParquetFile(
         shard, memory_map=True, pre_buffer=False, page_checksum_verification=True
@@ -220,7 +220,7 @@ def read_rows(
     Parameters
     ----------
     shards : sequence of Path
-        All shards of the data set; a part of one at a time is held in memory.
+        All shards of the data set; a part of one a thread is held in memory.
     image_ids : sequence of str
         Images wanted.
     column : str
@@ -235,8 +235,19 @@ def read_rows(
         A shard that is damaged or has rows of another width, or an image that no shard has.
     """
     result = np.empty((len(image_ids), width), dtype=np.uint8) if target is None else target
-    for to, rows in row_parts(shards, image_ids, column, width):
-        result[to] = rows
+    wanted = _places(image_ids)
+
+    def copy(shard: Path) -> list[npt.NDArray[np.int64]]:
+        filled = []
+        for to, rows in _wanted_rows(shard, wanted, column, width):
+            result[to] = rows
+            filled.append(to)
+        return filled
+
+    # Checksums and copies release Python's lock. As many threads as the job has: Snakemake says it
+    # in OMP_NUM_THREADS, which Arrow obeys.
+    with ThreadPoolExecutor(pa.cpu_count()) as pool:
+        _check_found(image_ids, [to for filled in pool.map(copy, shards) for to in filled])
     return result
 
 
@@ -253,26 +264,46 @@ def row_parts(
         Which of `image_ids` these are.
     rows : uint8 array, shape (k, width)
     """
-    wanted = {image_id: row for row, image_id in enumerate(image_ids)}
-    found = np.zeros(len(image_ids), dtype=bool)
+    wanted = _places(image_ids)
+    found = []
     for shard in shards:
-        try:
-            for names, rows in _stored_rows(Path(shard), column, width):
-                to = np.array([wanted.get(name, -1) for name in names])
-                found[to[to >= 0]] = True
-                if (to >= 0).all():
-                    yield to, rows
-                elif (to >= 0).any():
-                    yield to[to >= 0], rows[to >= 0]
-        except (OSError, pa.ArrowException, KeyError) as error:
-            raise CacheError(
-                f"The cache file {shard} is damaged ({error}): delete it, and the next run makes "
-                "it anew."
-            ) from error
-    if not found.all():
-        missing = [image_ids[k] for k in np.flatnonzero(~found)[:3]]
+        for to, rows in _wanted_rows(shard, wanted, column, width):
+            found.append(to)
+            yield to, rows
+    _check_found(image_ids, found)
+
+
+def _places(image_ids: Sequence[str]) -> dict[str, int]:
+    return {image_id: row for row, image_id in enumerate(image_ids)}
+
+
+def _wanted_rows(
+    shard: Path, wanted: Mapping[str, int], column: str, width: int
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]]:
+    """Rows of the wanted images that one shard has, and their places."""
+    try:
+        for names, rows in _stored_rows(Path(shard), column, width):
+            to = np.array([wanted.get(name, -1) for name in names])
+            if (to >= 0).all():
+                yield to, rows
+            elif (to >= 0).any():
+                yield to[to >= 0], rows[to >= 0]
+    except (OSError, pa.ArrowException, KeyError) as error:
         raise CacheError(
-            f"{int((~found).sum())} of {len(image_ids)} images are in no cache file, for example "
+            f"The cache file {shard} is damaged ({error}): delete it, and the next run makes it "
+            "anew."
+        ) from error
+
+
+def _check_found(image_ids: Sequence[str], found: Sequence[npt.NDArray[np.int64]]) -> None:
+    """Raise a `CacheError` where an image is at none of the places that were found."""
+    lacking = np.ones(len(image_ids), dtype=bool)
+    for places in found:
+        lacking[places] = False
+    if lacking.any():
+        missing = [image_ids[k] for k in np.flatnonzero(lacking)[:3]]
+        raise CacheError(
+            f"{int(lacking.sum())} of {len(image_ids)} images are in no cache file, for example "
             f"{', '.join(missing)}: delete the data set's cache folder, and run again."
         )
 

@@ -31,6 +31,7 @@ def find_cross_duplicates(
     sha_b: Sequence[str],
     dhash_b: UInt8Array,
     thumbs_b: UInt8Array,
+    threads: int = 1,
     **criteria: Unpack[MatchCriteria],
 ) -> pd.DataFrame:
     """Find the images of one data set that show the same picture as images of another.
@@ -48,6 +49,8 @@ def find_cross_duplicates(
         As from `fingerprints.dhash256`.
     thumbs_a, thumbs_b : ndarray of uint8, shapes (n, 32, 32) and (m, 32, 32)
         As from `fingerprints.thumbnail`.
+    threads : int
+        The result does not depend on their number.
     **criteria
         `radius`, `minimum_correlation` and `kinds`, as for `duplicates.confirmed_pairs`.
 
@@ -88,6 +91,7 @@ def find_cross_duplicates(
         [sha_a[row] for row in first_a] + [sha_b[row] for row in first_b],
         np.concatenate([dhash_a[first_a], dhash_b[first_b]]),
         np.concatenate([thumbs_a[first_a], thumbs_b[first_b]]),
+        threads,
         **criteria,
     )
     ends = found[["image_id_a", "image_id_b"]].astype(np.int64).to_numpy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -12,13 +13,17 @@ import numpy.typing as npt
 from workflow_scripts.cxrcam.data.fingerprints import HASH_BITS, HASH_BYTES
 from workflow_scripts.cxrcam.duplicates.multi_index_hashing import multi_index_pairs, plan_bands
 from workflow_scripts.cxrcam.duplicates.range_products import BLOCK_PAIRS, range_products
+from workflow_scripts.cxrcam.duplicates.workers import Workers
 
 UInt8Array = npt.NDArray[np.uint8]
+UInt64Array = npt.NDArray[np.uint64]
 IndexArray = npt.NDArray[np.int64]
 
 #: Block of rows and columns whose distances fit into the second-level cache.
 EXHAUSTIVE_ROWS: Final = 64
 EXHAUSTIVE_COLUMNS: Final = 1024
+#: Columns that a thread compares at a time: up to a million pairs, some milliseconds.
+SHARED_COLUMNS: Final = 16 * EXHAUSTIVE_COLUMNS
 
 
 def candidate_pairs(
@@ -52,7 +57,8 @@ def candidate_pairs(
     See `candidate_pair_blocks` for the method. All pairs are held in memory: where there may be
     hundreds of millions, take them block by block.
     """
-    blocks = list(candidate_pair_blocks(dhashes, radius, queries))
+    with Workers(1) as workers:
+        blocks = list(candidate_pair_blocks(workers, dhashes, radius, queries))
     if not blocks:
         return np.empty((0, 2), np.int64), np.empty(0, np.int64)
     pairs = np.concatenate([block for block, _ in blocks])
@@ -62,7 +68,7 @@ def candidate_pairs(
 
 
 def candidate_pair_blocks(
-    dhashes: UInt8Array, radius: int, queries: UInt8Array | None = None
+    workers: Workers, dhashes: UInt8Array, radius: int, queries: UInt8Array | None = None
 ) -> Iterator[tuple[IndexArray, IndexArray]]:
     """Yield what `candidate_pairs` returns, in unsorted blocks of bounded size.
 
@@ -75,6 +81,8 @@ def candidate_pair_blocks(
 
     Parameters
     ----------
+    workers : Workers
+        Threads that search; the blocks do not depend on their number.
     dhashes, radius, queries
         As for `candidate_pairs`.
 
@@ -100,9 +108,9 @@ def candidate_pair_blocks(
         return
     plan = plan_bands(left.hashes, right.hashes, radius, self_join)
     if plan is None:
-        found = _exhaustive(left.hashes, right.hashes, radius, self_join)
+        found = _exhaustive(workers, left.hashes, right.hashes, radius, self_join)
     else:
-        found = multi_index_pairs(left.hashes, right.hashes, radius, plan, self_join)
+        found = multi_index_pairs(workers, left.hashes, right.hashes, radius, plan, self_join)
     for rows, distances in found:
         yield from _expanded(left, right, rows, distances, self_join)
 
@@ -173,52 +181,89 @@ def _expanded(
 
 
 def _exhaustive(
-    left: UInt8Array, right: UInt8Array, radius: int, self_join: bool
+    workers: Workers, left: UInt8Array, right: UInt8Array, radius: int, self_join: bool
 ) -> Iterator[tuple[IndexArray, IndexArray]]:
-    """Compare every pair."""
+    """Compare every pair; yield blocks of about `BLOCK_PAIRS` of those that are near."""
     left_words, right_words = left.view(np.uint64), right.view(np.uint64)
-    left_columns = [np.ascontiguousarray(left_words[:, k]) for k in range(4)]
-    right_columns = [np.ascontiguousarray(right_words[:, k]) for k in range(4)]
-    shape = (EXHAUSTIVE_ROWS, EXHAUSTIVE_COLUMNS)
-    difference = np.empty(shape, np.uint64)
-    count, total = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
-    near = np.empty(shape, bool)
+    compare = partial(
+        _compared,
+        left=[np.ascontiguousarray(left_words[:, k]) for k in range(4)],
+        right=[np.ascontiguousarray(right_words[:, k]) for k in range(4)],
+        radius=radius,
+        self_join=self_join,
+    )
+    parts = (
+        (top, start)
+        for top in range(0, len(left), EXHAUSTIVE_ROWS)
+        for start in range(top if self_join else 0, len(right), SHARED_COLUMNS)
+    )
     held: list[IndexArray] = []
     held_distances: list[IndexArray] = []
     held_pairs = 0
-    for top in range(0, len(left), EXHAUSTIVE_ROWS):
-        rows = slice(top, min(top + EXHAUSTIVE_ROWS, len(left)))
-        height = rows.stop - top
-        for start in range(top if self_join else 0, len(right), EXHAUSTIVE_COLUMNS):
-            columns = slice(start, min(start + EXHAUSTIVE_COLUMNS, len(right)))
-            part = np.s_[:height, : columns.stop - start]
-            # Three words of four: their sum (192 at most) fits into a byte, and few pairs pass.
-            for k in range(3):
-                np.bitwise_xor(
-                    left_columns[k][rows, None], right_columns[k][columns], out=difference[part]
-                )
-                target = total if k == 0 else count
-                np.bitwise_count(difference[part], out=target[part])
-                if k:
-                    np.add(total[part], count[part], out=total[part])
-            np.less_equal(total[part], radius, out=near[part])
-            # Several times faster than nonzero in two dimensions.
-            i, j = np.divmod(np.flatnonzero(near[part]), columns.stop - start)
-            if self_join:
-                above = i + top < j + start
-                i, j = i[above], j[above]
-            if not len(i):
-                continue
-            last = np.bitwise_count(left_columns[3][i + top] ^ right_columns[3][j + start])
-            distances = total[i, j].astype(np.int64) + last
-            kept = distances <= radius
-            if not kept.any():
-                continue
-            held.append(np.stack([i[kept] + top, j[kept] + start], axis=1).astype(np.int64))
-            held_distances.append(distances[kept])
-            held_pairs += len(held[-1])
-            if held_pairs >= BLOCK_PAIRS:
-                yield np.concatenate(held), np.concatenate(held_distances)
-                held, held_distances, held_pairs = [], [], 0
-    if held:
+    for pairs, distances in workers.map(compare, parts):
+        held.append(pairs)
+        held_distances.append(distances)
+        held_pairs += len(pairs)
+        if held_pairs >= BLOCK_PAIRS:
+            yield np.concatenate(held), np.concatenate(held_distances)
+            held, held_distances, held_pairs = [], [], 0
+    if held_pairs:
         yield np.concatenate(held), np.concatenate(held_distances)
+
+
+def _compared(
+    part: tuple[int, int],
+    left: list[UInt64Array],
+    right: list[UInt64Array],
+    radius: int,
+    self_join: bool,
+) -> tuple[IndexArray, IndexArray]:
+    """Compare some rows with some columns: a part of `EXHAUSTIVE_ROWS` by `SHARED_COLUMNS`.
+
+    Parameters
+    ----------
+    part : (int, int)
+        First row and first column.
+    left, right : four arrays of uint64
+        Hashes, a word an array.
+    radius, self_join
+        As in `_exhaustive`.
+
+    Returns
+    -------
+    pairs : ndarray of int64, shape (k, 2)
+    distances : ndarray of int64, shape (k,)
+    """
+    top, first_column = part
+    rows = slice(top, min(top + EXHAUSTIVE_ROWS, len(left[0])))
+    height, end = rows.stop - top, min(first_column + SHARED_COLUMNS, len(right[0]))
+    shape = (height, EXHAUSTIVE_COLUMNS)
+    difference = np.empty(shape, np.uint64)
+    count, total = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
+    near = np.empty(shape, bool)
+    pairs = [np.empty((0, 2), np.int64)]
+    pair_distances = [np.empty(0, np.int64)]
+    for start in range(first_column, end, EXHAUSTIVE_COLUMNS):
+        columns = slice(start, min(start + EXHAUSTIVE_COLUMNS, end))
+        width = columns.stop - start
+        inside = np.s_[:, :width]
+        # Three words of four: their sum (192 at most) fits into a byte, and few pairs pass.
+        for k in range(3):
+            np.bitwise_xor(left[k][rows, None], right[k][columns], out=difference[inside])
+            target = total if k == 0 else count
+            np.bitwise_count(difference[inside], out=target[inside])
+            if k:
+                np.add(total[inside], count[inside], out=total[inside])
+        np.less_equal(total[inside], radius, out=near[inside])
+        # Several times faster than nonzero in two dimensions.
+        i, j = np.divmod(np.flatnonzero(near[inside]), width)
+        if self_join:
+            above = i + top < j + start
+            i, j = i[above], j[above]
+        last = np.bitwise_count(left[3][i + top] ^ right[3][j + start])
+        distances = total[i, j].astype(np.int64) + last
+        kept = distances <= radius
+        if kept.any():
+            pairs.append(np.stack([i[kept] + top, j[kept] + start], axis=1))
+            pair_distances.append(distances[kept])
+    return np.concatenate(pairs), np.concatenate(pair_distances)

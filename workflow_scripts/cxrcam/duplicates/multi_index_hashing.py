@@ -20,11 +20,13 @@ import numpy.typing as npt
 
 from workflow_scripts.cxrcam.data.fingerprints import HASH_BITS
 from workflow_scripts.cxrcam.duplicates.range_products import BLOCK_PAIRS, range_products
+from workflow_scripts.cxrcam.duplicates.workers import Workers
 
 UInt8Array = npt.NDArray[np.uint8]
 UInt64Array = npt.NDArray[np.uint64]
 IndexArray = npt.NDArray[np.int64]
 Int32Array = npt.NDArray[np.int32]
+Keys = tuple[IndexArray, IndexArray]
 
 #: Measured costs on one core, in nanoseconds. They only choose between exact methods.
 EXHAUSTIVE_COST: Final = 2.5
@@ -140,12 +142,19 @@ def _cheapest_radii(
 
 
 def multi_index_pairs(
-    left: UInt8Array, right: UInt8Array, radius: int, bands: list[Band], self_join: bool
+    workers: Workers,
+    left: UInt8Array,
+    right: UInt8Array,
+    radius: int,
+    bands: list[Band],
+    self_join: bool,
 ) -> Iterator[tuple[IndexArray, IndexArray]]:
     """Find all pairs of hashes that differ in at most `radius` bits, band by band.
 
     Parameters
     ----------
+    workers : Workers
+        Threads that search.
     left, right, radius, self_join
         As for `plan_bands`; hashes contiguous in memory.
     bands : list of Band
@@ -159,23 +168,46 @@ def multi_index_pairs(
     distances : ndarray of int64, shape (k,)
         Hamming distances, in bits.
     """
-    left_words, right_words = left.view(np.uint64), right.view(np.uint64)
-    earlier: list[tuple[IndexArray, IndexArray, int]] = []
+    words = left.view(np.uint64), right.view(np.uint64)
+    earlier: list[tuple[Keys, int]] = []
     for band in bands:
         left_keys = _keys(left, band.bits)
-        right_keys = left_keys if self_join else _keys(right, band.bits)
-        for i, j in _band_candidates(left_keys, right_keys, band, self_join):
-            pairs, distances = _verified(left_words, right_words, i, j, radius)
-            for earlier_left, earlier_right, earlier_radius in earlier:
-                # A pair that an earlier band has found is not reported again.
-                found = (
-                    np.bitwise_count(earlier_left[pairs[:, 0]] ^ earlier_right[pairs[:, 1]])
-                    <= earlier_radius
-                )
-                pairs, distances = pairs[~found], distances[~found]
-            if len(pairs):
-                yield pairs, distances
-        earlier.append((left_keys, right_keys, band.radius))
+        keys = left_keys, left_keys if self_join else _keys(right, band.bits)
+        yield from _band_pairs(workers, words, keys, band, radius, self_join, earlier)
+        earlier.append((keys, band.radius))
+
+
+def _band_pairs(
+    workers: Workers,
+    words: tuple[UInt64Array, UInt64Array],
+    keys: Keys,
+    band: Band,
+    radius: int,
+    self_join: bool,
+    earlier: list[tuple[Keys, int]],
+) -> Iterator[tuple[IndexArray, IndexArray]]:
+    """Pairs within the radius that this band finds and no earlier one."""
+    left = _buckets(keys[0])
+    right = left if self_join else _buckets(keys[1])
+
+    def verified(places: tuple[IndexArray, IndexArray]) -> tuple[IndexArray, IndexArray]:
+        first, second = places
+        if self_join:
+            # Within one bucket every pair comes twice and every row meets itself. Between buckets
+            # all pass: the smaller key is on the left, and positions follow the keys.
+            wanted = first < second
+            first, second = first[wanted], second[wanted]
+        pairs, distances = _within(*words, left.rows.take(first), right.rows.take(second), radius)
+        for (left_keys, right_keys), band_radius in earlier:
+            differing = np.bitwise_count(left_keys[pairs[:, 0]] ^ right_keys[pairs[:, 1]])
+            new = differing > band_radius
+            pairs, distances = pairs[new], distances[new]
+        return pairs, distances
+
+    candidates = _band_candidates(workers, left, right, band, self_join)
+    for pairs, distances in workers.map(verified, candidates):
+        if len(pairs):
+            yield pairs, distances
 
 
 def _keys(hashes: UInt8Array, bits: IndexArray) -> IndexArray:
@@ -204,11 +236,13 @@ def _buckets(keys: IndexArray) -> _Buckets:
 
 
 def _band_candidates(
-    left_keys: IndexArray, right_keys: IndexArray, band: Band, self_join: bool
+    workers: Workers, left: _Buckets, right: _Buckets, band: Band, self_join: bool
 ) -> Iterator[tuple[IndexArray, IndexArray]]:
-    """Pairs of rows whose keys differ in at most the band's radius, in bounded blocks."""
-    left = _buckets(left_keys)
-    right = left if self_join else _buckets(right_keys)
+    """Places in ``left.rows`` and ``right.rows`` whose keys differ in at most the band's radius.
+
+    In bounded blocks. Where a set is compared with itself, pairs whose first place is not before
+    the second are none.
+    """
     width = len(band.bits)
     bucket_of = np.full(1 << width, -1, np.int32)
     bucket_of[right.keys] = np.arange(len(right.keys), dtype=np.int32)
@@ -225,7 +259,9 @@ def _band_candidates(
         else []
     )
     lower_keys = [keys.take(side) for side in lower_sides]
-    for mask in _masks(width, band.radius):
+
+    def met(mask: int) -> tuple[Int32Array, Int32Array, int]:
+        """Pairs of buckets whose keys differ in these bits, and how many pairs of rows they are."""
         if self_join and mask:
             highest = mask.bit_length() - 1
             source, keys_there = lower_sides[highest], lower_keys[highest]
@@ -237,19 +273,22 @@ def _band_candidates(
             hit &= left.sizes > 1
         hits = np.flatnonzero(hit)
         source, target = source.take(hits), target.take(hits)
+        return source, target, int((left.sizes.take(source) * right.sizes.take(target)).sum())
+
+    for source, target, n_pairs in workers.map(met, _masks(width, band.radius)):
         waiting.append((source, target))
-        waiting_pairs += int((left.sizes.take(source) * right.sizes.take(target)).sum())
+        waiting_pairs += n_pairs
         # Small batches from many masks are verified together.
         if waiting_pairs >= BLOCK_PAIRS:
-            yield from _bucket_products(left, right, waiting, self_join)
+            yield from _bucket_products(left, right, waiting)
             waiting, waiting_pairs = [], 0
-    yield from _bucket_products(left, right, waiting, self_join)
+    yield from _bucket_products(left, right, waiting)
 
 
 def _bucket_products(
-    left: _Buckets, right: _Buckets, waiting: list[tuple[Int32Array, Int32Array]], self_join: bool
+    left: _Buckets, right: _Buckets, waiting: list[tuple[Int32Array, Int32Array]]
 ) -> Iterator[tuple[IndexArray, IndexArray]]:
-    """Pairs of rows of pairs of buckets."""
+    """Pairs of places in pairs of buckets."""
     if not waiting:
         return
     source = np.concatenate([pair[0] for pair in waiting])
@@ -258,12 +297,7 @@ def _bucket_products(
         *(left.starts.take(source), left.sizes.take(source)),
         *(right.starts.take(target), right.sizes.take(target)),
     ):
-        if self_join:
-            # Within one bucket every pair comes twice and every row meets itself. Between buckets
-            # all pass: the smaller key is on the left, and positions follow the keys.
-            wanted = first < second
-            first, second = first[wanted], second[wanted]
-        yield left.rows.take(first), right.rows.take(second)
+        yield first, second
 
 
 def _masks(width: int, radius: int) -> Iterator[int]:
@@ -273,7 +307,7 @@ def _masks(width: int, radius: int) -> Iterator[int]:
             yield sum(1 << bit for bit in bits)
 
 
-def _verified(
+def _within(
     left: UInt64Array, right: UInt64Array, i: IndexArray, j: IndexArray, radius: int
 ) -> tuple[IndexArray, IndexArray]:
     """Keep the pairs whose full distance is within the radius."""

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from typing import Final, Literal, TypedDict, Unpack
 
@@ -50,6 +51,7 @@ from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
 )
 from workflow_scripts.cxrcam.duplicates.thumbnail_hashes import thumbnail_dhashes
 from workflow_scripts.cxrcam.duplicates.thumbnail_views import Thumbnails, ThumbnailView
+from workflow_scripts.cxrcam.duplicates.workers import Workers
 
 Kind = Literal["exact", "near", "mirrored", "inverted", "cropped"]
 UInt8Array = npt.NDArray[np.uint8]
@@ -103,6 +105,7 @@ def find_duplicates(
     pixel_sha256s: Sequence[str],
     dhashes: UInt8Array,
     thumbnails: UInt8Array,
+    threads: int = 1,
     **criteria: Unpack[MatchCriteria],
 ) -> pd.DataFrame:
     """Find all pairs of images that show one picture.
@@ -117,6 +120,8 @@ def find_duplicates(
         As from `fingerprints.dhash256`.
     thumbnails : ndarray of uint8, shape (n, 32, 32)
         As from `fingerprints.thumbnail`.
+    threads : int
+        The result does not depend on their number.
     **criteria
         `radius`, `minimum_correlation` and `kinds`, as for `confirmed_pairs`.
 
@@ -144,7 +149,7 @@ def find_duplicates(
     check_thumbnails(thumbnails)
     copies = _Copies.of(pixel_sha256s)
     near = confirmed_pairs(
-        dhashes[copies.first], ThumbnailView(thumbnails, copies.first), **criteria
+        dhashes[copies.first], ThumbnailView(thumbnails, copies.first), threads, **criteria
     )
     repeated = np.flatnonzero(copies.sizes > 1).tolist()
     exact = np.array(
@@ -232,6 +237,7 @@ def _spread_over_copies(near: pd.DataFrame, copies: _Copies) -> pd.DataFrame:
 def confirmed_pairs(
     dhashes: UInt8Array,
     thumbnails: Thumbnails,
+    threads: int = 1,
     radius: int = DEFAULT_RADIUS,
     minimum_correlation: float = DEFAULT_CORRELATION,
     kinds: Sequence[Kind] = KINDS,
@@ -245,6 +251,8 @@ def confirmed_pairs(
     thumbnails : ndarray of uint8, shape (n, 32, 32)
         As from `fingerprints.thumbnail`. Other kinds than near are searched by hashes of the
         thumbnails, because the finished hash does not tell equal neighbours apart.
+    threads : int
+        The result does not depend on their number.
     radius : int
         Largest Hamming distance of candidates, in bits of 256.
     minimum_correlation : float
@@ -273,35 +281,16 @@ def confirmed_pairs(
     dhashes, thumbnails = dhashes[rows], _chosen(thumbnails, rows)
     plain = normalised_thumbnails(thumbnails)
     frames = [_empty_pairs()]
-    for search in _searches(dhashes, thumbnails, radius, kinds):
-        other = plain if search.queries is None else normalised_thumbnails(search.variants)
-        promising = minimum_correlation
-        if search.finds_crops:
-            promising = min(promising, PROMISING_CORRELATION)
-        for pairs, distances in candidate_pair_blocks(
-            search.searched, search.radius, search.queries
-        ):
-            correlations = pair_correlations(pairs, other, plain)
-            # A symmetric image matches its own mirror image: no pair.
-            kept = (correlations >= promising) & (pairs[:, 0] != pairs[:, 1])
-            pairs, distances, correlations = pairs[kept], distances[kept], correlations[kept]
-            for kind, found, values in _confirmed(
-                search, pairs, correlations, other, plain, thumbnails, minimum_correlation
-            ):
-                ends = np.sort(rows[pairs[found]], axis=1)
-                frames.append(
-                    pd.DataFrame(
-                        {
-                            "a": ends[:, 0],
-                            "b": ends[:, 1],
-                            "distance": distances[found],
-                            "correlation": values[found],
-                            "kind": kind,
-                        }
-                    )
-                )
+    with Workers(threads) as workers:
+        for search in _searches(dhashes, thumbnails, radius, kinds):
+            other = plain if search.queries is None else normalised_thumbnails(search.variants)
+            judge = partial(_judged, search, other, plain, thumbnails, minimum_correlation)
+            blocks = candidate_pair_blocks(workers, search.searched, search.radius, search.queries)
+            frames += workers.map(judge, blocks)
     table = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
     table = table[table["kind"].isin(kinds)]
+    ends = np.sort(rows[table[["a", "b"]].to_numpy()], axis=1)
+    table = table.assign(a=ends[:, 0], b=ends[:, 1])
     # The best crop and shift never correlate less than none: the plainer kind goes first.
     best_first = table.assign(is_crop=table["kind"] == "cropped").sort_values(
         ["a", "b", "is_crop", "correlation", "distance"],
@@ -326,6 +315,40 @@ def _chosen(thumbnails: Thumbnails, rows: IndexArray) -> ThumbnailView:
     if isinstance(thumbnails, ThumbnailView):
         return replace(thumbnails, rows=thumbnails.rows[rows])
     return ThumbnailView(thumbnails, rows)
+
+
+def _judged(
+    search: _Search,
+    other: NormalisedThumbnails,
+    plain: NormalisedThumbnails,
+    thumbnails: Thumbnails,
+    minimum_correlation: float,
+    block: tuple[IndexArray, IndexArray],
+) -> pd.DataFrame:
+    """Confirmed pairs among some candidates, as in `confirmed_pairs`, in any order."""
+    pairs, distances = block
+    correlations = pair_correlations(pairs, other, plain)
+    promising = minimum_correlation
+    if search.finds_crops:
+        promising = min(promising, PROMISING_CORRELATION)
+    # A symmetric image matches its own mirror image: no pair.
+    kept = (correlations >= promising) & (pairs[:, 0] != pairs[:, 1])
+    pairs, distances, correlations = pairs[kept], distances[kept], correlations[kept]
+    frames = [
+        pd.DataFrame(
+            {
+                "a": pairs[found, 0],
+                "b": pairs[found, 1],
+                "distance": distances[found],
+                "correlation": values[found],
+                "kind": kind,
+            }
+        )
+        for kind, found, values in _confirmed(
+            search, pairs, correlations, other, plain, thumbnails, minimum_correlation
+        )
+    ]
+    return pd.concat(frames)
 
 
 def _confirmed(
