@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 
 from benchmarks.speed import ARCHITECTURE, CPU, IMAGENET, seconds
-from workflow_scripts.cxrcam.data.cache import decode_images
+from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.models import ModelCard, build_classifier

@@ -33,7 +33,8 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from benchmarks.workflow import copy_project, settings
-from workflow_scripts.cxrcam.data.cache import decode_images, read_pixels, write_shard
+from workflow_scripts.cxrcam.data.cache import read_pixels, shard_writer, write_shard
+from workflow_scripts.cxrcam.data.decoding import decode_images, decoded_batches
 from workflow_scripts.cxrcam.networks.devices import autocast, choose_precision
 from workflow_scripts.cxrcam.networks.freezing import front_features, front_removed
 from workflow_scripts.cxrcam.networks.models import build_classifier
@@ -233,8 +234,9 @@ def maps_rows(pixels: np.ndarray) -> list[dict]:
 
 def cache_part(files: list[tuple[str, Path]], shard: Path) -> None:
     """What the cache job of a shard does."""
-    _, names, pixels = decode_images(files, SIDE, "bilinear", 10**8, threads=1)
-    write_shard(shard, names, pixels, {})
+    with shard_writer(shard, SIDE, {}) as write:
+        for _, names, pixels in decoded_batches(files, SIDE, "bilinear", 10**8, threads=1):
+            write(names, pixels)
 
 
 def decode_part(files: list[tuple[str, Path]], _: Path) -> None:

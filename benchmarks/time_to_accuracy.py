@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from workflow_scripts.cxrcam.data.cache import decode_images
+from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.networks.devices import choose_device, choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.models import build_classifier
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels

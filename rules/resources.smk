@@ -23,9 +23,8 @@ def growing(amount):
 
 
 def decoding_memory_mb(wildcards, attempt):
-    """Pixels of a shard in several states, plus Python and the Snakemake around a cluster's job."""
-    pixels = config["image"]["shard_images"] * config["image"]["size"] ** 2
-    return attempt * (1000 + 4 * pixels // 2**20)
+    """Some images at a time, names of all, Python and the Snakemake around a cluster's job."""
+    return attempt * int(1500 + len(DATA_SETS[wildcards.dataset].images) / 2000)
 
 
 def search_threads(*data_sets):

@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflow_scripts.cxrcam.data.cache import content_fingerprint, decode_images, write_shard
+from workflow_scripts.cxrcam.contracts import FACTS
+from workflow_scripts.cxrcam.data.cache import shard_writer
 from workflow_scripts.cxrcam.data.datasets import list_images, shard_fingerprints, shard_number
+from workflow_scripts.cxrcam.data.decoding import decoded_batches
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
@@ -26,25 +29,18 @@ if __name__ == "__main__":
             "this run. Run it again when the data set is at rest."
         )
     files = [(image.image_id, Path(image.path)) for image in images]
-    facts, image_ids, pixels = decode_images(
-        files,
-        size=settings["size"],
-        resampling=settings["resampling"],
-        max_pixels=settings["max_pixels"],
-        threads=snakemake.threads,
-    )
-    write_shard(
-        Path(snakemake.output.shard),
-        image_ids,
-        pixels,
-        metadata={
-            "size": settings["size"],
-            "resampling": settings["resampling"],
-            "mean": json.dumps(settings["mean"]),
-            "std": json.dumps(settings["std"]),
-            "content_fingerprint": content_fingerprint(image_ids, pixels),
-        },
-    )
+    size, facts = settings["size"], [FACTS.empty_table()]
+    about = {
+        **{key: settings[key] for key in ("size", "resampling")},
+        **{key: json.dumps(settings[key]) for key in ("mean", "std")},
+    }
+    with shard_writer(Path(snakemake.output.shard), size, about) as write:
+        for some_facts, image_ids, pixels in decoded_batches(
+            files, size, settings["resampling"], settings["max_pixels"], snakemake.threads
+        ):
+            write(image_ids, pixels)
+            facts.append(some_facts)
+    table = pa.concat_tables(facts)
     with atomic_path(Path(snakemake.output.facts)) as temporary:
-        pq.write_table(facts, temporary)
-    log.info("Decoded %d of %d images.", len(image_ids), len(files))
+        pq.write_table(table, temporary)
+    log.info("Decoded %d of %d images.", table["quarantine_reason"].null_count, len(files))

@@ -24,7 +24,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
 from tests.workflow.small_project import xray
-from workflow_scripts.cxrcam.data.cache import decode_image
+from workflow_scripts.cxrcam.data.decoding import decode_image
 from workflow_scripts.cxrcam.data.fingerprints import thumbnail
 from workflow_scripts.cxrcam.export.facts import NOTICE, network_facts
 from workflow_scripts.cxrcam.export.graph import output_names, traced

@@ -13,13 +13,8 @@ from PIL import Image
 
 from tests.fuzz import corpus
 from tests.unit.pictures import MAX_PIXELS, NOWHERE, assert_plain, encoded, picture, read
-from workflow_scripts.cxrcam.data.cache import (
-    CacheError,
-    decode_image,
-    decode_images,
-    read_pixels,
-    write_shard,
-)
+from workflow_scripts.cxrcam.data.cache import CacheError, read_pixels, write_shard
+from workflow_scripts.cxrcam.data.decoding import decode_image, decode_images
 from workflow_scripts.cxrcam.data.mask_cache import pack_masks
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.limits import UnreadableImage

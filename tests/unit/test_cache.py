@@ -13,16 +13,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from workflow_scripts.cxrcam.contracts import FACTS, cache_schema
+from workflow_scripts.cxrcam.data import decoding
 from workflow_scripts.cxrcam.data.cache import (
     CacheError,
     content_fingerprint,
-    decode_image,
-    decode_images,
     joined_fingerprint,
     read_pixels,
     read_pixels_within,
+    shard_writer,
     write_shard,
 )
+from workflow_scripts.cxrcam.data.decoding import decode_image, decode_images, decoded_batches
 from workflow_scripts.cxrcam.data.fingerprints import file_sha256, pixel_sha256
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.images.files import read_grey
@@ -239,6 +240,48 @@ def test_the_number_of_threads_changes_no_byte(mixed_files, tmp_path):
         pq.write_table(facts, tmp_path / f"facts-{threads}")
     for part in ("pixels", "facts"):
         assert (tmp_path / f"{part}-1").read_bytes() == (tmp_path / f"{part}-5").read_bytes()
+
+
+def test_batches_hold_few_images_and_together_are_all_of_them(mixed_files, monkeypatch):
+    whole, ids, expected = decode_images(mixed_files, 16, "bilinear", MAX_PIXELS, threads=1)
+    monkeypatch.setattr(decoding, "FILES_AT_ONCE", 5)
+    facts, readable, views, pixels = [], [], [], []
+    for table, names_there, view in decoded_batches(mixed_files, 16, "bilinear", MAX_PIXELS, 2):
+        assert table.num_rows <= 5
+        facts.append(table)
+        readable += names_there
+        views.append(view)
+        pixels.append(view.copy())
+    assert len(facts) == -(-len(mixed_files) // 5) > 1
+    assert pa.concat_tables(facts).equals(whole) and readable == ids
+    np.testing.assert_array_equal(np.concatenate(pixels), expected)
+    assert np.shares_memory(views[0], views[1])  # no memory for each
+
+
+def test_what_was_written_may_be_overwritten_at_once(tmp_path):
+    stored, memory = pictures(6, 4), np.empty((2, 4, 4), np.uint8)
+    with shard_writer(tmp_path / "s.parquet", 4, {"size": 4}) as write:
+        for start in (0, 2, 4):
+            memory[:] = stored[start : start + 2]
+            write(names(6)[start : start + 2], memory)
+    np.testing.assert_array_equal(read_pixels([tmp_path / "s.parquet"], names(6), 4), stored)
+    write_shard(tmp_path / "whole.parquet", names(6), stored, {"size": 4})
+    both = [pq.read_schema(tmp_path / name).metadata for name in ("s.parquet", "whole.parquet")]
+    expected = {
+        b"size": b"4",
+        b"content_fingerprint": content_fingerprint(names(6), stored).encode(),
+    }
+    assert both == [expected, expected]
+
+
+def test_a_shard_whose_images_fail_half_way_is_not_there(tmp_path):
+    with (
+        pytest.raises(RuntimeError, match="half way"),
+        shard_writer(tmp_path / "s.parquet", 4, {}) as write,
+    ):
+        write(names(2), pictures(2, 4))
+        raise RuntimeError("half way")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_shard_in_which_nothing_is_readable_can_be_written_and_read(tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from workflow_scripts.cxrcam.duplicates import hash_search, multi_index_hashing, range_products
 from workflow_scripts.cxrcam.duplicates.hash_search import candidate_pair_blocks, candidate_pairs
-from workflow_scripts.cxrcam.duplicates.workers import Workers
+from workflow_scripts.cxrcam.workers import Workers
 
 
 def brute_force(hashes: np.ndarray, radius: int, queries: np.ndarray | None = None):

@@ -5,7 +5,7 @@ import threading
 import pytest
 from threadpoolctl import threadpool_info
 
-from workflow_scripts.cxrcam.duplicates.workers import AHEAD, Workers
+from workflow_scripts.cxrcam.workers import AHEAD, Workers
 
 
 def test_results_come_in_the_order_of_the_items_though_the_first_ends_last():

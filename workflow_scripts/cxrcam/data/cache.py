@@ -1,4 +1,4 @@
-"""Decode each image once; keep its pixels, small and grey, in Parquet shards.
+"""Pixels of images, small and grey, in Parquet shards.
 
 Pixels are stored as uint8, one channel, never normalised: float32 in three channels would be twelve
 times the bytes, and normalising on the device costs nothing. Fixed-size binary without compression
@@ -7,180 +7,79 @@ is read at the speed of memory.
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from threadpoolctl import threadpool_limits
 
-from workflow_scripts.cxrcam.contracts import FACTS
-from workflow_scripts.cxrcam.data.fingerprints import (
-    REDUCING_GAP,
-    THUMBNAIL_SIDE,
-    file_sha256,
-    perceptual_fingerprints,
-    pixel_sha256,
-)
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
-from workflow_scripts.cxrcam.images.files import read_encoded, read_grey
-from workflow_scripts.cxrcam.images.limits import UnreadableImage
-from workflow_scripts.cxrcam.images.resizing import Resampling, resize_grey
 
-DECODED_SIDES = 2  # pixels decoded for each one kept, a side: Pillow's own choice for thumbnails
+ROWS_WRITTEN = 64  # a row group: what is written at once, 3 MB at 224 px
 ROWS_AT_ONCE = 512  # read from a shard: 25 MB at 224 px
-HASHED_SIDE = REDUCING_GAP * THUMBNAIL_SIDE  # that the fingerprints start from
 
 
 class CacheError(InputError):
     """A cache shard lacks an image or was made for another image size."""
 
 
-@dataclass(frozen=True)
-class DecodedImage:
-    """What one reading of an image file gives: its facts, and its pixels where it is readable."""
-
-    facts: dict[str, Any]
-    pixels: npt.NDArray[np.uint8] | None
+WriteRows = Callable[[Sequence[str], Mapping[str, npt.NDArray[np.uint8]]], None]
+WriteImages = Callable[[Sequence[str], npt.NDArray[np.uint8]], None]
 
 
-def least_decoded_side(size: int) -> int:
-    """Pixels a side that a JPEG is not reduced below while it is decoded, for images of `size`."""
-    return DECODED_SIDES * max(size, HASHED_SIDE)
-
-
-def decode_image(
-    image_id: str, path: Path, size: int, resampling: Resampling, max_pixels: int
-) -> DecodedImage:
-    """Read one image file once: checksums, fingerprints and resized pixels.
-
-    Parameters
-    ----------
-    image_id : str
-        Name under which it is kept.
-    path : Path
-        Image file.
-    size : int
-        Pixels a side of the result.
-    resampling : {"bilinear", "lanczos", "bicubic", "box"}
-        Filter, see `images.resize_grey`.
-    max_pixels : int
-        Larger images are not decoded.
-
-    Returns
-    -------
-    DecodedImage
-        ``facts`` has the columns of `contracts.FACTS`; an unreadable image has a
-        ``quarantine_reason`` and no pixels. Nothing is raised for a bad file.
-    """
-    facts: dict[str, Any] = dict.fromkeys(FACTS.names)
-    facts["image_id"] = image_id
-    try:
-        encoded = read_encoded(path, max_pixels)
-        facts["file_sha256"] = file_sha256(encoded)
-        image = read_grey(path, max_pixels, encoded, least_side=least_decoded_side(size))
-    except UnreadableImage as error:
-        facts["quarantine_reason"] = str(error)
-        return DecodedImage(facts, None)
-    dhash, thumbnail = perceptual_fingerprints(image.pixels)
-    facts |= {
-        "width": image.width,
-        "height": image.height,
-        "mode": image.mode,
-        "pixel_sha256": pixel_sha256(image.pixels),
-        "dhash": dhash,
-        "thumbnail": thumbnail.tobytes(),
-    }
-    return DecodedImage(facts, resize_grey(image.pixels, size, resampling))
-
-
-def decode_images(
-    files: Sequence[tuple[str, Path]],
-    size: int,
-    resampling: Resampling,
-    max_pixels: int,
-    threads: int,
-) -> tuple[pa.Table, list[str], npt.NDArray[np.uint8]]:
-    """Decode many images; the result does not depend on the number of threads.
-
-    Parameters
-    ----------
-    files : sequence of (image_id, path)
-        In the order in which they are to be kept.
-    size, resampling, max_pixels
-        As in `decode_image`.
-    threads : int
-        Decoders and resizers release Python's lock, so threads are enough.
-
-    Returns
-    -------
-    facts : pa.Table
-        One row an image, schema `contracts.FACTS`.
-    image_ids : list of str
-        The readable ones.
-    pixels : uint8 array, shape (readable images, size, size)
-    """
-    pixels = np.empty((len(files), size, size), dtype=np.uint8)
-    facts: list[dict[str, Any]] = []
-    readable: list[str] = []
-    decode = partial(decode_image, size=size, resampling=resampling, max_pixels=max_pixels)
-    image_ids, paths = zip(*files, strict=True) if files else ((), ())
-    with (
-        # Matrix products of the fingerprints stay in their thread: they are too small to share.
-        threadpool_limits(1, "blas"),
-        ThreadPoolExecutor(max_workers=max(1, threads)) as pool,
-    ):
-        # A second thread that does nothing but collect would cost a tenth.
-        decoded = (pool.map if threads > 1 else map)(decode, image_ids, paths)
-        for image_id, image in zip(image_ids, decoded, strict=True):
-            facts.append(image.facts)
-            if image.pixels is not None:
-                pixels[len(readable)] = image.pixels
-                readable.append(image_id)
-    return pa.Table.from_pylist(facts, schema=FACTS), readable, pixels[: len(readable)]
-
-
-def write_rows(
-    path: Path,
-    image_ids: Sequence[str],
-    columns: Mapping[str, npt.NDArray[np.uint8]],
-    metadata: Mapping[str, str],
-) -> None:
-    """Write rows of bytes as fixed-size binary with checksums, whole or not at all.
+@contextmanager
+def rows_writer(
+    path: Path, widths: Mapping[str, int], metadata: Mapping[str, object]
+) -> Iterator[WriteRows]:
+    """Write rows of bytes as fixed-size binary with checksums; the file is whole or not there.
 
     Parameters
     ----------
     path : Path
         Parquet file.
-    image_ids : sequence of str
-        Names, in the order of the rows.
-    columns : mapping of str to uint8 array, shape (n, bytes a row)
-    metadata : mapping of str to str
-        Goes into the schema metadata.
+    widths : mapping of str to int
+        Columns, and how many bytes a row of each has.
+    metadata : mapping of str to object
+        Goes into the metadata of the file when it is complete: values may be added until then.
+
+    Yields
+    ------
+    callable
+        Takes the names of some rows, and for each column a uint8 array, shape (rows, width). What
+        it was given may be overwritten afterwards.
     """
-    arrays, fields = [pa.array(list(image_ids), pa.string())], [("image_id", pa.string())]
-    for name, rows in columns.items():
-        kind = pa.binary(rows.shape[1])
-        buffer = pa.py_buffer(np.ascontiguousarray(rows).reshape(-1))
-        arrays.append(pa.FixedSizeBinaryArray.from_buffers(kind, len(rows), [None, buffer]))
-        fields.append((name, kind))
-    schema = pa.schema(fields).with_metadata({k: str(v) for k, v in sorted(metadata.items())})
-    with atomic_path(path) as temporary:
-        pq.write_table(
-            pa.Table.from_arrays(arrays, schema=schema),
+    kinds = {name: pa.binary(width) for name, width in widths.items()}
+    schema = pa.schema([("image_id", pa.string()), *kinds.items()])
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(
             temporary,
+            schema,
             compression="none",
             use_dictionary=False,
             write_statistics=False,
             write_page_checksum=True,
-        )
+            # Types are clear without it, and it would hide the metadata that are added at the end.
+            store_schema=False,
+        ) as file,
+    ):
+
+        def write(image_ids: Sequence[str], columns: Mapping[str, npt.NDArray[np.uint8]]) -> None:
+            arrays = [pa.array(list(image_ids), pa.string())]
+            for name, kind in kinds.items():
+                buffer = pa.py_buffer(np.ascontiguousarray(columns[name]).reshape(-1))
+                arrays.append(
+                    pa.FixedSizeBinaryArray.from_buffers(kind, len(image_ids), [None, buffer])
+                )
+            file.write_table(pa.Table.from_arrays(arrays, schema=schema), ROWS_WRITTEN)
+
+        yield write
+        file.add_key_value_metadata({key: str(metadata[key]) for key in sorted(metadata)})
 
 
 def _stored_rows(
@@ -336,26 +235,45 @@ def joined_fingerprint(fingerprints: Iterable[str]) -> str:
     return f"{sum(int(each, 16) for each in fingerprints) % 2**256:064x}"
 
 
-def write_shard(
-    path: Path,
-    image_ids: Sequence[str],
-    pixels: npt.NDArray[np.uint8],
-    metadata: Mapping[str, str],
-) -> None:
-    """Write one shard of pixels, schema `contracts.cache_schema`.
+@contextmanager
+def shard_writer(path: Path, size: int, metadata: Mapping[str, object]) -> Iterator[WriteImages]:
+    """Write one shard of pixels, schema `contracts.cache_schema`, some images after the other.
 
     Parameters
     ----------
     path : Path
         Parquet file.
-    image_ids : sequence of str
-        Names, in the order of `pixels`.
-    pixels : uint8 array, shape (n, size, size)
-    metadata : mapping of str to str
-        Size, filter, mean, std, fingerprint of the content.
+    size : int
+        Pixels a side.
+    metadata : mapping of str to object
+        Size, filter, mean, std. ``content_fingerprint`` is added.
+
+    Yields
+    ------
+    callable
+        Takes names, and pixels of shape (n, size, size).
     """
-    n, size, _ = pixels.shape
-    write_rows(path, image_ids, {"pixels": pixels.reshape(n, size * size)}, metadata)
+    about = dict(metadata)
+    fingerprints = []
+    with rows_writer(path, {"pixels": size * size}, about) as write_rows:
+
+        def write(image_ids: Sequence[str], pixels: npt.NDArray[np.uint8]) -> None:
+            fingerprints.append(content_fingerprint(image_ids, pixels))
+            write_rows(image_ids, {"pixels": pixels.reshape(-1, size * size)})
+
+        yield write
+        about["content_fingerprint"] = joined_fingerprint(fingerprints)
+
+
+def write_shard(
+    path: Path,
+    image_ids: Sequence[str],
+    pixels: npt.NDArray[np.uint8],
+    metadata: Mapping[str, object],
+) -> None:
+    """Write one shard of pixels that are in memory, shape (n, size, size), by `shard_writer`."""
+    with shard_writer(path, pixels.shape[1], metadata) as write:
+        write(image_ids, pixels)
 
 
 def read_pixels(

@@ -256,7 +256,8 @@ def _by_stem(folder: Path) -> dict[str, str]:
     if not folder.is_dir():
         return {}
     # Sorted: of two files of one stem the same one is taken, however the disk lists them.
-    return {Path(path).stem: path for path in sorted(entry.path for entry in _scan(folder))}
+    entries = sorted(_scan(folder), key=lambda entry: entry.path)
+    return {os.path.splitext(entry.name)[0]: entry.path for entry in entries}  # noqa: PTH122 (speed)
 
 
 def _read_manifest(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:

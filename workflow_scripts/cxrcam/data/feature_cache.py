@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 import torch
 
-from workflow_scripts.cxrcam.data.cache import CacheError, read_rows, write_rows
+from workflow_scripts.cxrcam.data.cache import CacheError, read_rows, rows_writer
 
 VIEWS = ("plain", "mirrored")
 """Horizontal flips cannot be made from features: both views are kept."""
@@ -49,7 +49,9 @@ def write_features(
         "content_fingerprint": content_fingerprint,
     }
     columns = {name: _as_bytes(view) for name, view in zip(VIEWS, views, strict=True)}
-    write_rows(path, image_ids, columns, about)
+    widths = {name: rows.shape[1] for name, rows in columns.items()}
+    with rows_writer(path, widths, about) as write:
+        write(image_ids, columns)
 
 
 def read_features(shards: Sequence[Path], image_ids: Sequence[str]) -> torch.Tensor:

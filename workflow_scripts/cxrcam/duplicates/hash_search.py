@@ -13,7 +13,7 @@ import numpy.typing as npt
 from workflow_scripts.cxrcam.data.fingerprints import HASH_BITS, HASH_BYTES
 from workflow_scripts.cxrcam.duplicates.multi_index_hashing import multi_index_pairs, plan_bands
 from workflow_scripts.cxrcam.duplicates.range_products import BLOCK_PAIRS, range_products
-from workflow_scripts.cxrcam.duplicates.workers import Workers
+from workflow_scripts.cxrcam.workers import Workers
 
 UInt8Array = npt.NDArray[np.uint8]
 UInt64Array = npt.NDArray[np.uint64]

@@ -51,7 +51,7 @@ from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
 )
 from workflow_scripts.cxrcam.duplicates.thumbnail_hashes import thumbnail_dhashes
 from workflow_scripts.cxrcam.duplicates.thumbnail_views import Thumbnails, ThumbnailView
-from workflow_scripts.cxrcam.duplicates.workers import Workers
+from workflow_scripts.cxrcam.workers import Workers
 
 Kind = Literal["exact", "near", "mirrored", "inverted", "cropped"]
 UInt8Array = npt.NDArray[np.uint8]

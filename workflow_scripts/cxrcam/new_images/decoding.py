@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from workflow_scripts.cxrcam.data.cache import decode_images
+from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.images.colour import colourfulness, may_hold_colour
 from workflow_scripts.cxrcam.images.files import read_encoded
 from workflow_scripts.cxrcam.images.resizing import Resampling

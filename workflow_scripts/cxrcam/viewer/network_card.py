@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from workflow_scripts.cxrcam.data.cache import least_decoded_side
+from workflow_scripts.cxrcam.data.decoding import least_decoded_side
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.maps.overlays import heat_colours
 from workflow_scripts.cxrcam.viewer.training_pictures import TrainingPictures
