@@ -119,7 +119,7 @@ def read_rows(
     Parameters
     ----------
     shards : sequence of Path
-        All shards of the data set; a part of one a thread is held in memory.
+        All shards of the data set; each thread holds `ROWS_AT_ONCE` rows of one in memory.
     image_ids : sequence of str
         Images wanted.
     column : str
