@@ -166,9 +166,8 @@ def test_products_of_ranges_are_cut_anywhere(monkeypatch, block, sizes):
         10 * np.arange(len(first_sizes)),
         100 * np.arange(len(first_sizes)),
     )
-    blocks = list(
-        range_products.range_products(first_starts, first_sizes, second_starts, second_sizes)
-    )
+    products = range_products.RangeProducts(first_starts, first_sizes, second_starts, second_sizes)
+    blocks = [products.block(cut) for cut in products.cuts()]
     assert all(len(source) <= block for _, _, source in blocks)
     found = [(int(a), int(b), int(s)) for part in blocks for a, b, s in zip(*part, strict=True)]
     assert found == [

@@ -5,7 +5,7 @@ import threading
 import pytest
 from threadpoolctl import threadpool_info
 
-from workflow_scripts.cxrcam.workers import AHEAD, Workers
+from workflow_scripts.cxrcam.workers import AHEAD, Workers, slices
 
 
 def test_results_come_in_the_order_of_the_items_though_the_first_ends_last():
@@ -56,6 +56,12 @@ def test_what_fails_is_heard_of_and_the_rest_is_given_up(threads):
     with pytest.raises(ValueError, match="the third"), Workers(threads) as workers:
         list(workers.map(work, range(1000)))
     assert len(done) <= 3 + 2 * AHEAD * threads
+
+
+def test_slices_divide_all_rows_and_no_other():
+    rows = list(range(10))
+    assert [rows[part] for part in slices(10, 4)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert list(slices(0, 4)) == []
 
 
 def blas_threads() -> set[int]:

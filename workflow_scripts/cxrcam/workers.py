@@ -63,3 +63,17 @@ class Workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+    def do(self, function: Callable[[Item], None], items: Iterable[Item]) -> None:
+        """Call a function with each item."""
+        for _ in self.map(function, items):
+            pass
+
+
+ALONE: Final = Workers(1)
+"""For callers that share no work."""
+
+
+def slices(n: int, size: int) -> Iterator[slice]:
+    """Divide n rows into slices of `size` and a rest."""
+    return (slice(start, start + size) for start in range(0, n, size))

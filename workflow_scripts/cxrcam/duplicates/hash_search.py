@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from workflow_scripts.cxrcam.data.fingerprints import HASH_BITS, HASH_BYTES
 from workflow_scripts.cxrcam.duplicates.multi_index_hashing import multi_index_pairs, plan_bands
-from workflow_scripts.cxrcam.duplicates.range_products import BLOCK_PAIRS, range_products
+from workflow_scripts.cxrcam.duplicates.range_products import BLOCK_PAIRS, RangeProducts
 from workflow_scripts.cxrcam.workers import Workers
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -157,9 +157,9 @@ def _equal_pairs(distinct: _Distinct) -> Iterator[tuple[IndexArray, IndexArray]]
     """Pairs of rows that carry the same hash."""
     sizes = np.diff(distinct.starts)
     repeated = np.flatnonzero(sizes > 1)
-    for first, second, _ in range_products(
-        distinct.starts[repeated], sizes[repeated], distinct.starts[repeated], sizes[repeated]
-    ):
+    ranges = distinct.starts[repeated], sizes[repeated]
+    products = RangeProducts(*ranges, *ranges)
+    for first, second, _ in map(products.block, products.cuts()):
         wanted = first < second
         pairs = np.stack([distinct.rows[first[wanted]], distinct.rows[second[wanted]]], axis=1)
         yield pairs, np.zeros(len(pairs), np.int64)
@@ -171,9 +171,10 @@ def _expanded(
     """Replace pairs of distinct hashes by pairs of the rows that carry them."""
     left_sizes = np.diff(left.starts)[pairs[:, 0]]
     right_sizes = np.diff(right.starts)[pairs[:, 1]]
-    for first, second, source in range_products(
+    products = RangeProducts(
         left.starts[pairs[:, 0]], left_sizes, right.starts[pairs[:, 1]], right_sizes
-    ):
+    )
+    for first, second, source in map(products.block, products.cuts()):
         rows = np.stack([left.rows[first], right.rows[second]], axis=1)
         if self_join:
             rows.sort(axis=1)

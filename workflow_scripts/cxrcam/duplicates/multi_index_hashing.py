@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.cxrcam.data.fingerprints import HASH_BITS
-from workflow_scripts.cxrcam.duplicates.range_products import BLOCK_PAIRS, range_products
+from workflow_scripts.cxrcam.duplicates.range_products import BLOCK_PAIRS, RangeProducts
 from workflow_scripts.cxrcam.workers import Workers
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -190,11 +190,12 @@ def _band_pairs(
     left = _buckets(keys[0])
     right = left if self_join else _buckets(keys[1])
 
-    def verified(places: tuple[IndexArray, IndexArray]) -> tuple[IndexArray, IndexArray]:
-        first, second = places
+    def verified(part: tuple[RangeProducts, int]) -> tuple[IndexArray, IndexArray]:
+        products, cut = part
+        first, second, _ = products.block(cut)
         if self_join:
             # Within one bucket every pair comes twice and every row meets itself. Between buckets
-            # all pass: the smaller key is on the left, and positions follow the keys.
+            # all pass: the smaller key is on the left, and places follow the keys.
             wanted = first < second
             first, second = first[wanted], second[wanted]
         pairs, distances = _within(*words, left.rows.take(first), right.rows.take(second), radius)
@@ -204,8 +205,12 @@ def _band_pairs(
             pairs, distances = pairs[new], distances[new]
         return pairs, distances
 
-    candidates = _band_candidates(workers, left, right, band, self_join)
-    for pairs, distances in workers.map(verified, candidates):
+    parts = (
+        (products, cut)
+        for products in _bucket_products(workers, left, right, band, self_join)
+        for cut in products.cuts()
+    )
+    for pairs, distances in workers.map(verified, parts):
         if len(pairs):
             yield pairs, distances
 
@@ -235,13 +240,12 @@ def _buckets(keys: IndexArray) -> _Buckets:
     return _Buckets(distinct, rows, starts.astype(np.int64), sizes.astype(np.int64))
 
 
-def _band_candidates(
+def _bucket_products(
     workers: Workers, left: _Buckets, right: _Buckets, band: Band, self_join: bool
-) -> Iterator[tuple[IndexArray, IndexArray]]:
+) -> Iterator[RangeProducts]:
     """Places in ``left.rows`` and ``right.rows`` whose keys differ in at most the band's radius.
 
-    In bounded blocks. Where a set is compared with itself, pairs whose first place is not before
-    the second are none.
+    Where a set is compared with itself, pairs whose first place is not before the second are none.
     """
     width = len(band.bits)
     bucket_of = np.full(1 << width, -1, np.int32)
@@ -275,29 +279,22 @@ def _band_candidates(
         source, target = source.take(hits), target.take(hits)
         return source, target, int((left.sizes.take(source) * right.sizes.take(target)).sum())
 
+    def products() -> RangeProducts:
+        source, target = (np.concatenate(some) for some in zip(*waiting, strict=True))
+        return RangeProducts(
+            *(left.starts.take(source), left.sizes.take(source)),
+            *(right.starts.take(target), right.sizes.take(target)),
+        )
+
     for source, target, n_pairs in workers.map(met, _masks(width, band.radius)):
         waiting.append((source, target))
         waiting_pairs += n_pairs
         # Small batches from many masks are verified together.
         if waiting_pairs >= BLOCK_PAIRS:
-            yield from _bucket_products(left, right, waiting)
+            yield products()
             waiting, waiting_pairs = [], 0
-    yield from _bucket_products(left, right, waiting)
-
-
-def _bucket_products(
-    left: _Buckets, right: _Buckets, waiting: list[tuple[Int32Array, Int32Array]]
-) -> Iterator[tuple[IndexArray, IndexArray]]:
-    """Pairs of places in pairs of buckets."""
-    if not waiting:
-        return
-    source = np.concatenate([pair[0] for pair in waiting])
-    target = np.concatenate([pair[1] for pair in waiting])
-    for first, second, _ in range_products(
-        *(left.starts.take(source), left.sizes.take(source)),
-        *(right.starts.take(target), right.sizes.take(target)),
-    ):
-        yield first, second
+    if waiting:
+        yield products()
 
 
 def _masks(width: int, radius: int) -> Iterator[int]:

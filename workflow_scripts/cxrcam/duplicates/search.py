@@ -279,11 +279,13 @@ def confirmed_pairs(
     # An image of one grey has no structure to compare; thousands of them would swamp the search.
     rows = _structured(thumbnails)
     dhashes, thumbnails = dhashes[rows], _chosen(thumbnails, rows)
-    plain = normalised_thumbnails(thumbnails)
     frames = [_empty_pairs()]
     with Workers(threads) as workers:
-        for search in _searches(dhashes, thumbnails, radius, kinds):
-            other = plain if search.queries is None else normalised_thumbnails(search.variants)
+        plain = normalised_thumbnails(thumbnails, workers)
+        for search in _searches(workers, dhashes, thumbnails, radius, kinds):
+            other = plain
+            if search.queries is not None:
+                other = normalised_thumbnails(search.variants, workers)
             judge = partial(_judged, search, other, plain, thumbnails, minimum_correlation)
             blocks = candidate_pair_blocks(workers, search.searched, search.radius, search.queries)
             frames += workers.map(judge, blocks)
@@ -407,26 +409,31 @@ class _Search:
 
 
 def _searches(
-    dhashes: UInt8Array, thumbnails: ThumbnailView, radius: int, kinds: Sequence[Kind]
+    workers: Workers,
+    dhashes: UInt8Array,
+    thumbnails: ThumbnailView,
+    radius: int,
+    kinds: Sequence[Kind],
 ) -> Iterator[_Search]:
     """Yield the searches that find all kinds; images and their crops share one."""
     if "near" in kinds or "cropped" in kinds:
         yield _Search("near", dhashes, None, thumbnails, thumbnails, radius, "cropped" in kinds)
     if set(kinds) == {"near"}:
         return
-    hashes = thumbnail_dhashes(thumbnails)
+    hashes = thumbnail_dhashes(thumbnails, workers)
     if "mirrored" in kinds:
         variants = replace(thumbnails, change=lambda some: some[:, :, ::-1])
-        yield _Search("mirrored", hashes, thumbnail_dhashes(variants), variants, variants, radius)
+        queries = thumbnail_dhashes(variants, workers)
+        yield _Search("mirrored", hashes, queries, variants, variants, radius)
     if "inverted" in kinds:
         variants = replace(thumbnails, change=lambda some: 255 - some)
-        yield _Search("inverted", hashes, thumbnail_dhashes(variants), variants, variants, radius)
+        queries = thumbnail_dhashes(variants, workers)
+        yield _Search("inverted", hashes, queries, variants, variants, radius)
     if "cropped" in kinds:
         variants = replace(thumbnails, change=lambda some: cropped_thumbnails(some, QUERY_SCALE))
         narrower = max(0, radius - CROP_RADIUS_LESS)
-        yield _Search(
-            "cropped", hashes, thumbnail_dhashes(variants), variants, thumbnails, narrower, True
-        )
+        queries = thumbnail_dhashes(variants, workers)
+        yield _Search("cropped", hashes, queries, variants, thumbnails, narrower, True)
 
 
 def _empty_pairs() -> pd.DataFrame:

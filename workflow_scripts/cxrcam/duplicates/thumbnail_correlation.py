@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from workflow_scripts.cxrcam.data.fingerprints import THUMBNAIL_SIDE
 from workflow_scripts.cxrcam.duplicates.thumbnail_views import Thumbnails
+from workflow_scripts.cxrcam.workers import ALONE, Workers, slices
 
 UInt8Array = npt.NDArray[np.uint8]
 IndexArray = npt.NDArray[np.int64]
@@ -68,7 +69,7 @@ class NormalisedThumbnails:
     lengths: FloatArray
 
 
-def normalised_thumbnails(thumbnails: Thumbnails) -> NormalisedThumbnails:
+def normalised_thumbnails(thumbnails: Thumbnails, workers: Workers = ALONE) -> NormalisedThumbnails:
     """Normalise the local contrast of thumbnails.
 
     From each pixel, the mean of its 3 x 3 neighbourhood is taken away; the rest is divided by its
@@ -79,6 +80,8 @@ def normalised_thumbnails(thumbnails: Thumbnails) -> NormalisedThumbnails:
     ----------
     thumbnails : ndarray of uint8, shape (n, 32, 32)
         As from `fingerprints.thumbnail`.
+    workers : Workers
+        Threads that share the work.
 
     Returns
     -------
@@ -93,8 +96,8 @@ def normalised_thumbnails(thumbnails: Thumbnails) -> NormalisedThumbnails:
     check_thumbnails(thumbnails)
     codes = np.empty((len(thumbnails), THUMBNAIL_SIDE**2), np.int8)
     lengths = np.empty(len(thumbnails), np.float32)
-    for start in range(0, len(thumbnails), NORMALISED_AT_ONCE):
-        rows = slice(start, start + NORMALISED_AT_ONCE)
+
+    def normalise(rows: slice) -> None:
         values = thumbnails[rows].astype(np.float32)
         detail = values - _local_means(values)
         contrast = np.sqrt(_local_means(detail**2))
@@ -104,6 +107,8 @@ def normalised_thumbnails(thumbnails: Thumbnails) -> NormalisedThumbnails:
         scaled = np.clip(np.rint(normalised * NORMALISATION_SCALE), -127, 127)
         codes[rows] = scaled
         lengths[rows] = np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+
+    workers.do(normalise, slices(len(thumbnails), NORMALISED_AT_ONCE))
     return NormalisedThumbnails(codes, lengths)
 
 

@@ -17,12 +17,13 @@ from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
     check_thumbnails,
 )
 from workflow_scripts.cxrcam.duplicates.thumbnail_views import Thumbnails
+from workflow_scripts.cxrcam.workers import ALONE, Workers, slices
 
 UInt8Array = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
 
 
-def thumbnail_dhashes(thumbnails: Thumbnails) -> UInt8Array:
+def thumbnail_dhashes(thumbnails: Thumbnails, workers: Workers = ALONE) -> UInt8Array:
     """256-bit difference hashes of thumbnails.
 
     Some bits differ from those of the full image (`fingerprints.dhash256`), which is shrunk by
@@ -33,6 +34,8 @@ def thumbnail_dhashes(thumbnails: Thumbnails) -> UInt8Array:
     ----------
     thumbnails : ndarray of uint8, shape (n, 32, 32)
         As from `fingerprints.thumbnail`, or variants of them.
+    workers : Workers
+        Threads that share the work.
 
     Returns
     -------
@@ -46,10 +49,12 @@ def thumbnail_dhashes(thumbnails: Thumbnails) -> UInt8Array:
     """
     check_thumbnails(thumbnails)
     hashes = np.empty((len(thumbnails), HASH_BYTES), np.uint8)
-    for start in range(0, len(thumbnails), THUMBNAIL_CHUNK):
-        rows = slice(start, start + THUMBNAIL_CHUNK)
+
+    def hash_some(rows: slice) -> None:
         bits = difference_bits(_hash_images(thumbnails[rows]))
         hashes[rows] = np.packbits(bits.reshape(len(bits), HASH_BITS), axis=1)
+
+    workers.do(hash_some, slices(len(thumbnails), THUMBNAIL_CHUNK))
     return hashes
 
 
