@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from workflow_scripts.cxrcam.data.fingerprints import HASH_BITS
 from workflow_scripts.cxrcam.duplicates.range_products import BLOCK_PAIRS, RangeProducts
-from workflow_scripts.cxrcam.workers import Workers
+from workflow_scripts.cxrcam.workers import Workers, slices
 
 UInt8Array = npt.NDArray[np.uint8]
 UInt64Array = npt.NDArray[np.uint64]
@@ -264,20 +264,24 @@ def _bucket_products(
     )
     lower_keys = [keys.take(side) for side in lower_sides]
 
-    def met(mask: int) -> tuple[Int32Array, Int32Array, int]:
-        """Pairs of buckets whose keys differ in these bits, and how many pairs of rows they are."""
-        if self_join and mask:
-            highest = mask.bit_length() - 1
-            source, keys_there = lower_sides[highest], lower_keys[highest]
-        else:
-            source, keys_there = everywhere, keys
-        target = bucket_of.take(keys_there ^ np.int32(mask))
-        hit = target >= 0
-        if self_join and mask == 0:
-            hit &= left.sizes > 1
-        hits = np.flatnonzero(hit)
-        source, target = source.take(hits), target.take(hits)
-        return source, target, int((left.sizes.take(source) * right.sizes.take(target)).sum())
+    def met(some: list[int]) -> tuple[list[tuple[Int32Array, Int32Array]], int]:
+        """Pairs of buckets whose keys differ by these masks, and how many pairs of rows."""
+        buckets, n_pairs = [], 0
+        for mask in some:
+            if self_join and mask:
+                highest = mask.bit_length() - 1
+                source, keys_there = lower_sides[highest], lower_keys[highest]
+            else:
+                source, keys_there = everywhere, keys
+            target = bucket_of.take(keys_there ^ np.int32(mask))
+            hit = target >= 0
+            if self_join and mask == 0:
+                hit &= left.sizes > 1
+            hits = np.flatnonzero(hit)
+            source, target = source.take(hits), target.take(hits)
+            buckets.append((source, target))
+            n_pairs += int((left.sizes.take(source) * right.sizes.take(target)).sum())
+        return buckets, n_pairs
 
     def products() -> RangeProducts:
         source, target = (np.concatenate(some) for some in zip(*waiting, strict=True))
@@ -286,8 +290,10 @@ def _bucket_products(
             *(right.starts.take(target), right.sizes.take(target)),
         )
 
-    for source, target, n_pairs in workers.map(met, _masks(width, band.radius)):
-        waiting.append((source, target))
+    masks = list(_masks(width, band.radius))
+    at_once = max(1, BLOCK_PAIRS // len(keys))
+    for buckets, n_pairs in workers.map(met, (masks[s] for s in slices(len(masks), at_once))):
+        waiting += buckets
         waiting_pairs += n_pairs
         # Small batches from many masks are verified together.
         if waiting_pairs >= BLOCK_PAIRS:
