@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from workflow_scripts.cxrcam.contracts import FACTS, cache_schema
-from workflow_scripts.cxrcam.data import decoding
+from workflow_scripts.cxrcam.data import cache, decoding
 from workflow_scripts.cxrcam.data.cache import (
     CacheError,
     content_fingerprint,
@@ -72,22 +72,55 @@ def test_images_that_were_not_asked_for_stay_out(tmp_path):
     )
 
 
-def test_a_shard_of_several_row_groups_is_read_whole(tmp_path):
-    stored = pictures(10, 4)
-    write_shard(tmp_path / "s.parquet", names(10), stored, {})
-    table = pq.read_table(tmp_path / "s.parquet")
-    pq.write_table(table.slice(1, 8), tmp_path / "t.parquet", row_group_size=3)
-    read = read_pixels([tmp_path / "t.parquet"], ["A/8", "A/1", "A/5"], 4)
-    np.testing.assert_array_equal(read, stored[[8, 1, 5]])
+@pytest.fixture
+def several_groups(tmp_path, monkeypatch) -> Path:
+    """A shard of ten images in row groups of three."""
+    monkeypatch.setattr(cache, "ROWS_AT_ONCE", 3)
+    write_shard(tmp_path / "s.parquet", names(10), pictures(10, 16), {})
+    assert pq.ParquetFile(tmp_path / "s.parquet").num_row_groups == 4
+    return tmp_path / "s.parquet"
 
 
-def test_rows_that_do_not_begin_where_their_buffer_does_are_the_right_ones(tmp_path, monkeypatch):
-    stored = pictures(10, 4)
-    write_shard(tmp_path / "s.parquet", names(10), stored, {})
-    part = pq.read_table(tmp_path / "s.parquet").slice(4, 5)
-    monkeypatch.setattr(pq, "read_table", lambda *_, **__: part)
-    read = read_pixels([tmp_path / "s.parquet"], ["A/8", "A/4"], 4)
-    np.testing.assert_array_equal(read, stored[[8, 4]])
+def test_a_shard_of_several_row_groups_is_read_whole(several_groups):
+    read = read_pixels([several_groups], ["A/8", "A/1", "A/5"], 16)
+    np.testing.assert_array_equal(read, pictures(10, 16)[[8, 1, 5]])
+
+
+def test_rows_that_do_not_begin_where_their_buffer_does_are_the_right_ones(
+    several_groups, monkeypatch
+):
+    read_row_group = pq.ParquetFile.read_row_group
+
+    def with_offset(*arguments, **options):
+        group = read_row_group(*arguments, **options)
+        return pa.concat_tables([group, group]).combine_chunks().slice(len(group))
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", with_offset)
+    read = read_pixels([several_groups], ["A/8", "A/4"], 16)
+    np.testing.assert_array_equal(read, pictures(10, 16)[[8, 4]])
+
+
+@pytest.mark.parametrize("image", range(10))
+def test_another_pixel_is_noticed_in_each_row_group(several_groups, image):
+    content = several_groups.read_bytes()
+    place = content.index(pictures(10, 16)[image].tobytes())
+    several_groups.write_bytes(content[:place] + b"\0\1\2" + content[place + 3 :])
+    with pytest.raises(CacheError, match=rf"damaged .*row group {image // 3} does not match"):
+        read_pixels([several_groups], names(1), 16)
+
+
+def test_another_name_is_noticed(several_groups):
+    content = several_groups.read_bytes()
+    assert content.count(b"A/4") == 1
+    several_groups.write_bytes(content.replace(b"A/4", b"A/5"))
+    with pytest.raises(CacheError, match="row group 1 does not match"):
+        read_pixels([several_groups], names(10), 16)
+
+
+def test_a_file_without_checksums_is_not_trusted(tmp_path, several_groups):
+    pq.write_table(pq.read_table(several_groups).replace_schema_metadata(), tmp_path / "t.parquet")
+    with pytest.raises(CacheError, match=r"t\.parquet is damaged \(it has no checksums\)"):
+        read_pixels([tmp_path / "t.parquet"], names(10), 16)
 
 
 def test_an_empty_shard_is_no_obstacle(tmp_path):
@@ -267,6 +300,8 @@ def test_what_was_written_may_be_overwritten_at_once(tmp_path):
     np.testing.assert_array_equal(read_pixels([tmp_path / "s.parquet"], names(6), 4), stored)
     write_shard(tmp_path / "whole.parquet", names(6), stored, {"size": 4})
     both = [pq.read_schema(tmp_path / name).metadata for name in ("s.parquet", "whole.parquet")]
+    checksums = [json.loads(metadata.pop(cache.CHECKSUMS))["pixels"] for metadata in both]
+    assert [len(each) for each in checksums] == [3, 1]  # as many as row groups
     expected = {
         b"size": b"4",
         b"content_fingerprint": content_fingerprint(names(6), stored).encode(),

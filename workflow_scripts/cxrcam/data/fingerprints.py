@@ -21,6 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from workflow_scripts.cxrcam.images.arrays import grey_array
+
 #: Bits of the difference hash along each side.
 HASH_SIDE: Final = 16
 HASH_BITS: Final = HASH_SIDE * HASH_SIDE
@@ -223,7 +225,7 @@ def _reduced(pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], fl
     height, width = pixels.shape
     down, across = max(1, height // target), max(1, width // target)
     if (across, down) != (1, 1):
-        pixels = np.asarray(Image.fromarray(pixels).reduce((across, down)))
+        pixels = grey_array(Image.fromarray(pixels).reduce((across, down)))
     return pixels.astype(np.float32), height / down, width / across
 
 

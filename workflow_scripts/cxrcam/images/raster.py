@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from workflow_scripts.cxrcam.images.arrays import grey_array
 from workflow_scripts.cxrcam.images.grey_levels import stretch_to_8_bit
 from workflow_scripts.cxrcam.images.limits import UnreadableImage, check_size
 
@@ -104,7 +105,7 @@ def decode_raster(
         reduced = image.size != declared
         image.load()
         if mode == "L" and not image.info:
-            return np.asarray(image), mode, declared
+            return grey_array(image), mode, declared
         upright = _upright(image)
         pixels = _grey_pixels(upright)
         if high_byte_only and int(pixels.max()) < MINIMUM_HIGH_BYTE:
