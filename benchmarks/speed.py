@@ -35,7 +35,7 @@ from torchvision.transforms import v2
 from benchmarks.workflow import copy_project, settings
 from workflow_scripts.cxrcam.data.cache import read_pixels, shard_writer, write_shard
 from workflow_scripts.cxrcam.data.decoding import decode_images, decoded_batches
-from workflow_scripts.cxrcam.networks.devices import autocast, choose_precision
+from workflow_scripts.cxrcam.networks.devices import autocast, choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.freezing import front_features, front_removed
 from workflow_scripts.cxrcam.networks.models import build_classifier
 from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Pixels
@@ -116,10 +116,12 @@ def train_peer(folder: Path, batch_size: int, steps: int) -> float:
 
 
 def train_ours(part: Pixels | Features, batch_size: int, model: nn.Module, precision: str) -> float:
-    """Images/s of our training, from its own history."""
+    """Images/s of our training, deterministic as in config.yaml, from its own history."""
     epochs = max(1, round(10 * batch_size / len(part)))
     rng = np.random.default_rng(0)
+    set_up_torch(torch.get_num_threads(), deterministic=True)
     history = train(model, part, {}, recipe(batch_size, epochs), IMAGENET, precision, rng)
+    torch.set_deterministic_debug_mode("default")  # the others may do as they like
     first, last = history[0], history[-1]
     images = (last["epoch"] - first["epoch"]) * len(part)
     return images / (last["seconds"] - first["seconds"])

@@ -156,8 +156,8 @@ def layer_results(
     for _ in range(2):
         # Far from 0, where a careless variance loses its digits.
         given = rng.normal(100, 2, shape).astype(np.float32)
-        weights = torch.from_numpy(ranks.share(rng.normal(0, 1, shape).astype(np.float32)))
-        images = torch.from_numpy(ranks.share(given)).requires_grad_()
+        weights = ranks.share(torch.from_numpy(rng.normal(0, 1, shape).astype(np.float32)))
+        images = ranks.share(torch.from_numpy(given)).requires_grad_()
         result = layer(images)
         layer.zero_grad()
         (result * weights).sum().backward()

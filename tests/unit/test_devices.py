@@ -128,6 +128,7 @@ def torch_settings(monkeypatch) -> Iterator[None]:
 def test_a_deterministic_process_refuses_operations_that_are_not():
     set_up_torch(1, deterministic=True)
     assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.utils.deterministic.fill_uninitialized_memory, "memory is written twice"
     assert torch.backends.cudnn.benchmark is False
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
 

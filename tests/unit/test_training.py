@@ -106,25 +106,6 @@ def fit(
     return model, history
 
 
-def test_full_batches_go_through_the_compiled_network_and_give_the_same_weights(monkeypatch):
-    part, seen = noise(15), []
-
-    def compiled(model: nn.Module, mode: str, dynamic: bool):
-        assert (mode, dynamic) == ("reduce-overhead", False)
-
-        def call(images: torch.Tensor) -> torch.Tensor:
-            seen.append(len(images))
-            return model(images)
-
-        return call
-
-    plain, _ = fit(part)
-    monkeypatch.setattr(torch, "compile", compiled)
-    quick, _ = fit(part, compile=True)
-    assert seen == [6, 6] * 2, "the rest of an epoch has another shape"
-    assert all(torch.equal(a, b) for a, b in zip(weights(plain), weights(quick), strict=True))
-
-
 def weights(model: nn.Module) -> list[torch.Tensor]:
     return list(model.state_dict().values())
 
@@ -135,6 +116,20 @@ def same(a: nn.Module, b: nn.Module) -> bool:
 
 def column(history, name: str, role: str = "train") -> list:
     return [row[name] for row in history if row["role"] == role]
+
+
+def test_the_same_normalisation_serves_predictions_and_then_training():
+    fresh = Normalisation((0.4, 0.5, 0.6), (0.1, 0.2, 0.3))
+    with torch.inference_mode():  # nothing that is made here can be trained with
+        predicted = fresh.apply(noise(4).batch(torch.arange(4), None, SIDE, IMAGENET)[:, 0]).clone()
+    grey = noise(4).batch(torch.arange(4), None, SIDE, IMAGENET)[:, 0]
+    images = fresh.apply(grey)
+    assert torch.equal(images, predicted)
+    expected = [(grey / 255 - mean) / std for mean, std in zip(fresh.mean, fresh.std, strict=True)]
+    torch.testing.assert_close(images, torch.stack(expected, dim=1))
+    model = small_network()
+    model(images).sum().backward()
+    assert model[0].weight.grad is not None
 
 
 # --- batches --------------------------------------------------------------------------------------

@@ -230,11 +230,11 @@ def check_recipes(config: Mapping[str, Any], problems: Problems) -> None:
                     "to a number that divides it.",
                 )
                 break
-            if train["compile"] and train["gpus"] > 1:
+            if train["cuda_graphs"] and train["gpus"] > 1:
                 problems.add(
                     ("schemes", scheme, "train"),
-                    f"compile: true and gpus: {train['gpus']} for {task}/{scheme} exclude each "
-                    "other: set train.compile to false, or train.gpus to 1.",
+                    f"cuda_graphs: true and gpus: {train['gpus']} for {task}/{scheme} exclude each "
+                    "other: set train.cuda_graphs to false, or train.gpus to 1.",
                 )
                 break
             part = settings.get("input", WHOLE)

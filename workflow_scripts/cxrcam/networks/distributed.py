@@ -8,17 +8,13 @@ for, so that the mathematics is the same; only the order in which numbers are ad
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
 
-import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from workflow_scripts.cxrcam.networks.batch_statistics import synchronise_batch_statistics
-
-Array = TypeVar("Array", bound=npt.NDArray[Any])
 
 
 class DistributedRanks:
@@ -34,10 +30,10 @@ class DistributedRanks:
         # Running statistics play no part in training: `settle` shares them where they are read.
         return DistributedDataParallel(model, forward_sync_buffers=False)
 
-    def share(self, values: Array) -> Array:
+    def share(self, values: torch.Tensor) -> torch.Tensor:
         """A block of the batch; those of two processes differ by one image at most."""
         first, last = (len(values) * k // self.size for k in (self.rank, self.rank + 1))
-        return cast(Array, values[first:last])
+        return values[first:last]
 
     def mean_loss(
         self, logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float, n_images: int

@@ -1,6 +1,7 @@
 """Images on the device that computes, and the one way to make a network's input from them."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -28,14 +29,26 @@ class Normalisation:
         -------
         float32 tensor, shape (n, 3, height, width), channels last in memory
         """
-        scale = 1.0 / (255.0 * torch.tensor(self.std, device=pixels.device))
-        shift = -torch.tensor(self.mean, device=pixels.device) / torch.tensor(
-            self.std, device=pixels.device
-        )
+        scale, shift = _scale_and_shift(self, pixels.device)
         # Made with the channel last and then viewed as (n, 3, h, w): the layout that
         # convolutions read fastest, without a copy.
         last = pixels.unsqueeze(-1) * scale + shift
         return last.permute(0, 3, 1, 2)
+
+
+@lru_cache(maxsize=8)
+def _scale_and_shift(
+    normalisation: Normalisation, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What grey pixels are multiplied by, and what is added, a value a channel.
+
+    Kept, as a copy of so few numbers to a GPU makes Python wait for all that the GPU has to do.
+    """
+    # Training may come after predictions, and can do nothing with tensors made for those alone.
+    with torch.inference_mode(False):
+        mean = torch.tensor(normalisation.mean, device=device)
+        std = torch.tensor(normalisation.std, device=device)
+        return 1.0 / (255.0 * std), -mean / std
 
 
 class Part(Protocol):
@@ -45,10 +58,15 @@ class Part(Protocol):
     ----------
     labels : int64 tensor, shape (n,)
         Position of the class; on the device that computes.
+    home : torch.device
+        Where the images lie: that device, or the CPU.
     """
 
     @property
     def labels(self) -> torch.Tensor: ...  # noqa: D102
+
+    @property
+    def home(self) -> torch.device: ...  # noqa: D102
 
     def __len__(self) -> int: ...
 
@@ -69,9 +87,9 @@ class Part(Protocol):
         Parameters
         ----------
         rows : int64 tensor, shape (b,)
-            Positions of the images; on the CPU.
+            Positions of the images; a GPU waits for them where they are not at `home`.
         flips : bool tensor, shape (b,), optional
-            Which of them to mirror; on the CPU.
+            Which of them to mirror; likewise on the device that computes.
         side : int
             Pixels a side at the network's input.
         normalisation : Normalisation
@@ -112,6 +130,11 @@ class Pixels:
         return len(self.labels)
 
     @property
+    def home(self) -> torch.device:
+        """Where the images lie."""
+        return self.pixels.device
+
+    @property
     def side(self) -> int:
         """Pixels a side of the images."""
         return self.pixels.shape[-1]
@@ -125,8 +148,10 @@ class Pixels:
     ) -> torch.Tensor:
         """Normalised images, shape (b, 3, side, side); see `Part.batch`."""
         device = self.labels.device
-        pixels = self.pixels[rows.to(self.pixels.device, non_blocking=True)]
-        pixels = pixels.to(device, non_blocking=True)
+        pixels = self.pixels[rows.to(self.home, non_blocking=True)]
+        if self.home != device:
+            # From pinned memory they travel while the GPU still computes the batch before.
+            pixels = pixels.pin_memory().to(device, non_blocking=True)
         if flips is not None:
             flipped = flips.to(device, non_blocking=True)[:, None, None]
             pixels = torch.where(flipped, pixels.flip(-1), pixels)
@@ -152,6 +177,11 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def home(self) -> torch.device:
+        """Where the features lie."""
+        return self.views.device
 
     def batch(
         self,

@@ -5,13 +5,10 @@ which is the usual one, and starts faster without.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
-import numpy.typing as npt
 import torch
 from torch import nn
-
-Array = TypeVar("Array", bound=npt.NDArray[Any])
 
 
 class Ranks(Protocol):
@@ -34,7 +31,7 @@ class Ranks(Protocol):
         """What to call in a training step; its parameters are those of `model`. Collective."""
         ...
 
-    def share(self, values: Array) -> Array:
+    def share(self, values: torch.Tensor) -> torch.Tensor:
         """Part of a batch that this process computes, of one value an image."""
         ...
 
@@ -81,7 +78,7 @@ class SingleProcess:
         """The model itself; its batch statistics are those of the batch anyway."""
         return model
 
-    def share(self, values: Array) -> Array:
+    def share(self, values: torch.Tensor) -> torch.Tensor:
         """All of it."""
         return values
 

@@ -30,7 +30,7 @@ class TrainSettings:
     label_smoothing: float = 0.0
     progressive: tuple[float, ...] = ()
     freeze_until: str | None = None
-    compile: bool = False
+    cuda_graphs: bool = False
     gpus: int = 1
     sync_batch_norm: bool = True
 

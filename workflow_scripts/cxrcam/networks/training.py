@@ -16,6 +16,7 @@ from torch import nn
 
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, State, TrainingStopped
+from workflow_scripts.cxrcam.networks.cuda_graphs import Forward, RecordedNetwork
 from workflow_scripts.cxrcam.networks.devices import autocast
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
 from workflow_scripts.cxrcam.networks.ranks import SINGLE_PROCESS, Ranks
@@ -98,6 +99,16 @@ class _Position:
     epoch_rng: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """Images of one step: which of the training part, which of them mirrored, their classes."""
+
+    epoch: int  # from 0
+    rows: torch.Tensor
+    flips: torch.Tensor
+    labels: torch.Tensor
+
+
 class _Clock:
     """A stopwatch that is read lap by lap."""
 
@@ -137,11 +148,10 @@ class _Run:
         self.device = training.labels.device
         self.model = model.to(self.device).to(memory_format=torch.channels_last).train()
         self.network = ranks.wrapped(self.model, settings.sync_batch_norm)
-        # On a GPU recorded as CUDA graphs: one start for hundreds of kernels, which is what a step
-        # with few images waits for.
-        self.network_of_full_batches = (
-            torch.compile(self.network, mode="reduce-overhead", dynamic=False)
-            if settings.compile
+        # The rest of an epoch has another shape, for which recording would not pay.
+        self.network_of_full_batches: Forward = (
+            RecordedNetwork(self.network, precision)
+            if settings.cuda_graphs and self.device.type == "cuda"
             else self.network
         )
         self.optimizer = make_optimizer(model, settings)
@@ -168,8 +178,8 @@ class _Run:
         order = self.rng.permutation(n_images)
         return order, self.rng.random(n_images) < self.settings.horizontal_flip
 
-    def batches(self) -> Iterator[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.bool_]]]:
-        """Epoch (from 0), image positions and flips of every batch that is still to come."""
+    def batches(self) -> Iterator[_Batch]:
+        """Every batch that is still to come."""
         first_epoch, done = divmod(self.at.iteration, len(self.bounds))
         if self.at.iteration:
             self.rng.bit_generator.state = self.at.epoch_rng
@@ -177,23 +187,22 @@ class _Run:
                 self.draw_epoch()  # that epoch is over; the next draws come after its own
         for epoch in range(first_epoch, self.settings.epochs):
             order, flips = self.draw_epoch()
+            # To their devices once an epoch: each copy makes Python wait for the GPU.
+            rows = torch.from_numpy(order).to(self.training.home)
+            labels = self.training.labels[rows.to(self.device)]
+            flipped = torch.from_numpy(flips).to(self.device)
             for first, last in self.bounds[done:]:
-                yield epoch, order[first:last], flips[first:last]
+                yield _Batch(epoch, rows[first:last], flipped[first:last], labels[first:last])
             done = 0
 
-    def step(
-        self, epoch: int, rows: npt.NDArray[np.int64], flips: npt.NDArray[np.bool_]
-    ) -> torch.Tensor:
+    def step(self, batch: _Batch) -> torch.Tensor:
         """One step of the optimiser; returns the loss, on the device."""
         self.at.rate = self.optimizer.param_groups[0]["lr"]
-        n_images = len(rows)
-        rows, flips = self.ranks.share(rows), self.ranks.share(flips)
-        index = torch.from_numpy(rows)
-        labels = self.training.labels[index.to(self.device, non_blocking=True)]
-        side = self.settings.side_in(epoch, self.side)
-        images = self.training.batch(index, torch.from_numpy(flips), side, self.normalisation)
+        n_images = len(batch.rows)
+        rows, flips, labels = map(self.ranks.share, (batch.rows, batch.flips, batch.labels))
+        side = self.settings.side_in(batch.epoch, self.side)
+        images = self.training.batch(rows, flips, side, self.normalisation)
         with autocast(self.device, self.precision):
-            # The rest of an epoch has another shape, for which compiling would not pay.
             full = n_images == self.settings.batch_size
             logits = (self.network_of_full_batches if full else self.network)(images)
             loss = self.ranks.mean_loss(logits, labels, self.settings.label_smoothing, n_images)
@@ -259,7 +268,7 @@ class _Run:
             evaluations_since_best(self.at.history) >= patience
         )
 
-    def check_loss(self, value: float, rows: npt.NDArray[np.int64] | None = None) -> None:
+    def check_loss(self, value: float, rows: torch.Tensor | None = None) -> None:
         """Stop where the loss is no number any more; `rows` are the images of a single batch.
 
         The newest checkpoint is from before that, and stays.
@@ -269,7 +278,7 @@ class _Run:
         where, images = f"up to iteration {self.at.iteration}", ""
         if rows is not None:
             where = f"in iteration {self.at.iteration}"
-            named = [self.image_ids[row] for row in rows] if self.image_ids else []
+            named = [self.image_ids[row] for row in rows.tolist()] if self.image_ids else []
             images = f" (images {', '.join(named[:6])}{', …' * (len(named) > 6)})" if named else ""
         raise TrainingError(
             f"The training loss became {value} {where} of {self.iterations}{images}: lower "
@@ -292,12 +301,12 @@ class _Run:
 
         if self.evaluation_due():  # stopped while it was being evaluated
             evaluate()
-        for epoch, rows, flips in self.batches():
+        for batch in self.batches():
             if self.out_of_patience():
                 break
-            loss = self.step(epoch, rows, flips)
+            loss = self.step(batch)
             if self.device.type == "cpu":  # on a GPU this would make it wait
-                self.check_loss(float(loss), rows)
+                self.check_loss(float(loss), batch.rows)
             passed = clock.lap()
             shown += passed
             if shown > 0.5 or self.evaluation_due():
