@@ -83,6 +83,8 @@ rule all:
         f"results/{config['dataset']}/figures/accuracy.png",
         run_figures(config["dataset"]),
         f"results/{config['dataset']}/report/index.html",
+    message:
+        "All results of {config[dataset]}"
 
 
 onsuccess:
