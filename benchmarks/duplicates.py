@@ -21,7 +21,11 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
-from workflow_scripts.cxrcam.data.fingerprints import perceptual_fingerprints, pixel_sha256
+from workflow_scripts.cxrcam.data.fingerprints import (
+    perceptual_fingerprints,
+    pixel_sha256,
+    reduced_image,
+)
 from workflow_scripts.cxrcam.duplicates.search import find_duplicates
 from workflow_scripts.cxrcam.phantom.dataset import (
     FINDINGS,
@@ -93,8 +97,8 @@ CHANGES: dict[str, Callable[[Pixels, np.random.Generator], Pixels]] = {
 
 def fingerprints(pixels: Pixels) -> Fingerprints:
     """Fingerprints of one image, as the workflow takes them."""
-    dhash, thumbnail = perceptual_fingerprints(pixels)
-    return pixel_sha256(pixels), np.frombuffer(dhash, np.uint8), thumbnail
+    (dhash,), (thumbnail,) = perceptual_fingerprints([reduced_image(pixels)])
+    return pixel_sha256(pixels), dhash, thumbnail
 
 
 def drawn(seed: int, size: int, copied: int, number: int) -> list[Fingerprints]:

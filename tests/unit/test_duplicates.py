@@ -10,7 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from workflow_scripts.cxrcam.data.fingerprints import perceptual_fingerprints, pixel_sha256
+from workflow_scripts.cxrcam.data.fingerprints import (
+    perceptual_fingerprints,
+    pixel_sha256,
+    reduced_image,
+)
 from workflow_scripts.cxrcam.duplicates import hash_search
 from workflow_scripts.cxrcam.duplicates.clusters import cluster_labels
 from workflow_scripts.cxrcam.duplicates.search import confirmed_pairs, find_duplicates
@@ -134,11 +138,11 @@ COPIES = {
 
 
 def fingerprinted(pictures: list[np.ndarray]) -> dict[str, object]:
-    prints = [perceptual_fingerprints(pixels) for pixels in pictures]
+    dhashes, thumbnails = perceptual_fingerprints([reduced_image(pixels) for pixels in pictures])
     return {
         "pixel_sha256s": [pixel_sha256(pixels) for pixels in pictures],
-        "dhashes": np.array([np.frombuffer(dhash, np.uint8) for dhash, _ in prints]),
-        "thumbnails": np.array([small for _, small in prints]),
+        "dhashes": dhashes,
+        "thumbnails": thumbnails,
     }
 
 

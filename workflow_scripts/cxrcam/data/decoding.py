@@ -1,7 +1,7 @@
 """Decode each image once: its pixels, small and grey, and what is to be known of the file."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from workflow_scripts.cxrcam.contracts import FACTS
 from workflow_scripts.cxrcam.data.fingerprints import (
     REDUCING_GAP,
     THUMBNAIL_SIDE,
+    ReducedImage,
     file_sha256,
     perceptual_fingerprints,
     pixel_sha256,
+    reduced_image,
 )
 from workflow_scripts.cxrcam.images.files import read_encoded, read_grey
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
@@ -30,10 +32,20 @@ FILES_AT_ONCE = 64  # their pixels, 3 MB at 224 px, stay near the processor unti
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """What one reading of an image file gives: its facts, and its pixels where it is readable."""
+    """What one reading of an image file gives: its facts, and its pixels where it is readable.
+
+    Attributes
+    ----------
+    facts : dict
+        Columns of `contracts.FACTS`.
+    pixels : uint8 array, shape (size, size), or None
+    reduced : ReducedImage or None
+        From which perceptual fingerprints are taken, of many images at once.
+    """
 
     facts: dict[str, Any]
-    pixels: npt.NDArray[np.uint8] | None
+    pixels: npt.NDArray[np.uint8] | None = None
+    reduced: ReducedImage | None = None
 
 
 def least_decoded_side(size: int) -> int:
@@ -62,9 +74,18 @@ def decode_image(
     Returns
     -------
     DecodedImage
-        ``facts`` has the columns of `contracts.FACTS`; an unreadable image has a
-        ``quarantine_reason`` and no pixels. Nothing is raised for a bad file.
+        An unreadable image has a ``quarantine_reason`` and no pixels. Nothing is raised for a bad
+        file.
     """
+    image = _read_image(image_id, path, size, resampling, max_pixels)
+    _add_perceptual_fingerprints([image])
+    return image
+
+
+def _read_image(
+    image_id: str, path: Path, size: int, resampling: Resampling, max_pixels: int
+) -> DecodedImage:
+    """As `decode_image`, but for the perceptual fingerprints."""
     facts: dict[str, Any] = dict.fromkeys(FACTS.names)
     facts["image_id"] = image_id
     try:
@@ -73,18 +94,23 @@ def decode_image(
         image = read_grey(path, max_pixels, encoded, least_side=least_decoded_side(size))
     except UnreadableImage as error:
         facts["quarantine_reason"] = str(error)
-        return DecodedImage(facts, None)
+        return DecodedImage(facts)
     pixels = resize_grey(image.pixels, size, resampling)  # first: the image is still in the cache
-    dhash, thumbnail = perceptual_fingerprints(image.pixels)
     facts |= {
         "width": image.width,
         "height": image.height,
         "mode": image.mode,
         "pixel_sha256": pixel_sha256(image.pixels),
-        "dhash": dhash,
-        "thumbnail": thumbnail.tobytes(),
     }
-    return DecodedImage(facts, pixels)
+    return DecodedImage(facts, pixels, reduced_image(image.pixels))
+
+
+def _add_perceptual_fingerprints(images: Sequence[DecodedImage]) -> None:
+    """Add difference hashes and thumbnails to the facts of the readable images."""
+    readable = [(image.facts, image.reduced) for image in images if image.reduced is not None]
+    dhashes, thumbnails = perceptual_fingerprints([reduced for _, reduced in readable])
+    for (facts, _), dhash, thumbnail in zip(readable, dhashes, thumbnails, strict=True):
+        facts |= {"dhash": dhash.tobytes(), "thumbnail": thumbnail.tobytes()}
 
 
 def decoded_batches(
@@ -121,19 +147,20 @@ def decoded_batches(
     pixels = np.empty((min(FILES_AT_ONCE, len(files)), size, size), dtype=np.uint8)
 
     def decode(file: tuple[str, Path]) -> DecodedImage:
-        return decode_image(*file, size, resampling, max_pixels)
+        return _read_image(*file, size, resampling, max_pixels)
 
     with Workers(threads) as workers:
         decoded = workers.map(decode, files)
         for start in range(0, len(files), FILES_AT_ONCE):
-            facts: list[dict[str, Any]] = []
+            images = []
             readable: list[str] = []
             for image in islice(decoded, min(FILES_AT_ONCE, len(files) - start)):
-                facts.append(image.facts)
                 if image.pixels is not None:
                     pixels[len(readable)] = image.pixels
                     readable.append(image.facts["image_id"])
-            table = pa.Table.from_pylist(facts, schema=FACTS)
+                images.append(replace(image, pixels=None))
+            _add_perceptual_fingerprints(images)
+            table = pa.Table.from_pylist([image.facts for image in images], schema=FACTS)
             yield table, readable, pixels[: len(readable)]
 
 

@@ -1,8 +1,9 @@
-"""Fingerprints of one image: exact (SHA-256) and perceptual (256-bit difference hash, thumbnail).
+"""Fingerprints of images: exact (SHA-256) and perceptual (256-bit difference hash, thumbnail).
 
 The perceptual fingerprints start from one shared box reduction of the image and are shrunk from it
-together, as products of matrices: a third of the time of Pillow's filter twice, a tenth of decoding
-the file.
+together, many images at once, as products of matrices. Weights are whole numbers, as in Pillow, and
+so small that all sums are exact: fingerprints depend neither on the processor and its library of
+matrix products nor on how many images are shrunk at once.
 
 The difference hash follows the convention of the `imagehash` package, ``dhash(hash_size=16)``:
 shrink to 17 x 16 pixels with an antialiased Lanczos filter; a bit is 1 where a pixel is brighter
@@ -13,6 +14,8 @@ two bits of the 256 against shrinking in one step (pixels that are nearly equal)
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any, Final
@@ -36,6 +39,9 @@ THUMBNAIL_SIDE: Final = 32
 REDUCING_GAP: Final = 3
 
 LANCZOS_LOBES: Final = 3
+
+#: One, in units of the filter's weights: Pillow's PRECISION_BITS for 8-bit images.
+UNIT: Final = float(1 << 22)
 
 #: Height and width of what is compared by the hash, and of the thumbnail.
 HASHED: Final = (HASH_SIDE, HASH_SIDE + 1)
@@ -77,10 +83,24 @@ def pixel_sha256(pixels: npt.NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
-def perceptual_fingerprints(
-    pixels: npt.NDArray[np.uint8],
-) -> tuple[bytes, npt.NDArray[np.uint8]]:
-    """Difference hash and thumbnail of an image, from one shared reduction.
+@dataclass(frozen=True)
+class ReducedImage:
+    """An image whose whole blocks of pixels were averaged, from which it is shrunk further.
+
+    Attributes
+    ----------
+    pixels : ndarray of uint8, shape (rows, columns)
+    covered : (float, float)
+        How many rows and columns the image covers: where a block does not divide the size, the last
+        one only partly. Without it the picture would be stretched by up to one per cent.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    covered: tuple[float, float]
+
+
+def reduced_image(pixels: npt.NDArray[np.uint8]) -> ReducedImage:
+    """Average whole blocks of pixels, down to no less than three times the thumbnail's side.
 
     Parameters
     ----------
@@ -89,13 +109,37 @@ def perceptual_fingerprints(
 
     Returns
     -------
-    dhash : bytes
+    ReducedImage
+        What `perceptual_fingerprints` needs of it, some 10 KB.
+    """
+    target = REDUCING_GAP * THUMBNAIL_SIDE
+    height, width = pixels.shape
+    down, across = max(1, height // target), max(1, width // target)
+    if (across, down) != (1, 1):
+        pixels = grey_array(Image.fromarray(pixels).reduce((across, down)))
+    return ReducedImage(pixels, (height / down, width / across))
+
+
+def perceptual_fingerprints(
+    images: Sequence[ReducedImage],
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Difference hashes and thumbnails of images.
+
+    Parameters
+    ----------
+    images : sequence of ReducedImage, length n
+        Those of one size are shrunk together.
+
+    Returns
+    -------
+    dhashes : ndarray of uint8, shape (n, 32)
         As from `dhash256`.
-    thumbnail : ndarray of uint8, shape (32, 32)
+    thumbnails : ndarray of uint8, shape (n, 32, 32)
         As from `thumbnail`.
     """
-    compared, small = _shrunk(pixels, HASHED, THUMBNAIL)
-    return hash_bits_to_bytes(difference_bits(compared)), small
+    compared, thumbnails = _shrunk(images, HASHED, THUMBNAIL)
+    bits = difference_bits(compared).reshape(len(images), HASH_BITS)
+    return np.packbits(bits, axis=1), thumbnails
 
 
 def dhash256(pixels: npt.NDArray[np.uint8]) -> bytes:
@@ -131,7 +175,8 @@ def hash_image(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     ndarray of uint8, shape (16, 17)
         Small image.
     """
-    return _shrunk(pixels, HASHED)[0]
+    (small,) = _shrunk([reduced_image(pixels)], HASHED)
+    return small.reshape(HASHED)
 
 
 def difference_bits(
@@ -192,61 +237,69 @@ def thumbnail(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         pixels only: copies of different sizes would correlate at 0.94 after local normalisation,
         against 0.99 with Lanczos.
     """
-    return _shrunk(pixels, THUMBNAIL)[0]
+    (small,) = _shrunk([reduced_image(pixels)], THUMBNAIL)
+    return small.reshape(THUMBNAIL)
 
 
-def _shrunk(pixels: npt.NDArray[np.uint8], *shapes: tuple[int, int]) -> list[npt.NDArray[np.uint8]]:
-    """Shrink an image to several shapes, as Pillow's Lanczos filter does.
+def _shrunk(
+    images: Sequence[ReducedImage], *shapes: tuple[int, int]
+) -> list[npt.NDArray[np.uint8]]:
+    """Shrink images to several shapes, as Pillow's Lanczos filter does; one array a shape."""
+    results = [np.empty((len(images), *shape), np.uint8) for shape in shapes]
+    alike: dict[tuple[tuple[int, ...], tuple[float, float]], list[int]] = {}
+    for number, image in enumerate(images):
+        alike.setdefault((image.pixels.shape, image.covered), []).append(number)
+    for (_, covered), numbers in alike.items():
+        pixels = np.stack([images[number].pixels for number in numbers])
+        for result, shrunk in zip(results, _shrunk_alike(pixels, covered, shapes), strict=True):
+            result[numbers] = shrunk
+    return results
+
+
+def _shrunk_alike(
+    pixels: npt.NDArray[np.uint8],
+    covered: tuple[float, float],
+    shapes: Sequence[tuple[int, int]],
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """Shrink images of one size, uint8 (n, rows, columns), to each of some shapes.
 
     Across first, rounded to whole grey levels, then down: so that equal neighbours stay equal. All
     shapes together, of which the blocks on the diagonal are kept: so small, two products cost less
     than four.
     """
-    reduced, covered_down, covered_across = _reduced(pixels)
+    n, rows, columns = pixels.shape
     heights, widths = zip(*shapes, strict=True)
-    across = _whole_greys(reduced @ _filters(reduced.shape[1], covered_across, widths).T)
-    all_blocks = _whole_greys(_filters(len(reduced), covered_down, heights) @ across)
-    greys = all_blocks.astype(np.uint8)
+    to_widths = _filters(columns, covered[1], widths)
+    to_heights = _filters(rows, covered[0], heights)
+    across = pixels.reshape(n * rows, columns).astype(np.float64) @ to_widths
+    down = to_heights.T @ _whole_greys(across).reshape(n, rows, -1)
+    greys = _whole_greys(down).astype(np.uint8)
     ends_down, ends_across = accumulate(heights), accumulate(widths)
-    return [
-        np.ascontiguousarray(greys[down - height : down, right - width : right])
-        for (height, width), down, right in zip(shapes, ends_down, ends_across, strict=True)
-    ]
+    for (height, width), bottom, right in zip(shapes, ends_down, ends_across, strict=True):
+        yield greys[:, bottom - height : bottom, right - width : right]
 
 
-def _reduced(pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], float, float]:
-    """Average whole blocks of pixels, down to no less than three times the thumbnail's side.
-
-    Where a block does not divide the size, the last one is only partly covered: the other two
-    values say how many rows and columns the image covers. Without them the picture would be
-    stretched by up to one per cent.
-    """
-    target = REDUCING_GAP * THUMBNAIL_SIDE
-    height, width = pixels.shape
-    down, across = max(1, height // target), max(1, width // target)
-    if (across, down) != (1, 1):
-        pixels = grey_array(Image.fromarray(pixels).reduce((across, down)))
-    return pixels.astype(np.float32), height / down, width / across
-
-
-def _whole_greys(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _whole_greys(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Round to grey levels, in place; the filter's overshoot beyond black and white is cut off."""
-    values += np.float32(0.5)
-    np.floor(values, out=values)
-    return values.clip(0, 255, out=values)
+    sums += UNIT / 2
+    sums *= 1 / UNIT
+    np.floor(sums, out=sums)
+    return sums.clip(0, 255, out=sums)
 
 
 @lru_cache(maxsize=256)
-def _filters(n: int, covered: float, lengths: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """Weights for several lengths, one below the other, shape (sum of lengths, n)."""
-    return np.concatenate([_lanczos_weights(n, covered, length) for length in lengths])
+def _filters(n: int, covered: float, lengths: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Weights for several lengths, side by side, shape (n, sum of lengths)."""
+    weights = [_lanczos_weights(n, covered, length) for length in lengths]
+    return np.ascontiguousarray(np.concatenate(weights).T)
 
 
-def _lanczos_weights(n: int, covered: float, n_after: int) -> npt.NDArray[np.float32]:
-    """Weights by which `n_after` pixels are made of the first `covered` of `n`, rows of sum 1.
+def _lanczos_weights(n: int, covered: float, n_after: int) -> npt.NDArray[np.float64]:
+    """Weights by which `n_after` pixels are made of the first `covered` of `n`.
 
-    Lanczos filter with three lobes, widened by the factor when shrinking: as in Pillow's
-    ``Image.resize(..., Image.Resampling.LANCZOS, box)`` (its file Resample.c).
+    Lanczos filter with three lobes, widened by the factor when shrinking; whole numbers of which a
+    row's sum is `UNIT`, but for rounding: as in Pillow's ``Image.resize(...,
+    Image.Resampling.LANCZOS, box)`` (its file Resample.c).
     """
     step = covered / n_after
     widened = max(step, 1.0)
@@ -257,7 +310,5 @@ def _lanczos_weights(n: int, covered: float, n_after: int) -> npt.NDArray[np.flo
     distance = (pixel + 0.5 - centres) / widened
     weights = np.sinc(distance) * np.sinc(distance / LANCZOS_LOBES)
     weights[(np.abs(distance) >= LANCZOS_LOBES) | (pixel < first) | (pixel >= behind)] = 0
-    normalised: npt.NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(
-        np.float32
-    )
-    return normalised
+    whole: npt.NDArray[np.float64] = np.rint(UNIT * weights / weights.sum(axis=1, keepdims=True))
+    return whole

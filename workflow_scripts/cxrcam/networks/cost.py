@@ -3,7 +3,6 @@
 import torch
 from torch import nn
 from torch.func import functional_call
-from torch.utils.flop_counter import FlopCounterMode
 
 
 def parameter_count(model: nn.Module) -> int:
@@ -29,6 +28,9 @@ def multiply_adds(model: nn.Module, input_size: int) -> float:
     float
         In GMAC, 10⁹ multiply-adds.
     """
+    # Imported here: it loads Triton, a tenth of a second that trainings can do without.
+    from torch.utils.flop_counter import FlopCounterMode
+
     tensors = {
         name: tensor.to("meta")
         for name, tensor in (*model.named_parameters(), *model.named_buffers())
