@@ -50,6 +50,26 @@ def test_multiplying_everything_and_gathering_pairs_agree(thumbnails, monkeypatc
     np.testing.assert_allclose(pair_correlations(ALL_PAIRS, ready, ready), together, atol=1e-6)
 
 
+def test_rows_with_many_partners_are_multiplied_and_the_others_gathered(thumbnails, monkeypatch):
+    ready = normalised_thumbnails(thumbnails)
+    pairs = np.array([(i, j) for i, j in ALL_PAIRS if i in (3, 12) or j == (i * 7) % 30])
+    rows: dict[str, set[int]] = {}
+    for name in ("_multiplied", "_gathered"):
+        original = getattr(thumbnail_correlation, name)
+
+        def noted(i, *rest, name=name, original=original):
+            rows[name] = set(i.tolist())
+            return original(i, *rest)
+
+        monkeypatch.setattr(thumbnail_correlation, name, noted)
+    together = pair_correlations(ALL_PAIRS, ready, ready).reshape(30, 30)
+    assert rows.pop("_multiplied") == set(range(30)) and not rows
+    monkeypatch.setattr(thumbnail_correlation, "DENSE_FACTOR", 4)
+    found = pair_correlations(pairs, ready, ready)
+    assert rows == {"_multiplied": {3, 12}, "_gathered": set(range(30)) - {3, 12}}
+    np.testing.assert_array_equal(found, together[pairs[:, 0], pairs[:, 1]])
+
+
 def test_long_lists_of_pairs_are_correlated_piece_by_piece(thumbnails, monkeypatch):
     ready = normalised_thumbnails(thumbnails)
     whole = pair_correlations(ALL_PAIRS, ready, ready)

@@ -158,7 +158,7 @@ def decoded_batches(
                 if image.pixels is not None:
                     pixels[len(readable)] = image.pixels
                     readable.append(image.facts["image_id"])
-                images.append(replace(image, pixels=None))
+                images.append(replace(image, pixels=None))  # the next one takes their memory
             _add_perceptual_fingerprints(images)
             table = pa.Table.from_pylist([image.facts for image in images], schema=FACTS)
             yield table, readable, pixels[: len(readable)]

@@ -72,7 +72,7 @@ def evaluate_loss(
             start = turn + ranks.rank * batch_size
             if start >= len(part):
                 continue
-            rows = torch.arange(start, min(start + batch_size, len(part)))
+            rows = torch.arange(start, min(start + batch_size, len(part)), device=part.home)
             labels = part.labels[start : start + batch_size]
             images = part.batch(rows, None, input_size or part.side, normalisation)
             with autocast(labels.device, precision):
