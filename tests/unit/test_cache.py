@@ -86,6 +86,23 @@ def test_a_shard_of_several_row_groups_is_read_whole(several_groups):
     np.testing.assert_array_equal(read, pictures(10, 16)[[8, 1, 5]])
 
 
+def test_rows_are_read_where_they_lie_without_being_copied_by_arrow(several_groups, monkeypatch):
+    monkeypatch.delattr(pq.ParquetFile, "read_row_group")
+    np.testing.assert_array_equal(read_pixels([several_groups], names(10), 16), pictures(10, 16))
+
+
+def test_rows_that_another_version_of_arrow_put_elsewhere_are_found(several_groups, tmp_path):
+    for name, layout in (
+        ("pages", {"data_page_size": 1, "write_batch_size": 1, "use_dictionary": False}),
+        ("dictionary", {"use_dictionary": True}),
+        ("compressed", {"compression": "zstd"}),
+    ):
+        table = pq.read_table(several_groups)
+        pq.write_table(table, tmp_path / name, row_group_size=3, **layout)
+        read = read_pixels([tmp_path / name], ["A/8", "A/1", "A/5"], 16)
+        np.testing.assert_array_equal(read, pictures(10, 16)[[8, 1, 5]], err_msg=name)
+
+
 def test_rows_that_do_not_begin_where_their_buffer_does_are_the_right_ones(
     several_groups, monkeypatch
 ):
@@ -96,6 +113,9 @@ def test_rows_that_do_not_begin_where_their_buffer_does_are_the_right_ones(
         return pa.concat_tables([group, group]).combine_chunks().slice(len(group))
 
     monkeypatch.setattr(pq.ParquetFile, "read_row_group", with_offset)
+    monkeypatch.setattr(
+        cache._Shard, "rows_in_place", lambda self, _, n: np.zeros(n * self.width, np.uint8)
+    )
     read = read_pixels([several_groups], ["A/8", "A/4"], 16)
     np.testing.assert_array_equal(read, pictures(10, 16)[[8, 4]])
 

@@ -75,6 +75,8 @@ def rows_writer(
             compression="none",
             use_dictionary=False,
             write_statistics=False,
+            # One page a row group, where rows lie one after the other: see `_Shard.rows_in_place`.
+            data_page_size=2 * ROWS_AT_ONCE * max(widths.values()),
             # Types are clear without it, and it would hide the metadata that are added at the end.
             store_schema=False,
         ) as file,
@@ -86,11 +88,10 @@ def rows_writer(
                 some = list(image_ids[rows])
                 arrays = [pa.array(some, pa.string())]
                 for name, kind in kinds.items():
-                    buffer = pa.py_buffer(flat[name][rows].reshape(-1))
-                    arrays.append(
-                        pa.FixedSizeBinaryArray.from_buffers(kind, len(some), [None, buffer])
-                    )
-                    checksums[name].append(_checksum(some, buffer))
+                    content = flat[name][rows].reshape(-1)
+                    buffers = [None, pa.py_buffer(content)]
+                    arrays.append(pa.FixedSizeBinaryArray.from_buffers(kind, len(some), buffers))
+                    checksums[name].append(_checksum(some, content))
                 file.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
         yield write
@@ -98,37 +99,65 @@ def rows_writer(
         file.add_key_value_metadata({**about, CHECKSUMS.decode(): json.dumps(checksums)})
 
 
-def _checksum(image_ids: Sequence[str], rows: pa.Buffer | memoryview) -> str:
+def _checksum(image_ids: Sequence[str], rows: npt.NDArray[np.uint8]) -> str:
     """128-bit XXH3 of the names and one column of a row group, hexadecimal."""
     digest = xxhash.xxh3_128("\x1f".join(image_ids).encode())
-    digest.update(rows)
+    digest.update(rows.data)
     return str(digest.hexdigest())
 
 
-def _stored_rows(
-    shard: Path, column: str, width: int
-) -> Iterator[tuple[list[str], npt.NDArray[np.uint8]]]:
-    """Names and rows of a shard, a row group at a time, their checksums verified."""
-    with pq.ParquetFile(shard, memory_map=True, pre_buffer=False) as file:
-        stored = file.schema_arrow.field(column).type.byte_width
+class _Shard:
+    """One column of a file by `rows_writer`, row group by row group."""
+
+    def __init__(self, path: Path, column: str, width: int) -> None:
+        # Kept open by what is read from it.
+        self.file = pq.ParquetFile(path, memory_map=True, pre_buffer=False)
+        self.column, self.width = column, width
+        stored = self.file.schema_arrow.field(column).type.byte_width
         if stored != width:
             raise CacheError(
-                f"The cache file {shard} holds {stored} bytes an image in {column}, not {width}: "
+                f"The cache file {path} holds {stored} bytes an image in {column}, not {width}: "
                 "delete it, and the next run makes it anew."
             )
-        about = file.schema_arrow.metadata or {}
+        about = self.file.schema_arrow.metadata or {}
         if CHECKSUMS not in about:
             raise _Damaged("it has no checksums")
-        checksums = json.loads(about[CHECKSUMS])[column]
-        for number in range(file.num_row_groups):
-            group = file.read_row_group(number, columns=["image_id", column], use_threads=False)
-            names = group["image_id"].to_pylist()
-            array = group[column].chunk(0)
-            start = array.offset * width
-            content = memoryview(array.buffers()[1])[start : start + len(names) * width]
-            if _checksum(names, content) != checksums[number]:
+        self.checksums = json.loads(about[CHECKSUMS])[column]
+        self.place = self.file.schema_arrow.get_field_index(column)
+        self.names = self.file.read(columns=["image_id"])["image_id"].to_pylist()
+        self.content = np.memmap(path, np.uint8, mode="r")
+
+    def rows_in_place(self, number: int, n: int) -> npt.NDArray[np.uint8]:
+        """The n rows of a group as they lie in the file, where its column is one plain page.
+
+        Then they are the last bytes of the column. Arrow would copy them once more, into memory
+        that is new each time, which takes longer than all the rest. Whether the bytes are the rows
+        is for the checksum to say.
+        """
+        column = self.file.metadata.row_group(number).column(self.place)
+        end = column.data_page_offset + column.total_compressed_size
+        return self.content[max(0, end - n * self.width) : end]
+
+    def rows_decoded(self, number: int) -> npt.NDArray[np.uint8]:
+        """The rows of a group, wherever another version of Arrow put them."""
+        array = self.file.read_row_group(number, columns=[self.column])[self.column].chunk(0)
+        start = array.offset * self.width
+        content = memoryview(array.buffers()[1])[start : start + len(array) * self.width]
+        return np.frombuffer(content, np.uint8)
+
+    def row_groups(self) -> Iterator[tuple[list[str], npt.NDArray[np.uint8]]]:
+        """Names and rows, their checksums verified."""
+        start = 0
+        for number in range(self.file.num_row_groups):
+            n = self.file.metadata.row_group(number).num_rows
+            names = self.names[start : start + n]
+            rows = self.rows_in_place(number, n)
+            if _checksum(names, rows) != self.checksums[number]:
+                rows = self.rows_decoded(number)
+            if _checksum(names, rows) != self.checksums[number]:
                 raise _Damaged(f"a checksum of row group {number} does not match")
-            yield names, np.frombuffer(content, np.uint8).reshape(-1, width)
+            yield names, rows.reshape(-1, self.width)
+            start += n
 
 
 def read_rows(
@@ -205,7 +234,7 @@ def _wanted_rows(
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]]:
     """Rows of the wanted images that one shard has, and their places."""
     try:
-        for names, rows in _stored_rows(Path(shard), column, width):
+        for names, rows in _Shard(Path(shard), column, width).row_groups():
             to = np.array([wanted.get(name, -1) for name in names])
             if (to >= 0).all():
                 yield to, rows

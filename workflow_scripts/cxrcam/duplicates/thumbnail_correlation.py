@@ -39,8 +39,9 @@ NORMALISED_AT_ONCE: Final = 256
 
 #: Pairs that are correlated at a time.
 PAIR_CHUNK: Final = 1 << 19
-#: Multiplying a row by all columns is quicker than gathering its pairs where at least one in so many
-#: is wanted (measured on one core: 0.03 against 0.7 microseconds a pair), in tables of up to 50 MB.
+#: Multiplying a row by all columns is quicker than gathering its pairs where at least one in so
+#: many is wanted (measured on one core: 0.03 against 0.7 microseconds a pair), in tables of up to
+#: 50 MB.
 DENSE_FACTOR: Final = 24
 #: Most columns of such a table: 128 MB as float32.
 DENSE_COLUMNS: Final = 32_768
