@@ -115,7 +115,7 @@ def set_up_torch(threads: int, deterministic: bool) -> None:
         # As use_deterministic_algorithms(True), which also imports the compiler: 2 s a job.
         torch.set_deterministic_debug_mode("error")
         # Else all memory is written once more when it is taken, for programs that read what nobody
-        # wrote: 5 to 8 % of training on a CPU.
+        # wrote: some 5 % of training on a CPU.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = False
     else:
