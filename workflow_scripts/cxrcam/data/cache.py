@@ -110,7 +110,6 @@ class _Shard:
     """One column of a file by `rows_writer`, row group by row group."""
 
     def __init__(self, path: Path, column: str, width: int) -> None:
-        # Kept open by what is read from it.
         self.file = pq.ParquetFile(path, memory_map=True, pre_buffer=False)
         self.column, self.width = column, width
         stored = self.file.schema_arrow.field(column).type.byte_width
