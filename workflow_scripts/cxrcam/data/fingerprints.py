@@ -110,7 +110,7 @@ def reduced_image(pixels: npt.NDArray[np.uint8]) -> ReducedImage:
     Returns
     -------
     ReducedImage
-        What `perceptual_fingerprints` needs of it, some 10 KB.
+        What `perceptual_fingerprints` needs of it, 10 to 36 KB.
     """
     target = REDUCING_GAP * THUMBNAIL_SIDE
     height, width = pixels.shape

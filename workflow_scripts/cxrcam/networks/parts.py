@@ -44,7 +44,7 @@ def _scale_and_shift(
 
     Kept, as a copy of so few numbers to a GPU makes Python wait for all that the GPU has to do.
     """
-    # Training may come after predictions, and can do nothing with tensors made for those alone.
+    # Made for predictions alone, they would refuse a gradient by the pixels afterwards.
     with torch.inference_mode(False):
         mean = torch.tensor(normalisation.mean, device=device)
         std = torch.tensor(normalisation.std, device=device)
