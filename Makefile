@@ -11,7 +11,7 @@ GPUS ?= $(shell nvidia-smi --list-gpus 2>/dev/null | wc -l)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo viewer test lint unit test-tools test-faults test-cluster test-cluster-short benchmark benchmark-audit benchmark-scale lock clean
+.PHONY: help setup demo viewer test lint unit test-tools test-gpu test-faults test-cluster test-cluster-short benchmark benchmark-audit benchmark-scale lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ unit: $(READY)
 
 test-tools:  ## Chromium and Node.js, where they are missing: tests in a browser are skipped without (root, apt)
 	bash tests/browser/install.sh
+
+test-gpu: $(READY)  ## what only a GPU can show (skipped where PyTorch sees none)
+	pytest tests/gpu
 
 test-faults: $(READY)  ## kill runs at random moments, compare every byte; every broken input (minutes)
 	pytest -n auto --maxprocesses 4 tests/faults

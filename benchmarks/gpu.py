@@ -3,18 +3,23 @@
 Needs nothing but torch, torchvision, pyarrow, safetensors, NumPy, SciPy, Pillow, pandas and this
 project. Draws its own phantoms, compares the GPU's logits with the CPU's, and prints one table. The
 ceiling of a training is measured beside it: bare steps on one batch that lies in the GPU's memory,
-once as Python starts them, once recorded as a whole in one CUDA graph.
+recorded as a whole in one CUDA graph. How busy the GPU is, is nvidia-smi's share of the time in
+which it computes anything, while training runs.
 """
 
 import argparse
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from statistics import median
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 
+from workflow_scripts.cxrcam.networks.cuda_graphs import WARM_UPS, own_stream
 from workflow_scripts.cxrcam.networks.devices import autocast, choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.models import build_classifier
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
@@ -25,43 +30,58 @@ from workflow_scripts.cxrcam.phantom.dataset import draw_phantom, phantom_rng
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-WARM_UPS = 11  # bare steps before they are timed or recorded
 
 
-def settings(batch_size: int, epochs: int, every: int, recorded: bool) -> TrainSettings:
+def settings(batch_size: int, epochs: int, every: int) -> TrainSettings:
     """A plain recipe whose history holds the clock."""
     return TrainSettings.from_mapping(
         {
             **{"epochs": epochs, "batch_size": batch_size, "optimizer": "adam"},
             **{"learning_rate": 1e-4, "momentum": 0.9, "weight_decay": 0.0},
             **{"schedule": "constant", "horizontal_flip": 0.5, "watch": []},
-            **{"evaluate_every": every, "keep": "last", "patience": 0, "cuda_graphs": recorded},
+            **{"evaluate_every": every, "keep": "last", "patience": 0},
         }
     )
 
 
+@contextmanager
+def watched(busy: list[float]) -> Iterator[None]:
+    """Collect the GPU's utilisation in percent, five times a second."""
+    command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+    with subprocess.Popen([*command, "-lms", "200"], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+            said = process.communicate()[0].split()
+            busy += [float(line) for line in said if line.isdigit()]
+
+
 def training_speed(
     part: Pixels, batch_size: int, steps: int, recorded: bool
-) -> tuple[float, float]:
-    """Steps/s without the first tenth of them, and the loss at the end."""
+) -> tuple[float, float, float]:
+    """Steps/s without the first tenth of them, the loss at the end, and percent of GPU busy."""
     epochs = max(1, round(steps * batch_size / len(part)))
     model = build_classifier("resnet18", 2, 0)
     precision = choose_precision("auto", part.labels.device)
     every = max(1, steps // 10)
     rng = np.random.default_rng(0)
-    recipe = settings(batch_size, epochs, every, recorded)
-    history = train(model, part, {}, recipe, IMAGENET, precision, rng)
+    recipe = settings(batch_size, epochs, every)
+    busy: list[float] = []
+    with watched(busy):
+        history = train(*(model, part, {}, recipe, IMAGENET, precision, rng), cuda_graphs=recorded)
     first, last = history[0], history[-1]
     steps_a_second = (last["iteration"] - first["iteration"]) / (last["seconds"] - first["seconds"])
-    return steps_a_second, last["loss"]
+    # The first half is starting up; a sample looks back over a part of a second.
+    return steps_a_second, last["loss"], median(busy[len(busy) // 2 :] or [float("nan")])
 
 
-def bare_speed(part: Pixels, batch_size: int, steps: int, recorded: bool) -> float:
-    """Steps/s on one batch: no data, no evaluation, nothing summed up."""
+def bare_speed(part: Pixels, batch_size: int, steps: int) -> float:
+    """Steps/s on one batch: no data, no evaluation, nothing summed up; one CUDA graph."""
     device = part.labels.device
     precision = choose_precision("auto", device)
     model = build_classifier("resnet18", 2, 0).to(device).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=True, capturable=recorded)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=True, capturable=True)
     rows = torch.arange(batch_size, device=device)
     images, labels = part.batch(rows, None, part.side, IMAGENET), part.labels[:batch_size]
 
@@ -72,20 +92,13 @@ def bare_speed(part: Pixels, batch_size: int, steps: int, recorded: bool) -> flo
         loss.backward()
         optimizer.step()
 
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
+    with own_stream(device):
         for _ in range(WARM_UPS):
             step()
-    torch.cuda.current_stream().wait_stream(stream)
-    action: Callable[[], object] = step
-    if recorded:
-        optimizer.zero_grad(set_to_none=True)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
             step()
-        action = graph.replay
-    return steps / timed(lambda: [action() for _ in range(steps)])
+    return steps / timed(lambda: [graph.replay() for _ in range(steps)])
 
 
 def timed(action: Callable[[], object]) -> float:
@@ -98,21 +111,25 @@ def timed(action: Callable[[], object]) -> float:
 
 
 def training_rows(part: Pixels, deterministic: bool) -> list[dict[str, object]]:
-    """Ours and the ceiling at both batch sizes, with and without CUDA graphs.
+    """Ours, with and without CUDA graphs, and the ceiling.
 
     A fault of one is a line of the table, so that the others are measured all the same.
     """
     rows: list[dict[str, object]] = []
-    for batch_size, steps in ((256, 100), (6, 600)):
-        for recorded in (False, True):
+    for batch_size, steps in ((512, 150), (256, 250), (6, 2500)):
+        for recorded in (True, False) if deterministic else (True,):
             row: dict[str, object] = {
-                "what": f"training, batch {batch_size}{', CUDA graphs' * recorded}",
+                "what": f"training, batch {batch_size}{', without CUDA graphs' * (not recorded)}",
                 "deterministic": deterministic,
             }
             try:
-                speed, row["last loss"] = training_speed(part, batch_size, steps, recorded)
+                few = steps if recorded else steps // 4
+                speed, row["last loss"], row["busy %"] = training_speed(
+                    part, batch_size, few, recorded
+                )
                 row |= {"steps/s": speed, "images/s": speed * batch_size}
-                row["bare steps/s"] = bare_speed(part, batch_size, steps, recorded)
+                if recorded:
+                    row["bare images/s"] = bare_speed(part, batch_size, few) * batch_size
             except RuntimeError as error:
                 row["fault"] = str(error).splitlines()[0][:80]
             rows.append(row)
@@ -122,7 +139,7 @@ def training_rows(part: Pixels, deterministic: bool) -> list[dict[str, object]]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=4096)
+    parser.add_argument("--images", type=int, default=6144)
     parser.add_argument("--side", type=int, default=224)
     chosen = parser.parse_args()
     if not torch.cuda.is_available():

@@ -27,6 +27,7 @@ if __name__ == "__main__":
         settings=params.settings,
         precision=params.precision,
         deterministic=params.deterministic,
+        cuda_graphs=compute["cuda_graphs"],
         threads=compute["threads"],
         pixel_memory_mb=compute["pixel_memory_mb"],
         checkpoint_seconds=compute["checkpoint_seconds"],

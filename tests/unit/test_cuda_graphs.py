@@ -1,6 +1,6 @@
-"""Recorded passes, with a stand-in for the recorder, as tests run without a GPU."""
+"""Recorded training steps, with a stand-in for the recorder; on a real GPU: tests/gpu."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -8,51 +8,80 @@ import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.networks import training
-from workflow_scripts.cxrcam.networks.cuda_graphs import RecordedNetwork
+from workflow_scripts.cxrcam.networks.cuda_graphs import WARM_UPS, RecordedStep, own_stream
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
-from workflow_scripts.cxrcam.networks.training import train
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 SIDE = 64
 PLAIN = Normalisation((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
-WARM_UPS = 3
+CPU = torch.device("cpu")
 
 
 class Recorder:
-    """What `torch.cuda.make_graphed_callables` does, as far as it shows without a GPU."""
+    """What a CUDA graph does, as far as it shows without a GPU.
+
+    A recording executes nothing; a replay reads and writes the same memory each time.
+    """
 
     def __init__(self) -> None:
-        self.recorded: list[torch.Size] = []
-        self.replayed: list[torch.Size] = []
+        self.recorded: list[list[torch.Size]] = []
+        self.replays = 0
 
-    def __call__(self, module: nn.Module, sample: tuple[torch.Tensor]) -> nn.Module:
-        assert module.training
-        assert not (torch.is_autocast_enabled("cpu") and torch.is_autocast_cache_enabled())
-        self.recorded.append(sample[0].shape)
-        original = module.forward
-        for _ in range(WARM_UPS):
-            torch.autograd.grad(original(*sample).sum(), list(module.parameters()))
+    def __call__(
+        self, step: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor]
+    ) -> tuple[Callable[[], None], torch.Tensor]:
+        self.recorded.append([given.shape for given in inputs])
+        result = torch.full((), torch.nan)
 
-        def replay(images: torch.Tensor) -> torch.Tensor:
-            assert images.shape == sample[0].shape
-            self.replayed.append(images.shape)
-            return original(images)
+        def replay() -> None:
+            self.replays += 1
+            result.copy_(step(*inputs))
 
-        module.forward = replay  # type: ignore[method-assign]
-        return module
+        return replay, result
 
 
 @pytest.fixture
-def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
-    stand_in = Recorder()
-    monkeypatch.setattr(torch.cuda, "make_graphed_callables", stand_in)
-    yield stand_in
+def recorder() -> Recorder:
+    return Recorder()
+
+
+def test_the_first_steps_are_plain_ones_and_the_rest_replays(recorder: Recorder):
+    seen: list[float] = []
+
+    def step(value: torch.Tensor) -> torch.Tensor:
+        seen.append(float(value))
+        return 2 * value
+
+    recorded = RecordedStep(step, recorder)
+    results = [float(recorded(torch.tensor(float(k)))) for k in range(WARM_UPS + 4)]
+    # Each value is computed once: a recording leaves no trace.
+    assert seen == [float(k) for k in range(WARM_UPS + 4)]
+    assert results == [2 * value for value in seen]
+    assert recorder.recorded == [[torch.Size([])]] and recorder.replays == 4
+
+
+def test_a_replay_keeps_nothing_of_the_callers_tensors(recorder: Recorder):
+    recorded = RecordedStep(lambda value: value + 1, recorder)
+    given = torch.zeros(())
+    for _ in range(WARM_UPS + 2):
+        recorded(given)
+    assert float(given) == 0.0
+    given.fill_(7.0)
+    assert float(recorded(torch.tensor(1.0))) == 2.0
+
+
+def test_on_a_cpu_there_is_no_stream_of_its_own():
+    with own_stream(CPU):
+        assert float(torch.ones(2).sum()) == 2.0
+
+
+# --- in a training --------------------------------------------------------------------------------
 
 
 def network() -> nn.Module:
-    """With batch statistics, which warming up changes, and dropout, which draws numbers."""
+    """With batch statistics and dropout: a step too many would show in both."""
     torch.manual_seed(0)
     return nn.Sequential(
         *(nn.Conv2d(3, 8, 3, stride=4, bias=False), nn.BatchNorm2d(8), nn.ReLU()),
@@ -60,89 +89,89 @@ def network() -> nn.Module:
     ).train()
 
 
-def images(n: int, side: int = SIDE) -> torch.Tensor:
-    return torch.rand(n, 3, side, side, generator=torch.Generator().manual_seed(n))
-
-
-def test_recording_leaves_no_trace_in_the_network_or_the_random_numbers(recorder: Recorder):
-    plain, recorded = network(), network()
-    torch.manual_seed(1)
-    expected = [plain(images(4)) for _ in range(2)]
-    forward = RecordedNetwork(recorded, "float32")
-    torch.manual_seed(1)
-    for logits in expected:
-        assert torch.equal(forward(images(4)), logits)
-    assert recorder.recorded == [(4, 3, SIDE, SIDE)] and len(recorder.replayed) == 2
-    pairs = zip(plain.state_dict().items(), recorded.state_dict().values(), strict=True)
-    for (name, value), other in pairs:
-        assert torch.equal(value, other), name
-    assert all(parameter.grad is None for parameter in recorded.parameters())
-
-
-def test_the_network_itself_takes_any_batch_all_the_same(recorder: Recorder):
-    model = network()
-    RecordedNetwork(model, "float32")(images(4))
-    assert model(images(3)).shape == (3, 2)
-    assert len(recorder.replayed) == 1
-
-
-def test_another_shape_is_recorded_anew_and_the_old_recording_let_go(recorder: Recorder):
-    forward = RecordedNetwork(network(), "float32")
-    for side in (64, 64, 48, 48, 64):
-        forward(images(4, side))
-    assert [shape[-1] for shape in recorder.recorded] == [64, 48, 64]
-    assert [shape[-1] for shape in recorder.replayed] == [64, 64, 48, 48, 64]
-
-
-def test_casts_of_another_context_stay_out_of_a_recording(recorder: Recorder):
-    forward = RecordedNetwork(network(), "bfloat16")
-    with torch.autocast("cpu", torch.bfloat16):
-        forward(images(4))
-        assert torch.is_autocast_cache_enabled()  # the step's own context keeps its casts
-    assert len(recorder.recorded) == 1
-
-
 def settings(**changes: object) -> TrainSettings:
     recipe = {
-        **{"epochs": 2, "batch_size": 6, "optimizer": "adam", "learning_rate": 0.003},
-        **{"momentum": 0.9, "weight_decay": 0.0, "schedule": "constant", "horizontal_flip": 0.5},
+        **{"epochs": 4, "batch_size": 6, "optimizer": "adam", "learning_rate": 0.003},
+        **{"momentum": 0.9, "weight_decay": 0.0, "schedule": "one_cycle", "horizontal_flip": 0.5},
         **{"watch": [], "evaluate_every": "epoch", "keep": "last", "patience": 0, **changes},
     }
     return TrainSettings.from_mapping(recipe)
 
 
-def part(n: int = 15) -> Pixels:
+def part(n: int = 27) -> Pixels:
     pixels = np.random.default_rng(0).integers(0, 256, (n, SIDE, SIDE), dtype=np.uint8)
-    return Pixels.on(torch.device("cpu"), pixels, np.arange(n) % 2)
+    return Pixels.on(CPU, pixels, np.arange(n) % 2)
 
 
-def fitted(step_network: Callable[[nn.Module], object] | None, **changes: object) -> nn.Module:
-    """Train; full batches go through what `step_network` makes of the network."""
+class Elsewhere(Pixels):
+    """Pixels that the device which computes does not hold."""
+
+    @property
+    def home(self) -> torch.device:
+        return torch.device("cpu", 0)  # not the name that the others give it
+
+    def batch(
+        self,
+        rows: torch.Tensor,
+        flips: torch.Tensor | None,
+        side: int,
+        normalisation: Normalisation,
+    ) -> torch.Tensor:
+        return Pixels(self.pixels, self.labels).batch(rows, flips, side, normalisation)
+
+
+def fitted(
+    monkeypatch: pytest.MonkeyPatch,
+    recorder: Recorder | None,
+    images: Pixels,
+    **changes: object,
+) -> tuple[nn.Module, list[dict[str, object]]]:
+    """Train; with a recorder, as on a GPU."""
     model = network()
     run = training._Run(
-        *(model, part(), {}, settings(**changes), PLAIN, "float32", np.random.default_rng(0)),
+        *(model, images, {}, settings(**changes), PLAIN, "float32", np.random.default_rng(0)),
         *(None, None, ()),
     )
-    if step_network is not None:
-        run.network_of_full_batches = step_network(model)  # type: ignore[assignment]
+    assert not run.records, "nothing is recorded on a CPU"
+    if recorder is not None:
+        run.records = True
+        run.rate_on_gpu = torch.zeros((), dtype=torch.float64)
+        monkeypatch.setattr(training, "RecordedStep", lambda step: RecordedStep(step, recorder))
     torch.manual_seed(2)
     run.go_on(lambda _: None, lambda _: None)
-    return model
+    for record in run.at.history:
+        del record["seconds"], record["wall_seconds"]
+    return model, run.at.history
 
 
-@pytest.mark.parametrize("progressive, sides", [([], [64, 64]), ([0.5, 1.0], [32, 64])])
-def test_full_batches_are_replayed_and_the_weights_are_those_of_plain_steps(
-    recorder: Recorder, progressive: list[float], sides: list[int]
+@pytest.mark.parametrize("images", [part(), Elsewhere(part().pixels, part().labels)])
+@pytest.mark.parametrize("progressive, recordings", [([], 1), ([0.5, 1.0], 2)])
+def test_recorded_training_is_the_training_without(
+    monkeypatch: pytest.MonkeyPatch,
+    recorder: Recorder,
+    images: Pixels,
+    progressive: list[float],
+    recordings: int,
 ):
-    plain = fitted(None, progressive=progressive)
-    quick = fitted(lambda model: RecordedNetwork(model, "float32"), progressive=progressive)
-    # 15 images: two full batches an epoch, and a rest that is computed as usual.
-    assert recorder.replayed == [(6, 3, side, side) for side in sides for _ in range(2)]
+    plain, expected = fitted(monkeypatch, None, images, progressive=progressive)
+    quick, history = fitted(monkeypatch, recorder, images, progressive=progressive)
+    # 27 images: four full batches an epoch, and a rest that is computed as usual.
+    assert len(recorder.recorded) == recordings
+    assert recorder.replays == 4 * 4 - recordings * WARM_UPS
+    assert history == expected
     for a, b in zip(plain.state_dict().values(), quick.state_dict().values(), strict=True):
         assert torch.equal(a, b)
 
 
-def test_on_a_cpu_nothing_is_recorded(recorder: Recorder):
-    model = network()
-    train(model, part(), {}, settings(cuda_graphs=True), PLAIN, "float32", np.random.default_rng(0))
-    assert recorder.recorded == []
+def test_pixels_that_the_gpu_holds_are_taken_within_the_recording(
+    monkeypatch: pytest.MonkeyPatch, recorder: Recorder
+):
+    fitted(monkeypatch, recorder, part())
+    assert recorder.recorded == [[(6,), (6,), (6,)]]  # which images, flips, classes
+
+
+def test_pixels_that_it_does_not_hold_are_brought_to_the_recording(
+    monkeypatch: pytest.MonkeyPatch, recorder: Recorder
+):
+    fitted(monkeypatch, recorder, Elsewhere(part().pixels, part().labels))
+    assert recorder.recorded == [[(6, 3, SIDE, SIDE), (6,)]]

@@ -22,8 +22,8 @@ from workflow_scripts.cxrcam.networks.parts import Normalisation, Part, Pixels
 from workflow_scripts.cxrcam.networks.recipe import (
     TrainSettings,
     batch_bounds,
+    learning_rate,
     make_optimizer,
-    make_schedule,
 )
 from workflow_scripts.cxrcam.networks.training import (
     TrainingError,
@@ -427,13 +427,18 @@ def test_one_cycle_goes_up_to_the_rate_asked_and_ends_low():
     assert cycle[-1] < 0.003 / 1000
 
 
-def test_one_cycle_leaves_the_momentum_as_configured():
-    model = small_network()
-    optimizer = make_optimizer(model, settings(optimizer="sgd", momentum=0.7))
-    schedule = make_schedule(optimizer, settings(schedule="one_cycle"), 10)
-    optimizer.step()
-    schedule.step()
-    assert optimizer.param_groups[0]["momentum"] == 0.7
+@pytest.mark.parametrize("iterations", [4, 5, 33, 1000])
+def test_one_cycle_is_that_of_pytorch(iterations):
+    recipe = settings(schedule="one_cycle")
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=recipe.learning_rate)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, iterations, cycle_momentum=False
+    )
+    for iteration in range(iterations):
+        assert learning_rate(recipe, iteration, iterations) == optimizer.param_groups[0]["lr"]
+        optimizer.step()
+        if iteration + 1 < iterations:
+            cycle.step()
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3])

@@ -230,13 +230,6 @@ def check_recipes(config: Mapping[str, Any], problems: Problems) -> None:
                     "to a number that divides it.",
                 )
                 break
-            if train["cuda_graphs"] and train["gpus"] > 1:
-                problems.add(
-                    ("schemes", scheme, "train"),
-                    f"cuda_graphs: true and gpus: {train['gpus']} for {task}/{scheme} exclude each "
-                    "other: set train.cuda_graphs to false, or train.gpus to 1.",
-                )
-                break
             part = settings.get("input", WHOLE)
             if frozen and part != WHOLE:
                 problems.add(

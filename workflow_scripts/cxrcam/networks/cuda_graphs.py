@@ -1,81 +1,92 @@
-"""A network's forward and backward pass recorded once as CUDA graphs, and replayed.
+"""A training step recorded once as a CUDA graph, and replayed.
 
-A ResNet18 starts some thousand kernels a step. With a batch of six images a large GPU is done with
-each of them before Python has started the next; a replay starts all of them at once. The kernels
-are the same, so the numbers are.
+A ResNet18 starts some three hundred kernels a step. With a batch of six images a large GPU is done
+with each of them before Python has started the next; a replay starts all of them at once. They are
+the same kernels, so the numbers are the same.
 """
 
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
-from torch import nn
 
-from workflow_scripts.cxrcam.networks.devices import autocast
+WARM_UPS = 3
+"""Steps before a recording: libraries set themselves up and choose their kernels in the first ones,
+the optimiser makes its state, and what a recording reads must be there before it."""
 
-Forward = Callable[[torch.Tensor], torch.Tensor]
-
-
-class _Recordable(nn.Module):
-    """Recording replaces a module's forward pass; that of the network itself stays."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        self.train(network.training)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.network(images)
-        return logits
+Step = Callable[..., torch.Tensor]
+Recorder = Callable[[Step, Sequence[torch.Tensor]], tuple[Callable[[], None], torch.Tensor]]
 
 
-class RecordedNetwork:
-    """Call a network in training by replaying what was recorded of it.
-
-    Recorded when it is first called, and again when the shape of the batches changes (only the
-    newest recording is kept: it holds all activations).
+def record(step: Step, inputs: Sequence[torch.Tensor]) -> tuple[Callable[[], None], torch.Tensor]:
+    """Record a step as a CUDA graph, without executing it.
 
     Parameters
     ----------
-    network : nn.Module
-        On a GPU, in training mode, without hooks.
-    precision : {"float32", "bfloat16"}
-        Of convolutions, as for `devices.autocast`.
+    step : callable
+        Makes a tensor of `inputs`, all on a GPU, and changes others in place; nothing in it may
+        wait for the GPU.
+    inputs : sequence of tensor
+
+    Returns
+    -------
+    replay : callable
+        Does what `step` does, on what `inputs` then hold.
+    result : tensor
+        What each replay writes its result to.
+    """
+    graph = torch.cuda.CUDAGraph()
+    # On the stream of the steps before: a gradient remembers the stream that it is added up on.
+    with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
+        result = step(*inputs)
+    return graph.replay, result
+
+
+class RecordedStep:
+    """A step that is recorded when it is called for the fourth time, and then replayed.
+
+    The steps before the recording are steps like all others, so that nothing has to be undone.
+
+    Parameters
+    ----------
+    step : callable
+        As for `record`. Its inputs have the same shapes each time.
+    recorder : callable
+        `record`, or what takes its place where there is no GPU.
     """
 
-    def __init__(self, network: nn.Module, precision: str) -> None:
-        self.network, self.precision = network, precision
-        self._shape: torch.Size | None = None
-        self._replay: Forward = network
+    def __init__(self, step: Step, recorder: Recorder = record) -> None:
+        self._step, self._recorder = step, recorder
+        self._calls = 0
+        self._inputs: list[torch.Tensor] = []
+        self._replay: Callable[[], None] | None = None
+        self._result = torch.empty(0)
 
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits; valid until the next call, which takes their place in memory.
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """The step's result; a replay's is valid until the next one takes its place in memory."""
+        self._calls += 1
+        if self._calls <= WARM_UPS:
+            return self._step(*inputs)
+        if self._replay is None:
+            self._inputs = [given.clone() for given in inputs]
+            self._replay, self._result = self._recorder(self._step, self._inputs)
+        for own, given in zip(self._inputs, inputs, strict=True):
+            own.copy_(given)
+        self._replay()
+        return self._result
 
-        Parameters
-        ----------
-        images : float tensor, shape (b, 3, height, width)
-        """
-        if images.shape != self._shape:
-            self._replay = self.network  # frees what was recorded before
-            self._replay, self._shape = self._record(images), images.shape
-        return self._replay(images)
 
-    def _record(self, images: torch.Tensor) -> Forward:
-        """Record both passes on a batch, of which the network keeps nothing.
+@contextmanager
+def own_stream(device: torch.device) -> Iterator[None]:
+    """Let a GPU compute what is started here on a stream of its own: the first cannot be recorded.
 
-        Recording runs them some times for warming up: batch statistics that it updated, and random
-        numbers that it drew, are put back.
-        """
-        before = [buffer.clone() for buffer in self.network.buffers()]
-        with (
-            torch.random.fork_rng([images.device] if images.is_cuda else []),
-            # Weights that were cast in another context must not become part of the recording.
-            autocast(images.device, self.precision, keep_casts=False),
-        ):
-            recorded = torch.cuda.make_graphed_callables(
-                _Recordable(self.network), (images.clone(),)
-            )
-        with torch.no_grad():
-            for buffer, value in zip(self.network.buffers(), before, strict=True):
-                buffer.copy_(value)
-        return cast(Forward, recorded)
+    It waits for what was started before, and the end waits for it. Nothing changes on a CPU.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(stream):
+        yield
+    stream.synchronize()

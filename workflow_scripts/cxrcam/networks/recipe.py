@@ -1,5 +1,6 @@
 """How a network is trained: settings, and the optimiser, schedule and batches that they mean."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,6 @@ class TrainSettings:
     label_smoothing: float = 0.0
     progressive: tuple[float, ...] = ()
     freeze_until: str | None = None
-    cuda_graphs: bool = False
     gpus: int = 1
     sync_batch_norm: bool = True
 
@@ -69,30 +69,41 @@ def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Opt
     """Adam or SGD with momentum over all parameters that are trained."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     # One kernel for all tensors on a GPU; on a CPU it brings nothing.
-    fused = parameters[0].is_cuda
+    on_gpu = parameters[0].is_cuda
     if settings.optimizer == "adam":
         return torch.optim.Adam(
-            parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=fused
+            parameters,
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=on_gpu,
+            capturable=on_gpu,
         )
     return torch.optim.SGD(
         parameters,
         lr=settings.learning_rate,
         momentum=settings.momentum,
         weight_decay=settings.weight_decay,
-        fused=fused,
+        fused=on_gpu,
     )
 
 
-def make_schedule(
-    optimizer: torch.optim.Optimizer, settings: TrainSettings, iterations: int
-) -> torch.optim.lr_scheduler.LRScheduler | None:
-    """Learning rate over the run: constant (None) or one cycle (Smith 2018)."""
+def learning_rate(settings: TrainSettings, iteration: int, iterations: int) -> float:
+    """Learning rate of an iteration (from 0): constant, or one cycle (Smith 2018).
+
+    A cycle goes up for the first 30 % and down for the rest, each time along half a cosine, as
+    `torch.optim.lr_scheduler.OneCycleLR` does by default; momentum stays as it is configured.
+    """
     # A cycle shorter than this has no room to go up and down.
     if settings.schedule == "constant" or iterations < 4:
-        return None
-    return torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        max_lr=settings.learning_rate,
-        total_steps=iterations,
-        cycle_momentum=False,  # `momentum` of the configuration is what is used
-    )
+        return settings.learning_rate
+    top = 0.3 * iterations - 1
+    start = settings.learning_rate / 25
+    if iteration <= top:
+        return _along_cosine(start, settings.learning_rate, iteration / top)
+    share = (iteration - top) / (iterations - 1 - top)
+    return _along_cosine(settings.learning_rate, start / 1e4, share)
+
+
+def _along_cosine(start: float, end: float, share: float) -> float:
+    """Value after a share of the way from start to end."""
+    return end + (start - end) / 2 * (1 + math.cos(math.pi * share))

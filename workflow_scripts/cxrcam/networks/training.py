@@ -7,6 +7,7 @@ normalised there. Nothing is decoded, copied or converted image by image.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,15 +17,15 @@ from torch import nn
 
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, State, TrainingStopped
-from workflow_scripts.cxrcam.networks.cuda_graphs import Forward, RecordedNetwork
+from workflow_scripts.cxrcam.networks.cuda_graphs import RecordedStep, own_stream
 from workflow_scripts.cxrcam.networks.devices import autocast
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
 from workflow_scripts.cxrcam.networks.ranks import SINGLE_PROCESS, Ranks
 from workflow_scripts.cxrcam.networks.recipe import (
     TrainSettings,
     batch_bounds,
+    learning_rate,
     make_optimizer,
-    make_schedule,
 )
 
 EVALUATION_BATCH = 128
@@ -138,6 +139,7 @@ class _Run:
         checkpoints: Checkpoints | None,
         image_ids: Sequence[str],
         ranks: Ranks = SINGLE_PROCESS,
+        cuda_graphs: bool = True,
     ) -> None:
         self.image_ids, self.ranks = image_ids, ranks
         self.training, self.watched = training, watched
@@ -148,18 +150,18 @@ class _Run:
         self.device = training.labels.device
         self.model = model.to(self.device).to(memory_format=torch.channels_last).train()
         self.network = ranks.wrapped(self.model, settings.sync_batch_norm)
-        # The rest of an epoch has another shape, for which recording would not pay.
-        self.network_of_full_batches: Forward = (
-            RecordedNetwork(self.network, precision)
-            if settings.cuda_graphs and self.device.type == "cuda"
-            else self.network
-        )
+        # Several processes wait for each other within a step, which is not recorded.
+        self.records = cuda_graphs and self.device.type == "cuda" and ranks.size == 1
+        self.recorded: tuple[int, RecordedStep] | None = None  # with pixels a side of its images
         self.optimizer = make_optimizer(model, settings)
+        # A recording reads the learning rate where it lies; the same bits without one.
+        self.rate_on_gpu = (
+            torch.zeros((), device=self.device) if self.device.type == "cuda" else None
+        )
         # Batch statistics of a share alone need two images of it.
         alone = 1 if settings.sync_batch_norm else ranks.size
         self.bounds = batch_bounds(len(training), settings.batch_size, least=2 * alone)
         self.iterations = len(self.bounds) * settings.epochs
-        self.schedule = make_schedule(self.optimizer, settings, self.iterations)
         each_epoch = settings.evaluate_every == "epoch"
         self.every = len(self.bounds) if each_epoch else int(settings.evaluate_every)
         self.at = _Position()
@@ -196,27 +198,65 @@ class _Run:
             done = 0
 
     def step(self, batch: _Batch) -> torch.Tensor:
-        """One step of the optimiser; returns the loss, on the device."""
-        self.at.rate = self.optimizer.param_groups[0]["lr"]
+        """One step of the optimiser; returns the loss, on the device, valid until the next one."""
+        self.set_rate()
         n_images = len(batch.rows)
         rows, flips, labels = map(self.ranks.share, (batch.rows, batch.flips, batch.labels))
         side = self.settings.side_in(batch.epoch, self.side)
-        images = self.training.batch(rows, flips, side, self.normalisation)
-        with autocast(self.device, self.precision):
-            full = n_images == self.settings.batch_size
-            logits = (self.network_of_full_batches if full else self.network)(images)
+        # The rest of an epoch has another shape, for which recording would not pay.
+        if self.records and n_images == self.settings.batch_size:
+            loss = self.recorded_step(side, rows, flips, labels)
+        else:
+            loss = self.learn(self.images(rows, flips, side=side), labels, n_images=n_images)
+        self.at.seen += n_images
+        self.at.iteration += 1
+        return loss
+
+    def set_rate(self) -> None:
+        """Give the optimiser the learning rate of the iteration that comes."""
+        self.at.rate = learning_rate(self.settings, self.at.iteration, self.iterations)
+        given: float | torch.Tensor = self.at.rate
+        if self.rate_on_gpu is not None:
+            given = self.rate_on_gpu.fill_(self.at.rate)
+        for group in self.optimizer.param_groups:
+            group["lr"] = given
+
+    def images(self, rows: torch.Tensor, flips: torch.Tensor, side: int) -> torch.Tensor:
+        """Network input of some training images."""
+        return self.training.batch(rows, flips, side, self.normalisation)
+
+    def learn(self, images: torch.Tensor, labels: torch.Tensor, n_images: int) -> torch.Tensor:
+        """Learn from a batch of `n_images` that are shared by all processes; returns the loss."""
+        # Each weight is cast once a step anyway, and a recording must not read another one's.
+        with autocast(self.device, self.precision, keep_casts=False):
+            logits = self.network(images)
             loss = self.ranks.mean_loss(logits, labels, self.settings.label_smoothing, n_images)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        if self.schedule is not None:
-            self.schedule.step()
         loss = loss.detach()
         self.loss_sum += loss.double() * (n_images / self.ranks.size)
         self.correct += (logits.detach().argmax(1) == labels).sum()
-        self.at.seen += n_images
-        self.at.iteration += 1
         return loss
+
+    def recorded_step(
+        self, side: int, rows: torch.Tensor, flips: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
+        """As `learn`, of a full batch, by a recording; only the newest is kept, as it is large."""
+        resident = self.training.home == self.device
+        if self.recorded is None or self.recorded[0] != side:
+            learn = partial(self.learn, n_images=self.settings.batch_size)
+            images = partial(self.images, side=side)
+            # Pixels that the GPU does not hold cannot be taken by it.
+            step = RecordedStep(
+                (lambda rows, flips, labels: learn(images(rows, flips), labels))
+                if resident
+                else learn
+            )
+            self.recorded = side, step
+        if resident:
+            return self.recorded[1](rows, flips, labels)
+        return self.recorded[1](self.images(rows, flips, side), labels)
 
     def evaluation_due(self) -> bool:
         """Whether the state after the newest iteration still has to be evaluated."""
@@ -357,12 +397,8 @@ class _Run:
         optimizer = self.optimizer.state_dict()
         for number, of_parameter in optimizer["state"].items():
             tensors |= {f"optimizer.{number}.{k}": v for k, v in of_parameter.items()}
-        schedule = {} if self.schedule is None else self.schedule.state_dict()
-        values = {
-            "position": vars(self.at),
-            "groups": optimizer["param_groups"],
-            "schedule": {k: v for k, v in schedule.items() if not k.startswith("_anneal")},
-        }
+        groups = [{**group, "lr": self.at.rate} for group in optimizer["param_groups"]]
+        values = {"position": vars(self.at), "groups": groups}
         self.checkpoints.save(State(tensors, values))
 
     def restore(self, state: State) -> None:
@@ -390,8 +426,6 @@ class _Run:
                 tensor = torch.empty_like(like).copy_(tensor)
             restored.setdefault(int(number), {})[key] = tensor
         self.optimizer.load_state_dict({"state": restored, "param_groups": state.values["groups"]})
-        if self.schedule is not None:
-            self.schedule.load_state_dict(dict(state.values["schedule"]))
 
 
 def train(
@@ -406,6 +440,7 @@ def train(
     checkpoints: Checkpoints | None = None,
     image_ids: Sequence[str] = (),
     ranks: Ranks = SINGLE_PROCESS,
+    cuda_graphs: bool = True,
     on_step: Callable[[Progress], None] = lambda _: None,
     on_record: Callable[[Sequence[dict[str, Any]]], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
@@ -437,6 +472,9 @@ def train(
         The processes that share the training, each of which calls this function with all images and
         the same arguments. Settings speak of all of them together: a batch has `batch_size` images
         whatever their number.
+    cuda_graphs : bool
+        Whether one process on a GPU records its steps and replays them, as in
+        `cuda_graphs.RecordedStep`; does not change the result.
     on_step : callable
         Called about twice a second with the state.
     on_record : callable
@@ -462,22 +500,24 @@ def train(
         )
     run = _Run(
         *(model, training, watched, settings, normalisation, precision, rng, input_size),
-        *(checkpoints, image_ids, ranks),
+        *(checkpoints, image_ids, ranks, cuda_graphs),
     )
     found = checkpoints.load() if checkpoints else None
     if checkpoints and found:
         run.restore(found)
         checkpoints.log.info("Going on after iteration %d.", run.at.iteration)
     try:
-        run.go_on(on_step, on_record)
+        with own_stream(run.device):
+            run.go_on(on_step, on_record)
     except (RuntimeError, MemoryError) as error:  # OutOfMemoryError of a GPU is a RuntimeError
         of_a_gpu = isinstance(error, torch.OutOfMemoryError)
         if isinstance(error, RuntimeError) and not of_a_gpu and NO_MEMORY not in str(error):
             raise
+        recorded = ", or set compute.cuda_graphs: false" if run.records else ""
         raise TrainingError(
             f"Memory ran out with train.batch_size {settings.batch_size} at "
             f"{run.side} pixels a side: halve the batch size, or "
-            "use a smaller image.size or model.input_size."
+            f"use a smaller image.size or model.input_size{recorded}."
         ) from error
     if run.kept:
         model.load_state_dict(run.kept)

@@ -63,6 +63,8 @@ class TrainingJob:
         ``model`` of the configuration, and what of `train` decides the result.
     precision : {"auto", "float32", "bfloat16"}
     deterministic : bool
+    cuda_graphs : bool
+        Whether a GPU replays recorded steps.
     threads : int
         CPU threads of each process.
     pixel_memory_mb, checkpoint_seconds : float
@@ -90,6 +92,7 @@ class TrainingJob:
     settings: dict[str, Any]
     precision: str
     deterministic: bool
+    cuda_graphs: bool
     threads: int
     pixel_memory_mb: float
     checkpoint_seconds: float
@@ -280,6 +283,7 @@ def train_classifier(
             checkpoints,
             image_ids,
             ranks,
+            job.cuda_graphs,
             on_step=show,
             on_record=note,
         )
