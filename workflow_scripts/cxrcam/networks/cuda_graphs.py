@@ -5,10 +5,13 @@ with each of them before Python has started the next; a replay starts all of the
 the same kernels, so the numbers are the same.
 """
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+
+from workflow_scripts.cxrcam.errors import InputError
 
 WARM_UPS = 3
 """Steps before a recording: libraries set themselves up and choose their kernels in the first ones,
@@ -34,12 +37,39 @@ def record(step: Step, inputs: Sequence[torch.Tensor]) -> tuple[Callable[[], Non
         Does what `step` does, on what `inputs` then hold.
     result : tensor
         What each replay writes its result to.
+
+    Raises
+    ------
+    InputError
+        If something in the step cannot be recorded.
     """
     graph = torch.cuda.CUDAGraph()
-    # On the stream of the steps before: a gradient remembers the stream that it is added up on.
-    with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
-        result = step(*inputs)
+    try:
+        # On the stream of the steps before: a gradient remembers the stream it is added up on.
+        with _no_collection(), torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
+            result = step(*inputs)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"The training step could not be recorded as a CUDA graph ({reason}): set "
+            "compute.cuda_graphs: false, which takes no recording."
+        ) from error
     return graph.replay, result
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without Python's garbage collector: an older recording that it frees would spoil this one."""
+    gc.collect()
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class RecordedStep:

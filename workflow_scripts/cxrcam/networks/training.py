@@ -519,6 +519,8 @@ def train(
             f"{run.side} pixels a side: halve the batch size, or "
             f"use a smaller image.size or model.input_size{recorded}."
         ) from error
+    finally:
+        run.recorded = None  # it holds the run, and much of the GPU's memory
     if run.kept:
         model.load_state_dict(run.kept)
     return run.at.history
