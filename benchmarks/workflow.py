@@ -62,8 +62,12 @@ def copy_project(folder: Path, overlay: dict[str, object]) -> None:
     (folder / "bench.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
 
 
-def snakemake(folder: Path, *arguments: str) -> tuple[float, float]:
-    """Run Snakemake in a folder: seconds, and peak memory of it and all its jobs in GiB."""
+def snakemake(folder: Path, *arguments: str, memory: bool = True) -> tuple[float, float]:
+    """Run Snakemake in a folder: seconds, and peak memory of it and all its jobs in GiB.
+
+    To look at the memory of jobs that use a GPU takes so long that it slows them down: without
+    `memory` it is 0.
+    """
     command = [sys.executable, "-m", "snakemake", "--configfile", "bench.yaml", *arguments]
     began = time.perf_counter()
     process = subprocess.Popen(
@@ -88,9 +92,11 @@ def snakemake(folder: Path, *arguments: str) -> tuple[float, float]:
             time.sleep(0.1)
 
     watcher = threading.Thread(target=watch)
-    watcher.start()
+    if memory:
+        watcher.start()
     output, _ = process.communicate()
-    watcher.join()
+    if memory:
+        watcher.join()
     seconds = time.perf_counter() - began
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{output[-4000:]}")
