@@ -312,7 +312,7 @@ def test_memory_errors_become_reasons(monkeypatch):
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", fail)
-    assert "memory" in reason(encoded(Image.fromarray(picture())))
+    assert "memory" in reason(encoded(Image.fromarray(picture()).convert("RGB")))
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_whatever_a_decoder_raises_becomes_one_sentence(monkeypatch, error):
         raise error
 
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", fail)
-    assert "damaged" in reason(encoded(Image.fromarray(picture())))
+    assert "damaged" in reason(encoded(Image.fromarray(picture()).convert("RGB")))
 
 
 # --- sizes ---------------------------------------------------------------------------------------
