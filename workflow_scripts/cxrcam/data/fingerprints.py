@@ -2,8 +2,8 @@
 
 The perceptual fingerprints start from one shared box reduction of the image and are shrunk from it
 together, many images at once, as products of matrices. Weights are whole numbers, as in Pillow, and
-so small that all sums are exact: fingerprints depend neither on the processor and its library of
-matrix products nor on how many images are shrunk at once.
+so small that all sums are exact in float32: fingerprints depend neither on the processor and its
+library of matrix products nor on how many images are shrunk at once.
 
 The difference hash follows the convention of the `imagehash` package, ``dhash(hash_size=16)``:
 shrink to 17 x 16 pixels with an antialiased Lanczos filter; a bit is 1 where a pixel is brighter
@@ -40,8 +40,9 @@ REDUCING_GAP: Final = 3
 
 LANCZOS_LOBES: Final = 3
 
-#: One, in units of the filter's weights: Pillow's PRECISION_BITS for 8-bit images.
-UNIT: Final = float(1 << 22)
+#: One, in units of the filter's weights. A float32 holds whole numbers up to 2²⁴, which no sum of
+#: grey levels times weights comes to, whatever is added up first.
+UNIT: Final = float(1 << 15)
 
 #: Height and width of what is compared by the hash, and of the thumbnail.
 HASHED: Final = (HASH_SIDE, HASH_SIDE + 1)
@@ -271,7 +272,7 @@ def _shrunk_alike(
     heights, widths = zip(*shapes, strict=True)
     to_widths = _filters(columns, covered[1], widths)
     to_heights = _filters(rows, covered[0], heights)
-    across = pixels.reshape(n * rows, columns).astype(np.float64) @ to_widths
+    across = pixels.reshape(n * rows, columns).astype(np.float32) @ to_widths
     down = to_heights.T @ _whole_greys(across).reshape(n, rows, -1)
     greys = _whole_greys(down).astype(np.uint8)
     ends_down, ends_across = accumulate(heights), accumulate(widths)
@@ -279,7 +280,7 @@ def _shrunk_alike(
         yield greys[:, bottom - height : bottom, right - width : right]
 
 
-def _whole_greys(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _whole_greys(sums: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Round to grey levels, in place; the filter's overshoot beyond black and white is cut off."""
     sums += UNIT / 2
     sums *= 1 / UNIT
@@ -288,10 +289,10 @@ def _whole_greys(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 @lru_cache(maxsize=256)
-def _filters(n: int, covered: float, lengths: tuple[int, ...]) -> npt.NDArray[np.float64]:
+def _filters(n: int, covered: float, lengths: tuple[int, ...]) -> npt.NDArray[np.float32]:
     """Weights for several lengths, side by side, shape (n, sum of lengths)."""
     weights = [_lanczos_weights(n, covered, length) for length in lengths]
-    return np.ascontiguousarray(np.concatenate(weights).T)
+    return np.ascontiguousarray(np.concatenate(weights).T, dtype=np.float32)
 
 
 def _lanczos_weights(n: int, covered: float, n_after: int) -> npt.NDArray[np.float64]:

@@ -146,9 +146,10 @@ def _inflated(compressed: bytes, length: int) -> bytes | None:
 
 def _stored(content: bytes, checksum: bytes) -> bytes:
     """A deflate stream that holds its content as it is (RFC 1950 and 1951, 3.2.4)."""
-    pieces = [b"\x78\x01"]
-    for start in range(0, len(content), STORED_BYTES):
-        block = content[start : start + STORED_BYTES]
-        last = start + STORED_BYTES >= len(content)
+    pieces: list[bytes | memoryview] = [b"\x78\x01"]
+    view = memoryview(content)
+    for start in range(0, len(view), STORED_BYTES):
+        block = view[start : start + STORED_BYTES]
+        last = start + STORED_BYTES >= len(view)
         pieces += [struct.pack("<BHH", last, len(block), len(block) ^ 0xFFFF), block]
     return b"".join([*pieces, checksum])
