@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.networks import training
-from workflow_scripts.cxrcam.networks.cuda_graphs import WARM_UPS, RecordedStep, own_stream
+from workflow_scripts.cxrcam.networks.cuda_graphs import WARM_UPS, RecordedStep
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
 
@@ -70,11 +70,6 @@ def test_a_replay_keeps_nothing_of_the_callers_tensors(recorder: Recorder):
     assert float(given) == 0.0
     given.fill_(7.0)
     assert float(recorded(torch.tensor(1.0))) == 2.0
-
-
-def test_on_a_cpu_there_is_no_stream_of_its_own():
-    with own_stream(CPU):
-        assert float(torch.ones(2).sum()) == 2.0
 
 
 # --- in a training --------------------------------------------------------------------------------

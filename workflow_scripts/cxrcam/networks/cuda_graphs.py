@@ -107,16 +107,13 @@ class RecordedStep:
 
 
 @contextmanager
-def own_stream(device: torch.device) -> Iterator[None]:
-    """Let a GPU compute what is started here on a stream of its own: the first cannot be recorded.
+def own_stream(gpu: torch.device) -> Iterator[None]:
+    """Let a GPU compute what is started here on a stream of its own, where steps can be recorded.
 
-    It waits for what was started before, and the end waits for it. Nothing changes on a CPU.
+    It waits for what was started before, and the end waits for it.
     """
-    if device.type != "cuda":
-        yield
-        return
-    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream(device))
+    stream = torch.cuda.Stream(gpu)  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream(gpu))
     with torch.cuda.stream(stream):
         yield
     stream.synchronize()

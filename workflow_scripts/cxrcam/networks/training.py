@@ -6,6 +6,7 @@ normalised there. Nothing is decoded, copied or converted image by image.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -507,7 +508,7 @@ def train(
         run.restore(found)
         checkpoints.log.info("Going on after iteration %d.", run.at.iteration)
     try:
-        with own_stream(run.device):
+        with own_stream(run.device) if run.records else nullcontext():
             run.go_on(on_step, on_record)
     except (RuntimeError, MemoryError) as error:  # OutOfMemoryError of a GPU is a RuntimeError
         of_a_gpu = isinstance(error, torch.OutOfMemoryError)
