@@ -1,4 +1,11 @@
-# What a finished run says in the terminal.
+# What a run says in the terminal.
+
+from snakemake.logging import logger as terminal
+
+from workflow_scripts.cxrcam.console import shorten_reasons
+
+# The job that gathers all results would name each of them.
+terminal.addFilter(shorten_reasons)
 
 
 def show_summary(table):
