@@ -10,25 +10,28 @@ from tests.workflow.small_project import Project
 
 KILLS = 21
 VICTIMS = ("training", "snakemake", "both")
-DELAYS = faults.random_delays(KILLS, longest=8.0)
+SHARES = faults.random_shares(KILLS)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, dict[str, bytes]]:
-    """A project trained once in peace, and what it made."""
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Project, dict[str, bytes], float]:
+    """A project trained once in peace, what it made, and how long it trained (s)."""
     project = faults.prepared(tmp_path_factory.mktemp("faults") / "cxrcam")
     faults.finish(project)
-    return project, faults.outcome(project)
+    return project, faults.outcome(project), faults.training_seconds(project)
 
 
 @pytest.mark.parametrize("number", range(KILLS))
 def test_a_run_killed_at_a_random_moment_ends_with_the_same_bytes(
     undisturbed, number: int, record_property
 ) -> None:
-    project, expected = undisturbed
+    project, expected, seconds = undisturbed
     faults.forget(project)
     victim = VICTIMS[number % len(VICTIMS)]
-    struck = faults.strike(project, victim, DELAYS[number])
+    delay = SHARES[number] * seconds
+    struck = faults.strike(project, victim, delay)
     assert not faults.half_written(project)
     faults.finish(project)
     assert faults.outcome(project) == expected
@@ -36,7 +39,7 @@ def test_a_run_killed_at_a_random_moment_ends_with_the_same_bytes(
     resumed = "Going on after iteration" in log.read_text(encoding="utf-8")
     record_property(
         "shown",
-        f"kill {number:2d}: {victim} after {DELAYS[number]:.1f} s"
+        f"kill {number:2d}: {victim} after {delay:.1f} of {seconds:.1f} s"
         + ("" if struck else ", too late")
         + (", went on from a checkpoint" if resumed else ", began anew"),
     )

@@ -175,6 +175,13 @@ def half_written(project: Project) -> list[str]:
     return broken
 
 
-def random_delays(n: int, longest: float, seed: int = 0) -> list[float]:
-    """Moments to strike at, seconds after training began."""
-    return np.random.default_rng(seed).uniform(0.0, longest, n).tolist()
+def training_seconds(project: Project) -> float:
+    """How long the newest training took, from the start of its process to its end."""
+    file = project.folder / RUN.replace("results", "results/benchmarks", 1) / "train.tsv"
+    header, values = file.read_text(encoding="utf-8").splitlines()[:2]
+    return float(dict(zip(header.split("\t"), values.split("\t"), strict=True))["s"])
+
+
+def random_shares(n: int, seed: int = 0) -> list[float]:
+    """Moments to strike at, as a share of an undisturbed training."""
+    return np.random.default_rng(seed).uniform(0.0, 1.0, n).tolist()
