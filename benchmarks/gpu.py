@@ -8,6 +8,7 @@ which it computes anything, while training runs.
 """
 
 import argparse
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -46,7 +47,10 @@ def settings(batch_size: int, epochs: int, every: int) -> TrainSettings:
 
 @contextmanager
 def watched(busy: list[float]) -> Iterator[None]:
-    """Collect the GPU's utilisation in percent, five times a second."""
+    """Collect the GPU's utilisation in percent, five times a second, where nvidia-smi is there."""
+    if shutil.which("nvidia-smi") is None:
+        yield
+        return
     command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
     with subprocess.Popen([*command, "-lms", "200"], stdout=subprocess.PIPE, text=True) as process:
         try:
