@@ -19,6 +19,11 @@ from workflow_scripts.cxrcam.contracts import HISTORY, TIMINGS
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks import training
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, State, TrainingStopped
+from workflow_scripts.cxrcam.networks.evaluation import (
+    best_iteration,
+    evaluate_loss,
+    evaluations_since_best,
+)
 from workflow_scripts.cxrcam.networks.models import build_classifier
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Part, Pixels
 from workflow_scripts.cxrcam.networks.recipe import (
@@ -29,9 +34,6 @@ from workflow_scripts.cxrcam.networks.recipe import (
 )
 from workflow_scripts.cxrcam.networks.training import (
     TrainingError,
-    best_iteration,
-    evaluate_loss,
-    evaluations_since_best,
     train,
 )
 

@@ -20,6 +20,11 @@ from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, State, TrainingStopped
 from workflow_scripts.cxrcam.networks.cuda_graphs import RecordedStep, own_stream
 from workflow_scripts.cxrcam.networks.devices import autocast
+from workflow_scripts.cxrcam.networks.evaluation import (
+    best_iteration,
+    evaluate_loss,
+    evaluations_since_best,
+)
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
 from workflow_scripts.cxrcam.networks.ranks import SINGLE_PROCESS, Ranks
 from workflow_scripts.cxrcam.networks.recipe import (
@@ -28,8 +33,6 @@ from workflow_scripts.cxrcam.networks.recipe import (
     learning_rate,
     make_optimizer,
 )
-
-EVALUATION_BATCH = 128
 
 # What PyTorch says when the host has no memory left; it has no exception of its own for that.
 NO_MEMORY = "can't allocate memory"
@@ -48,43 +51,6 @@ class Progress:
     images: int
     loss: float
     accuracy: float
-
-
-def evaluate_loss(
-    model: nn.Module,
-    part: Part,
-    normalisation: Normalisation,
-    precision: str,
-    input_size: int | None = None,
-    batch_size: int = EVALUATION_BATCH,
-    on_batch: Callable[[], None] = lambda: None,
-    ranks: Ranks = SINGLE_PROCESS,
-) -> tuple[float, float]:
-    """Mean cross entropy and accuracy on a part; leaves the model in training mode.
-
-    `on_batch` is called before each batch; what it raises ends the evaluation. Several processes
-    take a batch each in turn.
-    """
-    model.eval()
-    loss = torch.zeros((), dtype=torch.float64, device=part.labels.device)
-    correct = torch.zeros((), dtype=torch.int64, device=part.labels.device)
-    with torch.inference_mode():
-        for turn in range(0, len(part), batch_size * ranks.size):
-            on_batch()
-            start = turn + ranks.rank * batch_size
-            if start >= len(part):
-                continue
-            rows = torch.arange(start, min(start + batch_size, len(part)), device=part.home)
-            labels = part.labels[start : start + batch_size]
-            images = part.batch(rows, None, input_size or part.side, normalisation)
-            with autocast(labels.device, precision):
-                logits = model(images)
-            logits = logits.float()
-            loss += nn.functional.cross_entropy(logits, labels, reduction="sum").double()
-            correct += (logits.argmax(1) == labels).sum()
-    model.train()
-    loss, correct = ranks.total(loss), ranks.total(correct)
-    return float(loss) / len(part), int(correct) / len(part)
 
 
 @dataclass
@@ -525,15 +491,3 @@ def train(
     if run.kept:
         model.load_state_dict(run.kept)
     return run.at.history
-
-
-def best_iteration(history: Sequence[Mapping[str, Any]]) -> int:
-    """Iteration of the first evaluation with the lowest loss on the validation part."""
-    validation = [row for row in history if row["role"] == "validation"]
-    return int(min(validation, key=lambda row: row["loss"])["iteration"])
-
-
-def evaluations_since_best(history: Sequence[Mapping[str, Any]]) -> int:
-    """Evaluations after that of `best_iteration`."""
-    best = best_iteration(history)
-    return sum(row["role"] == "validation" and row["iteration"] > best for row in history)

@@ -28,6 +28,7 @@ from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints
 from workflow_scripts.cxrcam.networks.cost import parameter_count
 from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_torch
+from workflow_scripts.cxrcam.networks.evaluation import best_iteration
 from workflow_scripts.cxrcam.networks.freezing import front_removed
 from workflow_scripts.cxrcam.networks.input_parts import read_network_input
 from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size
@@ -41,7 +42,7 @@ from workflow_scripts.cxrcam.networks.models import (
 from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Part, Pixels
 from workflow_scripts.cxrcam.networks.ranks import Ranks
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
-from workflow_scripts.cxrcam.networks.training import Progress, best_iteration, train
+from workflow_scripts.cxrcam.networks.training import Progress, train
 from workflow_scripts.cxrcam.seeds import generator, integer_seed
 
 
