@@ -1,6 +1,7 @@
 """Recorded training steps, with a stand-in for the recorder; on a real GPU: tests/gpu."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,14 +106,8 @@ class Elsewhere(Pixels):
     def home(self) -> torch.device:
         return torch.device("cpu", 0)  # not the name that the others give it
 
-    def batch(
-        self,
-        rows: torch.Tensor,
-        flips: torch.Tensor | None,
-        side: int,
-        normalisation: Normalisation,
-    ) -> torch.Tensor:
-        return Pixels(self.pixels, self.labels).batch(rows, flips, side, normalisation)
+    def batch(self, *arguments: Any) -> torch.Tensor:
+        return Pixels(self.pixels, self.labels).batch(*arguments)
 
 
 def fitted(

@@ -174,7 +174,7 @@ class _Run:
         if self.records and n_images == self.settings.batch_size:
             loss = self.recorded_step(side, rows, flips, labels)
         else:
-            loss = self.learn(self.images(rows, flips, side=side), labels, n_images=n_images)
+            loss = self.learn(self.images(rows, flips, side), labels, n_images)
         self.at.seen += n_images
         self.at.iteration += 1
         return loss
@@ -210,20 +210,18 @@ class _Run:
         self, side: int, rows: torch.Tensor, flips: torch.Tensor, labels: torch.Tensor
     ) -> torch.Tensor:
         """As `learn`, of a full batch, by a recording; only the newest is kept, as it is large."""
+        # Pixels that the GPU does not hold cannot be taken within the recording.
         resident = self.training.home == self.device
         if self.recorded is None or self.recorded[0] != side:
             learn = partial(self.learn, n_images=self.settings.batch_size)
-            images = partial(self.images, side=side)
-            # Pixels that the GPU does not hold cannot be taken by it.
-            step = RecordedStep(
-                (lambda rows, flips, labels: learn(images(rows, flips), labels))
-                if resident
-                else learn
-            )
-            self.recorded = side, step
-        if resident:
-            return self.recorded[1](rows, flips, labels)
-        return self.recorded[1](self.images(rows, flips, side), labels)
+
+            def take_and_learn(*chosen: torch.Tensor) -> torch.Tensor:
+                rows, flips, labels = chosen
+                return learn(self.images(rows, flips, side), labels)
+
+            self.recorded = side, RecordedStep(take_and_learn if resident else learn)
+        inputs = (rows, flips, labels) if resident else (self.images(rows, flips, side), labels)
+        return self.recorded[1](*inputs)
 
     def evaluation_due(self) -> bool:
         """Whether the state after the newest iteration still has to be evaluated."""
