@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.speed import ARCHITECTURE, CPU, IMAGENET, seconds
+from benchmarks.speed import ARCHITECTURE, CPU, IMAGENET
+from benchmarks.workflow import clocked
 from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
@@ -95,8 +96,8 @@ def forward_row(images: list, size: int, rounds: int, cores: int) -> dict[str, o
 
     bare, whole = [], []
     for _ in range(rounds):
-        bare.append(len(images) / seconds(forward))
-        whole.append(len(images) / seconds(ours))
+        bare.append(len(images) / clocked(forward))
+        whole.append(len(images) / clocked(ours))
     ratios = [b / a for a, b in zip(bare, whole, strict=True)]
     return {
         "what": f"{len(images)} files to logits and maps, {ARCHITECTURE} at {size} px",
@@ -112,7 +113,7 @@ def afterwards_rows(folder: Path, images: list, cores: int) -> list[dict[str, ob
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (len(images), 32, 32), dtype=np.uint8)
     training = rng.integers(0, 256, (N_TRAINING, 32, 32), dtype=np.uint8)
-    compared = len(images) / seconds(lambda: likeness(pictures, training))
+    compared = len(images) / clocked(lambda: likeness(pictures, training))
     n = min(N_PICTURES, len(images))
     known = ARCHITECTURES[ARCHITECTURE]
     values = rng.normal(size=(n, 1, 7, 7)).astype(np.float32)
@@ -124,7 +125,7 @@ def afterwards_rows(folder: Path, images: list, cores: int) -> list[dict[str, ob
         }
         for image in images[:n]
     ]
-    spent = seconds(
+    spent = clocked(
         lambda: write_answer_pictures(
             rows,
             [Path(image.path) for image in images[:n]],

@@ -16,8 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
@@ -26,15 +24,15 @@ import pandas as pd
 import pyarrow as pa
 import torch
 import torchvision
-from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from benchmarks.workflow import copy_project, settings
-from workflow_scripts.cxrcam.data.cache import read_pixels, shard_writer, write_shard
-from workflow_scripts.cxrcam.data.decoding import decode_images, decoded_batches
+from benchmarks.decoding import SIDE, decoding
+from benchmarks.workflow import clocked, copy_project, settings
+from workflow_scripts.cxrcam.data.cache import read_pixels, write_shard
+from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.networks.devices import autocast, choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.freezing import front_features, front_removed
 from workflow_scripts.cxrcam.networks.models import build_classifier
@@ -47,7 +45,6 @@ from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 
 CPU = torch.device("cpu")
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-SIDE = 224
 ROUNDS = 3
 ARCHITECTURE = "resnet18"
 
@@ -59,13 +56,6 @@ def medians(candidates: dict[str, Callable[[], float]], rounds: int = ROUNDS) ->
         for name, measure in candidates.items():
             seen[name].append(measure())
     return {name: median(values) for name, values in seen.items()}
-
-
-def seconds(action: Callable[[], object]) -> float:
-    """Wall-clock seconds of one call."""
-    began = time.perf_counter()
-    action()
-    return time.perf_counter() - began
 
 
 def recipe(batch_size: int, epochs: int) -> TrainSettings:
@@ -204,7 +194,7 @@ def maps_rows(pixels: np.ndarray) -> list[dict]:
 
     def forward() -> float:
         with torch.inference_mode():
-            return len(pixels) / seconds(
+            return len(pixels) / clocked(
                 lambda: [
                     fast(IMAGENET.apply(torch.from_numpy(p))) for p in np.array_split(pixels, 3)
                 ]
@@ -213,7 +203,7 @@ def maps_rows(pixels: np.ndarray) -> list[dict]:
     def library() -> float:
         few = images[:16]
         with GradCAM(model, [model.layer4]) as cam:
-            return len(few) / seconds(
+            return len(few) / clocked(
                 lambda: [cam(few, [ClassifierOutputTarget(c)] * len(few)) for c in range(2)]
             )
 
@@ -221,7 +211,7 @@ def maps_rows(pixels: np.ndarray) -> list[dict]:
         {
             "ours": lambda: (
                 len(pixels)
-                / seconds(lambda: predict(model, ARCHITECTURE, pixels, IMAGENET, CPU, 32))
+                / clocked(lambda: predict(model, ARCHITECTURE, pixels, IMAGENET, CPU, 32))
             ),
             "peer": library,
             "ceiling": forward,
@@ -234,41 +224,16 @@ def maps_rows(pixels: np.ndarray) -> list[dict]:
 # --- data -----------------------------------------------------------------------------------------
 
 
-def cache_part(files: list[tuple[str, Path]], shard: Path) -> None:
-    """What the cache job of a shard does."""
-    with shard_writer(shard, SIDE, {}) as write:
-        for _, names, pixels in decoded_batches(files, SIDE, "bilinear", 10**8, threads=1):
-            write(names, pixels)
-
-
-def decode_part(files: list[tuple[str, Path]], _: Path) -> None:
-    """Nothing but decoding and resizing."""
-    for _, path in files:
-        with Image.open(path) as image:
-            image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-
-
 def data_rows(files: list[tuple[str, Path]], folder: Path, cores: int) -> list[dict]:
-    """Decoding into the cache beside bare decoding, and reading it beside a copy in memory.
-
-    A process a core, as Snakemake runs the jobs of shards side by side.
-    """
+    """Decoding into the cache beside bare decoding, and reading it beside a copy in memory."""
     files = [(f"{name}-{k}", path) for k in range(8) for name, path in files]
-    parts = [files[k::cores] for k in range(cores)]
-    shards = [folder / f"shard-{k}.parquet" for k in range(cores)]
-    with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
-
-        def images_a_second(job: Callable[[list[tuple[str, Path]], Path], None]) -> float:
-            return len(files) / seconds(lambda: list(pool.map(job, parts, shards)))
-
-        list(pool.map(cache_part, [part[:2] for part in parts], shards))  # imports
+    with decoding(files, folder, cores) as jobs:
         found = medians(
             {
-                "ours": lambda: images_a_second(cache_part),
-                "ceiling": lambda: images_a_second(decode_part),
+                "ours": lambda: len(files) / clocked(jobs.cache),
+                "ceiling": lambda: len(files) / clocked(jobs.bare),
             }
         )
-    decoding = {"what": "decode, check, fingerprint and cache (ceiling: decode and resize)"}
     many = np.random.default_rng(0).integers(0, 256, (8192, SIDE, SIDE), dtype=np.uint8)
     names = [f"i{k}" for k in range(len(many))]
     shards = [folder / f"many-{k}.parquet" for k in range(4)]  # of 2,048 images, as in config.yaml
@@ -277,15 +242,16 @@ def data_rows(files: list[tuple[str, Path]], folder: Path, cores: int) -> list[d
     size = many.nbytes / 2**30
     reading = medians(
         {
-            "ours": lambda: size / seconds(lambda: read_pixels(shards, names, SIDE)),
-            "ceiling": lambda: size / seconds(lambda: many.copy()),
+            "ours": lambda: size / clocked(lambda: read_pixels(shards, names, SIDE)),
+            "ceiling": lambda: size / clocked(lambda: many.copy()),
         },
         rounds=7,  # memory that a virtual machine touches for the first time is slow now and then
     )
     threads = pa.cpu_count()
     what = f"read a cached epoch, {threads} threads (ceiling: copy in memory, one thread)"
+    decoded = "decode, check, fingerprint and cache (ceiling: decode and resize, by Pillow)"
     return [
-        {**decoding, "unit": "images/s", **found},
+        {"what": decoded, "unit": "images/s", **found},
         {"what": what, "unit": "GiB/s", **reading},
     ]
 
@@ -297,16 +263,16 @@ def workflow_rows(folder: Path) -> list[dict]:
     """What Snakemake and the start of a job cost."""
 
     def python(code: str) -> float:
-        return seconds(lambda: subprocess.run([sys.executable, "-c", code], check=True))
+        return clocked(lambda: subprocess.run([sys.executable, "-c", code], check=True))
 
     torch_job = python("import torch, workflow_scripts.cxrcam.networks.training")
     small_job = python("import workflow_scripts.cxrcam.data.splits, pyarrow.parquet")
     copy_project(folder / "project", settings(None, 1.0, SIDE))
     command = [sys.executable, "-m", "snakemake", "--configfile", "bench.yaml", "-n", "--quiet"]
-    dry = seconds(
+    dry = clocked(
         lambda: subprocess.run(command, cwd=folder / "project", check=True, capture_output=True)
     )
-    empty = seconds(
+    empty = clocked(
         lambda: subprocess.run([*command[:3], "--version"], check=True, capture_output=True)
     )
     return [

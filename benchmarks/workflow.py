@@ -1,25 +1,30 @@
 """How long the workflow takes on this machine: `make benchmark` (nothing else should be running).
 
 Everything is generated: phantoms in the numbers of the COVID-19 Radiography Database as the paper
-used it (3,616 COVID, 10,192 Normal, 1,345 Viral Pneumonia; 15,153 in all, 299 × 299). Prints a
-table and writes it to results/benchmarks/workflow.csv. These are figures of one run on one machine;
-machines that are shared are noisy.
+used it (3,616 COVID, 10,192 Normal, 1,345 Viral Pneumonia; 15,153 in all, 299 × 299). With
+`--images` a folder of real ones, a sub-folder a class, is indexed and cached instead, and nothing
+else is done. Prints a table and writes it to results/benchmarks/workflow.csv. These are figures of
+one run on one machine; machines that are shared are noisy.
 """
 
 import argparse
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import psutil
 import yaml
+
+from benchmarks.decoding import SIDE, decoding
 
 PROJECT = Path(__file__).resolve().parents[1]
 COPIED = ("Snakefile", "rules", "workflow_scripts", "schemas", "config.yaml", "profiles", "envs")
@@ -103,11 +108,31 @@ def snakemake(folder: Path, *arguments: str, memory: bool = True) -> tuple[float
     return seconds, peak[0]
 
 
+def index_and_bare(files: list[Path], folder: Path, cores: int) -> dict[str, float]:
+    """Seconds of what index and cache do, and of decoding by Pillow alone: medians of three turns.
+
+    Without the start of Snakemake and of its jobs.
+    """
+    named = [(str(number), file) for number, file in enumerate(files)]
+    with decoding(named, folder, cores) as jobs:
+        turns = [(clocked(jobs.bare), clocked(jobs.index)) for _ in range(3)]
+    bare, index = (statistics.median(column) for column in zip(*turns, strict=True))
+    return {"decode and resize, nothing else": bare, "index + cache, the work of its jobs": index}
+
+
+def clocked(action: Callable[[], object]) -> float:
+    """Wall-clock seconds of one call."""
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
 def main() -> None:
     """Run all measurements and print them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cores", default=str(os.cpu_count()))
     parser.add_argument("--fraction", type=float, default=1.0, help="of the paper's 15,153 images")
+    parser.add_argument("--images", type=Path, help="index this folder, and do nothing else")
     options = parser.parse_args()
     cores = ("--cores", options.cores)
     rows: list[dict[str, object]] = []
@@ -126,23 +151,29 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory(prefix="cxrcam-benchmark-") as temporary:
         folder = Path(temporary) / "index"
-        overlay = settings(None, options.fraction, 224)
+        root = options.images and str(options.images.resolve())
+        overlay = settings(root, options.fraction, SIDE)
         copy_project(folder, overlay)
-        images = sum(overlay["datasets"]["bench"]["images_per_class"].values())  # type: ignore[index]
-        seconds, peak = snakemake(folder, *cores, "results/bench/phantoms/phantoms.csv")
-        record("draw phantoms", seconds, peak, images)
+        if not root:
+            images = sum(overlay["datasets"]["bench"]["images_per_class"].values())  # type: ignore[index]
+            seconds, peak = snakemake(folder, *cores, "results/bench/phantoms/phantoms.csv")
+            record("draw phantoms", seconds, peak, images)
+        files = sorted(Path(root or folder / "results/bench/phantoms").rglob("*.png"))
+        images = len(files)
+        for what, seconds in index_and_bare(files, Path(temporary), int(options.cores)).items():
+            record(what, seconds, None, images)
         seconds, peak = snakemake(folder, *cores, "results/bench/index/images.parquet")
-        record("index + cache at 224 px", seconds, peak, images)
-
-        root = folder / "results/bench/phantoms"
-        paper = Path(temporary) / "paper"
-        copy_project(paper, settings(str(root), options.fraction, 32))
-        seconds, _ = snakemake(paper, *cores, "-n")
-        record("dry run, 8 training runs", seconds, None, images)
-        seconds, peak = snakemake(paper, *cores)
-        record("whole workflow, 8 training runs of 1 epoch at 32 px", seconds, peak, images)
-        seconds, _ = snakemake(paper, *cores)
-        record("nothing to be done", seconds, None, images)
+        record("index + cache at 224 px, the whole command", seconds, peak, images)
+        if not root:
+            paper = Path(temporary) / "paper"
+            drawn = str(folder / "results/bench/phantoms")
+            copy_project(paper, settings(drawn, options.fraction, 32))
+            seconds, _ = snakemake(paper, *cores, "-n")
+            record("dry run, 8 training runs", seconds, None, images)
+            seconds, peak = snakemake(paper, *cores)
+            record("whole workflow, 8 training runs of 1 epoch at 32 px", seconds, peak, images)
+            seconds, _ = snakemake(paper, *cores)
+            record("nothing to be done", seconds, None, images)
 
     table = pd.DataFrame(rows)
     target = PROJECT / "results/benchmarks/workflow.csv"

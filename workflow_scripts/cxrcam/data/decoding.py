@@ -77,13 +77,13 @@ def decode_image(
         An unreadable image has a ``quarantine_reason`` and no pixels. Nothing is raised for a bad
         file.
     """
-    image = _read_image(image_id, path, size, resampling, max_pixels)
+    image = _read_image(image_id, path, size, resampling, max_pixels, threads=1)
     _add_perceptual_fingerprints([image])
     return image
 
 
 def _read_image(
-    image_id: str, path: Path, size: int, resampling: Resampling, max_pixels: int
+    image_id: str, path: Path, size: int, resampling: Resampling, max_pixels: int, threads: int
 ) -> DecodedImage:
     """As `decode_image`, but for the perceptual fingerprints."""
     facts: dict[str, Any] = dict.fromkeys(FACTS.names)
@@ -91,7 +91,7 @@ def _read_image(
     try:
         encoded = read_encoded(path, max_pixels)
         facts["file_sha256"] = file_sha256(encoded)
-        image = read_grey(path, max_pixels, encoded, least_side=least_decoded_side(size))
+        image = read_grey(path, max_pixels, encoded, least_decoded_side(size), threads)
     except UnreadableImage as error:
         facts["quarantine_reason"] = str(error)
         return DecodedImage(facts)
@@ -132,8 +132,8 @@ def decoded_batches(
     size, resampling, max_pixels
         As in `decode_image`.
     threads : int
-        Decoders and resizers release Python's lock, so threads are enough. The result does not
-        depend on their number.
+        Resizers and, where there are many threads, decoders release Python's lock, so threads are
+        enough. The result does not depend on their number.
 
     Yields
     ------
@@ -147,7 +147,7 @@ def decoded_batches(
     pixels = np.empty((min(FILES_AT_ONCE, len(files)), size, size), dtype=np.uint8)
 
     def decode(file: tuple[str, Path]) -> DecodedImage:
-        return _read_image(*file, size, resampling, max_pixels)
+        return _read_image(*file, size, resampling, max_pixels, threads)
 
     with Workers(threads) as workers:
         decoded = workers.map(decode, files)

@@ -48,9 +48,13 @@ ORIENTATION_KEYS: Final = frozenset(
 #: be left with fewer than 32 grey levels.
 MINIMUM_HIGH_BYTE: Final = 32
 
+#: The quick decoder keeps Python's lock while it works, Pillow does not: where more threads than
+#: this decode side by side, Pillow gets more done.
+QUICK_THREADS: Final = 3
+
 
 def decode_raster(
-    encoded: bytes, max_pixels: int, least_side: int | None = None
+    encoded: bytes, max_pixels: int, least_side: int | None = None, threads: int = 1
 ) -> tuple[npt.NDArray[np.uint8], str, tuple[int, int]]:
     """Decode a raster file.
 
@@ -64,6 +68,8 @@ def decode_raster(
         A JPEG is decoded at 1/2, 1/4 or 1/8 as long as both sides keep this many pixels. Its
         coefficients hold the mean of each block, so that nothing is left out that shrinking would
         keep, and less is computed. Colour is then not decoded at all: luma is stored apart.
+    threads : int
+        How many of this process decode side by side. Nothing but the time depends on it.
 
     Returns
     -------
@@ -81,9 +87,23 @@ def decode_raster(
     Exception
         Whatever else Pillow raises on damaged input.
     """
-    plain = plain_grey_image(encoded, max_pixels)
-    if plain is not None:
-        return grey_array(plain), plain.mode, plain.size
+    quick_first = threads <= QUICK_THREADS
+    plain = plain_grey_image(encoded, max_pixels) if quick_first else None
+    if plain is None:
+        try:
+            return _decoded_by_pillow(encoded, max_pixels, least_side)
+        except Exception:
+            # They differ in one thing: Pillow refuses rows of which only the sum is wrong.
+            plain = None if quick_first else plain_grey_image(encoded, max_pixels)
+            if plain is None:
+                raise
+    return plain, "L", (plain.shape[1], plain.shape[0])
+
+
+def _decoded_by_pillow(
+    encoded: bytes, max_pixels: int, least_side: int | None
+) -> tuple[npt.NDArray[np.uint8], str, tuple[int, int]]:
+    """As `decode_raster`, of a file of any kind."""
     # Another library in the process may have switched this on; a cut-off file would then come out
     # padded with grey.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
