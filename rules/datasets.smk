@@ -94,8 +94,7 @@ rule cache:
         f"{BENCHMARK}/cache/shard-{{shard}}.tsv"
     conda:
         ENVIRONMENT
-    # Decoding is threaded: few shards take several threads each, many shards run side by side.
-    threads: lambda wildcards: max(1, 8 // len(DATA_SETS[wildcards.dataset].shards))
+    threads: decoding_threads
     resources:
         mem_mb=decoding_memory_mb,
         runtime=growing(30),

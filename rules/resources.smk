@@ -27,6 +27,16 @@ def decoding_memory_mb(wildcards, attempt):
     return attempt * int(1500 + len(DATA_SETS[wildcards.dataset].images) / 2000)
 
 
+def decoding_threads(wildcards):
+    """A shard's share of eight cores, or of those that there are.
+
+    Two shards side by side in a thread each are done sooner than one after the other in two.
+    """
+    local = workflow.local_exec and workflow.is_main_process
+    cores = workflow.resource_settings.cores if local else None
+    return max(1, min(8, cores or 8) // len(DATA_SETS[wildcards.dataset].shards))
+
+
 def search_threads(*data_sets):
     """Few images are compared too quickly for threads to pay."""
     n_images = sum(len(DATA_SETS[name].images) for name in data_sets)

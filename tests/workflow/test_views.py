@@ -97,8 +97,8 @@ def test_rules_are_formatted() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def resources(project: Project, *arguments: str) -> dict[str, set[str]]:
-    """Resources that the jobs of each rule ask for, as a dry run shows them."""
+def planned(project: Project, *arguments: str) -> str:
+    """Plan with the particulars of each job."""
     # Where a rule has a message, Snakemake shows that instead of the job's particulars.
     for file in (project.folder / "rules").glob("*.smk"):
         text = file.read_text(encoding="utf-8")
@@ -106,11 +106,28 @@ def resources(project: Project, *arguments: str) -> dict[str, set[str]]:
         file.write_text(text, encoding="utf-8")
     done = project.snakemake("--dry-run", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def resources(project: Project, *arguments: str) -> dict[str, set[str]]:
+    """Resources that the jobs of each rule ask for."""
     found: dict[str, set[str]] = {}
     pattern = r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    resources: (.+)$"
-    for rule, asked in re.findall(pattern, done.stdout, re.MULTILINE):
+    for rule, asked in re.findall(pattern, planned(project, *arguments), re.MULTILINE):
         found.setdefault(rule, set()).update(asked.split(", "))
     return found
+
+
+@pytest.mark.parametrize(
+    ("shard_images", "cores", "threads"), [(8, 2, []), (8, 8, ["2"] * 4), (1000, 2, ["2"])]
+)
+def test_shards_share_the_cores(
+    fresh: Project, shard_images: int, cores: int, threads: list[str]
+) -> None:
+    fresh.change(image={"shard_images": shard_images})
+    plan = planned(fresh, "--cores", str(cores))
+    pattern = r"^rule cache:\n(?:    .*\n)*?    threads: (.+)$"
+    assert re.findall(pattern, plan, re.MULTILINE) == threads
 
 
 @pytest.mark.parametrize(
