@@ -24,7 +24,8 @@ import pandas as pd
 import psutil
 import yaml
 
-from benchmarks.decoding import SIDE, decoding
+from benchmarks.decoding import SIDE, Files, decoding
+from workflow_scripts.cxrcam.data.datasets import list_images
 
 PROJECT = Path(__file__).resolve().parents[1]
 COPIED = ("Snakefile", "rules", "workflow_scripts", "schemas", "config.yaml", "profiles", "envs")
@@ -108,13 +109,12 @@ def snakemake(folder: Path, *arguments: str, memory: bool = True) -> tuple[float
     return seconds, peak[0]
 
 
-def index_and_bare(files: list[Path], folder: Path, cores: int) -> dict[str, float]:
+def index_and_bare(files: Files, folder: Path, cores: int) -> dict[str, float]:
     """Seconds of what index and cache do, and of decoding by Pillow alone: medians of three turns.
 
     Without the start of Snakemake and of its jobs.
     """
-    named = [(str(number), file) for number, file in enumerate(files)]
-    with decoding(named, folder, cores) as jobs:
+    with decoding(files, folder, cores) as jobs:
         turns = [(clocked(jobs.bare), clocked(jobs.index)) for _ in range(3)]
     bare, index = (statistics.median(column) for column in zip(*turns, strict=True))
     return {"decode and resize, nothing else": bare, "index + cache, the work of its jobs": index}
@@ -158,7 +158,9 @@ def main() -> None:
             images = sum(overlay["datasets"]["bench"]["images_per_class"].values())  # type: ignore[index]
             seconds, peak = snakemake(folder, *cores, "results/bench/phantoms/phantoms.csv")
             record("draw phantoms", seconds, peak, images)
-        files = sorted(Path(root or folder / "results/bench/phantoms").rglob("*.png"))
+        drawn = folder / "results/bench/phantoms"
+        listed = list_images({"kind": "class_folders", "root": root or str(drawn)}, drawn)
+        files = [(image.image_id, Path(image.path)) for image in listed]
         images = len(files)
         for what, seconds in index_and_bare(files, Path(temporary), int(options.cores)).items():
             record(what, seconds, None, images)
@@ -166,8 +168,7 @@ def main() -> None:
         record("index + cache at 224 px, the whole command", seconds, peak, images)
         if not root:
             paper = Path(temporary) / "paper"
-            drawn = str(folder / "results/bench/phantoms")
-            copy_project(paper, settings(drawn, options.fraction, 32))
+            copy_project(paper, settings(str(drawn), options.fraction, 32))
             seconds, _ = snakemake(paper, *cores, "-n")
             record("dry run, 8 training runs", seconds, None, images)
             seconds, peak = snakemake(paper, *cores)
