@@ -5,8 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 from xdist.scheduler import LoadFileScheduling
+
+# Examples may take their time: machines that run this are shared, and the first one of all waits
+# for libraries.
+settings.register_profile("shared machines", deadline=None)
+settings.load_profile("shared machines")
 
 
 class ByFile(LoadFileScheduling):

@@ -169,7 +169,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(keys, values, max_size=6))
 def test_whatever_stands_in_a_configuration_it_is_refused_in_words(changes: dict) -> None:
     outcome(changes)

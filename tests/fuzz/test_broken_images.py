@@ -130,7 +130,7 @@ def test_a_file_too_long_for_an_image_is_set_apart_unread(tmp_path, monkeypatch)
 
 
 @given(st.binary(max_size=400), st.sampled_from([".png", ".dcm", ".jpg"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_noise_is_never_an_image(content: bytes, suffix: str) -> None:
     with pytest.raises(UnreadableImage) as caught:
         read_grey(NOWHERE.with_suffix(suffix), MAX_PIXELS, content)

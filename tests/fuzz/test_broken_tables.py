@@ -75,9 +75,7 @@ def test_tables_with_random_damage_are_read_or_refused(folder, tried) -> None:
         tried("tables: random damage")
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(
         st.tuples(st.sampled_from(["x.png", "y.png", "z.png", ""]), st.text(max_size=12)),

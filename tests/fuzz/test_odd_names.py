@@ -115,7 +115,7 @@ def test_one_file_under_two_labels_is_found(tmp_path, tried) -> None:
 
 
 @given(st.text(min_size=1) | st.sampled_from(corpus.NAMES) | st.sampled_from(["..", "../x", "/x"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_file_name_is_one_name_of_plain_characters(text) -> None:
     name = file_name(text)
     assert 0 < len(name) <= LONGEST_NAME

@@ -43,7 +43,7 @@ def names(n: int, first: int = 0) -> list[str]:
 # --- shards ---------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_any_images_come_back_from_any_shards_in_the_order_asked(data):
     size = data.draw(st.integers(1, 7), label="size")

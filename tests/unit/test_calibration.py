@@ -46,7 +46,7 @@ def test_two_classes_agree_with_an_unpenalised_logistic_regression_of_one_coeffi
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.01, 300), st.integers(1, 30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_fit_is_worse_than_none_and_no_decision_changes(seed, scale, n):
     rng = np.random.default_rng(seed)
     logits, labels = calibrated(rng, n, 3)

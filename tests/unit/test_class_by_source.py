@@ -32,7 +32,7 @@ def listing(**images):
 @given(
     arrays(np.int64, st.tuples(st.integers(2, 4), st.integers(2, 5)), elements=st.integers(1, 60))
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_plain_v_equals_scipy(table):
     expected = association(table, method="cramer", correction=False)
     assert cramers_v(table, corrected=False) == pytest.approx(expected, abs=1e-9)

@@ -43,7 +43,7 @@ scored_images = st.lists(
 
 
 @given(scored_images)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_delong_equals_the_direct_computation_with_ties(rows):
     truth, a, b = np.array(rows).T
     found = delong_test(truth, a, b)
@@ -148,7 +148,7 @@ def right_and_wrong(both, only_a, only_b, neither):
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 30), st.integers(0, 30))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_mcnemar_equals_scipy(both, only_a, only_b, neither):
     found = mcnemar_test(*right_and_wrong(both, only_a, only_b, neither))
     assert (found.both_right, found.only_a_right) == (both, only_a)

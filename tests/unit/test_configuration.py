@@ -523,7 +523,7 @@ def misspellings(draw):
     return tuple(parents), key, wrong
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(misspellings())
 def test_misspelt_key_is_always_refused_by_name_and_place(misspelling):
     parents, key, wrong = misspelling

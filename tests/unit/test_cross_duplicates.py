@@ -88,7 +88,7 @@ FINGERPRINTS = prints([p for k in range(4) for p in (P[k], darker(P[k]))])
     st.lists(st.integers(0, 7), min_size=1, max_size=9),
     st.lists(st.integers(0, 7), min_size=1, max_size=9),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_it_is_the_search_of_both_together_less_the_pairs_within(first, second):
     def chosen(numbers):
         sha, dhash, small = FINGERPRINTS

@@ -55,7 +55,7 @@ def test_correlation_is_pearson_s_of_normalised_thumbnails():
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_correlation_is_symmetric_and_bounded(seed):
     thumbnails = np.random.default_rng(seed).integers(0, 256, (6, 32, 32), dtype=np.uint8)
     thumbnails[0] = 9
@@ -83,7 +83,7 @@ def test_labels_refuse_rows_that_do_not_exist():
 
 
 @given(st.lists(st.tuples(st.integers(0, 29), st.integers(0, 29)), max_size=40))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_duplicates_always_share_a_label(pairs):
     labels = cluster_labels(30, np.array(pairs, np.int64).reshape(-1, 2))
     assert all(labels[a] == labels[b] for a, b in pairs)

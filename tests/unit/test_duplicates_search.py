@@ -36,7 +36,7 @@ def assert_same(found, expected):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 80), st.sampled_from([0, 1, 5, 20, 36, 70, 255]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_candidate_is_missed_or_invented(seed, n, radius):
     hashes = clustered_hashes(np.random.default_rng(seed), n)
     assert_same(candidate_pairs(hashes, radius), brute_force(hashes, radius))
@@ -106,7 +106,7 @@ def test_the_farthest_pairs_of_every_spread_are_found(multi_index):
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_searching_is_symmetric(seed):
     generator = np.random.default_rng(seed)
     a, b = clustered_hashes(generator, 30), clustered_hashes(generator, 40)

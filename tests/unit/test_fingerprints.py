@@ -83,7 +83,7 @@ def test_bits_run_row_by_row_with_the_most_significant_first():
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_variants_from_the_small_image_are_those_of_the_large_one(seed):
     pixels = picture(seed, 128, 160)
     pixels[:, :20] = 0  # a black border: equal neighbours

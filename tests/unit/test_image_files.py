@@ -195,7 +195,7 @@ def test_bytes_in_hand_are_not_read_again():
 
 
 @given(st.integers(16, 70), st.integers(16, 70), st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_png_round_trip_keeps_every_pixel(height, width, seed):
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
     assert np.array_equal(read(encoded(Image.fromarray(pixels))).pixels, pixels)
@@ -249,7 +249,7 @@ def test_a_flipped_bit_in_png_pixels_is_noticed():
 @given(
     st.binary(max_size=300), st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0"])
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_arbitrary_bytes_raise_nothing_but_unreadable_image(junk, signature):
     reason(signature + junk)
     reason(signature + junk, Path("x.dcm"))

@@ -31,7 +31,7 @@ def test_wilson_equals_the_published_examples_of_newcombe():
 
 
 @given(st.integers(1, 5000), st.data(), st.floats(0.5, 0.999))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_wilson_equals_scipy_and_brackets_the_share(n, data, confidence):
     successes = data.draw(st.integers(0, n))
     low, high = wilson_interval(successes, n, confidence)
@@ -50,7 +50,7 @@ def test_wilson_names_the_value_that_makes_no_sense(arguments, named):
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 8)), min_size=4, max_size=40))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_weighted_areas_equal_scikit_learn_with_ties_and_sample_weights(pairs):
     positive = np.array([pair[0] for pair in pairs])
     scores = np.array([pair[1] for pair in pairs]) / 8

@@ -121,7 +121,7 @@ def test_numbers_equal_scikit_learn(classes):
 
 @given(st.integers(0, 10_000), st.integers(2, 5), st.integers(6, 40))
 @example(217, 2, 13)  # where scikit-learn's average precision is 1.0000000000000002
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_numbers_stay_in_bounds_and_ignore_the_order_of_the_images(seed, k, n):
     classes = [f"c{i}" for i in range(k)]
     labels, scores = predictions(n, classes, seed)
@@ -140,7 +140,7 @@ def test_numbers_stay_in_bounds_and_ignore_the_order_of_the_images(seed, k, n):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 12), st.integers(2, 4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_every_missing_value_has_a_reason_and_the_json_is_valid(seed, n, k):
     generator = np.random.default_rng(seed)
     classes = [f"c{i}" for i in range(k)]

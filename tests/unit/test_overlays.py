@@ -52,7 +52,7 @@ def test_upsampling_equals_torch_without_aligned_corners(h, w, size):
 
 
 @given(hnp.arrays(np.float32, (2, 4, 4), elements=st.floats(-50, 50, width=32)), st.integers(4, 40))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_upsampling_invents_no_value_outside_the_map(raw, size):
     result = upsample_map(raw, size)
     assert result.shape == (2, size, size)
@@ -148,7 +148,7 @@ def test_lung_and_lesion_outlines_have_their_own_colours():
 
 
 @given(st.text(max_size=200), st.integers(20, 300))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_shortened_text_always_fits(text, width):
     font = caption_font(13)
     assert font.getlength(shorten_middle(text, width, font)) <= width

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
@@ -180,6 +180,15 @@ def test_what_is_not_plain_or_not_sound_is_left_to_pillow(name: str):
     assert not is_plain(NOT_PLAIN[name])
 
 
+def test_large_images_are_left_to_pillow(monkeypatch: pytest.MonkeyPatch):
+    content = file_of(noise(), [4])
+    monkeypatch.setattr(png, "MAXIMUM_PLAIN_PIXELS", 20 * 24)
+    assert is_plain(content)
+    monkeypatch.setattr(png, "MAXIMUM_PLAIN_PIXELS", 20 * 24 - 1)
+    assert not is_plain(content)
+    assert outcome(content) == pillows(monkeypatch, content)
+
+
 def test_what_is_left_over_is_ignored_as_pillow_does(monkeypatch: pytest.MonkeyPatch):
     for shape, rows in (((24, 19), ROWS), ((24, 20), ROWS + b"x")):  # a row; bytes of the stream
         content = PNG_SIGNATURE + header(*shape) + png_chunk(b"IDAT", rows) + END
@@ -224,7 +233,6 @@ def sound_again(content: bytes) -> bytes:
 
 
 @given(st.integers(8, 700), st.integers(0, 255), st.booleans())
-@settings(deadline=None)  # a damaged header can ask for a large image
 def test_a_damaged_file_comes_out_as_with_pillow_alone(place: int, value: int, mended: bool):
     content = bytearray(file_of(noise(), [4, 0, 3], png_chunk(b"gAMA", bytes(4))))
     content[place % len(content)] = value

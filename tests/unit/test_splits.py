@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from workflow_scripts.cxrcam.contracts import SPLIT
@@ -79,7 +79,6 @@ def grouped_images(draw) -> tuple[np.ndarray, np.ndarray]:
 # --- disjoint, complete, stratified ---------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(labels_lists, seeds, st.sampled_from([0.0, 0.1, 0.15]))
 def test_a_holdout_uses_every_image_once_and_is_stratified_to_the_image(labels, seed, validation):
     scheme = {**HOLDOUT, "validation_fraction": validation}
@@ -90,7 +89,6 @@ def test_a_holdout_uses_every_image_once_and_is_stratified_to_the_image(labels, 
     assert count(roles, labels, "validation") == [part_size(n, validation) for n in sizes]
 
 
-@settings(deadline=None)
 @given(labels_lists, seeds, st.integers(2, 5))
 def test_folds_test_every_image_once_and_differ_by_one_image_a_class_at_most(labels, seed, folds):
     scheme = {"kind": "stratified_kfold", "folds": folds}
@@ -101,7 +99,6 @@ def test_folds_test_every_image_once_and_differ_by_one_image_a_class_at_most(lab
     assert all(set(r) == {"train", "test"} for r in roles)
 
 
-@settings(deadline=None)
 @given(labels_lists, seeds, st.integers(5, 15))
 def test_a_subsample_draws_exactly_as_many_images_a_class_as_asked(labels, seed, per_class):
     scheme = {**SUBSAMPLE, "images_per_class": per_class}
@@ -114,7 +111,6 @@ def test_a_subsample_draws_exactly_as_many_images_a_class_as_asked(labels, seed,
         assert (of_class == "unused").sum() == len(of_class) - per_class
 
 
-@settings(deadline=None)
 @given(labels_lists, seeds, st.sampled_from([HOLDOUT, KFOLD, SUBSAMPLE]))
 def test_a_validation_part_comes_out_of_train_stratified_and_leaves_test_as_it_was(
     labels, seed, scheme
@@ -138,7 +134,6 @@ def test_parts_are_rounded_half_up(n_images, fraction, size):
 # --- groups ---------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(grouped_images(), seeds, st.sampled_from([HOLDOUT, KFOLD, SUBSAMPLE]), st.booleans())
 def test_duplicates_never_cross_a_split(images, seed, scheme, validated):
     labels, groups = images
@@ -158,7 +153,6 @@ def test_without_groups_duplicates_do_cross_which_is_why_there_are_groups():
     assert crossing(divide(labels, groups, HOLDOUT), groups) == set()
 
 
-@settings(deadline=None)
 @given(grouped_images(), seeds, st.sampled_from([0.0, 0.1]))
 def test_groups_cost_no_balance_where_single_images_can_fill_the_rest(images, seed, validation):
     labels, groups = images
@@ -173,7 +167,6 @@ def test_groups_cost_no_balance_where_single_images_can_fill_the_rest(images, se
     assert count(roles, labels, "validation") == held_out
 
 
-@settings(deadline=None)
 @given(grouped_images(), seeds)
 def test_grouped_folds_test_every_image_once_and_stay_balanced(images, seed):
     labels, groups = images

@@ -78,7 +78,7 @@ def test_long_lists_of_pairs_are_correlated_piece_by_piece(thumbnails, monkeypat
 
 
 @given(st.lists(st.integers(0, 19), max_size=30))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_distinct_rows_are_those_of_numpy(rows):
     found = distinct_rows(np.array(rows, np.int64), 20)
     expected = np.unique(np.array(rows, np.int64), return_inverse=True)

@@ -27,6 +27,10 @@ NEUTRAL_CHUNKS: Final = {b"gAMA": 4, b"sRGB": 1, b"pHYs": 9, b"cHRM": 32, b"tIME
 PLAIN_HEADER: Final = (8, 0, 0, 0, 0)
 HEADER_BYTES: Final = 13
 
+#: Larger images are Pillow's: where memory is short it says so, and the quick decoder would take
+#: the process with it.
+MAXIMUM_PLAIN_PIXELS: Final = 2**24
+
 
 class _IncompletePng(UnreadableImage):
     """The chunks end before the image does."""
@@ -76,7 +80,7 @@ def plain_grey_image(encoded: bytes, max_pixels: int) -> npt.NDArray[np.uint8] |
     width, height, *form = struct.unpack(">IIBBBBB", header)
     if tuple(form) != PLAIN_HEADER or min(width, height) < MINIMUM_SIDE:
         return None
-    if width * height > max_pixels:
+    if width * height > min(max_pixels, MAXIMUM_PLAIN_PIXELS):
         return None
     try:
         decoded: npt.NDArray[np.uint8] = decode_image_png_u8(encoded, (height, width), "mono")
