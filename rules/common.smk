@@ -104,11 +104,15 @@ def filled(pattern, **wildcards):
 
 @lru_cache(maxsize=None)  # asked again for each job of some rules
 def code(script):
-    """Fingerprint of a rule's code, passed as a param: see code_fingerprint.py."""
+    """Fingerprint of a rule's code, passed as a param: see code_fingerprint.py.
+
+    The script's name is for who reads why a job would run (console.py).
+    """
     memory = Path(".snakemake/code.json")  # beside Snakemake's own
-    return code_fingerprint(
+    fingerprint = code_fingerprint(
         PROJECT / "workflow_scripts" / script, PROJECT, RESULT_LIBRARIES, memory
     )
+    return f"code of {script}: {fingerprint}"
 
 
 def text_fingerprint(files):

@@ -152,3 +152,14 @@ def test_no_gpu_is_asked_for_where_there_is_none(fresh: Project) -> None:
     assert "gpu=0" in resources(fresh)["train"]
     fresh.change(compute={"device": "auto"})
     assert ("gpu=1" in resources(fresh)["train"]) == has_gpu()
+
+
+def test_a_plan_says_which_settings_and_code_changed(project: Project) -> None:
+    project.change(train={"learning_rate": 0.5})
+    project.edit("workflow_scripts/audit_leaks.py", "if __name__", "SPARE = 1\n\nif __name__")
+    done = project.snakemake("--dry-run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    reasons = re.findall(r"Params have changed since last execution: (.*)", done.stdout)
+    assert "Union of exclusive params" not in done.stdout
+    assert any(reason.startswith("learning_rate: 0.01 → 0.5") for reason in reasons)
+    assert "code of audit_leaks.py or a library's version" in reasons
