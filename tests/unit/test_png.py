@@ -1,8 +1,4 @@
-"""The quick way for plain grey PNGs gives what Pillow gives, pixels or fault.
-
-But for one fault: rows whose sum is wrong, in chunks whose checksums are right, are taken as they
-are. Pillow, where it is asked first, must not have the last word then.
-"""
+"""The quick way for plain grey PNGs gives what Pillow gives, pixels or fault."""
 
 import struct
 import subprocess
@@ -52,19 +48,6 @@ def outcome(content: bytes, threads: int = 1) -> object:
     except UnreadableImage as error:
         return error.reason
     return image.pixels.tobytes(), image.pixels.shape, image.mode, (image.width, image.height)
-
-
-def many(monkeypatch: pytest.MonkeyPatch, content: bytes) -> object:
-    """The same with so many threads that Pillow is asked first."""
-    asked = []
-    decode = raster._decoded_by_pillow
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            raster, "_decoded_by_pillow", lambda *given: asked.append(given) or decode(*given)
-        )
-        found = outcome(content, threads=raster.QUICK_THREADS + 1)
-    assert len(asked) == 1
-    return found
 
 
 def pillows(monkeypatch: pytest.MonkeyPatch, content: bytes) -> object:
@@ -148,6 +131,14 @@ NOT_PLAIN = {
     "too large": file_of(noise(1001, 1000), [0]),
     "a filter that does not exist": file_of(noise(), [0, 5]),
     "a row missing": PNG_SIGNATURE + header(24, 21) + png_chunk(b"IDAT", ROWS) + END,
+    "a row too many": PNG_SIGNATURE + header(24, 19) + png_chunk(b"IDAT", ROWS) + END,
+    "bytes behind its stream": PNG_SIGNATURE
+    + header(24, 20)
+    + png_chunk(b"IDAT", ROWS + b"x")
+    + END,
+    "a wrong sum of its rows": (
+        PNG_SIGNATURE + header(24, 20) + png_chunk(b"IDAT", ROWS[:-1] + b"\0") + END
+    ),
     "its stream is cut off": PNG_SIGNATURE + header(24, 20) + png_chunk(b"IDAT", ROWS[:-9]) + END,
     "no rows": PNG_SIGNATURE + header(24, 20) + END,
     "no end": file_of(noise(), [0])[: -len(END)],
@@ -189,18 +180,16 @@ def test_large_images_are_left_to_pillow(monkeypatch: pytest.MonkeyPatch):
     assert outcome(content) == pillows(monkeypatch, content)
 
 
-def test_what_is_left_over_is_ignored_as_pillow_does(monkeypatch: pytest.MonkeyPatch):
-    for shape, rows in (((24, 19), ROWS), ((24, 20), ROWS + b"x")):  # a row; bytes of the stream
-        content = PNG_SIGNATURE + header(*shape) + png_chunk(b"IDAT", rows) + END
-        assert is_plain(content)
-        assert outcome(content) == pillows(monkeypatch, content)
+def test_many_threads_leave_all_to_pillow(monkeypatch: pytest.MonkeyPatch):
+    content = file_of(noise(), [4])
+    quick = outcome(content)
 
+    def unwanted(*_: object) -> None:
+        raise AssertionError
 
-def test_only_the_sum_of_the_rows_may_be_wrong(monkeypatch: pytest.MonkeyPatch):
-    content = PNG_SIGNATURE + header(24, 20) + png_chunk(b"IDAT", ROWS[:-1] + b"\0") + END
-    right = PNG_SIGNATURE + header(24, 20) + png_chunk(b"IDAT", ROWS) + END
-    assert "damaged" in str(pillows(monkeypatch, content))
-    assert outcome(content) == many(monkeypatch, content) == outcome(right)
+    monkeypatch.setattr(raster, "plain_grey_image", unwanted)
+    assert outcome(content, threads=raster.QUICK_THREADS + 1) == quick
+    assert outcome(content, threads=raster.QUICK_THREADS) != quick
 
 
 def test_a_stream_that_never_ends_is_not_inflated(tmp_path: Path):
@@ -238,11 +227,4 @@ def test_a_damaged_file_comes_out_as_with_pillow_alone(place: int, value: int, m
     content[place % len(content)] = value
     damaged = sound_again(bytes(content)) if mended else bytes(content)
     with pytest.MonkeyPatch.context() as patch:
-        found, by_pillow = outcome(damaged), pillows(patch, damaged)
-        if found != by_pillow:  # the one fault
-            assert mended and not isinstance(found, str)
-            assert by_pillow == "The image data are damaged and cannot be decoded."
-        if is_plain(damaged):
-            assert many(patch, damaged) == found
-        else:
-            assert outcome(damaged, threads=9) == found
+        assert outcome(damaged) == pillows(patch, damaged)

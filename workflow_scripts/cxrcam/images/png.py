@@ -1,8 +1,8 @@
 """PNG files: whether they are whole, and a quick way for the plain grey ones that data sets hold.
 
 A plain file is decoded by kornia-rs, the image library of the Kornia project: the same pixels as
-Pillow's in two fifths of the time. Whatever is not plain or not sound is left to Pillow, and so is
-what to say of it.
+Pillow's in half of the time, with the check of the one sum that it does not compare. Whatever is
+not plain or not sound is left to Pillow, and so is what to say of it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from isal import isal_zlib
 from kornia_rs.io import decode_image_png_u8
 
 from workflow_scripts.cxrcam.images.limits import MINIMUM_SIDE, UnreadableImage
@@ -74,13 +75,16 @@ def plain_grey_image(encoded: bytes, max_pixels: int) -> npt.NDArray[np.uint8] |
     """
     if not encoded.startswith(PNG_SIGNATURE):
         return None
-    header = _plain_header(encoded)
-    if header is None:
+    found = _plain_content(encoded)
+    if found is None:
         return None
+    header, compressed = found
     width, height, *form = struct.unpack(">IIBBBBB", header)
     if tuple(form) != PLAIN_HEADER or min(width, height) < MINIMUM_SIDE:
         return None
     if width * height > min(max_pixels, MAXIMUM_PLAIN_PIXELS):
+        return None
+    if not _is_sound(compressed, (1 + width) * height):
         return None
     try:
         decoded: npt.NDArray[np.uint8] = decode_image_png_u8(encoded, (height, width), "mono")
@@ -108,20 +112,34 @@ def _chunks(encoded: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
     raise _IncompletePng
 
 
-def _plain_header(encoded: bytes) -> bytes | None:
-    """Header of a PNG that holds its rows in one place and nothing else of importance."""
-    header, before, rows_seen = b"", b"", False
+def _plain_content(encoded: bytes) -> tuple[bytes, bytes] | None:
+    """Header and compressed rows of a PNG that holds nothing else of importance."""
+    header, before = b"", b""
+    rows: list[memoryview] = []
     try:
         for number, (kind, data, sound) in enumerate(_chunks(encoded)):
             if not sound or (kind == b"IHDR") != (number == 0):
                 return None
             if kind == b"IHDR" and len(data) == HEADER_BYTES:
                 header = bytes(data)
-            elif kind == b"IDAT" and (not rows_seen or before == b"IDAT"):
-                rows_seen = True
+            elif kind == b"IDAT" and (not rows or before == b"IDAT"):
+                rows.append(data)
             elif kind != b"IEND" and len(data) != NEUTRAL_CHUNKS.get(kind):
                 return None
             before = kind
     except _IncompletePng:
         return None
-    return header or None
+    return header, b"".join(rows)
+
+
+def _is_sound(compressed: bytes, length: int) -> bool:
+    """Whether a deflate stream holds exactly so many bytes and fits its sum (RFC 1950, Adler-32).
+
+    The quick decoder does not compare the sum. Never more than those bytes are made.
+    """
+    inflater = isal_zlib.decompressobj()
+    try:
+        rows = inflater.decompress(compressed, length + 1)
+    except isal_zlib.error:  # type: ignore[misc]  # its stub calls the class an exception
+        return False
+    return inflater.eof and not inflater.unused_data and len(rows) == length

@@ -87,23 +87,9 @@ def decode_raster(
     Exception
         Whatever else Pillow raises on damaged input.
     """
-    quick_first = threads <= QUICK_THREADS
-    plain = plain_grey_image(encoded, max_pixels) if quick_first else None
-    if plain is None:
-        try:
-            return _decoded_by_pillow(encoded, max_pixels, least_side)
-        except Exception:
-            # They differ in one thing: Pillow refuses rows of which only the sum is wrong.
-            plain = None if quick_first else plain_grey_image(encoded, max_pixels)
-            if plain is None:
-                raise
-    return plain, "L", (plain.shape[1], plain.shape[0])
-
-
-def _decoded_by_pillow(
-    encoded: bytes, max_pixels: int, least_side: int | None
-) -> tuple[npt.NDArray[np.uint8], str, tuple[int, int]]:
-    """As `decode_raster`, of a file of any kind."""
+    plain = plain_grey_image(encoded, max_pixels) if threads <= QUICK_THREADS else None
+    if plain is not None:
+        return plain, "L", (plain.shape[1], plain.shape[0])
     # Another library in the process may have switched this on; a cut-off file would then come out
     # padded with grey.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
