@@ -15,7 +15,7 @@ from workflow_scripts.cxrcam.data.fingerprints import (
     pixel_sha256,
     reduced_image,
 )
-from workflow_scripts.cxrcam.duplicates import hash_search
+from workflow_scripts.cxrcam.duplicates import correlation_bounds, hash_search, promising_pairs
 from workflow_scripts.cxrcam.duplicates.clusters import cluster_labels
 from workflow_scripts.cxrcam.duplicates.search import confirmed_pairs, find_duplicates
 from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
@@ -191,6 +191,18 @@ def test_threads_find_the_same_pairs(monkeypatch):
     alone, together = planted(pictures)[0], planted(pictures, threads=3)[0]
     assert set(alone["kind"]) >= {"near", "mirrored", "inverted"}
     pd.testing.assert_frame_equal(alone, together, check_exact=True)
+
+
+def test_both_ways_of_searching_find_the_same(monkeypatch):
+    """By hashes first, or by bounds of correlations first, as in crowds of alike images."""
+    pictures = [picture(seed) for seed in range(20)]
+    by_hashes = planted(pictures)[0]
+    monkeypatch.setattr(promising_pairs, "are_crowded", lambda *_: True)
+    for name, size in (("ROWS", 16), ("COLUMNS", 64), ("HELD_PAIRS", 100)):
+        monkeypatch.setattr(correlation_bounds, name, size)
+    for threads in (1, 3):
+        by_bounds = planted(pictures, threads)[0]
+        pd.testing.assert_frame_equal(by_hashes, by_bounds, check_exact=True)
 
 
 def test_kinds_can_be_left_out():

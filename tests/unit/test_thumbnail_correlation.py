@@ -20,6 +20,7 @@ from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
     tile_correlations,
 )
 from workflow_scripts.cxrcam.duplicates.thumbnail_hashes import thumbnail_dhashes
+from workflow_scripts.cxrcam.workers import Workers
 
 
 def structured(seed: int, side: int = 32) -> np.ndarray:
@@ -43,37 +44,10 @@ def thumbnails() -> np.ndarray:
 ALL_PAIRS = np.array([(i, j) for i in range(30) for j in range(30)])
 
 
-def test_multiplying_everything_and_gathering_pairs_agree(thumbnails, monkeypatch):
-    ready = normalised_thumbnails(thumbnails)
-    together = pair_correlations(ALL_PAIRS, ready, ready)
-    monkeypatch.setattr(thumbnail_correlation, "DENSE_FACTOR", 0)
-    np.testing.assert_allclose(pair_correlations(ALL_PAIRS, ready, ready), together, atol=1e-6)
-
-
-def test_rows_with_many_partners_are_multiplied_and_the_others_gathered(thumbnails, monkeypatch):
-    ready = normalised_thumbnails(thumbnails)
-    pairs = np.array([(i, j) for i, j in ALL_PAIRS if i in (3, 12) or j == (i * 7) % 30])
-    rows: dict[str, set[int]] = {}
-    for name in ("_multiplied", "_gathered"):
-        original = getattr(thumbnail_correlation, name)
-
-        def noted(i, *rest, name=name, original=original):
-            rows[name] = set(i.tolist())
-            return original(i, *rest)
-
-        monkeypatch.setattr(thumbnail_correlation, name, noted)
-    together = pair_correlations(ALL_PAIRS, ready, ready).reshape(30, 30)
-    assert rows.pop("_multiplied") == set(range(30)) and not rows
-    monkeypatch.setattr(thumbnail_correlation, "DENSE_FACTOR", 4)
-    found = pair_correlations(pairs, ready, ready)
-    assert rows == {"_multiplied": {3, 12}, "_gathered": set(range(30)) - {3, 12}}
-    np.testing.assert_array_equal(found, together[pairs[:, 0], pairs[:, 1]])
-
-
 def test_long_lists_of_pairs_are_correlated_piece_by_piece(thumbnails, monkeypatch):
     ready = normalised_thumbnails(thumbnails)
     whole = pair_correlations(ALL_PAIRS, ready, ready)
-    monkeypatch.setattr(thumbnail_correlation, "PAIR_CHUNK", 7)
+    monkeypatch.setattr(thumbnail_correlation, "PAIRS_AT_ONCE", 7)
     np.testing.assert_allclose(pair_correlations(ALL_PAIRS, ready, ready), whole, atol=1e-6)
 
 
@@ -165,11 +139,30 @@ def test_shifted_and_cropped_copies_are_recognised_when_aligned():
 
 
 def test_pieces_of_many_pairs_are_aligned_alike(thumbnails, monkeypatch):
-    whole = aligned_correlations(ALL_PAIRS[:90], thumbnails, thumbnails)
-    for name, size in (("ALIGNMENT_CHUNK", 40), ("SPECTRUM_CHUNK", 7)):
+    whole = aligned_correlations(ALL_PAIRS, thumbnails, thumbnails)
+    for name, size in (("HELD_SPECTRA", 8), ("SPECTRA_AT_ONCE", 3), ("PAIRS_AT_ONCE", 7)):
         monkeypatch.setattr(thumbnail_alignment, name, size)
-    pieces = aligned_correlations(ALL_PAIRS[:90], thumbnails, thumbnails)
+    with Workers(3) as workers:
+        pieces = aligned_correlations(ALL_PAIRS, thumbnails, thumbnails, workers)
     np.testing.assert_allclose(pieces, whole, atol=1e-6)
+
+
+def test_two_sets_are_aligned_as_one(thumbnails):
+    pairs = np.array([(i, j) for i in range(12) for j in range(18)])
+    apart = aligned_correlations(pairs, thumbnails[:12], thumbnails[12:])
+    together = aligned_correlations(pairs + np.array([0, 12]), thumbnails, thumbnails)
+    np.testing.assert_allclose(apart, together, atol=1e-6)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 200), st.sampled_from([2, 8, 64]))
+@settings(max_examples=40)
+def test_groups_of_pairs_hold_few_images_and_each_pair_once(seed, n, held):
+    ends = np.random.default_rng(seed).integers(0, 50, (n, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(thumbnail_alignment, "HELD_SPECTRA", held)
+        groups = list(thumbnail_alignment._groups(ends))
+    assert sorted(row for group in groups for row in group.tolist()) == list(range(n))
+    assert all(len(np.unique(ends[group])) <= held for group in groups)
 
 
 def test_a_picture_of_one_grey_resembles_nothing_when_aligned(thumbnails):

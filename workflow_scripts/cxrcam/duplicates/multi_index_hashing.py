@@ -198,7 +198,9 @@ def _band_pairs(
             # all pass: the smaller key is on the left, and places follow the keys.
             wanted = first < second
             first, second = first[wanted], second[wanted]
-        pairs, distances = _within(*words, left.rows.take(first), right.rows.take(second), radius)
+        pairs, distances = within_radius(
+            *words, left.rows.take(first), right.rows.take(second), radius
+        )
         for (left_keys, right_keys), band_radius in earlier:
             differing = np.bitwise_count(left_keys[pairs[:, 0]] ^ right_keys[pairs[:, 1]])
             new = differing > band_radius
@@ -310,10 +312,26 @@ def _masks(width: int, radius: int) -> Iterator[int]:
             yield sum(1 << bit for bit in bits)
 
 
-def _within(
+def within_radius(
     left: UInt64Array, right: UInt64Array, i: IndexArray, j: IndexArray, radius: int
 ) -> tuple[IndexArray, IndexArray]:
-    """Keep the pairs whose full distance is within the radius."""
+    """Keep the pairs whose hashes differ in at most `radius` bits.
+
+    Parameters
+    ----------
+    left, right : ndarray of uint64, shapes (n, 4) and (m, 4)
+        Hashes as numbers of 64 bits.
+    i, j : ndarray of int64, shape (k,)
+        Row in `left`, row in `right`.
+    radius : int
+        In bits.
+
+    Returns
+    -------
+    pairs : ndarray of int64, shape (l, 2)
+    distances : ndarray of int64, shape (l,)
+        In bits.
+    """
     # `take` gathers rows in a quarter of the time of indexing; columns add up faster than `sum`.
     counts = np.bitwise_count(left.take(i, axis=0) ^ right.take(j, axis=0)).astype(np.uint16)
     within = counts[:, 0] + counts[:, 1] + counts[:, 2] + counts[:, 3]

@@ -28,32 +28,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import combinations
-from typing import Final, Literal, TypedDict, Unpack
+from typing import Final, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workflow_scripts.cxrcam.duplicates.hash_search import candidate_pair_blocks, check_hashes
-from workflow_scripts.cxrcam.duplicates.thumbnail_alignment import (
-    aligned_correlations,
-    cropped_thumbnails,
+from workflow_scripts.cxrcam.duplicates.hash_search import check_hashes
+from workflow_scripts.cxrcam.duplicates.promising_pairs import (
+    Kind,
+    PromisingPairs,
+    promising_pairs,
 )
+from workflow_scripts.cxrcam.duplicates.thumbnail_alignment import aligned_correlations
 from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
     THUMBNAIL_CHUNK,
-    NormalisedThumbnails,
     check_thumbnails,
-    normalised_thumbnails,
-    pair_correlations,
-    tile_correlations,
 )
-from workflow_scripts.cxrcam.duplicates.thumbnail_hashes import thumbnail_dhashes
 from workflow_scripts.cxrcam.duplicates.thumbnail_views import Thumbnails, ThumbnailView
 from workflow_scripts.cxrcam.workers import Workers
 
-Kind = Literal["exact", "near", "mirrored", "inverted", "cropped"]
 UInt8Array = npt.NDArray[np.uint8]
 IndexArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
@@ -68,20 +63,6 @@ DEFAULT_CORRELATION: Final = 0.67
 
 #: Correlation at the best crop and shift that confirms a pair.
 ALIGNED_CORRELATION: Final = 0.795
-
-#: Agreement of the better tiles that confirms a pair, where aligning does not help: a copy with
-#: arrows and a date written over it agrees fully in the rest.
-TILE_CORRELATION: Final = 0.88
-
-#: Pairs that correlate less than this as they are, are not aligned when looking for crops.
-PROMISING_CORRELATION: Final = 0.55
-
-#: Share of the width that is left of the images whose hashes are looked up to find crops: between
-#: 3 % cut off altogether and 3 % on each side.
-QUERY_SCALE: Final = 0.955
-
-#: That search is narrower, in bits: many strangers resemble the centre of an image.
-CROP_RADIUS_LESS: Final = 4
 
 #: What is looked for, beside identical images.
 KINDS: Final[tuple[Kind, ...]] = ("near", "mirrored", "inverted", "cropped")
@@ -279,17 +260,14 @@ def confirmed_pairs(
     # An image of one grey has no structure to compare; thousands of them would swamp the search.
     rows = _structured(thumbnails)
     dhashes, thumbnails = dhashes[rows], _chosen(thumbnails, rows)
-    frames = [_empty_pairs()]
     with Workers(threads) as workers:
-        plain = normalised_thumbnails(thumbnails, workers)
-        for search in _searches(workers, dhashes, thumbnails, radius, kinds):
-            other = plain
-            if search.queries is not None:
-                other = normalised_thumbnails(search.variants, workers)
-            judge = partial(_judged, search, other, plain, thumbnails, minimum_correlation)
-            blocks = candidate_pair_blocks(workers, search.searched, search.radius, search.queries)
-            frames += workers.map(judge, blocks)
-    table = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+        promising = promising_pairs(
+            workers, dhashes, thumbnails, radius, minimum_correlation, kinds
+        )
+        frames = list(_confirmed(workers, promising, thumbnails))
+    table = pd.concat(
+        [frame for frame in frames if len(frame)] or [_empty_pairs()], ignore_index=True
+    )
     table = table[table["kind"].isin(kinds)]
     ends = np.sort(rows[table[["a", "b"]].to_numpy()], axis=1)
     table = table.assign(a=ends[:, 0], b=ends[:, 1])
@@ -319,121 +297,41 @@ def _chosen(thumbnails: Thumbnails, rows: IndexArray) -> ThumbnailView:
     return ThumbnailView(thumbnails, rows)
 
 
-def _judged(
-    search: _Search,
-    other: NormalisedThumbnails,
-    plain: NormalisedThumbnails,
-    thumbnails: Thumbnails,
-    minimum_correlation: float,
-    block: tuple[IndexArray, IndexArray],
-) -> pd.DataFrame:
-    """Confirmed pairs among some candidates, as in `confirmed_pairs`, in any order."""
-    pairs, distances = block
-    correlations = pair_correlations(pairs, other, plain)
-    promising = minimum_correlation
-    if search.finds_crops:
-        promising = min(promising, PROMISING_CORRELATION)
-    # A symmetric image matches its own mirror image: no pair.
-    kept = (correlations >= promising) & (pairs[:, 0] != pairs[:, 1])
-    pairs, distances, correlations = pairs[kept], distances[kept], correlations[kept]
-    frames = [
-        pd.DataFrame(
+def _confirmed(
+    workers: Workers, promising: Sequence[PromisingPairs], thumbnails: Thumbnails
+) -> Iterator[pd.DataFrame]:
+    """Yield the pairs that show one picture, as in `confirmed_pairs`, in any order."""
+    aligned_with = {id(found.search.aligned_with): found.search.aligned_with for found in promising}
+    for key, others in aligned_with.items():
+        # Images and their crops together: many pairs are found both ways.
+        together = [found for found in promising if id(found.search.aligned_with) == key]
+        pairs = [found.pairs[~found.in_place] for found in together]
+        values = aligned_correlations(np.concatenate(pairs), others, thumbnails, workers)
+        ends = np.cumsum([len(some) for some in pairs])
+        for found, aligned in zip(together, np.split(values, ends[:-1]), strict=True):
+            yield from _of_one_search(found, aligned)
+
+
+def _of_one_search(found: PromisingPairs, aligned_others: FloatArray) -> Iterator[pd.DataFrame]:
+    """Confirmed pairs of each kind; `aligned_others` are the correlations of those not in place."""
+    aligned = np.full(len(found.pairs), -1, np.float32)
+    aligned[~found.in_place] = aligned_others
+    fits = aligned >= ALIGNED_CORRELATION
+    kinds: list[tuple[Kind, BoolArray, FloatArray]] = []
+    if found.search.kind != "cropped":
+        kinds.append((found.search.kind, found.in_place | found.strong & fits, found.correlations))
+    if found.search.finds_crops:
+        kinds.append(("cropped", fits & ~found.strong, aligned))
+    for kind, chosen, correlations in kinds:
+        yield pd.DataFrame(
             {
-                "a": pairs[found, 0],
-                "b": pairs[found, 1],
-                "distance": distances[found],
-                "correlation": values[found],
+                "a": found.pairs[chosen, 0],
+                "b": found.pairs[chosen, 1],
+                "distance": found.distances[chosen],
+                "correlation": correlations[chosen],
                 "kind": kind,
             }
         )
-        for kind, found, values in _confirmed(
-            search, pairs, correlations, other, plain, thumbnails, minimum_correlation
-        )
-    ]
-    return pd.concat(frames)
-
-
-def _confirmed(
-    search: _Search,
-    pairs: IndexArray,
-    correlations: FloatArray,
-    other: NormalisedThumbnails,
-    plain: NormalisedThumbnails,
-    thumbnails: Thumbnails,
-    minimum_correlation: float,
-) -> Iterator[tuple[Kind, BoolArray, FloatArray]]:
-    """Yield kinds, with which pairs are of the kind and how all pairs correlate."""
-    strong = correlations >= minimum_correlation
-    if search.kind == "cropped":
-        strong[:] = False
-    in_place = strong.copy()
-    in_place[strong] = tile_correlations(pairs[strong], other, plain) >= TILE_CORRELATION
-    aligned = np.full(len(pairs), -1, np.float32)
-    aligned[~in_place] = aligned_correlations(pairs[~in_place], search.aligned_with, thumbnails)
-    fits = aligned >= ALIGNED_CORRELATION
-    if search.kind != "cropped":
-        yield search.kind, in_place | (strong & fits), correlations
-    if search.finds_crops:
-        yield "cropped", fits & ~strong, aligned
-
-
-@dataclass(frozen=True)
-class _Search:
-    """One search for candidates: hashes of variants of all images among the hashes of all.
-
-    Attributes
-    ----------
-    kind : str
-        What a pair is that matches in place.
-    searched : ndarray of uint8, shape (n, 32)
-        Hashes to search.
-    queries : ndarray of uint8, shape (n, 32), or None
-        Hashes of the variants; None where they are the images themselves.
-    variants : uint8 array or view, shape (n, 32, 32)
-        Thumbnails of the variants.
-    aligned_with : uint8 array or view, shape (n, 32, 32)
-        Thumbnails of which crops are tried: the variants, if they are not crops themselves.
-    radius : int
-        In bits.
-    finds_crops : bool
-        Whether pairs that match only when aligned are taken, as "cropped".
-    """
-
-    kind: Kind
-    searched: UInt8Array
-    queries: UInt8Array | None
-    variants: Thumbnails
-    aligned_with: Thumbnails
-    radius: int
-    finds_crops: bool = False
-
-
-def _searches(
-    workers: Workers,
-    dhashes: UInt8Array,
-    thumbnails: ThumbnailView,
-    radius: int,
-    kinds: Sequence[Kind],
-) -> Iterator[_Search]:
-    """Yield the searches that find all kinds; images and their crops share one."""
-    if "near" in kinds or "cropped" in kinds:
-        yield _Search("near", dhashes, None, thumbnails, thumbnails, radius, "cropped" in kinds)
-    if set(kinds) == {"near"}:
-        return
-    hashes = thumbnail_dhashes(thumbnails, workers)
-    if "mirrored" in kinds:
-        variants = replace(thumbnails, change=lambda some: some[:, :, ::-1])
-        queries = thumbnail_dhashes(variants, workers)
-        yield _Search("mirrored", hashes, queries, variants, variants, radius)
-    if "inverted" in kinds:
-        variants = replace(thumbnails, change=lambda some: 255 - some)
-        queries = thumbnail_dhashes(variants, workers)
-        yield _Search("inverted", hashes, queries, variants, variants, radius)
-    if "cropped" in kinds:
-        variants = replace(thumbnails, change=lambda some: cropped_thumbnails(some, QUERY_SCALE))
-        narrower = max(0, radius - CROP_RADIUS_LESS)
-        queries = thumbnail_dhashes(variants, workers)
-        yield _Search("cropped", hashes, queries, variants, thumbnails, narrower, True)
 
 
 def _empty_pairs() -> pd.DataFrame:

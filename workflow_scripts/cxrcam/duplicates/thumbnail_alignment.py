@@ -6,6 +6,8 @@ like a stranger. Aligned, it correlates at 0.8 to 0.95.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -20,21 +22,23 @@ from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
     normalised_thumbnails,
 )
 from workflow_scripts.cxrcam.duplicates.thumbnail_views import Thumbnails
+from workflow_scripts.cxrcam.workers import ALONE, Workers, slices
 
 UInt8Array = npt.NDArray[np.uint8]
 IndexArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 ComplexArray = npt.NDArray[np.complex64]
 
-#: Shares of the width that a crop may have left: none cut, 1.5 % and 3 % cut on each side.
+#: Shares of the width that a crop may have left: all, 1.5 % and 3 % cut on each side.
 CROP_SCALES: Final = (1.0, 0.97, 0.94)
 #: Displacements that are tried along each axis, in thumbnail pixels (3 % of the width). Steps of a
 #: quarter: with steps of a half, two exposures of one patient score like copies.
 SHIFTS: Final = np.arange(-6, 7) / 4
-#: Pairs that are aligned at a time: their images' spectra take up to 3 x 71 MB.
-ALIGNMENT_CHUNK: Final = 16_384
-#: Products of spectra at a time; they fit into the cache.
-SPECTRUM_CHUNK: Final = 512
+#: Images whose spectra are held at a time, of all crops: 214 MB.
+HELD_SPECTRA: Final = 16_384
+#: Spectra that are computed, and pairs that are aligned, at a time; they fit into the cache.
+SPECTRA_AT_ONCE: Final = 256
+PAIRS_AT_ONCE: Final = 64
 
 
 def cropped_thumbnails(thumbnails: Thumbnails, scale: float) -> UInt8Array:
@@ -68,7 +72,9 @@ def cropped_thumbnails(thumbnails: Thumbnails, scale: float) -> UInt8Array:
     return cropped
 
 
-def aligned_correlations(pairs: IndexArray, left: Thumbnails, right: Thumbnails) -> FloatArray:
+def aligned_correlations(
+    pairs: IndexArray, left: Thumbnails, right: Thumbnails, workers: Workers = ALONE
+) -> FloatArray:
     """Correlation of pairs at the best crop of either image and the best shift.
 
     Either image is cropped as in `CROP_SCALES`, then shifted along both axes as in `SHIFTS`. All
@@ -79,58 +85,131 @@ def aligned_correlations(pairs: IndexArray, left: Thumbnails, right: Thumbnails)
     pairs : ndarray of int64, shape (k, 2)
         Row in `left`, row in `right`.
     left, right : ndarray of uint8, shapes (n, 32, 32) and (m, 32, 32)
-        As from `fingerprints.thumbnail`.
+        As from `fingerprints.thumbnail`. Where they are one and the same, (a, b) and (b, a) are
+        aligned once.
+    workers : Workers
+        Threads that share the work.
 
     Returns
     -------
     ndarray of float32, shape (k,)
         -1 to 1; 0 where either image is of one grey throughout.
     """
-    best = np.full(len(pairs), -1, np.float32)
-    for start in range(0, len(pairs), ALIGNMENT_CHUNK):
-        part = slice(start, start + ALIGNMENT_CHUNK)
-        i, rows_left = distinct_rows(pairs[part, 0], len(left))
-        j, rows_right = distinct_rows(pairs[part, 1], len(right))
-        whole_left, whole_right = _spectra(left[i]), _spectra(right[j])
-        for scale in CROP_SCALES:
-            cropped = whole_left if scale == 1 else _spectra(cropped_thumbnails(left[i], scale))
-            _raise_to_best_shift(best[part], cropped, whole_right, rows_left, rows_right)
-            if scale != 1:
-                cropped = _spectra(cropped_thumbnails(right[j], scale))
-                _raise_to_best_shift(best[part], whole_left, cropped, rows_left, rows_right)
-    return best
+    # Both sets in one numbering.
+    total = len(left) + len(right)
+    ends = np.sort(pairs, axis=1) if left is right else pairs + np.array([0, len(left)])
+    distinct, inverse = np.unique(ends[:, 0] * total + ends[:, 1], return_inverse=True)
+    ends = np.stack(np.divmod(distinct, max(total, 1)), axis=1)
+    best = np.empty(len(ends), np.float32)
+    weights = _shift_weights()
+    for group in _groups(ends):
+        rows, places = distinct_rows(ends[group].ravel(), total)
+        spectra = _spectra_of(rows, left, right, workers)
+        i, j = places.reshape(-1, 2).T
+        align = partial(_best_alignment, spectra, i, j, weights)
+        best[group] = np.concatenate(list(workers.map(align, slices(len(group), PAIRS_AT_ONCE))))
+    return best[inverse]
+
+
+def _groups(ends: IndexArray) -> Iterator[IndexArray]:
+    """Divide pairs so that each group has at most `HELD_SPECTRA` images, and few share one."""
+    side = HELD_SPECTRA // 2
+    tiles = ends // side
+    order = np.lexsort((tiles[:, 1], tiles[:, 0]))
+    starts = np.flatnonzero(np.diff(tiles[order], axis=0, prepend=-1).any(axis=1))
+    group: list[IndexArray] = []
+    # A tile of pairs has at most 2 x side images, and so have side pairs of any tiles.
+    for tile in np.split(order, starts[1:]):
+        if group and sum(map(len, group)) + len(tile) > side:
+            yield np.concatenate(group)
+            group = []
+        group.append(tile)
+    if len(order):
+        yield np.concatenate(group)
+
+
+def _spectra_of(
+    rows: IndexArray, left: Thumbnails, right: Thumbnails, workers: Workers
+) -> ComplexArray:
+    """Spectra of all crops of some images, shape (crops, rows, 17 * 32)."""
+    spectra = np.empty(
+        (len(CROP_SCALES), len(rows), (THUMBNAIL_SIDE // 2 + 1) * THUMBNAIL_SIDE), np.complex64
+    )
+
+    def transform(some: slice) -> None:
+        of_left = rows[some][rows[some] < len(left)]
+        of_right = rows[some][len(of_left) :] - len(left)
+        thumbnails = np.concatenate([left[of_left], right[of_right]])
+        for crop, scale in enumerate(CROP_SCALES):
+            spectra[crop, some] = _spectra(
+                thumbnails if scale == 1 else cropped_thumbnails(thumbnails, scale)
+            )
+
+    workers.do(transform, slices(len(rows), SPECTRA_AT_ONCE))
+    return spectra
 
 
 def _spectra(thumbnails: UInt8Array) -> ComplexArray:
-    """Fourier transforms of normalised thumbnails of length 1, shape (n, 32 * 17)."""
+    """Fourier transforms of normalised thumbnails of length 1, shape (n, 17 * 32)."""
     normalised = normalised_thumbnails(thumbnails)
     scale = np.where(normalised.lengths > 0, normalised.lengths, np.float32(1))
     values = normalised.codes.astype(np.float32) / scale[:, None]
     spectra = rfft2(values.reshape(len(values), THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    flat: ComplexArray = spectra.reshape(len(values), -1).astype(np.complex64, copy=False)
-    return flat
+    flat: ComplexArray = spectra.transpose(0, 2, 1).reshape(len(values), -1)
+    return flat.astype(np.complex64, copy=False)
 
 
-def _shift_weights() -> FloatArray:
-    """Matrix that turns a product of spectra, as real numbers, into correlations at all shifts."""
+def _shift_weights() -> tuple[FloatArray, FloatArray]:
+    """Matrices that turn a product of spectra into correlations at all shifts, axis by axis.
+
+    Complex numbers are pairs of real ones. The first is for the second axis of the spectra and
+    gives complex numbers, shape (64, 26); the other is for the first and gives real ones, (34, 13).
+    """
     down = np.exp(2j * np.pi * np.outer(np.fft.fftfreq(THUMBNAIL_SIDE), SHIFTS))
     across = np.exp(2j * np.pi * np.outer(np.fft.rfftfreq(THUMBNAIL_SIDE), SHIFTS))
     # Half of a real picture's spectrum is stored: all but the ends stand for two.
-    twice = np.full(len(across), 2.0)
-    twice[[0, -1]] = 1.0
-    phases = np.einsum("ys,xt,x->yxst", down, across, twice).reshape(-1, len(SHIFTS) ** 2)
-    weights = np.empty((2 * len(phases), len(SHIFTS) ** 2), np.float32)
-    weights[0::2] = phases.real / THUMBNAIL_SIDE**2
-    weights[1::2] = -phases.imag / THUMBNAIL_SIDE**2
-    return weights
+    across[1:-1] *= 2
+    first = np.empty((THUMBNAIL_SIDE, 2, len(SHIFTS), 2), np.float32)
+    first[:, 0, :, 0], first[:, 0, :, 1] = down.real, down.imag
+    first[:, 1, :, 0], first[:, 1, :, 1] = -down.imag, down.real
+    second = np.stack([across.real, -across.imag], axis=1) / THUMBNAIL_SIDE**2
+    return (
+        first.reshape(2 * THUMBNAIL_SIDE, -1),
+        second.reshape(2 * len(across), -1).astype(np.float32),
+    )
 
 
-def _raise_to_best_shift(
-    best: FloatArray, left: ComplexArray, right: ComplexArray, i: IndexArray, j: IndexArray
-) -> None:
-    """Raise each value to the largest correlation of spectra ``left[i]`` with ``right[j]``."""
-    weights = _shift_weights()
-    for start in range(0, len(best), SPECTRUM_CHUNK):
-        rows = slice(start, start + SPECTRUM_CHUNK)
-        product = left[i[rows]] * right[j[rows]].conj()
-        np.maximum(best[rows], (product.view(np.float32) @ weights).max(axis=1), out=best[rows])
+def _best_alignment(
+    spectra: ComplexArray,
+    i: IndexArray,
+    j: IndexArray,
+    weights: tuple[FloatArray, FloatArray],
+    some: slice,
+) -> FloatArray:
+    """Largest correlations of some pairs; `spectra` and `weights` as from the functions above."""
+
+    def taken(crop: int, rows: IndexArray) -> ComplexArray:
+        of_crop: ComplexArray = spectra[crop].take(rows[some], axis=0)
+        return of_crop
+
+    whole_left, whole_right = taken(0, i), taken(0, j).conj()
+    best = _best_shift(whole_left, whole_right, weights)
+    for crop in range(1, len(CROP_SCALES)):
+        np.maximum(best, _best_shift(whole_left, taken(crop, j).conj(), weights), out=best)
+        np.maximum(best, _best_shift(taken(crop, i), whole_right, weights), out=best)
+    return best
+
+
+def _best_shift(
+    left: ComplexArray, conjugate_right: ComplexArray, weights: tuple[FloatArray, FloatArray]
+) -> FloatArray:
+    """Largest correlations of n pairs of spectra, shape (n, 17 * 32)."""
+    down, across = weights
+    n = len(left)
+    products = (left * conjugate_right).view(np.float32).reshape(-1, len(down))
+    along = (products @ down).view(np.complex64).reshape(n, len(across) // 2, -1)
+    # Complex numbers are moved in half of the time of pairs of real ones.
+    by_shift = np.ascontiguousarray(along.transpose(0, 2, 1)).view(np.float32)
+    correlations = by_shift.reshape(-1, len(across)) @ across
+    best: FloatArray = correlations.reshape(n, -1).max(axis=1)
+    return best

@@ -37,16 +37,8 @@ THUMBNAIL_CHUNK: Final = 4096
 #: Thumbnails that are normalised at a time; they fit into the cache.
 NORMALISED_AT_ONCE: Final = 256
 
-#: Pairs that are correlated at a time.
-PAIR_CHUNK: Final = 1 << 19
-#: Multiplying a row by all columns is quicker than gathering its pairs where at least one in so
-#: many is wanted (measured on one core: 0.03 against 0.7 microseconds a pair), in tables of up to
-#: 50 MB.
-DENSE_FACTOR: Final = 24
-#: Most columns of such a table: 128 MB as float32.
-DENSE_COLUMNS: Final = 32_768
-#: Pairs that are gathered at a time. Larger pieces leave the cache and take three times as long.
-GATHERED_PAIRS: Final = 128
+#: Pairs that are correlated at a time. Larger pieces leave the cache and take three times as long.
+PAIRS_AT_ONCE: Final = 128
 
 #: Sides of the tiles that are compared one by one, in thumbnail pixels, and which quantile of their
 #: correlations counts.
@@ -154,53 +146,19 @@ def pair_correlations(
     ndarray of float32, shape (k,)
         -1 to 1; 0 where either image is of one grey throughout, which resembles nothing.
     """
-    correlations = np.empty(len(pairs), np.float32)
-    for start in range(0, len(pairs), PAIR_CHUNK):
-        rows = slice(start, start + PAIR_CHUNK)
-        i, j = pairs[rows, 0], pairs[rows, 1]
-        scale = left.lengths[i] * right.lengths[j]
-        products = _products(i, j, left.codes, right.codes)
-        correlations[rows] = np.divide(
-            products, scale, out=np.zeros_like(products), where=scale > 0
+    i, j = pairs[:, 0], pairs[:, 1]
+    products = np.empty(len(pairs), np.float32)
+    # Whole numbers below 2^24: exact.
+    for some in slices(len(pairs), PAIRS_AT_ONCE):
+        products[some] = np.einsum(
+            "ij,ij->i",
+            left.codes[i[some]].astype(np.float32),
+            right.codes[j[some]].astype(np.float32),
         )
+    scale = left.lengths[i] * right.lengths[j]
+    correlations = np.zeros_like(products)
+    np.divide(products, scale, out=correlations, where=scale > 0)
     return correlations
-
-
-def _products(i: IndexArray, j: IndexArray, left: Int8Array, right: Int8Array) -> FloatArray:
-    """Inner products of rows ``left[i]`` and ``right[j]``.
-
-    Whole numbers below 2²⁴, so that both ways give the same.
-    """
-    columns = len(distinct_rows(j, len(right))[0])
-    partners = np.bincount(i, minlength=len(left))
-    # Row by row: where images resemble each other, some have hundreds of candidates and most few.
-    crowded = (partners * DENSE_FACTOR >= columns) & (columns <= DENSE_COLUMNS)
-    in_table = crowded[i]
-    products = np.empty(len(i), np.float32)
-    for pairs, multiplied in ((in_table, _multiplied), (~in_table, _gathered)):
-        if pairs.any():
-            products[pairs] = multiplied(i[pairs], j[pairs], left, right)
-    return products
-
-
-def _multiplied(i: IndexArray, j: IndexArray, left: Int8Array, right: Int8Array) -> FloatArray:
-    """Inner products of pairs, from a table of all their rows by all their columns."""
-    wanted_left, rows = distinct_rows(i, len(left))
-    wanted_right, columns = distinct_rows(j, len(right))
-    table = left[wanted_left].astype(np.float32) @ right[wanted_right].astype(np.float32).T
-    chosen: FloatArray = table[rows, columns]
-    return chosen
-
-
-def _gathered(i: IndexArray, j: IndexArray, left: Int8Array, right: Int8Array) -> FloatArray:
-    """Inner products of pairs, one by one."""
-    products = np.empty(len(i), np.float32)
-    for start in range(0, len(i), GATHERED_PAIRS):
-        rows = slice(start, start + GATHERED_PAIRS)
-        products[rows] = np.einsum(
-            "ij,ij->i", left[i[rows]].astype(np.float32), right[j[rows]].astype(np.float32)
-        )
-    return products
 
 
 def distinct_rows(rows: IndexArray, n: int) -> tuple[IndexArray, IndexArray]:
