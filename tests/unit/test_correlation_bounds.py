@@ -105,7 +105,6 @@ def test_crowds_are_told_from_strangers():
     generator = np.random.default_rng(3)
     strangers = generator.integers(0, 256, (3000, THUMBNAIL_SIDE, THUMBNAIL_SIDE), dtype=np.uint8)
     crowd = np.clip(strangers[:1] // 2 + strangers // 16, 0, 255).astype(np.uint8)
-    assert not are_crowded(hashed(strangers), hashed(strangers), 36)
-    assert are_crowded(hashed(crowd), hashed(crowd), 36)
-    few = hashed(crowd[:50])
-    assert not are_crowded(few, few, 36)  # axes would cost more than they save
+    assert not are_crowded(thumbnail_dhashes(strangers), 36)
+    assert are_crowded(thumbnail_dhashes(crowd), 36)
+    assert not are_crowded(thumbnail_dhashes(crowd[:50]), 36)  # axes would not pay

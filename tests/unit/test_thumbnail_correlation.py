@@ -154,7 +154,7 @@ def test_two_sets_are_aligned_as_one(thumbnails):
     np.testing.assert_allclose(apart, together, atol=1e-6)
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(0, 200), st.sampled_from([2, 8, 64]))
+@given(st.integers(0, 2**32 - 1), st.integers(1, 200), st.sampled_from([2, 8, 64]))
 @settings(max_examples=40)
 def test_groups_of_pairs_hold_few_images_and_each_pair_once(seed, n, held):
     ends = np.random.default_rng(seed).integers(0, 50, (n, 2))
@@ -163,6 +163,10 @@ def test_groups_of_pairs_hold_few_images_and_each_pair_once(seed, n, held):
         groups = list(thumbnail_alignment._groups(ends))
     assert sorted(row for group in groups for row in group.tolist()) == list(range(n))
     assert all(len(np.unique(ends[group])) <= held for group in groups)
+
+
+def test_no_pairs_are_no_correlations(thumbnails):
+    assert aligned_correlations(np.empty((0, 2), np.int64), thumbnails, thumbnails).shape == (0,)
 
 
 def test_a_picture_of_one_grey_resembles_nothing_when_aligned(thumbnails):

@@ -47,8 +47,8 @@ WIDTHS: Final = (64, 128, 192, 256)
 #: of two hashes, and of a correlation. They only choose between exact ways.
 PAIR_COST: Final = 0.6
 COORDINATE_COST: Final = 0.021
-DISTANCE_COST: Final = 40.0
-CORRELATION_COST: Final = 600.0
+DISTANCE_COST: Final = 20.0
+CORRELATION_COST: Final = 450.0
 
 #: Rows and columns of a table of bounds; with it, a thread's share of the processor's caches.
 ROWS: Final = 512
@@ -76,11 +76,6 @@ class HashedThumbnails:
 
     def __len__(self) -> int:
         return len(self.hashes)
-
-    @property
-    def words(self) -> UInt64Array:
-        """Hashes as four numbers of 64 bits each."""
-        return np.ascontiguousarray(self.hashes).view(np.uint64)
 
 
 def principal_axes(thumbnails: NormalisedThumbnails) -> FloatArray:
@@ -169,7 +164,7 @@ def bounded_pair_blocks(
     distances : ndarray of int64, shape (k,)
         Hamming distances, in bits.
     """
-    words = left.words, right.words
+    words = _words(left.hashes), _words(right.hashes)
     axes = axes[:, : _cheapest_width(left, right, radius, minimum_correlation, axes) - 1]
     vectors = bounding_vectors(right.normalised, axes, workers)
     of_left = vectors if left is right else bounding_vectors(left.normalised, axes, workers)
@@ -221,7 +216,7 @@ def _cheapest_width(
 ) -> int:
     """Choose from `WIDTHS`: more coordinates cost more, and leave fewer pairs to look at."""
     rows = _sample(len(left), WIDTH_SAMPLE), _sample(len(right), WIDTH_SAMPLE)
-    words = left.words[rows[0]], right.words[rows[1]]
+    words = _words(left.hashes[rows[0]]), _words(right.hashes[rows[1]])
     sampled = [
         _unit_vectors(side.normalised, some) @ axes
         for side, some in zip((left, right), rows, strict=True)
@@ -240,19 +235,27 @@ def _cheapest_width(
     return WIDTHS[int(np.argmin(costs))]
 
 
-def are_crowded(left: HashedThumbnails, right: HashedThumbnails, radius: int) -> bool:
+def are_crowded(dhashes: UInt8Array, radius: int) -> bool:
     """Whether so many hashes are near each other that bounds of correlations are the quicker way.
 
     Parameters
     ----------
-    left, right, radius
-        As for `bounded_pair_blocks`.
+    dhashes : ndarray of uint8, shape (n, 32)
+        Difference hashes.
+    radius : int
+        In bits.
     """
-    if min(len(left), len(right)) < FEWEST_IMAGES:
+    if len(dhashes) < FEWEST_IMAGES:
         return False
-    i, j = np.random.default_rng(0).integers(0, [[len(left)], [len(right)]], (2, CROWD_SAMPLE))
-    near, _ = within_radius(left.words, right.words, i, j, radius)
+    words = _words(dhashes)
+    i, j = np.random.default_rng(0).integers(0, len(words), (2, CROWD_SAMPLE))
+    near, _ = within_radius(words, words, i, j, radius)
     return len(near) / CROWD_SAMPLE > CROWDED
+
+
+def _words(hashes: UInt8Array) -> UInt64Array:
+    """Hashes as four numbers of 64 bits each."""
+    return np.ascontiguousarray(hashes).view(np.uint64)
 
 
 def _sample(n: int, size: int) -> IndexArray:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Final, Literal
 
 import numpy as np
@@ -134,7 +133,8 @@ def promising_pairs(
         One for each search. A pair may be found by several.
     """
     plain = normalised_thumbnails(thumbnails, workers)
-    axes = cache(lambda: principal_axes(plain))
+    # Where images are a crowd, their variants are near it, if anything.
+    axes = principal_axes(plain) if are_crowded(dhashes, radius) else None
     return [
         _promising(workers, search, plain, axes, minimum_correlation)
         for search in _searches(workers, dhashes, thumbnails, radius, kinds)
@@ -178,7 +178,7 @@ def _promising(
     workers: Workers,
     search: Search,
     plain: NormalisedThumbnails,
-    axes: Callable[[], FloatArray],
+    axes: FloatArray | None,
     minimum_correlation: float,
 ) -> PromisingPairs:
     """Pairs within the radius that correlate enough to be looked at."""
@@ -214,14 +214,14 @@ def _candidates(
     search: Search,
     other: NormalisedThumbnails,
     plain: NormalisedThumbnails,
-    axes: Callable[[], FloatArray],
+    axes: FloatArray | None,
     lowest: float,
 ) -> Iterator[tuple[IndexArray, IndexArray]]:
     """Pairs within the radius, and their distances; of those that correlate less, not all."""
+    if axes is None:
+        return candidate_pair_blocks(workers, search.searched, search.radius, search.queries)
     searched = HashedThumbnails(search.searched, plain)
     left = searched if search.queries is None else HashedThumbnails(search.queries, other)
-    if are_crowded(left, searched, search.radius):
-        return bounded_pair_blocks(
-            workers, left, searched, search.radius, lowest, axes(), search.symmetric
-        )
-    return candidate_pair_blocks(workers, search.searched, search.radius, search.queries)
+    return bounded_pair_blocks(
+        workers, left, searched, search.radius, lowest, axes, search.symmetric
+    )

@@ -95,11 +95,13 @@ def aligned_correlations(
     ndarray of float32, shape (k,)
         -1 to 1; 0 where either image is of one grey throughout.
     """
+    if not len(pairs):
+        return np.empty(0, np.float32)
     # Both sets in one numbering.
     total = len(left) + len(right)
     ends = np.sort(pairs, axis=1) if left is right else pairs + np.array([0, len(left)])
     distinct, inverse = np.unique(ends[:, 0] * total + ends[:, 1], return_inverse=True)
-    ends = np.stack(np.divmod(distinct, max(total, 1)), axis=1)
+    ends = np.stack(np.divmod(distinct, total), axis=1)
     best = np.empty(len(ends), np.float32)
     weights = _shift_weights()
     for group in _groups(ends):
@@ -113,6 +115,9 @@ def aligned_correlations(
 
 def _groups(ends: IndexArray) -> Iterator[IndexArray]:
     """Divide pairs so that each group has at most `HELD_SPECTRA` images, and few share one."""
+    if len(np.unique(ends)) <= HELD_SPECTRA:
+        yield np.arange(len(ends))
+        return
     side = HELD_SPECTRA // 2
     tiles = ends // side
     order = np.lexsort((tiles[:, 1], tiles[:, 0]))
@@ -124,8 +129,7 @@ def _groups(ends: IndexArray) -> Iterator[IndexArray]:
             yield np.concatenate(group)
             group = []
         group.append(tile)
-    if len(order):
-        yield np.concatenate(group)
+    yield np.concatenate(group)
 
 
 def _spectra_of(
