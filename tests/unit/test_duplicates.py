@@ -15,7 +15,12 @@ from workflow_scripts.cxrcam.data.fingerprints import (
     pixel_sha256,
     reduced_image,
 )
-from workflow_scripts.cxrcam.duplicates import correlation_bounds, hash_search, promising_pairs
+from workflow_scripts.cxrcam.duplicates import (
+    correlation_bounds,
+    hash_search,
+    promising_pairs,
+    search,
+)
 from workflow_scripts.cxrcam.duplicates.clusters import cluster_labels
 from workflow_scripts.cxrcam.duplicates.search import confirmed_pairs, find_duplicates
 from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
@@ -203,6 +208,24 @@ def test_both_ways_of_searching_find_the_same(monkeypatch):
     for threads in (1, 3):
         by_bounds = planted(pictures, threads)[0]
         pd.testing.assert_frame_equal(by_hashes, by_bounds, check_exact=True)
+
+
+def test_pairs_that_wait_to_be_aligned_are_aligned_a_few_at_a_time(monkeypatch):
+    pictures = [picture(seed) for seed in range(8)]
+    together = planted(pictures)[0]
+    monkeypatch.setattr(search, "HELD_PAIRS", 5)
+    monkeypatch.setattr(hash_search, "BLOCK_PAIRS", 10)
+    waiting = []
+    original = search._aligned
+
+    def noted(workers, promising, thumbnails):
+        waiting.append(sum(len(found.pairs) for found in promising))
+        return original(workers, promising, thumbnails)
+
+    monkeypatch.setattr(search, "_aligned", noted)
+    for threads in (1, 3):
+        pd.testing.assert_frame_equal(planted(pictures, threads)[0], together, check_exact=True)
+    assert len(waiting) > 10 and max(waiting) < sum(waiting) / 4
 
 
 def test_kinds_can_be_left_out():

@@ -120,10 +120,7 @@ def bounding_vectors(
     vectors = np.empty((len(thumbnails.codes), axes.shape[1] + 1), np.float32)
 
     def project(rows: slice) -> None:
-        coordinates = _unit_vectors(thumbnails, rows) @ axes
-        vectors[rows, :-1] = coordinates
-        held = np.einsum("ij,ij->i", coordinates, coordinates)
-        vectors[rows, -1] = np.sqrt(np.maximum(1 - held, 0))
+        vectors[rows] = _with_rest(_unit_vectors(thumbnails, rows) @ axes)
 
     workers.do(project, slices(len(vectors), THUMBNAIL_CHUNK))
     return vectors
@@ -223,11 +220,8 @@ def _cheapest_width(
     ]
     costs = []
     for width in WIDTHS:
-        vectors = []
-        for coordinates in (some[:, : width - 1] for some in sampled):
-            rest = np.sqrt(np.maximum(1 - np.einsum("ij,ij->i", coordinates, coordinates), 0))
-            vectors.append(np.column_stack([coordinates, rest]))
-        bounds = vectors[0] @ vectors[1].T
+        of_left, of_right = (_with_rest(some[:, : width - 1]) for some in sampled)
+        bounds = of_left @ of_right.T
         i, j = np.nonzero(bounds >= minimum_correlation - MARGIN)
         near, _ = within_radius(*words, i, j, radius)
         looked_at = len(i) * DISTANCE_COST + len(near) * CORRELATION_COST
@@ -261,6 +255,12 @@ def _words(hashes: UInt8Array) -> UInt64Array:
 def _sample(n: int, size: int) -> IndexArray:
     """Some rows of n, in order, the same every time."""
     return np.sort(np.random.default_rng(0).permutation(n)[:size])
+
+
+def _with_rest(coordinates: FloatArray) -> FloatArray:
+    """Append to parts of unit vectors how long what is left of each is."""
+    held = np.einsum("ij,ij->i", coordinates, coordinates)
+    return np.column_stack([coordinates, np.sqrt(np.maximum(1 - held, 0))])
 
 
 def _unit_vectors(thumbnails: NormalisedThumbnails, rows: slice | IndexArray) -> FloatArray:

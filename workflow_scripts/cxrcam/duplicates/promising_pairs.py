@@ -84,7 +84,7 @@ class Search:
 
 @dataclass(frozen=True)
 class PromisingPairs:
-    """Pairs that one search has found, and that may show one picture.
+    """Some pairs that one search has found, and that may show one picture.
 
     Attributes
     ----------
@@ -117,8 +117,8 @@ def promising_pairs(
     radius: int,
     minimum_correlation: float,
     kinds: Sequence[Kind],
-) -> list[PromisingPairs]:
-    """Find the pairs that are worth aligning, or are confirmed already.
+) -> Iterator[PromisingPairs]:
+    """Yield the pairs that are worth aligning, or are confirmed already, block by block.
 
     Parameters
     ----------
@@ -127,18 +127,16 @@ def promising_pairs(
     dhashes, thumbnails, radius, minimum_correlation, kinds
         As for `search.confirmed_pairs`.
 
-    Returns
-    -------
-    list of PromisingPairs
-        One for each search. A pair may be found by several.
+    Yields
+    ------
+    PromisingPairs
+        Of one search after the other. A pair may be found by several.
     """
     plain = normalised_thumbnails(thumbnails, workers)
     # Where images are a crowd, their variants are near it, if anything.
     axes = principal_axes(plain) if are_crowded(dhashes, radius) else None
-    return [
-        _promising(workers, search, plain, axes, minimum_correlation)
-        for search in _searches(workers, dhashes, thumbnails, radius, kinds)
-    ]
+    for search in _searches(workers, dhashes, thumbnails, radius, kinds):
+        yield from _promising(workers, search, plain, axes, minimum_correlation)
 
 
 def _searches(
@@ -180,8 +178,8 @@ def _promising(
     plain: NormalisedThumbnails,
     axes: FloatArray | None,
     minimum_correlation: float,
-) -> PromisingPairs:
-    """Pairs within the radius that correlate enough to be looked at."""
+) -> Iterator[PromisingPairs]:
+    """Yield pairs within the radius that correlate enough to be looked at."""
     other = plain
     if search.queries is not None:
         other = normalised_thumbnails(search.variants, workers)
@@ -200,13 +198,7 @@ def _promising(
         in_place[strong] = tile_correlations(pairs[strong], other, plain) >= TILE_CORRELATION
         return PromisingPairs(search, pairs, distances, correlations, strong, in_place)
 
-    none = np.empty((0, 2), np.int64), np.empty(0, np.int64)
-    blocks = _candidates(workers, search, other, plain, axes, lowest)
-    parts = [judged(none), *workers.map(judged, blocks)]
-    names = ("pairs", "distances", "correlations", "strong", "in_place")
-    return PromisingPairs(
-        search, *(np.concatenate([getattr(part, name) for part in parts]) for name in names)
-    )
+    yield from workers.map(judged, _candidates(workers, search, other, plain, axes, lowest))
 
 
 def _candidates(

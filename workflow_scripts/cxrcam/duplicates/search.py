@@ -26,7 +26,7 @@ Crops of more than 3 % on each side, and shifts of more than 5 % of the width, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final, TypedDict, Unpack
@@ -63,6 +63,9 @@ DEFAULT_CORRELATION: Final = 0.67
 
 #: Correlation at the best crop and shift that confirms a pair.
 ALIGNED_CORRELATION: Final = 0.795
+
+#: Pairs that wait to be aligned, all at once: 130 MB.
+HELD_PAIRS: Final = 1 << 22
 
 #: What is looked for, beside identical images.
 KINDS: Final[tuple[Kind, ...]] = ("near", "mirrored", "inverted", "cropped")
@@ -298,12 +301,25 @@ def _chosen(thumbnails: Thumbnails, rows: IndexArray) -> ThumbnailView:
 
 
 def _confirmed(
-    workers: Workers, promising: Sequence[PromisingPairs], thumbnails: Thumbnails
+    workers: Workers, promising: Iterable[PromisingPairs], thumbnails: Thumbnails
 ) -> Iterator[pd.DataFrame]:
     """Yield the pairs that show one picture, as in `confirmed_pairs`, in any order."""
+    held: list[PromisingPairs] = []
+    for found in promising:
+        held.append(found)
+        # As many as possible together: images and their crops are found by two searches.
+        if sum(len(some.pairs) for some in held) >= HELD_PAIRS:
+            yield from _aligned(workers, held, thumbnails)
+            held = []
+    yield from _aligned(workers, held, thumbnails)
+
+
+def _aligned(
+    workers: Workers, promising: Sequence[PromisingPairs], thumbnails: Thumbnails
+) -> Iterator[pd.DataFrame]:
+    """Align what need be, and yield the pairs that are confirmed."""
     aligned_with = {id(found.search.aligned_with): found.search.aligned_with for found in promising}
     for key, others in aligned_with.items():
-        # Images and their crops together: many pairs are found both ways.
         together = [found for found in promising if id(found.search.aligned_with) == key]
         pairs = [found.pairs[~found.in_place] for found in together]
         values = aligned_correlations(np.concatenate(pairs), others, thumbnails, workers)
@@ -313,7 +329,7 @@ def _confirmed(
 
 
 def _of_one_search(found: PromisingPairs, aligned_others: FloatArray) -> Iterator[pd.DataFrame]:
-    """Confirmed pairs of each kind; `aligned_others` are the correlations of those not in place."""
+    """Confirmed pairs by kind; `aligned_others` are the correlations of those not in place."""
     aligned = np.full(len(found.pairs), -1, np.float32)
     aligned[~found.in_place] = aligned_others
     fits = aligned >= ALIGNED_CORRELATION
