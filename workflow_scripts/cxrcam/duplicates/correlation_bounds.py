@@ -38,8 +38,8 @@ CROWDED: Final = 0.01
 CROWD_SAMPLE: Final = 100_000
 FEWEST_IMAGES: Final = 2000
 #: Images from which axes are computed, and those whose pairs show how many are worth while.
-AXES_SAMPLE: Final = 4096
-WIDTH_SAMPLE: Final = 1024
+AXES_SAMPLE: Final = 2048
+WIDTH_SAMPLE: Final = 512
 #: Numbers of coordinates that are tried: axes, and the length of the rest.
 WIDTHS: Final = (64, 128, 192, 256)
 
