@@ -1,8 +1,8 @@
 """PNG files: whether they are whole, and a quick way for the plain grey ones that data sets hold.
 
-A plain file is decoded by kornia-rs, the image library of the Kornia project: the same pixels as
-Pillow's in half of the time, with the check of the one sum that it does not compare. Whatever is
-not plain or not sound is left to Pillow, and so is what to say of it.
+A plain file is inflated by ISA-L, which compares the sum of its rows, and decoded by kornia-rs, the
+image library of the Kornia project: the same pixels as Pillow's in two fifths of the time. Whatever
+is not plain or not sound is left to Pillow, and so is what to say of it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ NEUTRAL_CHUNKS: Final = {b"gAMA": 4, b"sRGB": 1, b"pHYs": 9, b"cHRM": 32, b"tIME
 #: Bit depth 8, grey, the one compression and the one set of filters there are, not interlaced.
 PLAIN_HEADER: Final = (8, 0, 0, 0, 0)
 HEADER_BYTES: Final = 13
+
+#: A stream without compression begins so, and its blocks are no longer.
+STORED_STREAM: Final = b"\x78\x01"
+LARGEST_STORED_BLOCK: Final = 0xFFFF
+ADLER_BYTES: Final = 4
 
 #: Larger images are Pillow's: where memory is short it says so, and the quick decoder would take
 #: the process with it.
@@ -84,10 +89,13 @@ def plain_grey_image(encoded: bytes, max_pixels: int) -> npt.NDArray[np.uint8] |
         return None
     if width * height > min(max_pixels, MAXIMUM_PLAIN_PIXELS):
         return None
-    if not _is_sound(compressed, (1 + width) * height):
+    rows = _inflated(compressed, (1 + width) * height)
+    if rows is None:
         return None
+    # The decoder takes files only, and would inflate the rows again: it is given them as they are.
+    stored = _stored_png(header, rows, compressed[-ADLER_BYTES:])
     try:
-        decoded: npt.NDArray[np.uint8] = decode_image_png_u8(encoded, (height, width), "mono")
+        decoded: npt.NDArray[np.uint8] = decode_image_png_u8(stored, (height, width), "mono")
     except Exception:  # it raises nothing more special
         return None
     return decoded[..., 0]
@@ -132,14 +140,28 @@ def _plain_content(encoded: bytes) -> tuple[bytes, bytes] | None:
     return header, b"".join(rows)
 
 
-def _is_sound(compressed: bytes, length: int) -> bool:
-    """Whether a deflate stream holds exactly so many bytes and fits its sum (RFC 1950, Adler-32).
-
-    The quick decoder does not compare the sum. Never more than those bytes are made.
-    """
+def _inflated(compressed: bytes, length: int) -> bytes | None:
+    """Inflate a deflate stream of so many bytes that fits its sum (RFC 1950, Adler-32), or not."""
     inflater = isal_zlib.decompressobj()
     try:
+        # Never more than that, whatever the stream holds.
         rows = inflater.decompress(compressed, length + 1)
     except isal_zlib.error:  # type: ignore[misc]  # its stub calls the class an exception
-        return False
-    return inflater.eof and not inflater.unused_data and len(rows) == length
+        return None
+    whole = inflater.eof and not inflater.unused_data and len(rows) == length
+    return rows if whole else None
+
+
+def _stored_png(header: bytes, rows: bytes, adler: bytes) -> bytes:
+    """PNG file of rows that are not compressed (RFC 1951, 3.2.4), with the sum that they have."""
+    blocks = [STORED_STREAM]
+    for start in range(0, len(rows), LARGEST_STORED_BLOCK):
+        block = rows[start : start + LARGEST_STORED_BLOCK]
+        last = start + len(block) == len(rows)
+        blocks += [struct.pack("<BHH", last, len(block), len(block) ^ 0xFFFF), block]
+    chunks = ((b"IHDR", header), (b"IDAT", b"".join([*blocks, adler])), (b"IEND", b""))
+    file = [PNG_SIGNATURE]
+    for kind, data in chunks:
+        checksum = isal_zlib.crc32(data, isal_zlib.crc32(kind))
+        file += [struct.pack(">I", len(data)), kind, data, struct.pack(">I", checksum)]
+    return b"".join(file)
