@@ -355,6 +355,15 @@ def test_wrong_shapes_and_unequal_numbers_are_named():
         find_duplicates(["a"], ["x", "y"], np.zeros((2, 32), np.uint8), thumbnails)
 
 
+@pytest.mark.parametrize("crowded", [False, True])
+def test_a_radius_out_of_range_is_named_whichever_way_is_searched(crowded, monkeypatch):
+    monkeypatch.setattr(promising_pairs, "are_crowded", lambda *_: crowded)
+    prints = fingerprinted([picture(seed) for seed in range(3)])
+    del prints["pixel_sha256s"]
+    with pytest.raises(ValueError, match="radius is 300"):
+        confirmed_pairs(**prints, radius=300)
+
+
 # --- real X-rays ---------------------------------------------------------------------------------
 
 

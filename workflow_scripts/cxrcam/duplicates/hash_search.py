@@ -96,8 +96,7 @@ def candidate_pair_blocks(
         Hamming distances, in bits.
     """
     check_hashes(dhashes, "dhashes")
-    if not 0 <= radius < HASH_BITS:
-        raise ValueError(f"radius is {radius}: it must be from 0 to {HASH_BITS - 1} bits")
+    check_radius(radius)
     right = _distinct(dhashes)
     if queries is None:
         yield from _equal_pairs(right)
@@ -115,6 +114,18 @@ def candidate_pair_blocks(
         found = multi_index_pairs(workers, left.hashes, right.hashes, radius, plan, self_join)
     for rows, distances in found:
         yield from _expanded(left, right, rows, distances, self_join)
+
+
+def check_radius(radius: int) -> None:
+    """Refuse what is no radius.
+
+    Raises
+    ------
+    ValueError
+        Not from 0 to 255 bits.
+    """
+    if not 0 <= radius < HASH_BITS:
+        raise ValueError(f"radius is {radius}: it must be from 0 to {HASH_BITS - 1} bits")
 
 
 def check_hashes(hashes: UInt8Array, name: str) -> None:

@@ -35,7 +35,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workflow_scripts.cxrcam.duplicates.hash_search import check_hashes
+from workflow_scripts.cxrcam.duplicates.hash_search import check_hashes, check_radius
 from workflow_scripts.cxrcam.duplicates.promising_pairs import (
     Kind,
     PromisingPairs,
@@ -255,6 +255,7 @@ def confirmed_pairs(
     check_thumbnails(thumbnails)
     if len(dhashes) != len(thumbnails):
         raise ValueError(f"there are {len(dhashes)} hashes but {len(thumbnails)} thumbnails")
+    check_radius(radius)
     if not 0 < minimum_correlation <= 1:
         raise ValueError(f"minimum_correlation is {minimum_correlation}: it must be in (0, 1]")
     unknown = [kind for kind in kinds if kind not in KINDS]
