@@ -23,6 +23,7 @@ container: config["compute"]["container"]
 
 
 include: "rules/inputs.smk"
+include: "rules/weights_inputs.smk"
 include: "rules/external_inputs.smk"
 include: "rules/new_images_inputs.smk"
 include: "rules/resources.smk"
@@ -52,6 +53,7 @@ wildcard_constraints:
     shard=r"\d{5}",
     features=one_of(FROZEN) or "none",
     images=NEW_IMAGES_NAME,
+    choice="auto|imagenet",
 
 
 localrules:
@@ -90,5 +92,6 @@ rule all:
 onsuccess:
     show_summary(f"results/{config['dataset']}/tables/summary.csv")
     show_verdict(f"results/{config['dataset']}/audit/verdict.json")
+    show_starting_weights(f"results/{config['dataset']}/audit/verdict.json")
     show_report(f"results/{config['dataset']}/report/index.html")
     show_predictions(new_images_page())

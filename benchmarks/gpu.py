@@ -20,6 +20,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.cuda_graphs import WARM_UPS, own_stream
 from workflow_scripts.cxrcam.networks.devices import autocast, choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.models import build_classifier
@@ -30,6 +31,7 @@ from workflow_scripts.cxrcam.networks.training import train
 from workflow_scripts.cxrcam.phantom.dataset import draw_phantom, phantom_rng
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 
+RESNET18 = Backbone("resnet18")
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -66,7 +68,7 @@ def training_speed(
 ) -> tuple[float, float, float]:
     """Steps/s without the first tenth of them, the loss at the end, and percent of GPU busy."""
     epochs = max(1, round(steps * batch_size / len(part)))
-    model = build_classifier("resnet18", 2, 0)
+    model = build_classifier(RESNET18, 2, 0)
     precision = choose_precision("auto", part.labels.device)
     every = max(1, steps // 10)
     rng = np.random.default_rng(0)
@@ -84,7 +86,7 @@ def bare_speed(part: Pixels, batch_size: int, steps: int) -> float:
     """Steps/s on one batch: no data, no evaluation, nothing summed up; one CUDA graph."""
     device = part.labels.device
     precision = choose_precision("auto", device)
-    model = build_classifier("resnet18", 2, 0).to(device).to(memory_format=torch.channels_last)
+    model = build_classifier(RESNET18, 2, 0).to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=True, capturable=True)
     rows = torch.arange(batch_size, device=device)
     images, labels = part.batch(rows, None, part.side, IMAGENET), part.labels[:batch_size]
@@ -164,12 +166,12 @@ def main() -> None:
         torch.use_deterministic_algorithms(False)
         set_up_torch(4, deterministic)
         rows += training_rows(part, deterministic)
-    model = build_classifier("resnet18", 2, 0)
-    predict(model, "resnet18", pixels[:256], IMAGENET, device, batch_size=256)
-    spent = timed(lambda: predict(model, "resnet18", pixels, IMAGENET, device, batch_size=256))
+    model = build_classifier(RESNET18, 2, 0)
+    predict(model, RESNET18, pixels[:256], IMAGENET, device, batch_size=256)
+    spent = timed(lambda: predict(model, RESNET18, pixels, IMAGENET, device, batch_size=256))
     rows.append({"what": "predictions and maps, float32", "images/s": len(pixels) / spent})
-    on_gpu = predict(model, "resnet18", few, IMAGENET, device).logits
-    on_cpu = predict(model, "resnet18", few, IMAGENET, torch.device("cpu")).logits
+    on_gpu = predict(model, RESNET18, few, IMAGENET, device).logits
+    on_cpu = predict(model, RESNET18, few, IMAGENET, torch.device("cpu")).logits
     print(pd.DataFrame(rows).round(3).to_string(index=False, na_rep="-"))
     print(f"\n{torch.cuda.get_device_name()}, torch {torch.__version__}")
     print(f"Largest difference of a logit between GPU and CPU: {np.abs(on_gpu - on_cpu).max():.4f}")

@@ -19,6 +19,7 @@ import torch
 from scipy import stats
 
 from benchmarks.time_to_accuracy import CLASSES, COMMON, IMAGENET, load
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.devices import set_up_torch
 from workflow_scripts.cxrcam.networks.models import build_classifier
 from workflow_scripts.cxrcam.networks.parts import Pixels
@@ -39,7 +40,13 @@ def trained(parts: tuple[Pixels, Pixels], precision: str, seed: int) -> dict[str
     training, test = parts
     settings = TrainSettings.from_mapping({**COMMON, **RECIPE, "evaluate_every": AT_THE_END})
     history = train(
-        *(build_classifier("resnet18", 2, seed), training, {"test": test}, settings, IMAGENET),
+        *(
+            build_classifier(Backbone("resnet18"), 2, seed),
+            training,
+            {"test": test},
+            settings,
+            IMAGENET,
+        ),
         *(precision, np.random.default_rng(seed)),
     )
     last = [row for row in history if row["role"] == "test"][-1]

@@ -19,11 +19,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.speed import ARCHITECTURE, CPU, IMAGENET
+from benchmarks.speed import CPU, IMAGENET, RESNET18
 from benchmarks.workflow import clocked
 from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.models import ModelCard, build_classifier
 from workflow_scripts.cxrcam.new_images.decoding import decoded_batches
 from workflow_scripts.cxrcam.new_images.ensemble import ask_networks
@@ -76,10 +75,19 @@ def main() -> None:
 
 def forward_row(images: list, size: int, rounds: int, cores: int) -> dict[str, object]:
     """Images/s from files to logits and maps, and of the bare forward pass, in turns."""
-    model = build_classifier(ARCHITECTURE, 2, 0).eval()
+    model = build_classifier(RESNET18, 2, 0).eval()
     card = ModelCard(
         ["Normal", "COVID"],
-        *(ARCHITECTURE, size, list(IMAGENET.mean), list(IMAGENET.std), "random", "", "", {}),
+        *(
+            RESNET18.architecture,
+            size,
+            list(IMAGENET.mean),
+            list(IMAGENET.std),
+            "random",
+            "",
+            "",
+            {},
+        ),
     )
     files = [(image.image_id, Path(image.path)) for image in images]
     _, _, pixels = decode_images(files, size, "bilinear", 10**8, cores)
@@ -100,7 +108,7 @@ def forward_row(images: list, size: int, rounds: int, cores: int) -> dict[str, o
         whole.append(len(images) / clocked(ours))
     ratios = [b / a for a, b in zip(bare, whole, strict=True)]
     return {
-        "what": f"{len(images)} files to logits and maps, {ARCHITECTURE} at {size} px",
+        "what": f"{len(images)} files to logits and maps, {RESNET18.architecture} at {size} px",
         "images/s": median(whole),
         "bare forward pass": median(bare),
         "ratio": median(ratios),
@@ -115,7 +123,6 @@ def afterwards_rows(folder: Path, images: list, cores: int) -> list[dict[str, ob
     training = rng.integers(0, 256, (N_TRAINING, 32, 32), dtype=np.uint8)
     compared = len(images) / clocked(lambda: likeness(pictures, training))
     n = min(N_PICTURES, len(images))
-    known = ARCHITECTURES[ARCHITECTURE]
     values = rng.normal(size=(n, 1, 7, 7)).astype(np.float32)
     rows = [
         {
@@ -129,7 +136,7 @@ def afterwards_rows(folder: Path, images: list, cores: int) -> list[dict[str, ob
         lambda: write_answer_pictures(
             rows,
             [Path(image.path) for image in images[:n]],
-            RawMaps(values, 224, known.feature_stride, known.feature_offset),
+            RawMaps(values, 224, RESNET18.stride, RESNET18.offset),
             folder / "page",
             Drawing("whole", 2.0, 0.5, 10**8, ["Research use only."]),
             cores,

@@ -33,6 +33,7 @@ from benchmarks.decoding import SIDE, decoding
 from benchmarks.workflow import clocked, copy_project, settings
 from workflow_scripts.cxrcam.data.cache import read_pixels, write_shard
 from workflow_scripts.cxrcam.data.decoding import decode_images
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.devices import autocast, choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.freezing import front_features, front_removed
 from workflow_scripts.cxrcam.networks.models import build_classifier
@@ -46,7 +47,7 @@ from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 CPU = torch.device("cpu")
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 ROUNDS = 3
-ARCHITECTURE = "resnet18"
+RESNET18 = Backbone("resnet18")
 
 
 def medians(candidates: dict[str, Callable[[], float]], rounds: int = ROUNDS) -> dict[str, float]:
@@ -119,7 +120,7 @@ def train_ours(part: Pixels | Features, batch_size: int, model: nn.Module, preci
 
 def train_ceiling(batch_size: int, steps: int, precision: str) -> float:
     """Images/s of bare steps on one batch in memory."""
-    model = build_classifier(ARCHITECTURE, 2, 0).to(memory_format=torch.channels_last)
+    model = build_classifier(RESNET18, 2, 0).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-5)
     batch = torch.randn(batch_size, 3, SIDE, SIDE).to(memory_format=torch.channels_last)
     labels = torch.arange(batch_size) % 2
@@ -143,7 +144,7 @@ def training_rows(folder: Path, part: Pixels, precision: str) -> list[dict]:
         found = medians(
             {
                 "ours": lambda b=batch_size: train_ours(
-                    part, b, build_classifier(ARCHITECTURE, 2, 0), precision
+                    part, b, build_classifier(RESNET18, 2, 0), precision
                 ),
                 "peer": lambda b=batch_size, s=steps: train_peer(folder, b, s),
                 "ceiling": lambda b=batch_size, s=steps: train_ceiling(b, s, precision),
@@ -156,7 +157,7 @@ def training_rows(folder: Path, part: Pixels, precision: str) -> list[dict]:
 
 def frozen_row(part: Pixels, precision: str) -> dict:
     """An epoch with layers 1 to 3 frozen and their features kept, beside one of the whole."""
-    model = build_classifier(ARCHITECTURE, 2, 0).eval()
+    model = build_classifier(RESNET18, 2, 0).eval()
     rows = torch.arange(len(part))
     with torch.inference_mode(), autocast(CPU, precision):
         view = torch.cat(
@@ -174,7 +175,7 @@ def frozen_row(part: Pixels, precision: str) -> dict:
     found = medians(
         {
             "ours": frozen,
-            "peer": lambda: train_ours(part, 32, build_classifier(ARCHITECTURE, 2, 0), precision),
+            "peer": lambda: train_ours(part, 32, build_classifier(RESNET18, 2, 0), precision),
         }
     )
     return {"what": "epoch with layers 1-3 frozen (peer: all layers)", "unit": "images/s", **found}
@@ -188,7 +189,7 @@ def maps_rows(pixels: np.ndarray) -> list[dict]:
     from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    model = build_classifier(ARCHITECTURE, 2, 0).eval()
+    model = build_classifier(RESNET18, 2, 0).eval()
     images = IMAGENET.apply(torch.from_numpy(pixels))
     fast = model.to(memory_format=torch.channels_last)
 
@@ -210,8 +211,7 @@ def maps_rows(pixels: np.ndarray) -> list[dict]:
     found = medians(
         {
             "ours": lambda: (
-                len(pixels)
-                / clocked(lambda: predict(model, ARCHITECTURE, pixels, IMAGENET, CPU, 32))
+                len(pixels) / clocked(lambda: predict(model, RESNET18, pixels, IMAGENET, CPU, 32))
             ),
             "peer": library,
             "ceiling": forward,

@@ -1,6 +1,6 @@
 # Whether the numbers can be believed.
 #
-# in   index, splits, cache, runs/.../predictions.parquet, cam/.../maps.parquet, audit/.../covered.parquet,
+# in   index, splits, cache, runs/.../{predictions.parquet, model.safetensors}, cam/.../maps.parquet, audit/.../covered.parquet,
 #      audit/external.csv
 # out  audit/: expected.csv, leaks.csv, duplicates.png, label_conflicts.png, sources.json, acquisition.json,
 #      verdict.md; <task>/<scheme>/fold-<k>/: floors.parquet; seed-<s>/: maps.json, masked.csv, and of the
@@ -330,6 +330,8 @@ rule audit_verdict:
         predictions=of_runs(rules.predict_run.output.predictions),
         expected=expected_table,
         external=external_table,
+        models=of_explained_runs(rules.train.output.model),
+        starts=start_files,
     output:
         page=report(
             "results/{dataset}/audit/verdict.md",
@@ -363,6 +365,7 @@ rule audit_verdict:
         classes={task: config["tasks"][task]["classes"] for task in config["tasks"]},
         covered=covered_designs(),
         headline=headline_design(),
+        weights=START_WEIGHTS,
         made=lambda wildcards: [*map(str, [*rules.all.input, *split_files(wildcards.dataset)])],
     message:
         "Judging whether the numbers can be believed"

@@ -1,6 +1,6 @@
-# Class activation maps drawn over the X-rays.
+# Evidence drawn on the X-rays.
 #
-# in   cam/.../maps.parquet (raw, from the forward pass of `predict_run`), runs/.../predictions.parquet
+# in   cam/.../maps.parquet (class activation, from the forward pass of `predict_run`), runs/.../predictions.parquet
 # out  cam/.../overlays/*.png, cam/.../gallery/<class>.png
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from workflow_scripts.cxrcam.configuration import resolution as configuration
+from workflow_scripts.cxrcam.configuration.recipes import used_recipes
 from workflow_scripts.cxrcam.data import datasets
 from workflow_scripts.cxrcam.data.listed import list_data_set
 from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint

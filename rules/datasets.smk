@@ -10,6 +10,8 @@
 
 
 rule run_config:
+    input:
+        starts=start_files,
     output:
         "results/run_config.yaml",
     log:
@@ -18,6 +20,7 @@ rule run_config:
         ENVIRONMENT
     params:
         code=code("run_config.py"),
+        weights=START_WEIGHTS,
         # With its null entries, so that the file can be given as --configfile again.
         configuration={
             key: {**value, **REMOVED.get(key, {})} if isinstance(value, dict) else value

@@ -100,11 +100,11 @@ def shared_test_design(scheme):
 
 MODELS = {scheme: configuration.model_settings(config, scheme) for scheme in config["schemes"]}
 # Here, not in the input function below, whose faults Snakemake shows with a traceback.
-for weights in {model["weights"] for model in MODELS.values()} - {"random", "imagenet"}:
+for weights in {model["weights"] for model in MODELS.values()} - {"auto", "random", "imagenet"}:
     if not Path(weights).is_file():
         raise WorkflowError(
             f"model.weights: the file {weights!r} does not exist (looked from {Path.cwd()}). "
-            "Correct the path, or set model.weights to random or imagenet."
+            "Correct the path, or set model.weights to auto, imagenet or random."
         )
 
 
@@ -117,9 +117,16 @@ def weights_of(model):
     """File of pretrained weights of some settings of `model`."""
     if model["weights"] == "random":
         return []
-    if model["weights"] == "imagenet":
-        return [filled(rules.weights.output[0], architecture=model["architecture"])]
+    if model["weights"] in ("auto", "imagenet"):
+        file = rules.weights.output[0]
+        return filled(file, architecture=model["architecture"], choice=model["weights"])
     return model["weights"]
+
+
+def recipes_of(task, scheme):
+    """What of the recipes a training may look at, by the weights that it may start from."""
+    train = configuration.train_settings(config, task, scheme)
+    return used_recipes(MODELS[scheme], train, config["recipes"])
 
 
 def frozen_layers(task, scheme):

@@ -3,6 +3,7 @@
 from snakemake.logging import logger as terminal
 
 from workflow_scripts.cxrcam.console import shorten_reasons
+from workflow_scripts.cxrcam.starting_weights import starts_in_words
 
 # The job that gathers all results would name each of them.
 terminal.addFilter(shorten_reasons)
@@ -30,6 +31,14 @@ def show_verdict(file):
         print(
             f"\nCan it be believed? {verdict['answer']} {verdict['sentence']}\nEach check: {file[:-4]}md"
         )
+
+
+def show_starting_weights(file):
+    """Print what the networks of a finished run started from."""
+    if Path(file).exists():
+        # A verdict of an earlier version, which did not say it, may still lie there.
+        starts = json.loads(Path(file).read_text(encoding="utf-8")).get("starts", {})
+        print("\n" + "\n".join(starts_in_words(starts)))
 
 
 def show_report(page):

@@ -113,7 +113,7 @@ rule predict_page:
         asked=named_in_words(config["predict_images"]),
         input_part=configuration.input_part(config, ANSWERING["scheme"]),
         pictures=config["predict"]["pictures"],
-        opacity=config["cam"]["opacity"],
+        drawing={key: config["cam"][key] for key in ("against", "opacity")},
         max_pixels=config["image"]["max_pixels"],
     message:
         "Writing the answers for new images"

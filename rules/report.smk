@@ -66,7 +66,7 @@ rule report:
         gallery_runs=headline_folds(),
         most_pictures=config["report"]["pictures"],
         input_part=configuration.input_part(config, headline_design()["scheme"]),
-        opacity=config["cam"]["opacity"],
+        drawing={key: config["cam"][key] for key in ("against", "opacity")},
         max_pixels=config["image"]["max_pixels"],
         benchmarks=BENCHMARK,
     message:

@@ -61,6 +61,15 @@ def shard_features_mb(wildcards, attempt):
     return attempt * int(2000 + 1.6 * n_images * (config["image"]["size"] / 224) ** 2)
 
 
+def largest_batch(wildcards):
+    """Images of a step; the most that a recipe asks for where it is not known which one it will be."""
+    batch = configuration.train_settings(config, wildcards.task, wildcards.scheme)["batch_size"]
+    if batch != "auto":
+        return batch
+    recipes = recipes_of(wildcards.task, wildcards.scheme).values()
+    return max(recipe["batch_size"] for recipe in recipes)
+
+
 def pixel_memory_mb(n_images):
     """Pixels of the two largest parts of a split, as far as they are not left on the disk."""
     pixels = n_images * config["image"]["size"] ** 2 / 2**20
@@ -70,7 +79,7 @@ def pixel_memory_mb(n_images):
 def training_memory_mb(wildcards, attempt):
     """Pixels in memory once, plus PyTorch and the activations of a batch; a retry asks for more."""
     size = config["image"]["size"]
-    batch = configuration.train_settings(config, wildcards.task, wildcards.scheme)["batch_size"]
+    batch = largest_batch(wildcards)
     n_images = len(DATA_SETS[wildcards.get("other", wildcards.dataset)].images)
     # A ResNet18 keeps about 25 MB of activations and gradients for an image of 224 pixels.
     return attempt * int(2000 + pixel_memory_mb(n_images) + batch * 25 * (size / 224) ** 2)

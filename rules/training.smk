@@ -7,17 +7,19 @@
 # Device, precision `auto` and threads are chosen when the job starts and do not make results stale.
 
 
+# The choice is made once: without code among the params, no later version of the workflow, and no
+# network that comes up, changes what finished trainings started from. `--forcerun weights` does.
 rule weights:
     output:
-        "results/weights/{architecture}-imagenet.safetensors",
+        "results/weights/{architecture}-start-{choice}.safetensors",
     log:
-        "results/logs/weights/{architecture}-imagenet.log",
+        "results/logs/weights/{architecture}-start-{choice}.log",
     conda:
         ENVIRONMENT
     params:
-        code=code("weights.py"),
+        insist=lambda wildcards: wildcards.choice == "imagenet",
     message:
-        "Fetching ImageNet weights of {wildcards.architecture} (once; needs a network)"
+        "Looking for ImageNet weights of {wildcards.architecture}: here, in torch's cache, else on the network"
     script:
         "../workflow_scripts/weights.py"
 
@@ -43,6 +45,7 @@ rule features:
         code=code("features.py"),
         image={key: config["image"][key] for key in ("mean", "size", "std")},
         model=lambda wildcards: FROZEN[wildcards.features],
+        recipe=config["recipes"]["pretrained"],
         precision=config["compute"]["precision"],
     message:
         "Computing the frozen layers {wildcards.features} of shard {wildcards.shard}"
@@ -85,6 +88,7 @@ rule train:
         settings=lambda wildcards: configuration.result_settings(
             config, wildcards.task, wildcards.scheme
         ),
+        recipes=lambda wildcards: recipes_of(wildcards.task, wildcards.scheme),
         precision=config["compute"]["precision"],
         deterministic=config["compute"]["deterministic"],
         # Not an output: Snakemake would delete it when a job fails.

@@ -12,7 +12,6 @@ from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.files import write_json
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.devices import choose_device, choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.input_parts import read_network_input
 from workflow_scripts.cxrcam.networks.models import build_classifier, load_model
@@ -32,22 +31,22 @@ if __name__ == "__main__":
     # Nothing here is kept as a prediction: the precision of training is enough, and twice as fast.
     precision = choose_precision(snakemake.params.precision, device)
     model, card = load_model(Path(snakemake.input.model))
-    architecture = ARCHITECTURES[card.architecture]
+    backbone = card.backbone
     normalisation = Normalisation(tuple(card.mean), tuple(card.std))
 
     def outputs(network: nn.Module, images: Pixels) -> tuple[npt.NDArray[np.float32], RawMaps]:
-        """Probabilities and raw maps."""
+        """Probabilities and evidence maps."""
         result = predict(
             network,
-            card.architecture,
+            backbone,
             images,
             normalisation,
             device,
             input_size=card.input_size,
             precision=precision,
         )
-        stride, offset = architecture.feature_stride, architecture.feature_offset
-        return result.probabilities, RawMaps(result.maps, card.input_size, stride, offset)
+        maps = RawMaps(result.evidence, card.input_size, backbone.stride, backbone.offset)
+        return result.probabilities, maps
 
     predictions = pd.read_parquet(snakemake.input.predictions)
     test = predictions[predictions["role"] == TEST].sort_values("image_id", ignore_index=True)
@@ -63,7 +62,7 @@ if __name__ == "__main__":
         *(card.input_part, snakemake.input.get("masks")),
     )
     untrained = build_classifier(
-        card.architecture, len(card.classes), integer_seed(seed, "randomisation", *run)
+        backbone, len(card.classes), integer_seed(seed, "randomisation", *run)
     )
     tested = explanation_tests(
         model,

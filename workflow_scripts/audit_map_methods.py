@@ -16,7 +16,6 @@ from workflow_scripts.cxrcam.files import write_json
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.methods import method_maps
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.devices import choose_device, set_up_torch
 from workflow_scripts.cxrcam.networks.input_parts import read_network_input
 from workflow_scripts.cxrcam.networks.models import build_classifier, load_model
@@ -34,26 +33,24 @@ if __name__ == "__main__":
     device = choose_device(compute["device"], snakemake.resources.get("gpu"))
     set_up_torch(compute["threads"], compute["deterministic"])
     model, card = load_model(Path(snakemake.input.model))
-    architecture = ARCHITECTURES[card.architecture]
+    backbone = card.backbone
     normalisation = Normalisation(tuple(card.mean), tuple(card.std))
-    methods = methods_to_test(architecture.map_kind, snakemake.params.methods)
+    methods = methods_to_test(backbone.map_kind, snakemake.params.methods)
 
     def predicted(network: nn.Module, images: Pixels) -> Predictions:
         """Probabilities and our own maps."""
-        return predict(
-            network, card.architecture, images, normalisation, device, input_size=card.input_size
-        )
+        return predict(network, backbone, images, normalisation, device, input_size=card.input_size)
 
     def maps_of(
         method: str, network: nn.Module, images: Pixels, of: npt.NDArray[np.int64]
     ) -> RawMaps:
         """Maps of one class an image, by one method."""
-        if method == architecture.map_kind:
-            stride, offset = architecture.feature_stride, architecture.feature_offset
-            own = RawMaps(predicted(network, images).maps, card.input_size, stride, offset)
+        if method == backbone.map_kind:
+            evidence = predicted(network, images).evidence
+            own = RawMaps(evidence, card.input_size, backbone.stride, backbone.offset)
             return own.of_class(of)
         return method_maps(
-            *(method, network, card.architecture, images, of),
+            *(method, network, backbone, images, of),
             *(normalisation, device, card.input_size),
         )
 
@@ -80,7 +77,7 @@ if __name__ == "__main__":
     called = predicted(model, pixels).probabilities.argmax(axis=1)
     right = np.array(card.classes)[called] == drawn["label"].to_numpy()
     untrained = build_classifier(
-        card.architecture, len(card.classes), integer_seed(seed, "randomisation", *run)
+        backbone, len(card.classes), integer_seed(seed, "randomisation", *run)
     )
     scores = {}
     for method in methods:
@@ -126,6 +123,6 @@ if __name__ == "__main__":
         methods,
         RawMaps(
             np.concatenate([maps.values for maps in raw], axis=1),
-            *(card.input_size, architecture.feature_stride, architecture.feature_offset),
+            *(card.input_size, backbone.stride, backbone.offset),
         ),
     )

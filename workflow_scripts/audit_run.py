@@ -11,7 +11,7 @@ from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE, masks_of
 from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.files import atomic_path, write_json
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.maps.raw_maps import read_raw_maps
+from workflow_scripts.cxrcam.maps.raw_maps import read_evidence_maps
 from workflow_scripts.cxrcam.networks.input_parts import WHOLE
 from workflow_scripts.cxrcam.seeds import seed_sequence
 
@@ -33,8 +33,9 @@ if __name__ == "__main__":
         rows.to_csv(temporary, index=False)
 
     lungs = masks_of(Path(snakemake.input.masks), image_ids, "lung")
+    evidence = read_evidence_maps(Path(snakemake.input.maps), image_ids, classes)
     scores = place_scores(
-        read_raw_maps(Path(snakemake.input.maps), image_ids, classes).placed(predicted, MASK_SIDE),
+        evidence.placed(predicted, MASK_SIDE),
         lungs,
         masks_of(Path(snakemake.input.masks), image_ids, "lesion"),
         np.array([classes[k] for k in predicted]) == test["label"].to_numpy(),

@@ -19,9 +19,14 @@ from workflow_scripts.cxrcam.audit.map_summaries import mean_interval
 from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.files import atomic_path, write_json, write_text
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.maps.raw_maps import read_raw_maps
+from workflow_scripts.cxrcam.maps.raw_maps import read_evidence_maps
 from workflow_scripts.cxrcam.metrics.shares import pooled
 from workflow_scripts.cxrcam.seeds import generator, seed_sequence
+from workflow_scripts.cxrcam.starting_weights import (
+    planned_starts,
+    start_of_model,
+    starts_in_words,
+)
 from workflow_scripts.cxrcam.verdict.checks import AuditTables, all_checks
 from workflow_scripts.cxrcam.verdict.page import (
     Headline,
@@ -53,7 +58,7 @@ def repeatability(
     test = predictions[predictions["role"] == TEST].sort_values("image_id").head(MOST_IMAGES)
     called = test[[f"probability_{name}" for name in classes]].to_numpy().argmax(axis=1)
     first, second = (
-        read_raw_maps(Path(files[run][0]), test["image_id"].tolist(), classes).placed(
+        read_evidence_maps(Path(files[run][0]), test["image_id"].tolist(), classes).placed(
             called, COMPARISON_SIDE
         )
         for run in of_fold[:2]
@@ -162,9 +167,16 @@ if __name__ == "__main__":
     write_json(
         Path(made.repeatability), {"/".join(design): result for design, result in repeated.items()}
     )
+    starts = planned_starts(params.weights, given.starts)
+    # Of the first fold and seed of each design: all of a scheme start alike.
+    starts |= {
+        key[1]: start_of_model(Path(file), starts[key[1]])
+        for key, file in zip(explained, given.models, strict=True)
+    }
     title = f"Can the number be believed? Data set {snakemake.wildcards.dataset}"
-    write_text(Path(made.page), verdict_markdown(checks, headline, title))
-    write_json(Path(made.json), verdict_json(checks, headline))
+    page = verdict_markdown(checks, headline, title, starts_in_words(starts))
+    write_text(Path(made.page), page)
+    write_json(Path(made.json), {**verdict_json(checks, headline), "starts": starts})
     folder = Path(made.page).parents[1]
     # What the workflow makes, not what is on the disk by now: that depends on the order of jobs.
     promised = {os.path.relpath(file, folder) for file in (*params.made, *given, *made)}

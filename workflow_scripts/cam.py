@@ -1,4 +1,4 @@
-"""Draw the class activation maps of one run over the X-rays."""
+"""Draw the evidence of one run on the X-rays."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from workflow_scripts.cxrcam.files import file_name
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.gallery import choose_images, choose_of_classes, gallery
 from workflow_scripts.cxrcam.maps.overlays import captioned_overlay, save_png
+from workflow_scripts.cxrcam.maps.placement import log_odds
 from workflow_scripts.cxrcam.maps.run_pictures import read_run_pictures
 
 PICTURE_SIDE = 299  # pixels; the size of the database's own images
@@ -24,7 +25,12 @@ if __name__ == "__main__":
         snakemake.params.input_part,
         snakemake.params.max_pixels,
     )
-    records, scale = run.records, run.scale
+    records = run.records
+    style = {
+        "scale_max": log_odds(run.scale, len(classes)),
+        "opacity": settings["opacity"],
+        "against": settings["against"],
+    }
 
     by_class = {name: records[records["label"] == name] for name in classes}
     of_class = {
@@ -47,8 +53,7 @@ if __name__ == "__main__":
                 label=row.label,
                 predicted=row.predicted,
                 probability=row.probability,
-                scale_max=scale,
-                opacity=settings["opacity"],
+                **style,
             ),
             overlays / f"{number:03d}-{outcome}-{name}.png",
         )
@@ -62,15 +67,14 @@ if __name__ == "__main__":
         parts = [pictures[image_id] for image_id in rows["image_id"]]
         figure = gallery(
             np.stack([p["grey"] for p in parts]),
-            np.stack([p["heat"] for p in parts]),
+            np.stack([p["evidence"] for p in parts]),
             rows,
             class_name=name,
-            scale_max=scale,
             columns=4,
             most=len(rows),
             total=len(by_class[name]),
             wrong=int((~by_class[name]["correct"]).sum()),
-            opacity=settings["opacity"],
+            **style,
             lung_masks=[p["lung_mask"] for p in parts],
             lesion_masks=[p["lesion_mask"] for p in parts],
         )

@@ -32,7 +32,7 @@ from workflow_scripts.cxrcam.export.parity import (
 from workflow_scripts.cxrcam.files import atomic_path, write_json
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.placement import heat_scale
-from workflow_scripts.cxrcam.maps.raw_maps import read_raw_maps
+from workflow_scripts.cxrcam.maps.raw_maps import read_evidence_maps
 from workflow_scripts.cxrcam.networks.devices import set_up_torch
 from workflow_scripts.cxrcam.networks.input_parts import read_network_input
 from workflow_scripts.cxrcam.networks.models import load_model
@@ -72,7 +72,7 @@ if __name__ == "__main__":
     predictions = pd.read_parquet(given.predictions)
     test = predictions[predictions["role"] == TEST].sort_values("image_id", ignore_index=True)
     named = test[[f"probability_{name}" for name in classes]].to_numpy().argmax(axis=1)
-    maps = read_raw_maps(Path(given.maps), test["image_id"].tolist(), classes)
+    maps = read_evidence_maps(Path(given.maps), test["image_id"].tolist(), classes)
     compared = test.iloc[spread_evenly(len(test), LOSS_IMAGES)]
     pixels = read_network_input(
         *(given.shards, compared["image_id"].tolist(), card.image_size),
@@ -92,7 +92,7 @@ if __name__ == "__main__":
     )
     write_json(Path(made.facts), facts)
     program = traced(model, card)
-    whole = onnx_model(program, output_names(card.architecture), facts)
+    whole = onnx_model(program, output_names(card.backbone), facts)
     write_bytes(Path(made.onnx), onnx_bytes(whole))
     write_bytes(Path(made.onnx_float16), onnx_bytes(with_float16_weights(whole)))
     del whole  # as large as the network
@@ -100,11 +100,11 @@ if __name__ == "__main__":
     del program
 
     result = predict(
-        *(model, card.architecture, pixels[few]),
+        *(model, card.backbone, pixels[few]),
         *(Normalisation(tuple(card.mean), tuple(card.std)), torch.device("cpu")),
         input_size=card.input_size,
     )
-    reference = Outputs(result.logits, result.maps)
+    reference = Outputs(result.logits, result.evidence)
     truth = compared["label"].map(classes.index).to_numpy(dtype=np.int64)
     of_run = compared[[f"probability_{name}" for name in classes]].to_numpy()
     files: dict[str, dict[str, Any]] = {}

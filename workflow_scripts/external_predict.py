@@ -31,7 +31,7 @@ if __name__ == "__main__":
     if len(asked):
         result = predict(
             model,
-            card.architecture,
+            card.backbone,
             read_pixels_within(
                 *(snakemake.input.shards, asked["image_id"].tolist(), card.image_size),
                 compute["pixel_memory_mb"],

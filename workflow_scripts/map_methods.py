@@ -69,7 +69,7 @@ if __name__ == "__main__":
             [
                 normalise_map(
                     raw.placed(np.full(len(stored), k), PICTURE_SIDE)[chosen],
-                    # Of all tested images, so that faint maps look faint.
+                    # Of all tested images, so that a faint map looks faint.
                     heat_scale(raw.values[:, k]),
                 )
                 for k in range(len(methods))

@@ -19,7 +19,6 @@ from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.cam import captured_features
 from workflow_scripts.cxrcam.maps.channels import COLUMNS, strongest_channels
 from workflow_scripts.cxrcam.maps.placement import place_map
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.devices import choose_device, set_up_torch
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard, load_model
@@ -35,7 +34,7 @@ def features_of(
     model = model.to(device).to(memory_format=torch.channels_last).eval()
     normalisation = Normalisation(tuple(card.mean), tuple(card.std))
     found = []
-    with torch.inference_mode(), captured_features(model, card.architecture) as newest:
+    with torch.inference_mode(), captured_features(model, card.backbone) as newest:
         for start in range(0, len(pixels), BATCH):
             batch = torch.from_numpy(pixels[start : start + BATCH]).to(device)
             model(normalisation.apply(resize_pixels(batch, card.input_size)))
@@ -49,15 +48,15 @@ if __name__ == "__main__":
     device = choose_device(compute["device"], snakemake.resources.get("gpu"))
     set_up_torch(compute["threads"], compute["deterministic"])
     model, card = load_model(Path(snakemake.input.model))
-    architecture = ARCHITECTURES[card.architecture]
+    backbone = card.backbone
     folder = Path(snakemake.output.figures[0]).parent
     split = pq.read_table(snakemake.input.split).to_pandas()
     test = split[split["role"] == TEST].sort_values("image_id", ignore_index=True)
     pixels = read_pixels(snakemake.input.shards, test["image_id"].tolist(), card.image_size)
     labels = test["label"].map(card.classes.index).to_numpy()
-    head = model.get_submodule(architecture.head)
+    head = model.get_submodule(backbone.head)
     run = "{task}, {scheme}, fold {fold}, seed {seed}".format(**snakemake.params.run)
-    linear = isinstance(head, nn.Linear) and architecture.map_kind == "exact"
+    linear = isinstance(head, nn.Linear) and backbone.map_kind == "exact"
     if linear:
         features = features_of(model, card, pixels, device)
         weights = head.weight.detach().float().cpu().numpy()
@@ -88,8 +87,8 @@ if __name__ == "__main__":
                     features[sample, rows["channel"].to_numpy()].numpy(),
                     card.image_size,
                     input_size=card.input_size,
-                    stride=architecture.feature_stride,
-                    offset=architecture.feature_offset,
+                    stride=backbone.stride,
+                    offset=backbone.offset,
                 )
                 for sample, rows in zip(samples, of_class, strict=True)
             ]

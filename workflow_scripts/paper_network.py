@@ -6,17 +6,15 @@ from workflow_scripts.cxrcam.figures.architecture import architecture_caption, a
 from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.models import load_model
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     model, card = load_model(Path(snakemake.input[0]))
-    layers = ARCHITECTURES[card.architecture]
     parts = {
         "classes": card.classes,
-        "feature_layer": layers.feature_layer,
-        "head": layers.head,
+        "feature_layer": card.backbone.feature_layer,
+        "head": card.backbone.head,
     }
     figure = architecture_figure(
         model, card.input_size, title=f"Figure 1: {card.architecture}", **parts

@@ -123,10 +123,10 @@ if __name__ == "__main__":
     # The scale of the whole run, not of these few pictures.
     scale = heat_scale(raw.values[np.arange(len(every)), called])
     rows = [int(row.name) for row in chosen]
-    heat = normalise_map(raw.placed(called, PICTURE_SIDE)[rows], scale)
+    activation = normalise_map(raw.placed(called, PICTURE_SIDE)[rows], scale)
     figure = map_figure(
         images,
-        heat,
+        activation,
         classes,
         [float(row["probability"]) for row in chosen],
         scale,

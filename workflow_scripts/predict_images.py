@@ -10,7 +10,6 @@ from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.devices import choose_device, set_up_torch
 from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.new_images.decoding import decoded_batches
@@ -49,12 +48,11 @@ if __name__ == "__main__":
     order = ["image_id", "fold", "seed", *(f"logit_{name}" for name in card.classes)]
     with atomic_path(Path(snakemake.output.members)) as temporary:
         table[order].to_parquet(temporary, index=False)
-    known = ARCHITECTURES[card.architecture]
     write_raw_maps(
         Path(snakemake.output.maps),
         pa.array(image_ids, pa.string()),
         card.classes,
-        RawMaps(maps, card.input_size, known.feature_stride, known.feature_offset),
+        RawMaps(maps, card.input_size, card.backbone.stride, card.backbone.offset),
     )
     n_bad = len(facts) - len(image_ids)
     log.info("Asked %d networks about %d images on %s.", len(networks), len(image_ids), device)

@@ -15,7 +15,8 @@ from workflow_scripts.cxrcam.duplicates.across import find_cross_duplicates
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
 from workflow_scripts.cxrcam.files import atomic_path, write_text
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.maps.raw_maps import read_raw_maps
+from workflow_scripts.cxrcam.maps.placement import log_odds
+from workflow_scripts.cxrcam.maps.raw_maps import read_evidence_maps
 from workflow_scripts.cxrcam.new_images.answers import (
     ABSTAIN,
     answers,
@@ -89,7 +90,7 @@ if __name__ == "__main__":
     page = Path(made.page)
     n_drawn = min(params.pictures, len(table))
     likeliest = probabilities.mean(axis=0).argmax(axis=1)
-    maps = read_raw_maps(Path(given.maps), image_ids, reference.classes)
+    maps = read_evidence_maps(Path(given.maps), image_ids, reference.classes)
     shown = replace(maps, values=maps.values[:n_drawn]).of_class(likeliest[:n_drawn])
     rows = [
         {
@@ -109,9 +110,11 @@ if __name__ == "__main__":
         Drawing(
             params.input_part,
             reference.heat_scale,
-            params.opacity,
+            len(reference.classes),
+            params.drawing["opacity"],
             params.max_pixels,
             [f"Can it be believed? {believed(verdict)}", NOTICE],
+            params.drawing["against"],
         ),
         snakemake.threads,
     )
@@ -132,8 +135,7 @@ if __name__ == "__main__":
                 quarantine=quarantine_table(quarantine),
                 n_answered=int((table["answer"] != ABSTAIN).sum()),
                 cards=cards,
-                scale=reference.heat_scale,
-                opacity=params.opacity,
+                scale=log_odds(reference.heat_scale, len(reference.classes)),
                 files=[
                     Link(Path(file).name, relative_href(Path(file), page.parent)) for file in named
                 ],

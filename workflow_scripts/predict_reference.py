@@ -11,7 +11,7 @@ from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.placement import heat_scale
-from workflow_scripts.cxrcam.maps.raw_maps import read_raw_maps
+from workflow_scripts.cxrcam.maps.raw_maps import read_evidence_maps
 from workflow_scripts.cxrcam.new_images.likeness import likeness, usual_likeness
 from workflow_scripts.cxrcam.new_images.reference import (
     Member,
@@ -67,7 +67,7 @@ if __name__ == "__main__":
         members.append(Member(run["fold"], run["seed"], fit["temperature"], fit["reason"]))
         test = table[table["role"] == TEST]
         called = test[[f"calibrated_probability_{name}" for name in classes]].to_numpy()
-        of_test = read_raw_maps(Path(maps), test["image_id"].tolist(), classes)
+        of_test = read_evidence_maps(Path(maps), test["image_id"].tolist(), classes)
         scales.append(heat_scale(of_test.of_class(called.argmax(axis=1)).values))
     write_reference(
         Path(snakemake.output.reference),

@@ -12,7 +12,6 @@ from workflow_scripts.cxrcam.data.mask_cache import masks_of
 from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.devices import choose_device, choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.input_parts import WHOLE, covered_pixels, read_network_input
 from workflow_scripts.cxrcam.networks.models import load_model
@@ -40,7 +39,7 @@ if __name__ == "__main__":
     def predicted(images: npt.NDArray[np.uint8], precision: str = "float32") -> Predictions:
         """What the network says of some images."""
         return predict(
-            *(model, card.architecture, images, normalisation, device),
+            *(model, card.backbone, images, normalisation, device),
             input_size=card.input_size,
             precision=precision,
         )
@@ -53,14 +52,12 @@ if __name__ == "__main__":
         result.logits,
         result.probabilities,
     )
-    architecture = ARCHITECTURES[card.architecture]
+    backbone = card.backbone
     write_raw_maps(
         Path(snakemake.output.maps),
         unseen["image_id"].tolist(),
         card.classes,
-        RawMaps(
-            result.maps, card.input_size, architecture.feature_stride, architecture.feature_offset
-        ),
+        RawMaps(result.class_maps, card.input_size, backbone.stride, backbone.offset),
     )
 
     # Here, where the network and the pixels are at hand. These are compared with each other, not

@@ -118,7 +118,7 @@ if __name__ == "__main__":
     }
     gallery = write_gallery(
         *(shown_runs, classes, Path(snakemake.output.pictures)),
-        *(params.opacity, params.most_pictures),
+        *(params.drawing["opacity"], params.most_pictures, params.drawing["against"]),
     )
     external, map_methods = one_or_none(given.external), one_or_none(given.map_methods)
     # Patterns that stand for several files are no links, nor is what this run did not need.

@@ -25,6 +25,7 @@ if __name__ == "__main__":
         input_part=params.input_part,
         model=params.model,
         settings=params.settings,
+        recipes=params.recipes,
         precision=params.precision,
         deterministic=params.deterministic,
         cuda_graphs=compute["cuda_graphs"],

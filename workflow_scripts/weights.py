@@ -1,11 +1,18 @@
-"""Fetch ImageNet weights once, so that training jobs never need a network."""
+"""Choose the weights that networks of an architecture start from, once: ImageNet's, or random."""
 
 from pathlib import Path
 
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.networks.models import download_imagenet
+from workflow_scripts.cxrcam.networks.initial_weights import choose_imagenet
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
-    download_imagenet(snakemake.wildcards.architecture, Path(snakemake.output[0]))
-    log.info("Wrote %s.", snakemake.output[0])
+    target = Path(snakemake.output[0])
+    choose_imagenet(
+        snakemake.wildcards.architecture,
+        insist=snakemake.params.insist,
+        target=target,
+        folder=target.parent,
+        log=log,
+    )
+    log.info("Wrote %s.", target)

@@ -24,7 +24,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder.parents[1] / "audit").mkdir()
     (folder.parents[1] / "audit/verdict.md").touch()
     (folder / "predictions.csv").touch()
-    for name in ("x.jpg", "h.png", "o.png", "pictures/heat-scale.png"):
+    for name in ("x.jpg", "h.png", "o.png", "pictures/evidence-scale.png"):
         Image.new("L" if name == "x.jpg" else "RGBA", (30, 30)).save(folder / name)
     write_static(folder)
     write_text(folder / "index.html", answers_html())
@@ -48,10 +48,10 @@ def test_nothing_is_reported_and_every_link_and_picture_is_there(
             assert Path(file).exists(), target
 
 
-def test_the_slider_changes_the_heat(opened: Browser) -> None:
-    heat = opened.find_element(By.CSS_SELECTOR, ".heat")
-    opened.find_element(By.ID, "opacity").send_keys(Keys.HOME)
-    assert heat.value_of_css_property("opacity") == "0"
+def test_evidence_can_be_hidden(opened: Browser) -> None:
+    assert shown(opened, ".evidence")
+    opened.find_element(By.CSS_SELECTOR, "[data-layer=evidence]").send_keys(Keys.SPACE)
+    assert not shown(opened, ".evidence")
 
 
 def test_abstentions_can_be_picked_out(opened: Browser) -> None:

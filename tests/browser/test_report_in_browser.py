@@ -29,17 +29,17 @@ def test_nothing_is_reported_on_the_console(opened: Browser) -> None:
     assert opened.get_log("browser") == []
 
 
-def test_the_slider_changes_the_heat_and_only_the_heat(opened: Browser) -> None:
-    slider = opened.find_element(By.ID, "opacity")
-    heat = opened.find_element(By.CSS_SELECTOR, ".heat")
-    assert heat.value_of_css_property("opacity") == "0.5"
-    before = heat.find_element(By.XPATH, "..").screenshot_as_png
-    slider.send_keys(Keys.HOME)
-    assert heat.value_of_css_property("opacity") == "0"
-    assert heat.find_element(By.XPATH, "..").screenshot_as_png != before
-    slider.send_keys(Keys.END)
-    assert heat.value_of_css_property("opacity") == "1"
-    assert opened.find_element(By.ID, "opacity-shown").text == "100 %"
+def test_evidence_is_hidden_and_shown_by_keyboard_and_the_xray_stays(opened: Browser) -> None:
+    box = opened.find_element(By.CSS_SELECTOR, "[data-layer=evidence]")
+    pictures = opened.find_element(By.CSS_SELECTOR, ".stack")
+    before, n = pictures.screenshot_as_png, len(shown(opened, ".stack > img:first-child"))
+    assert len(shown(opened, ".evidence")) == n
+    box.send_keys(Keys.SPACE)
+    assert shown(opened, ".evidence") == []
+    assert len(shown(opened, ".stack > img:first-child")) == n
+    assert pictures.screenshot_as_png != before
+    box.send_keys(Keys.SPACE)
+    assert pictures.screenshot_as_png == before
 
 
 def test_filters_of_the_gallery_work_together(opened: Browser) -> None:
@@ -69,7 +69,7 @@ def test_cards_of_a_fold_or_of_some_sureness_are_picked_out(
 
 def test_outlines_can_be_hidden(opened: Browser) -> None:
     assert len(shown(opened, ".outline")) == 6
-    opened.find_element(By.ID, "outlines").click()
+    opened.find_element(By.CSS_SELECTOR, "[data-layer=outline]").click()
     assert shown(opened, ".outline") == []
 
 

@@ -31,6 +31,7 @@ from workflow_scripts.cxrcam.export.graph import output_names, traced
 from workflow_scripts.cxrcam.export.onnx_files import onnx_bytes, onnx_model
 from workflow_scripts.cxrcam.files import write_json
 from workflow_scripts.cxrcam.metrics.calibration import apply_temperature
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.models import ModelCard, build_classifier
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import Predictions, predict
@@ -72,13 +73,13 @@ CARD = ModelCard(
 
 def answers_of(model: torch.nn.Module, pixels: np.ndarray) -> Predictions:
     normalisation = Normalisation(tuple(CARD.mean), tuple(CARD.std))
-    return predict(model, "resnet18", pixels, normalisation, torch.device("cpu"))
+    return predict(model, Backbone("resnet18"), pixels, normalisation, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
 def network() -> torch.nn.Module:
     """Untrained, with a last layer that tells pictures apart."""
-    model = build_classifier("resnet18", len(CLASSES), seed=0).eval()
+    model = build_classifier(Backbone("resnet18"), len(CLASSES), seed=0).eval()
     head = model.get_submodule("fc")
     pixels = np.stack([xray(number, SIZE) for number in range(16)])
     with torch.no_grad():
@@ -118,7 +119,7 @@ def page(
         map_scale=5.0,
         model_sha256="0" * 64,
     )
-    whole = onnx_model(traced(network, CARD), output_names("resnet18"), facts)
+    whole = onnx_model(traced(network, CARD), output_names(Backbone("resnet18")), facts)
     (folder / "model.onnx").write_bytes(onnx_bytes(whole))
     (folder / "training.bin").write_bytes(trained_on.pictures.tobytes())
     verdict = {"answer": ANSWER, "sentence": SENTENCE}
@@ -270,7 +271,7 @@ def test_probabilities_are_those_of_python(
 
 def test_maps_are_those_of_python(found: list[dict[str, Any]], expected: Predictions) -> None:
     maps = np.array([one["maps"] for one in found])
-    wanted = expected.maps.reshape(maps.shape)
+    wanted = expected.evidence.reshape(maps.shape)
     # In units of the logit; the temperature, not the tolerance, tells how large these are.
     largest = np.abs(maps - wanted).max()
     print(f"\nlargest difference {largest:.1e} of maps that reach {np.abs(wanted).max():.1f}")
@@ -292,10 +293,10 @@ def test_a_large_jpeg_differs_by_its_rounding_only(
         wanted = answers_of(network, decoded.pixels[None])
         probabilities = apply_temperature(wanted.logits, TEMPERATURE)[0]
         difference = np.abs(np.array(seen["probabilities"]) - probabilities).max()
-        maps = np.abs(np.array(seen["maps"]).ravel() - wanted.maps.ravel()).max()
-        print(f"\n{side} pixels: {difference:.1e}, maps {maps / np.abs(wanted.maps).max():.1e}")
+        maps = np.abs(np.array(seen["maps"]).ravel() - wanted.evidence.ravel()).max()
+        print(f"\n{side} pixels: {difference:.1e}, maps {maps / np.abs(wanted.evidence).max():.1e}")
         assert difference < 10 * PROBABILITY_TOLERANCE
-        assert maps < 0.01 * np.abs(wanted.maps).max()
+        assert maps < 0.01 * np.abs(wanted.evidence).max()
 
 
 def big_png(file: Path) -> None:
@@ -418,23 +419,25 @@ def test_what_is_unlike_the_training_images_gets_no_answer(
     choose(loaded, file)
     assert words in loaded.find_element(By.ID, "unlike").text
     assert not loaded.find_element(By.ID, "said").is_displayed()
-    assert not loaded.find_element(By.ID, "heat").is_displayed()
+    assert not loaded.find_element(By.ID, "evidence").is_displayed()
     assert loaded.find_element(By.ID, "nearest").is_displayed()
     choose(loaded, images[0])
     assert not loaded.find_element(By.ID, "unlike").is_displayed()
     assert loaded.find_element(By.ID, "said").is_displayed()
-    assert loaded.find_element(By.ID, "heat").is_displayed()
+    assert loaded.find_element(By.ID, "evidence").is_displayed()
 
 
-def test_slider_and_class_change_the_heat_by_keyboard(loaded: Browser, images: list[Path]) -> None:
+def test_slider_and_class_change_the_evidence_by_keyboard(
+    loaded: Browser, images: list[Path]
+) -> None:
     choose(loaded, images[0])
-    slider, heat = (loaded.find_element(By.ID, name) for name in ("opacity", "heat"))
+    slider, evidence = (loaded.find_element(By.ID, name) for name in ("opacity", "evidence"))
     slider.send_keys(Keys.HOME)
-    assert heat.value_of_css_property("opacity") == "0"
+    assert evidence.value_of_css_property("opacity") == "0"
     slider.send_keys(Keys.END)
-    assert heat.value_of_css_property("opacity") == "1"
+    assert evidence.value_of_css_property("opacity") == "1"
     assert loaded.find_element(By.ID, "opacity-shown").text == "100 %"
-    drawn = "return document.getElementById('heat').toDataURL()"
+    drawn = "return document.getElementById('evidence').toDataURL()"
     pictures = set()
     for name in CLASSES:
         Select(loaded.find_element(By.ID, "map-class")).select_by_visible_text(name)
@@ -442,12 +445,12 @@ def test_slider_and_class_change_the_heat_by_keyboard(loaded: Browser, images: l
     assert len(pictures) == len(CLASSES)
 
 
-def test_heat_lies_where_python_lays_it(loaded: Browser, page: Path) -> None:
-    from workflow_scripts.cxrcam.maps.overlays import heat_layer
+def test_evidence_is_drawn_as_python_draws_it(loaded: Browser, page: Path) -> None:
+    from workflow_scripts.cxrcam.maps.overlays import evidence_layer
     from workflow_scripts.cxrcam.maps.placement import normalise_map, place_map
 
     seen = loaded.execute_script(
-        "const canvas = document.getElementById('heat');"
+        "const canvas = document.getElementById('evidence');"
         "const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);"
         "return [canvas.width, document.getElementById('map-class').selectedIndex,"
         " Array.from(data.filter((_, i) => i % 4 === 3)), window.last.maps]"
@@ -456,10 +459,11 @@ def test_heat_lies_where_python_lays_it(loaded: Browser, page: Path) -> None:
     cells = round(len(maps[k]) ** 0.5)
     raw = np.array(maps[k], dtype=np.float32).reshape(cells, cells)
     placed = place_map(raw, side, input_size=SIZE, stride=32, offset=0)
-    wanted = heat_layer(normalise_map(placed, 5.0)).convert("RGBA").getchannel("A")
-    difference = np.abs(np.array(opacity).reshape(side, side) - np.asarray(wanted, dtype=int))
-    assert np.asarray(wanted).max() > 0
-    assert difference.max() <= 2
+    wanted = np.asarray(evidence_layer(normalise_map(placed, 5.0)).convert("RGBA"), dtype=int)
+    difference = np.abs(np.array(opacity).reshape(side, side) - wanted[..., 3])
+    assert (wanted[..., 3] > 0).any()
+    # But for rounding at the edge of a region, where a line may be a pixel off.
+    assert np.mean(difference <= 2) > 0.999
 
 
 def test_nothing_left_the_page_and_nothing_was_reported(

@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from tests.workflow import determinism
 from tests.workflow.small_project import Project
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.models import build_classifier
 
 WEIGHTS = "data/pretrained.safetensors"
@@ -34,7 +35,7 @@ TARGETS = ("all", "paper", "paper_networks", "export", "crate")
 def save_weights(project: Project) -> None:
     """The file whose early layers stay as they are."""
     (project.folder / "data").mkdir()
-    state = build_classifier("resnet18", 10, seed=5).state_dict()
+    state = build_classifier(Backbone("resnet18"), 10, seed=5).state_dict()
     save_file(dict(state), project.folder / WEIGHTS)
 
 

@@ -604,4 +604,3 @@ def odd_tensors(
                 {f"module.{k}" if k == name else k: v for k, v in state.items()},
             )
     yield "nothing", {}
-    yield "all names with module.", {f"module.{name}": tensor for name, tensor in state.items()}

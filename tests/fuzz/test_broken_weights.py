@@ -13,17 +13,19 @@ import torch
 from safetensors.torch import save_file
 
 from tests.fuzz import corpus
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, State
+from workflow_scripts.cxrcam.networks.initial_weights import read_start
 from workflow_scripts.cxrcam.networks.models import (
     METADATA_KEY,
     ModelCard,
     WeightsError,
     build_classifier,
     load_model,
-    read_state_dict,
+    load_pretrained,
     save_model,
 )
+from workflow_scripts.cxrcam.networks.weights_files import read_state_dict
 
 pytestmark = [
     pytest.mark.usefixtures("one_torch_thread"),
@@ -47,19 +49,20 @@ CARD = ModelCard(
 
 @pytest.fixture(scope="module")
 def network() -> torch.nn.Module:
-    return build_classifier(NETWORK, 2, seed=1)
+    return build_classifier(Backbone(NETWORK), 2, seed=1)
 
 
 @pytest.fixture(scope="module")
 def published() -> dict[str, torch.Tensor]:
     """Weights for 1,000 classes, as they are published."""
-    return build_classifier(NETWORK, 1000, seed=77).state_dict()
+    return build_classifier(Backbone(NETWORK), 1000, seed=77).state_dict()
 
 
 def refusal(path: Path) -> str | None:
     """Why a file of weights is refused; None where a network is built of it."""
     try:
-        build_classifier(NETWORK, 2, seed=0, pretrained=read_state_dict(path))
+        network = build_classifier(Backbone(NETWORK), 2, seed=0)
+        load_pretrained(network, Backbone(NETWORK), read_start(path).tensors)
     except WeightsError as error:
         assert "Traceback" not in str(error)
         assert str(error).endswith("."), error
@@ -90,7 +93,9 @@ def test_only_tensors_of_this_architecture_are_taken(published, tmp_path, tried,
 
 def test_weights_of_every_other_architecture_are_refused(tmp_path, tried) -> None:
     for other in ("resnet18", "mobilenet_v2"):
-        save_file(build_classifier(other, 2, seed=0).state_dict(), tmp_path / "w.safetensors")
+        save_file(
+            build_classifier(Backbone(other), 2, seed=0).state_dict(), tmp_path / "w.safetensors"
+        )
         assert f"not those of {NETWORK}" in str(refusal(tmp_path / "w.safetensors"))
         tried("weights: other tensors")
 
@@ -175,7 +180,7 @@ def cards() -> Iterator[tuple[str, object]]:
     yield "nothing", None
     yield "no mapping", [1, 2]
     for key in card:
-        if key not in {"input_size", "input_part"}:  # older models lack them
+        if key not in {"input_size", "input_part", "last_stage", "map_stride"}:  # newer ones
             yield f"without {key}", {k: v for k, v in card.items() if k != key}
     yield "an unknown key", card | {"unknown": 1}
     for key, values in {
@@ -186,6 +191,8 @@ def cards() -> Iterator[tuple[str, object]]:
         "mean": (None, 0.5, [0.5], "abc", [None] * 3, [float("nan")] * 3),
         "std": (None, [0.0] * 3, [-1.0] * 3, [0.1] * 2),
         "input_part": (None, 3),
+        "last_stage": (0, 2, 9, "layer3", 1.5),
+        "map_stride": (0, 3, 32, "8"),
         "training": (None, [], "x"),
     }.items():
         for value in values:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, TrainingStopped
 from workflow_scripts.cxrcam.networks.cuda_graphs import WARM_UPS, RecordedStep, own_stream
 from workflow_scripts.cxrcam.networks.devices import set_up_torch
@@ -65,7 +65,7 @@ def fit(
             **{"keep": "last", "patience": 0, **changes},
         }
     )
-    model = build_classifier(architecture, 2, 0)
+    model = build_classifier(Backbone(architecture), 2, 0)
     torch.manual_seed(1)
     history = train(
         *(model, training, {"test": part(pixels(20))}, settings, IMAGENET, precision),
@@ -175,11 +175,11 @@ def test_an_older_recording_that_nobody_holds_does_not_spoil_the_next():
 
 
 def test_logits_and_maps_are_those_of_the_cpu():
-    model = build_classifier("resnet18", 2, 0)
-    on_gpu = predict(model, "resnet18", pixels(8), IMAGENET, GPU)
-    on_cpu = predict(model, "resnet18", pixels(8), IMAGENET, torch.device("cpu"))
+    model = build_classifier(Backbone("resnet18"), 2, 0)
+    on_gpu = predict(model, Backbone("resnet18"), pixels(8), IMAGENET, GPU)
+    on_cpu = predict(model, Backbone("resnet18"), pixels(8), IMAGENET, torch.device("cpu"))
     assert on_gpu.logits == pytest.approx(on_cpu.logits, abs=2e-3)
-    assert on_gpu.maps == pytest.approx(on_cpu.maps, abs=5e-3)
+    assert on_gpu.class_maps == pytest.approx(on_cpu.class_maps, abs=5e-3)
 
 
 # The last: PyTorch takes no recording back that failed.

@@ -89,6 +89,7 @@ def page(**changes: object) -> str:
             "answer": "No.",
             "sentence": SENTENCE,
             "headline": {"task": "two_class", "scheme": "holdout"},
+            "starts": {"holdout": {"kind": "file", "origin": "<b>mine</b>.pth sha256:0"}},
         },
         "verdict_link": Link("audit/verdict.md", "../../audit/verdict.md"),
         "table": answers_table(table, closest_copies(pairs(), {}), known),
@@ -102,7 +103,6 @@ def page(**changes: object) -> str:
             for row in rows
         ],
         "scale": 5.0,
-        "opacity": 0.5,
         "files": [Link("predictions.csv", "predictions.csv")],
     }  # fmt: skip
     return render_answers(AnswersPage(**{**values, **changes}))

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.batch_statistics import SynchronisedBatchNorm
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, TrainingStopped
 from workflow_scripts.cxrcam.networks.distributed import joined
@@ -57,7 +58,7 @@ def noise(n: int, seed: int = 0) -> Pixels:
 
 def network(name: str) -> nn.Module:
     if name == "resnet18":
-        return build_classifier(name, 2, seed=0)
+        return build_classifier(Backbone(name), 2, seed=0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return nn.Sequential(

@@ -8,7 +8,7 @@ import torch
 
 from workflow_scripts.cxrcam.export.facts import network_facts
 from workflow_scripts.cxrcam.export.model_card import ModelCardPage
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.models import ModelCard, build_classifier
 
 EVIL = "`<b>`` | [x](javascript:1): # *"
@@ -29,7 +29,7 @@ def example_card(
 
 def example_network(architecture: str) -> torch.nn.Module:
     """Random weights; batch statistics of noise, without which signals of deep networks vanish."""
-    network = build_classifier(architecture, len(CLASSES), seed=0)
+    network = build_classifier(Backbone(architecture), len(CLASSES), seed=0)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0
@@ -42,7 +42,7 @@ def example_network(architecture: str) -> torch.nn.Module:
 
 def example_facts(card: ModelCard) -> dict[str, Any]:
     """What model.json holds."""
-    exact = ARCHITECTURES[card.architecture].map_kind == "exact"
+    exact = card.backbone.map_kind == "exact"
     return network_facts(
         card,
         run={"dataset": EVIL, "task": "two", "scheme": "holdout", "fold": 1, "seed": 0},
@@ -86,6 +86,10 @@ def example_page(facts: dict[str, Any]) -> ModelCardPage:
             "answer": "Not shown.",
             "sentence": f"The network's 75 % is no recognition of {EVIL}.",
             "headline": {"task": "two", "scheme": "holdout"},
+            "starts": {
+                scheme: {"kind": "random", "origin": "random"}
+                for scheme in ("holdout", "elsewhere")
+            },
             "checks": checks,
         },
         metrics=metrics,

@@ -58,6 +58,10 @@ def example_verdict() -> dict[str, object]:
         "sentence": f"The network's 67 % is no recognition of {EVIL}.",
         "headline": {"task": "a & b", "scheme": "holdout", "recognised": EVIL}
         | {"accuracy": 24 / 36, "low": 0.5, "high": 0.8, "n": 36},
+        "starts": {
+            "holdout": {"kind": "random", "origin": "random", "reason": f"None: {EVIL}."},
+            "other": {"kind": "file", "origin": "mine.pth sha256:0"},
+        },
         "counts": {"passed": 1, "failed": 1, "not assessable": 1},
         "checks": [
             check

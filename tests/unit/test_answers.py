@@ -222,6 +222,7 @@ def test_the_page_warns_says_what_to_believe_and_escapes_names() -> None:
     assert "1 could not be read" in text
     assert "<script>alert" not in html
     assert "<i>folder" not in html
+    assert "Networks start from the weights of &lt;b&gt;mine&lt;/b&gt;.pth." in html
     assert "https:" not in html
     assert "http:" not in html
 
@@ -238,6 +239,7 @@ def test_a_verdict_on_another_design_is_called_that() -> None:
         "answer": "No.",
         "sentence": SENTENCE,
         "headline": {"task": "three_class", "scheme": "kfold"},
+        "starts": {"holdout": {"kind": "random", "origin": "random"}},
     }
     assert "That sentence is about three_class, kfold" in page(verdict=verdict)
     assert "That sentence is about" not in page()

@@ -9,8 +9,9 @@ from workflow_scripts.cxrcam.maps.cam import (
     captured_features,
     class_activation_maps,
     classifier_head,
-    logits_and_maps,
+    logits_and_class_maps,
 )
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.models import build_classifier
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 @pytest.fixture(scope="module")
 def network() -> nn.Module:
-    return build_classifier("resnet18", 3, seed=0).eval()
+    return build_classifier(Backbone("resnet18"), 3, seed=0).eval()
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +33,8 @@ def hooks(network: nn.Module) -> int:
 
 
 def test_the_mean_of_a_map_and_the_bias_are_the_logit(network, images):
-    head = classifier_head(network, "resnet18")
-    with torch.inference_mode(), captured_features(network, "resnet18") as features:
+    head = classifier_head(network, Backbone("resnet18"))
+    with torch.inference_mode(), captured_features(network, Backbone("resnet18")) as features:
         logits = network(images)
     maps = class_activation_maps(features[0], head)
     assert maps.shape == (3, 3, 3, 3)
@@ -65,7 +66,7 @@ def test_maps_of_half_precision_features_are_float32():
 
 
 def test_only_the_newest_features_are_kept(network, images):
-    with torch.inference_mode(), captured_features(network, "resnet18") as features:
+    with torch.inference_mode(), captured_features(network, Backbone("resnet18")) as features:
         assert features == []
         network(images)
         network(images[:1])
@@ -74,14 +75,14 @@ def test_only_the_newest_features_are_kept(network, images):
 
 def test_the_hook_is_taken_off_at_the_end(network):
     before = hooks(network)
-    with captured_features(network, "resnet18"):
+    with captured_features(network, Backbone("resnet18")):
         assert hooks(network) == before + 1
     assert hooks(network) == before
 
 
 def test_the_hook_is_taken_off_after_an_error_which_is_not_swallowed(network, images):
     before = hooks(network)
-    with pytest.raises(RuntimeError), captured_features(network, "resnet18"):
+    with pytest.raises(RuntimeError), captured_features(network, Backbone("resnet18")):
         network(images[:, :1])  # one channel where three are due
     assert hooks(network) == before
 
@@ -89,20 +90,20 @@ def test_the_hook_is_taken_off_after_an_error_which_is_not_swallowed(network, im
 def test_capturing_changes_no_logit(network, images):
     with torch.inference_mode():
         plain = network(images)
-        with captured_features(network, "resnet18"):
+        with captured_features(network, Backbone("resnet18")):
             assert torch.equal(network(images), plain)
 
 
 def test_logits_and_maps_are_those_of_the_plain_network(network, images):
-    logits, maps = logits_and_maps(network, "resnet18", images)
-    with torch.inference_mode(), captured_features(network, "resnet18") as features:
+    logits, maps = logits_and_class_maps(network, Backbone("resnet18"), images)
+    with torch.inference_mode(), captured_features(network, Backbone("resnet18")) as features:
         assert torch.equal(network(images), logits)
         expected = class_activation_maps(features[0], network.fc)
     assert torch.equal(maps, expected)
 
 
 def test_a_head_that_is_not_linear_has_no_exact_map(network):
-    other = build_classifier("resnet18", 2, seed=0)
+    other = build_classifier(Backbone("resnet18"), 2, seed=0)
     other.fc = nn.Sequential(other.fc)
     with pytest.raises(TypeError, match="resnet18 is no linear layer"):
-        classifier_head(other, "resnet18")
+        classifier_head(other, Backbone("resnet18"))

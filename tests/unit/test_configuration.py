@@ -124,19 +124,12 @@ def test_config_file_shows_every_section_and_key_of_the_schema():
             assert key in CONFIG[section], f"config.yaml does not show {section}.{key}"
 
 
-def test_config_file_differs_from_the_defaults_for_the_demo_only():
-    demo_only = {
-        ("image", "size"),
-        ("model", "weights"),
-        ("train", "epochs"),
-        ("train", "learning_rate"),
-        ("train", "progressive"),
-    }
+def test_settings_that_the_config_file_shows_are_the_defaults():
     sections = ("seeds", "image", "model", "train", "compute", "cam")
     defaults = dict(leaves({key: resolve_configuration(SMALLEST, SCHEMA)[key] for key in sections}))
     shown = dict(leaves({key: resolve_configuration(CONFIG, SCHEMA)[key] for key in sections}))
     assert shown.keys() == defaults.keys()
-    assert {path for path in shown if shown[path] != defaults[path]} == demo_only
+    assert {path for path in shown if shown[path] != defaults[path]} == set()
 
 
 # --- defaults -------------------------------------------------------------------------------------
@@ -264,20 +257,31 @@ BAD = [
     (("tasks", True), {}, ["The key true under 'tasks'", "quotes"]),
     (("train", "epo\nchs"), 1, ["'epo\\nchs' under 'train'", "line break"]),
     # numbers
-    (("train", "learning_rate"), -1, ["train.learning_rate is -1", "greater than 0", "most 10"]),
-    (("train", "learning_rate"), 0, ["train.learning_rate is 0", "greater than 0"]),
-    (("train", "learning_rate"), 10.5, ["train.learning_rate is 10.5", "at most 10"]),
+    (
+        ("train", "learning_rate"),
+        -1,
+        ["train.learning_rate is -1", "auto or a number above 0, up to 10"],
+    ),
+    (("train", "learning_rate"), 0, ["train.learning_rate is 0", "above 0"]),
+    (("train", "learning_rate"), 10.5, ["train.learning_rate is 10.5", "up to 10"]),
     (("train", "learning_rate"), "1e-3", ["the text '1e-3'", "write 0.001 or 1.0e-3"]),
     (("train", "learning_rate"), "2.5E-5", ["write 0.000025 or 2.5e-5"]),
     (("train", "epochs"), "1e2", ["the text '1e2'", "write 100."]),
     (("train", "epochs"), "3", ["the text '3'", "3 without quotes", "--configfile"]),
-    (("train", "epochs"), "many", ["the text 'many'", "whole number"]),
+    (("train", "epochs"), "many", ["train.epochs is 'many'", "auto or a whole number"]),
     (("train", "epochs"), True, ["train.epochs is true", "no number", "1 to 100000"]),
     (("train", "epochs"), 2.5, ["train.epochs is 2.5", "whole number"]),
     (("train", "epochs"), 0, ["train.epochs is 0", "1 to 100000"]),
     (("train", "epochs"), 100001, ["1 to 100000"]),
-    (("train", "epochs"), None, ["train.epochs is empty (null)", "default 10"]),
+    (("train", "epochs"), None, ["train.epochs is empty (null)", "default 'auto'"]),
     (("train", "epochs"), [3], ["train.epochs is [3]", "whole number"]),
+    (("train", "epochs"), "automatic", ["Did you mean 'auto'?"]),
+    (("train", "progressive"), 0.5, ["train.progressive is 0.5", "auto or a list"]),
+    (("model", "last_stage"), 5, ["model.last_stage is 5", "from 1 to 4"]),
+    (("model", "map_stride"), 12, ["model.map_stride is 12", "8, 16 or 32"]),
+    (("model", "input_size"), 16, ["model.input_size is 16", "from 32 to 1024"]),
+    (("recipes",), {"imagenet": {}}, ["Unknown key 'imagenet'", "pretrained"]),
+    (("recipes",), {"random": {"epochs": "auto"}}, ["recipes.random.epochs", "whole number"]),
     (("train", "batch_size"), 65537, ["train.batch_size", "1 to 65536"]),
     (("train", "momentum"), 1, ["train.momentum is 1", "less than 1"]),
     (("train", "weight_decay"), -0.1, ["train.weight_decay is -0.1"]),
@@ -475,7 +479,7 @@ def test_task_outside_the_folders_that_a_data_set_is_restricted_to_is_refused():
 
 
 def test_default_is_told_only_where_leaving_the_key_out_would_give_it():
-    assert "(default 10)" in complaint(changed(FULL, ("train", "epochs"), 0))
+    assert "(default 'auto')" in complaint(changed(FULL, ("train", "epochs"), 0))
     override = ("tasks", "two_class", "train", "epochs")
     assert "default" not in complaint(changed(FULL, override, 0))
 
@@ -689,7 +693,10 @@ def test_a_scheme_is_run_with_its_own_tasks_only():
         ),
         ({"kind": "holdout", "train": {"patience": 3}}, ["patience: 3", "validation part"]),
         (
-            {"kind": "holdout", "train": {"freeze_until": "layer3"}},
+            {
+                **{"kind": "holdout", "model": {"weights": "random"}},
+                "train": {"freeze_until": "layer3"},
+            },
             ["freeze_until: layer3", "model.weights: random", "never learnt"],
         ),
         (
@@ -703,6 +710,14 @@ def test_a_scheme_is_run_with_its_own_tasks_only():
         (
             {"kind": "holdout", "train": {"progressive": [0.5, 0.75]}},
             ["progressive: [0.5, 0.75]", "append 1"],
+        ),
+        (
+            {"kind": "holdout", "model": {"architecture": "inception_v3", "map_stride": 8}},
+            ["model.map_stride is 8, but inception_v3", "32 only: choose that"],
+        ),
+        (
+            {"kind": "holdout", "model": {"architecture": "squeezenet1_1", "last_stage": 4}},
+            ["squeezenet1_1 can end behind the stages 1, 2, 3 only"],
         ),
         (
             {"kind": "holdout", "train": {"batch_size": 6, "gpus": 4}},

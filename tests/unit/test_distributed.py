@@ -184,8 +184,12 @@ def job(tmp_path: Path) -> TrainingJob:
         classes=["bright", "dark"],
         image={"mean": [0.5] * 3, "size": 32, "std": [0.25] * 3},
         input_part="whole",
-        model={"architecture": "squeezenet1_1", "weights": "random", "input_size": None},
+        model={
+            **{"architecture": "squeezenet1_1", "weights": "random", "input_size": None},
+            **{"last_stage": None, "map_stride": None},
+        },
         settings=settings,
+        recipes={"random": {}},
         **{"precision": "float32", "deterministic": True, "cuda_graphs": True},
         **{"threads": 1, "code": "this"},
         **{"pixel_memory_mb": 100, "checkpoint_seconds": 0.1},

@@ -47,7 +47,7 @@ from workflow_scripts.cxrcam.export.parity import (
     spread_evenly,
 )
 from workflow_scripts.cxrcam.images.resizing import resize_grey
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard
 from workflow_scripts.cxrcam.networks.parts import Normalisation
@@ -64,10 +64,10 @@ def said_here(network: torch.nn.Module, card: ModelCard, pixels: np.ndarray) -> 
     """What `predict` writes into predictions.parquet and maps.parquet."""
     normalisation = Normalisation(tuple(card.mean), tuple(card.std))
     result = predict(
-        *(network, card.architecture, pixels, normalisation, torch.device("cpu")),
+        *(network, card.backbone, pixels, normalisation, torch.device("cpu")),
         input_size=card.input_size,
     )
-    return Outputs(result.logits, result.maps)
+    return Outputs(result.logits, result.evidence)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     card = example_card("resnet18")
     program = traced(example_network("resnet18"), card)
     facts = example_facts(card)
-    whole = onnx_model(program, output_names("resnet18"), facts)
+    whole = onnx_model(program, output_names(Backbone("resnet18")), facts)
     (folder / "model.onnx").write_bytes(onnx_bytes(whole))
     (folder / "model-float16.onnx").write_bytes(onnx_bytes(with_float16_weights(whole)))
     (folder / "model.pt2").write_bytes(pt2_bytes(program, facts))
@@ -143,7 +143,7 @@ def test_exporting_twice_gives_the_same_bytes():
         card = example_card("squeezenet1_1", 48)
         program = traced(example_network("squeezenet1_1"), card)
         facts = example_facts(card)
-        model = onnx_model(program, output_names("squeezenet1_1"), facts)
+        model = onnx_model(program, output_names(Backbone("squeezenet1_1")), facts)
         contents.append((pt2_bytes(program, facts), onnx_bytes(model)))
     assert contents[0] == contents[1]
 
@@ -179,7 +179,7 @@ def test_the_graph_of_every_network_is_what_predict_does(architecture):
         outputs = PixelsToMaps(network, card)(torch.from_numpy(pixels)[:, None].float())
     reference = said_here(network, card, pixels)
     maps = [torch.from_numpy(reference.maps)] if architecture != "vgg19" else []
-    assert len(outputs) == len(output_names(architecture))
+    assert len(outputs) == len(output_names(Backbone(architecture)))
     assert np.abs(reference.logits).max() > 100 * TOLERANCE  # the claim is not empty
     for found, expected in zip(outputs, (torch.from_numpy(reference.logits), *maps), strict=True):
         torch.testing.assert_close(found, expected, rtol=TOLERANCE, atol=TOLERANCE)

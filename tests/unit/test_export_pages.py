@@ -115,6 +115,12 @@ def test_a_network_of_drawn_images_says_so_before_its_number():
     assert body.index("It has seen no patient") < body.index("Can its number be believed?")
 
 
+def test_the_card_says_what_the_network_starts_from(card):
+    assert "Networks start from random weights. Input:" in card
+    facts = example_facts(example_card("resnet18")) | {"weights_origin": "mine.pth sha256:0"}
+    assert "The file was mine.pth sha256:0." in model_card(example_page(facts))
+
+
 def test_a_network_without_exact_maps_says_so():
     assert "There are no maps" in model_card(example_page(example_facts(example_card("vgg19"))))
 

@@ -69,7 +69,7 @@ def metrics_table():
     )
 
 
-def small_gallery(n=6, **other):
+def small_gallery(n=6, evidence=None, **other):
     generator = np.random.default_rng(0)
     records = pd.DataFrame(
         {
@@ -81,7 +81,7 @@ def small_gallery(n=6, **other):
     )
     return gallery(
         generator.integers(0, 255, (n, 32, 32)).astype(np.uint8),
-        generator.random((n, 32, 32)),
+        generator.random((n, 32, 32)) if evidence is None else evidence,
         records,
         class_name=ODD[0],
         scale_max=3.0,
@@ -144,7 +144,7 @@ CROWDED = {
         title=LONG * 3,
     ),
     "gallery in four columns": lambda: small_gallery(
-        6, columns=4, total=10**6, wrong=10**5, map_class=LONG, title=LONG * 3
+        6, columns=4, total=10**6, wrong=10**5, map_class=LONG, title=LONG * 3, against=True
     ),
     "gallery of two": lambda: small_gallery(2, map_class=LONG),
 }
@@ -302,7 +302,7 @@ def test_gallery_shows_mistakes_first_then_falling_confidence():
     assert sum(text.startswith("✗ called") for text in shown) == 2
     assert shown.count("✓ correct") == 2
     assert "research use only" in shown
-    assert "≥ 3" in shown
+    assert "+3 at full colour" in shown
 
 
 def test_gallery_claims_nothing_about_images_it_was_not_given():
@@ -316,8 +316,17 @@ def test_gallery_explains_outlines_only_if_there_are_any():
     mask = np.zeros((32, 32), bool)
     mask[8:20, 8:20] = True
     shown = texts(small_gallery(6, lung_masks=[mask] * 6, lesion_masks=[None] * 6))
-    assert "lung outline" in shown
-    assert "lesion outline" not in shown
+    assert "lung" in shown
+    assert "lesion" not in shown
+
+
+def test_gallery_says_of_which_images_it_shows_no_evidence():
+    generator = np.random.default_rng(0)
+    maps = generator.normal(size=(6, 32, 32))
+    maps[2] = -1.0
+    shown = texts(small_gallery(6, evidence=maps))
+    assert sum(text.startswith("no evidence") for text in shown) == 1
+    assert "probability 0.660" in shown
 
 
 def test_bad_tables_are_named():

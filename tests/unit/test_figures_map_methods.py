@@ -6,12 +6,12 @@ import pytest
 from tests.unit.figure_layout import assert_nothing_is_cut_off_or_overlaps
 from workflow_scripts.cxrcam.audit.map_method_table import TITLES
 from workflow_scripts.cxrcam.figures.map_methods import map_method_figure
-from workflow_scripts.cxrcam.maps.overlays import OPACITY, overlay
+from workflow_scripts.cxrcam.maps.overlays import overlay
 
 CLASSES = ["$a_1^2$ vs $b$", "Bilateral interstitial pneumonia of unknown origin", "COVID"]
 GENERATOR = np.random.default_rng(0)
 IMAGES = GENERATOR.integers(0, 256, (3, 32, 32)).astype(np.uint8)
-HEAT = GENERATOR.random((3, len(TITLES), 32, 32)).astype(np.float32)
+MAPS = GENERATOR.normal(size=(3, len(TITLES), 32, 32)).astype(np.float32)
 MASK = np.zeros((32, 32), dtype=bool)
 MASK[8:20, 8:20] = True
 SAID = ["COVID/a very long name of an image " * 5, "b: called COVID, probability 0.99", "c"]
@@ -19,7 +19,7 @@ SAID = ["COVID/a very long name of an image " * 5, "b: called COVID, probability
 
 def drawn(k: int = 3, m: int = len(TITLES), masks=(None, None, None)):
     return map_method_figure(
-        *(IMAGES[:k], HEAT[:k, :m], list(TITLES.values())[:m], CLASSES[:k], SAID[:k]),
+        *(IMAGES[:k], MAPS[:k, :m], list(TITLES.values())[:m], CLASSES[:k], SAID[:k]),
         *(masks[:k], masks[:k]),
     )
 
@@ -37,12 +37,12 @@ def test_a_row_shows_the_xray_and_then_each_method_on_it():
     pictures = [np.asarray(axes.images[0].get_array()) for axes in drawn().axes if axes.images]
     width = 1 + len(TITLES)
     np.testing.assert_array_equal(pictures[width], IMAGES[1])
-    np.testing.assert_array_equal(pictures[width + 3], overlay(IMAGES[1], HEAT[1, 2], OPACITY))
+    np.testing.assert_array_equal(pictures[width + 3], overlay(IMAGES[1], MAPS[1, 2]))
 
 
 def test_maps_that_do_not_belong_to_the_images_are_refused():
-    with pytest.raises(ValueError, match=r"heats have shape \(2, 7, 32, 32\)"):
+    with pytest.raises(ValueError, match=r"maps have shape \(2, 7, 32, 32\)"):
         map_method_figure(
-            *(IMAGES, HEAT[:2], list(TITLES.values()), CLASSES, SAID),
+            *(IMAGES, MAPS[:2], list(TITLES.values()), CLASSES, SAID),
             *([None] * 3, [None] * 3),
         )

@@ -25,11 +25,12 @@ ODD = [
 ]
 GENERATOR = np.random.default_rng(0)
 IMAGES = GENERATOR.integers(0, 256, (6, 24, 24)).astype(np.uint8)
-HEAT = GENERATOR.random((6, 24, 24))
+# Signed and beyond the scale, as maps are.
+ACTIVATION = GENERATOR.normal(size=(6, 24, 24))
 
 
 def maps(k=3, **other):
-    return map_figure(IMAGES[:k], HEAT[:k], ODD[:k], [0.9] * k, 4.25, **other)
+    return map_figure(IMAGES[:k], ACTIVATION[:k], ODD[:k], [0.9] * k, 4.25, **other)
 
 
 EVERY = {
@@ -90,7 +91,9 @@ def test_maps_have_the_gallery_s_colours_and_say_what_was_predicted():
     pictures = shown(figure)
     for index in range(3):
         np.testing.assert_array_equal(pictures[2 * index], IMAGES[index])
-        np.testing.assert_array_equal(pictures[2 * index + 1], overlay(IMAGES[index], HEAT[index]))
+        np.testing.assert_array_equal(
+            pictures[2 * index + 1], overlay(IMAGES[index], ACTIVATION[index])
+        )
     texts = words(figure)
     assert texts.count("✓ correct") == 2
     assert f"✗ called {ODD[0]}" in texts
@@ -119,9 +122,9 @@ def test_captions_stand_alone():
         (lambda: sample_figure(IMAGES[:0], []), "expected uint8"),
         (lambda: sample_figure(IMAGES, ODD[:2]), "6 images and 2 labels"),
         (lambda: augmentation_figure(IMAGES[:2], IMAGES[:3], ODD[:2]), "3 images and 2 labels"),
-        (lambda: map_figure(IMAGES, HEAT[:2], ODD, [0.5] * 6, 1.0), "2 maps"),
-        (lambda: map_figure(IMAGES, HEAT, ODD, [1.5] * 6, 1.0), "1.5"),
-        (lambda: map_figure(IMAGES, HEAT * 2, ODD, [0.5] * 6, 1.0), "outside"),
+        (lambda: map_figure(IMAGES, ACTIVATION[:2], ODD, [0.5] * 6, 1.0), "2 maps"),
+        (lambda: map_figure(IMAGES, ACTIVATION, ODD, [1.5] * 6, 1.0), "1.5"),
+        (lambda: map_figure(IMAGES, ACTIVATION * np.nan, ODD, [0.5] * 6, 1.0), "nan"),
     ],
 )
 def test_what_does_not_fit_is_named(call, named):

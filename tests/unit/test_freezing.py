@@ -9,7 +9,7 @@ from torch import nn
 
 from workflow_scripts.cxrcam.data.cache import CacheError
 from workflow_scripts.cxrcam.data.feature_cache import read_features, write_features
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
 from workflow_scripts.cxrcam.networks.freezing import (
     FreezeError,
     check_cut,
@@ -43,7 +43,7 @@ def test_every_network_has_a_cut_that_is_tested_here():
 
 @pytest.mark.parametrize(("architecture", "until"), CUTS.items())
 def test_both_halves_together_are_the_network(architecture: str, until: str):
-    model = build_classifier(architecture, 2, 0).eval()
+    model = build_classifier(Backbone(architecture), 2, 0).eval()
     side = ARCHITECTURES[architecture].minimum_size
     images = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -58,15 +58,17 @@ def test_both_halves_together_are_the_network(architecture: str, until: str):
 
 
 def test_a_layer_that_is_not_there_is_refused_with_those_that_are():
-    model = build_classifier("resnet18", 2, 0)
+    model = build_classifier(Backbone("resnet18"), 2, 0)
     with pytest.raises(FreezeError, match=r"'layer9'.*no such layer.*layer1, layer2, layer3"):
-        check_cut(model, "resnet18", "layer9")
+        check_cut(model, Backbone("resnet18"), "layer9")
     assert model.training
 
 
 def test_a_layer_inside_a_block_with_a_shortcut_is_refused():
     with pytest.raises(FreezeError, match="cannot be cut there"):
-        check_cut(build_classifier("resnet18", 2, 0), "resnet18", "layer3.0.conv1")
+        check_cut(
+            build_classifier(Backbone("resnet18"), 2, 0), Backbone("resnet18"), "layer3.0.conv1"
+        )
 
 
 def small_set(n: int = 10):
@@ -100,14 +102,14 @@ def settings(**changes) -> TrainSettings:
 def test_training_on_features_ends_with_the_weights_of_training_on_images(flip: float):
     recipe = settings(horizontal_flip=flip)
     part = small_set()
-    cached = build_classifier("resnet18", 2, 0)
+    cached = build_classifier(Backbone("resnet18"), 2, 0)
     features = features_of(cached, part, "layer3")
     with front_removed(cached, "layer3", SIDE) as rest:
         rng = np.random.default_rng(1)
         train(rest, features, {}, recipe, IMAGENET, "float32", rng)
 
     # The plain way: the whole network each time, its early layers held still.
-    plain = build_classifier("resnet18", 2, 0).to(memory_format=torch.channels_last)
+    plain = build_classifier(Backbone("resnet18"), 2, 0).to(memory_format=torch.channels_last)
     frozen = [m for n, m in plain.named_children() if n not in ("layer4", "avgpool", "fc")]
     for module in frozen:
         module.requires_grad_(False)
@@ -127,7 +129,7 @@ def test_training_on_features_ends_with_the_weights_of_training_on_images(flip: 
             loss.backward()
             optimizer.step()
 
-    before = build_classifier("resnet18", 2, 0).state_dict()
+    before = build_classifier(Backbone("resnet18"), 2, 0).state_dict()
     moved = 0
     for name, tensor in cached.state_dict().items():
         torch.testing.assert_close(tensor, plain.state_dict()[name], atol=1e-5, rtol=0)

@@ -11,8 +11,9 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from workflow_scripts.cxrcam.maps import cam
-from workflow_scripts.cxrcam.maps.cam import logits_and_maps
+from workflow_scripts.cxrcam.maps.cam import logits_and_class_maps
 from workflow_scripts.cxrcam.maps.grad_cam import grad_cam
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.models import build_classifier
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -66,9 +67,9 @@ def test_the_library_itself_gives_these_maps_without_negatives_and_rescaled(netw
 
 
 def test_the_exact_map_of_resnet18_is_grad_cams_up_to_the_number_of_cells():
-    model = build_classifier("resnet18", 3, seed=0).eval()
+    model = build_classifier(Backbone("resnet18"), 3, seed=0).eval()
     batch = torch.from_numpy(np.random.default_rng(1).normal(size=(2, 3, 96, 96)).astype("f4"))
-    exact_logits, exact = logits_and_maps(model, "resnet18", batch)
+    exact_logits, exact = logits_and_class_maps(model, Backbone("resnet18"), batch)
     logits, maps = grad_cam(model, "layer4", batch)
     torch.testing.assert_close(logits, exact_logits)
     # The logit is a mean over 3 x 3 cells: so is its gradient.

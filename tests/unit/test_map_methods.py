@@ -6,12 +6,13 @@ import torch
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
-from workflow_scripts.cxrcam.maps.cam import logits_and_maps
+from workflow_scripts.cxrcam.maps.cam import logits_and_class_maps
 from workflow_scripts.cxrcam.maps.methods import METHODS, method_maps
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Architecture
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Architecture, Backbone
 from workflow_scripts.cxrcam.networks.models import build_classifier
 from workflow_scripts.cxrcam.networks.parts import Normalisation
+from workflow_scripts.cxrcam.networks.stages import STAGES, Stage
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -38,13 +39,12 @@ def small(monkeypatch: pytest.MonkeyPatch) -> nn.Module:
         build=lambda **_: network,
         imagenet=None,
         head="6",
-        feature_layer="1",
-        feature_stride=1,
-        feature_offset=0.25,
+        end=lambda *_: None,
         minimum_size=1,
-        map_kind="grad_cam",
+        dense_layers=True,
     )
     monkeypatch.setitem(ARCHITECTURES, "small", entry)
+    monkeypatch.setitem(STAGES, "small", {1: Stage("1", 5, 1, 0.25, 3)})
     return network.eval()
 
 
@@ -59,7 +59,9 @@ WHICH = np.array([2, 0, 1, 2])
 def maps(method: str, network: nn.Module, pixels: np.ndarray, which=WHICH, **other) -> RawMaps:
     settings = {"architecture": "small", "input_size": pixels.shape[1]} | other
     architecture = settings.pop("architecture")
-    return method_maps(method, network, architecture, pixels, which, PLAIN, CPU, **settings)
+    return method_maps(
+        method, network, Backbone(architecture), pixels, which, PLAIN, CPU, **settings
+    )
 
 
 def rescaled(maps: np.ndarray) -> np.ndarray:
@@ -132,9 +134,11 @@ def test_score_cams_own_passes_keep_no_features(small, pixels, monkeypatch):
 @pytest.mark.parametrize("method", ["grad_cam", "hires_cam"])
 def test_where_one_layer_follows_grad_cam_and_hires_cam_are_the_exact_map(architecture, method):
     # DenseNet rectifies after the layer, in place: weighed is what it goes on with.
-    network = build_classifier(architecture, 3, seed=0).eval()
+    network = build_classifier(Backbone(architecture), 3, seed=0).eval()
     images = np.random.default_rng(1).integers(0, 256, (2, 96, 96)).astype(np.uint8)
-    exact = logits_and_maps(network, architecture, PLAIN.apply(torch.from_numpy(images)))[1]
+    exact = logits_and_class_maps(
+        network, Backbone(architecture), PLAIN.apply(torch.from_numpy(images))
+    )[1]
     which = np.array([2, 0])
     wanted = exact.numpy()[[0, 1], which]
     raw = maps(method, network, images, which, architecture=architecture).values[:, 0]
@@ -144,7 +148,7 @@ def test_where_one_layer_follows_grad_cam_and_hires_cam_are_the_exact_map(archit
 
 
 def test_maps_are_made_at_the_networks_input_size_and_lie_where_it_looks():
-    network = build_classifier("densenet121", 2, seed=0)
+    network = build_classifier(Backbone("densenet121"), 2, seed=0)
     images = np.random.default_rng(1).integers(0, 256, (2, 64, 64)).astype(np.uint8)
     raw = maps(
         "layer_cam", network, images, np.array([1, 0]), architecture="densenet121", input_size=96

@@ -1,5 +1,7 @@
 """Maps lie where the network looked: cells are drawn at the centres of their receptive fields."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,8 @@ from torch import nn
 
 from workflow_scripts.cxrcam.maps.cam import captured_features
 from workflow_scripts.cxrcam.maps.placement import place_map
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.stages import STAGES, stage_problem
 
 
 class MeanOfChannels(nn.Module):
@@ -16,7 +19,8 @@ class MeanOfChannels(nn.Module):
     def __init__(self, original: nn.Conv2d) -> None:
         super().__init__()
         kernel, stride, padding = original.kernel_size, original.stride, original.padding
-        self.same_geometry = nn.Conv2d(1, 1, kernel, stride, padding, bias=False)
+        geometry = (kernel, stride, padding, original.dilation)
+        self.same_geometry = nn.Conv2d(1, 1, *geometry, bias=False)
         nn.init.constant_(self.same_geometry.weight, 1.0 / np.prod(kernel))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -30,10 +34,10 @@ class MeanOfFeatures(nn.Module):
         return features.mean(1, keepdim=True)
 
 
-def geometry_of(architecture: str) -> nn.Module:
+def geometry_of(backbone: Backbone) -> nn.Module:
     """A network without weights: only its kernels, strides, paddings and connections are left."""
     with torch.device("meta"):  # weights are replaced by none, so none are drawn
-        model = ARCHITECTURES[architecture].build(weights=None, num_classes=2).eval()
+        model = backbone.build(2).eval()
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.Conv2d):
             replaced: nn.Module = MeanOfChannels(module)
@@ -51,45 +55,75 @@ def average_pool(
     image, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
     """An average pool has the geometry of a maximum pool and spreads its gradient evenly."""
-    assert dilation == 1
     assert not return_indices
-    return nn.functional.avg_pool2d(image, kernel_size, stride, padding, ceil_mode)
+    side = kernel_size if isinstance(kernel_size, int) else kernel_size[0]
+    rows = image.flatten(0, 1)[:, None]
+    even = torch.full((1, 1, side, side), 1 / side**2)
+    pooled = nn.functional.conv2d(rows, even, None, stride, padding, dilation)
+    return pooled.view(*image.shape[:2], *pooled.shape[-2:])
 
 
-def receptive_centre(architecture: str, size: int, cell: tuple[int, int]) -> np.ndarray:
-    """Centre, in input pixels, of what one cell of the last feature map sees.
+def receptive_field(backbone: Backbone, cells: int) -> tuple[float, int, int]:
+    """Centre and width, in input pixels, of what the middle cell of the last feature map sees.
 
     With equal weights everywhere, and without rectification (what is left of it sees positive
     values only), the gradient of a cell with respect to the input is the shape of its receptive
     field.
+
+    Returns
+    -------
+    (float, int, int)
+        Centre, width and number of the cell, along one side.
     """
-    model = geometry_of(architecture)
+    model = geometry_of(backbone)
+    size = cells * backbone.stride + 1
     image = torch.ones(1, 3, size, size, requires_grad=True)
-    with captured_features(model, architecture) as features:
+    with captured_features(model, backbone) as features:
         model(image)
-        features[0][0, :, cell[0], cell[1]].sum().backward()
+        middle = features[0].shape[-1] // 2
+        features[0][0, :, middle, middle].sum().backward()
     field = image.grad[0].sum(0).numpy().astype(float)
-    rows, columns = np.indices(field.shape)
-    return np.array([(field * rows).sum(), (field * columns).sum()]) / field.sum()
+    rows, columns = (np.flatnonzero(field.sum(axis)) for axis in (1, 0))
+    assert rows.tolist() == columns.tolist(), "the same down and across"
+    centre = (field.sum(1) * np.arange(size)).sum() / field.sum()
+    return centre, rows[-1] - rows[0] + 1, middle
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_cells_are_centred_where_stride_and_offset_say(architecture, monkeypatch):
+def backbones() -> list[Backbone]:
+    """Every network, ended behind every stage, at every stride that it can have there."""
+    return [
+        Backbone(architecture, last_stage, stride)
+        for architecture, stages in STAGES.items()
+        for last_stage in (None, *stages)
+        for stride in (None, 8, 16)
+        if not stage_problem(architecture, last_stage, stride)
+    ]
+
+
+@pytest.mark.parametrize("backbone", backbones(), ids=str)
+def test_cells_are_centred_where_stride_and_offset_say(backbone, monkeypatch):
     monkeypatch.setattr(nn.functional, "max_pool2d", average_pool)
-    known = ARCHITECTURES[architecture]
-    # Large enough that the fields of the middle cells are not cut off at the border.
-    size = 24 * known.feature_stride + 1
-    for cell in ((12, 11), (11, 12)):
-        expected = np.array(cell) * known.feature_stride + known.feature_offset
-        assert receptive_centre(architecture, size, cell) == pytest.approx(expected, abs=0.1)
+    # Large enough that the field of the middle cell is hardly cut off at the border.
+    centre, _, cell = receptive_field(backbone, 768 // backbone.stride)
+    assert centre == pytest.approx(backbone.offset + cell * backbone.stride, abs=0.1)
+
+
+@pytest.mark.parametrize("backbone", backbones(), ids=str)
+def test_a_cell_sees_as_many_pixels_as_the_table_says(backbone, monkeypatch):
+    wanted = backbone.stage.receptive_field
+    if wanted > 1000:
+        pytest.skip(f"{wanted} pixels: an image that holds them all takes minutes")
+    monkeypatch.setattr(nn.functional, "max_pool2d", average_pool)
+    _, width, _ = receptive_field(backbone, math.ceil(1.2 * wanted / backbone.stride) + 8)
+    assert width == wanted
 
 
 @pytest.mark.parametrize("architecture", ["inception_v3", "vgg19"])
 def test_cells_lie_evenly_in_an_image_of_the_native_size(architecture):
-    known = ARCHITECTURES[architecture]
+    backbone = Backbone(architecture)
     cells = 8 if architecture == "inception_v3" else 7
-    last = known.feature_offset + (cells - 1) * known.feature_stride
-    assert known.feature_offset == known.native_size - 1 - last
+    last = backbone.offset + (cells - 1) * backbone.stride
+    assert backbone.offset == backbone.known.native_size - 1 - last
 
 
 def test_an_impulse_is_drawn_where_its_cell_looks():

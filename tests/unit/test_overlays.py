@@ -1,6 +1,7 @@
-"""Pictures of maps: the scale is shared, cold pixels stay X-ray, texts stay inside."""
+"""Pictures of evidence: the scale is shared, the X-ray stays readable, texts stay inside."""
 
 import io
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,21 +12,52 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from workflow_scripts.cxrcam.figures.captions import caption_font, shorten_middle
+from workflow_scripts.cxrcam.maps.frames import draw_legend, legend_height
 from workflow_scripts.cxrcam.maps.overlays import (
+    AGAINST_COLOUR,
+    FAINT,
+    FOR_COLOUR,
     LESION_COLOUR,
     LUNG_COLOUR,
     captioned_overlay,
     colour_bar,
-    heat_colours,
+    evidence_colours,
+    evidence_layer,
+    legend_items,
+    legend_title,
     mask_outline,
     overlay,
-    overlay_with_contours,
     png_bytes,
     save_png,
 )
-from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map, upsample_map
+from workflow_scripts.cxrcam.maps.placement import (
+    heat_scale,
+    log_odds,
+    normalise_map,
+    place_map,
+    upsample_map,
+)
+from workflow_scripts.cxrcam.maps.regions import evidence_regions
 
 GREY = np.random.default_rng(0).integers(0, 256, size=(64, 64), dtype=np.uint8)
+RGB = np.repeat(GREY[..., None], 3, axis=2)
+
+
+def hill(peak=1.0, row=0, column=0):
+    """A map of 64 pixels a side whose one hill of evidence lies at a cell of 4 x 4; flat 0 else."""
+    raw = np.zeros((4, 4), dtype=np.float32)
+    raw[row, column] = peak
+    return place_map(raw, 64, input_size=64, stride=16, offset=7.5)
+
+
+def alpha(layer):
+    return np.asarray(layer.convert("RGBA"))[..., 3]
+
+
+def inside_lines(evidence):
+    """Pixels of the region that holds half of the evidence, without its line."""
+    half, quarter = evidence_regions(evidence)
+    return half & ~mask_outline(half) & ~mask_outline(quarter, 2)
 
 
 def caption(image_id="COVID/COVID-1", label="COVID", predicted="COVID", **other):
@@ -69,10 +101,20 @@ def test_one_scale_keeps_a_faint_map_faint():
     assert normalise_map(faint, scale).max() == 0.25
 
 
-def test_evidence_against_the_class_is_no_heat():
-    heat = normalise_map([[-3.0, 0.0, 1.0, 9.0]], 4.0)
-    assert heat.dtype == np.float32
-    assert heat.tolist() == [[0.0, 0.0, 0.25, 1.0]]
+def test_a_map_in_units_of_the_scale_keeps_its_sign_and_what_lies_above():
+    scaled = normalise_map([[-3.0, 0.0, 1.0, 9.0]], 4.0)
+    assert scaled.dtype == np.float32
+    assert scaled.tolist() == [[-0.75, 0.0, 0.25, 2.25]]
+
+
+@given(hnp.arrays(np.float64, 4, elements=st.floats(-9, 9)))
+@settings(max_examples=25)
+def test_evidence_becomes_log_odds_against_the_mean_of_the_others(logits):
+    centred = logits - logits.mean()
+    expected = logits[0] - logits[1:].mean()
+    assert log_odds(centred[0], 4) == pytest.approx(expected, abs=1e-9)
+    two = logits[:2] - logits[:2].mean()
+    assert log_odds(two[0], 2) == pytest.approx(logits[0] - logits[1], abs=1e-9)
 
 
 def test_the_scale_looks_at_positive_values_only_and_is_never_zero():
@@ -82,42 +124,98 @@ def test_the_scale_looks_at_positive_values_only_and_is_never_zero():
     assert heat_scale(np.arange(1001.0), quantile=0.5) == pytest.approx(500.5)
 
 
-def test_pixels_without_heat_keep_exactly_their_grey():
-    heat = np.zeros((64, 64))
-    heat[:20, :20] = 1.0
-    picture = overlay(GREY, heat)
+def test_outside_regions_and_outlines_the_xray_stays_to_the_bit():
+    lungs = np.zeros((64, 64), bool)
+    lungs[5:30, 30:60] = True
+    evidence = hill(1.0, 3, 3) - hill(0.8, 0, 1)
+    picture = overlay(GREY, evidence, against=True, lung_mask=lungs, lesion_mask=lungs)
     assert picture.dtype == np.uint8
     assert picture.shape == (64, 64, 3)
-    cold = heat == 0
-    np.testing.assert_array_equal(picture[cold], np.repeat(GREY[cold][:, None], 3, axis=1))
-    hot = picture[~cold].astype(int)
-    assert (np.ptp(hot, axis=1) > 20).all()
+    drawn = evidence_regions(evidence)[0] | evidence_regions(-evidence, (0.5,))[0]
+    drawn |= mask_outline(lungs, 2)
+    np.testing.assert_array_equal(picture[~drawn], RGB[~drawn])
+    assert drawn.mean() < 0.3, "no wash over the image"
+    changed = (picture != RGB).any(axis=2)
+    assert changed.any()
+    # The image is drawn on where evidence is, on both hills.
+    assert changed[52:, 52:].any()
+    assert changed[:12, 16:32].any()
 
 
-def test_opacity_grows_with_heat_and_the_anatomy_shows_through():
-    ramp = np.broadcast_to(np.linspace(0, 1, 64), (64, 64))
-    black = overlay(np.zeros((64, 64), np.uint8), ramp).astype(int)
-    white = overlay(np.full((64, 64), 255, np.uint8), ramp).astype(int)
-    # What is left of the contrast between black and white is what the heat lets through.
-    left = (white - black).mean(axis=(0, 2)) / 255
-    assert left[0] == 1.0
-    assert (np.diff(left) <= 0.005).all()
-    assert left[-1] == pytest.approx(0.35, abs=0.01)
-    np.testing.assert_array_equal(overlay(GREY, ramp, opacity=0.0)[..., 0], GREY)
+def test_the_xray_shows_through_the_evidence():
+    evidence = hill(3.0)
+    inside = inside_lines(evidence)
+    assert inside.any()
+    black = overlay(np.zeros((64, 64), np.uint8), evidence).astype(int)
+    white = overlay(np.full((64, 64), 255, np.uint8), evidence).astype(int)
+    left = (white - black).mean(axis=2)[inside] / 255
+    assert left.min() >= 0.49
+    clear = overlay(GREY, evidence, opacity=0.0)
+    np.testing.assert_array_equal(clear[inside], RGB[inside])
+    assert (clear != RGB).any(), "the lines stay"
 
 
-def test_colours_grow_in_lightness():
-    lightness = heat_colours().astype(float) @ [0.2126, 0.7152, 0.0722]
+def test_a_fainter_map_of_the_same_form_is_filled_more_faintly():
+    # Powers of 2: rounding leaves the regions the same.
+    peaks = (1.0, 0.5, 0.125)
+    fills = [alpha(evidence_layer(hill(peak)))[inside_lines(hill())] for peak in peaks]
+    assert all((strong > faint).all() for strong, faint in pairwise(fills))
+    assert fills[-1].max() < 0.05 * 255, "nearly no fill"
+
+
+def test_what_exceeds_the_scale_is_drawn_in_full_colour_and_not_beyond():
+    twice, often = (alpha(evidence_layer(hill(peak))) for peak in (20.0, 40.0))
+    np.testing.assert_array_equal(twice, often)
+    assert twice[inside_lines(hill())].max() == round(0.5 * 255)
+
+
+def test_both_regions_have_a_line_in_the_colour_of_evidence():
+    evidence = hill()
+    half, quarter = evidence_regions(evidence)
+    picture = overlay(GREY, evidence)
+    assert (picture[mask_outline(half)] == FOR_COLOUR).all()
+    assert (picture[mask_outline(quarter, 2)] == FOR_COLOUR).all()
+
+
+def test_lines_are_dashed_where_evidence_is_faint_and_only_there():
+    line = mask_outline(evidence_regions(hill())[0])
+    solid, dashed = (
+        alpha(evidence_layer(hill(FAINT * factor)))[line] == 255 for factor in (1.01, 0.99)
+    )
+    assert solid.all()
+    assert 0.4 < dashed.mean() < 0.8
+
+
+def test_evidence_against_is_drawn_where_asked_in_a_colour_and_pattern_of_its_own():
+    evidence = hill(1.0, 3, 3) - hill(1.0, 0, 0)
+    asked, not_asked = overlay(GREY, evidence, against=True), overlay(GREY, evidence)
+    (region,) = evidence_regions(-evidence, (0.5,))
+    np.testing.assert_array_equal(not_asked[region], RGB[region])
+    np.testing.assert_array_equal(asked[~region], not_asked[~region])
+    line = mask_outline(region)
+    assert (asked[line] == AGAINST_COLOUR).all()
+    # Hatched: some pixels inside are drawn on, most are not, so it is no fill in grey either.
+    inside = region & ~line
+    hatched = (asked != RGB).any(axis=2)[inside].mean()
+    assert 0.05 < hatched < 0.4
+    assert AGAINST_COLOUR not in (FOR_COLOUR, LUNG_COLOUR, LESION_COLOUR)
+
+
+def test_colours_grow_in_lightness_up_to_that_of_the_lines():
+    lightness = evidence_colours().astype(float) @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(lightness) > -1.0).all()
-    assert lightness[-1] - lightness[0] > 150
+    assert lightness[-1] - lightness[0] > 30
+    assert tuple(evidence_colours()[-1]) == FOR_COLOUR
 
 
 def test_the_colour_bar_is_drawn_like_the_overlay():
     bar = colour_bar(101, 3)
     assert bar.shape == (3, 101, 3)
     assert bar[0, 0].tolist() == [128, 128, 128]
-    hot = overlay(np.full((1, 1), 128, np.uint8), np.ones((1, 1)))[0, 0]
-    assert bar[0, -1].tolist() == hot.tolist()
+    evidence = hill(20.0)
+    strongest = overlay(np.full((64, 64), 128, np.uint8), evidence)[inside_lines(evidence)]
+    assert bar[0, -1].tolist() in strongest.tolist()
+    assert colour_bar(101, 3, opacity=0.0).max() == 128
 
 
 def test_outlines_are_thin_lie_inside_and_leave_the_image_border_open():
@@ -137,14 +235,49 @@ def test_lung_and_lesion_outlines_have_their_own_colours():
     lung[10:50, 10:50] = True
     lesion = np.zeros((64, 64), bool)
     lesion[20:30, 20:30] = True
-    heat = np.zeros((64, 64))
-    picture = overlay_with_contours(GREY, heat, lung_mask=lung, lesion_mask=lesion)
+    nothing = np.zeros((64, 64))
+    picture = overlay(GREY, nothing, lung_mask=lung, lesion_mask=lesion)
     assert tuple(picture[10, 30]) == LUNG_COLOUR
     assert tuple(picture[20, 25]) == LESION_COLOUR
-    assert LUNG_COLOUR != LESION_COLOUR
-    np.testing.assert_array_equal(overlay_with_contours(GREY, heat), overlay(GREY, heat))
+    assert len({LUNG_COLOUR, LESION_COLOUR, FOR_COLOUR}) == 3
+    np.testing.assert_array_equal(overlay(GREY, nothing), RGB)
     with pytest.raises(ValueError, match="lung_mask has shape"):
-        overlay_with_contours(GREY, heat, lung_mask=lung[:9])
+        overlay(GREY, nothing, lung_mask=lung[:9])
+
+
+def test_the_legend_speaks_in_log_odds_and_names_only_what_is_drawn():
+    words = [word for _, word in legend_items(1.25, 0.5, against=False)]
+    assert words == ["+1.25 at full colour", "half of it", "a quarter of it", "faint: under +0.31"]
+    more = [
+        word for _, word in legend_items(1.25, 0.5, against=True, has_lungs=True, has_lesions=True)
+    ]
+    assert more[4:] == ["against it (half)", "lung", "lesion"]
+
+
+def test_a_map_without_evidence_says_so():
+    assert legend_title(hill(0.01), "COVID") == "evidence for COVID, log-odds per cell"
+    assert legend_title(-hill(), "COVID") == "no evidence for COVID"
+    with_evidence, without = (
+        captioned_overlay(
+            GREY, map_, image_id="a", label="b", predicted="b", probability=0.5, scale_max=1.0
+        )
+        for map_ in (hill(), -hill())
+    )
+    # Below the right panel, where the legend starts.
+    box = (260, 26 + 256 + 8, 516, 26 + 256 + 8 + 17)
+    assert png_bytes(with_evidence.crop(box)) != png_bytes(without.crop(box))
+
+
+@pytest.mark.parametrize("width", [150, 300, 600])
+def test_a_legend_stays_inside_its_place(width):
+    items = legend_items(123.456, 0.5, against=True, has_lungs=True, has_lesions=True)
+    high = legend_height(items, width)
+    picture = Image.new("RGB", (width + 40, high + 40), "white")
+    draw_legend(picture, 20, 20, width, "evidence for " + "M" * 200, items)
+    drawn = np.asarray(picture).min(axis=2) < 255
+    assert drawn[20:-20, 20:-20].any()
+    drawn[20:-20, 20:-20] = False
+    assert not drawn.any()
 
 
 @given(st.text(max_size=200), st.integers(20, 300))
@@ -168,15 +301,15 @@ def test_long_names_do_not_change_the_size_or_touch_the_notice():
     left = plain.width - 8 - round(caption_font(11).getlength("research use only"))
     box = (left, 0, plain.width, 26)
     assert png_bytes(plain.crop(box)) == png_bytes(long.crop(box))
-    assert np.asarray(long)[-60:, -6:].min() == 255
+    assert np.asarray(long)[26 + 256 :, -6:].min() == 255
 
 
 def test_mistakes_are_marked_by_word_and_not_by_colour():
     right, wrong, other = caption(), caption(predicted="Normal"), caption(probability=0.5)
-    strip = np.asarray(wrong)[-62:, :256]
+    strip = np.asarray(wrong)[26 + 256 :, :256]
     assert np.ptp(strip.astype(int), axis=2).max() == 0, "the text is grey"
     # The third line of the strip holds the verdict and nothing else.
-    verdict = (0, right.height - 22, 256, right.height)
+    verdict = (0, 26 + 256 + 8 + 36, 256, right.height)
     assert png_bytes(right.crop(verdict)) != png_bytes(wrong.crop(verdict))
     assert png_bytes(right.crop(verdict)) == png_bytes(other.crop(verdict))
 
@@ -208,9 +341,9 @@ def test_small_images_are_enlarged_so_that_the_caption_fits():
         (lambda: upsample_map([[1.0]], 0), "size is 0"),
         (lambda: overlay(GREY.astype(float), np.zeros((64, 64))), "float64"),
         (lambda: overlay(GREY, np.zeros((7, 7))), r"\(7, 7\)"),
-        (lambda: overlay(GREY, np.full((64, 64), 3.0)), "outside"),
         (lambda: overlay(GREY, np.full((64, 64), np.nan)), "nan"),
         (lambda: overlay(GREY, np.zeros((64, 64)), 1.5), "opacity is 1.5"),
+        (lambda: log_odds(1.0, 1), "n_classes is 1"),
         (lambda: caption(probability=97.3), "97.3"),
     ],
 )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.networks.models import build_classifier
 from workflow_scripts.cxrcam.networks.parts import Normalisation
@@ -16,7 +17,7 @@ IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 @pytest.fixture(scope="module")
 def network() -> torch.nn.Module:
-    return build_classifier("resnet18", 3, seed=0)
+    return build_classifier(Backbone("resnet18"), 3, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def pixels() -> np.ndarray:
 
 def predicted(network, pixels, batch_size: int = 64, **settings) -> Predictions:
     cpu = torch.device("cpu")
-    return predict(network, "resnet18", pixels, IMAGENET, cpu, batch_size, **settings)
+    return predict(network, Backbone("resnet18"), pixels, IMAGENET, cpu, batch_size, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +39,9 @@ def result(network, pixels) -> Predictions:
 
 def test_outputs_have_one_row_an_image_and_one_column_a_class(result):
     assert result.logits.shape == result.probabilities.shape == (7, 3)
-    assert result.maps.shape == (7, 3, 2, 2)
+    assert result.class_maps.shape == (7, 3, 2, 2)
     assert {a.dtype for a in vars(result).values()} == {np.dtype("float32")}
-    assert result.maps.flags["C_CONTIGUOUS"]
+    assert result.class_maps.flags["C_CONTIGUOUS"]
 
 
 def test_probabilities_are_the_softmax_of_the_logits(result):
@@ -51,13 +52,13 @@ def test_probabilities_are_the_softmax_of_the_logits(result):
 
 def test_maps_belong_to_the_logits_of_the_same_image_and_class(network, result):
     bias = network.fc.bias.detach().numpy()
-    np.testing.assert_allclose(result.maps.mean((2, 3)) + bias, result.logits, atol=1e-5)
+    np.testing.assert_allclose(result.class_maps.mean((2, 3)) + bias, result.logits, atol=1e-5)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 7])
 def test_the_batch_size_changes_nothing(network, pixels, result, batch_size):
     other = predicted(network, pixels, batch_size)
-    for name in ("logits", "probabilities", "maps"):
+    for name in ("logits", "probabilities", "class_maps"):
         np.testing.assert_allclose(getattr(other, name), getattr(result, name), atol=1e-5)
 
 
@@ -65,7 +66,7 @@ def test_results_come_in_the_order_of_the_images(network, pixels, result):
     order = [3, 0, 6, 1, 5, 2, 4]
     other = predicted(network, pixels[order], batch_size=2)
     assert len({tuple(row) for row in result.logits.round(4)}) == 7
-    for name in ("logits", "maps"):
+    for name in ("logits", "class_maps"):
         np.testing.assert_allclose(getattr(other, name), getattr(result, name)[order], atol=1e-5)
 
 
@@ -84,7 +85,7 @@ def test_one_image_is_enough(network, pixels, result):
 
 def test_images_are_resized_to_what_the_network_was_trained_with(network, pixels, result):
     larger = predicted(network, pixels, input_size=96)
-    assert larger.maps.shape == (7, 3, 3, 3)
+    assert larger.class_maps.shape == (7, 3, 3, 3)
     with torch.inference_mode():
         images = IMAGENET.apply(resize_pixels(torch.from_numpy(pixels), 96))
         expected = network(images)
@@ -98,12 +99,12 @@ def test_an_input_size_equal_to_that_of_the_images_changes_nothing(network, pixe
 
 
 def test_half_the_precision_gives_much_the_same_and_float32_is_the_default():
-    model = build_classifier("resnet18", 2, seed=0)
+    model = build_classifier(Backbone("resnet18"), 2, seed=0)
     pixels = np.random.default_rng(0).integers(0, 256, (4, 32, 32), dtype=np.uint8)
-    arguments = (model, "resnet18", pixels, IMAGENET, torch.device("cpu"))
+    arguments = (model, Backbone("resnet18"), pixels, IMAGENET, torch.device("cpu"))
     exact, again = predict(*arguments), predict(*arguments, precision="float32")
     assert (exact.logits == again.logits).all()
     coarse = predict(*arguments, precision="bfloat16")
-    assert coarse.maps.dtype == np.float32
+    assert coarse.class_maps.dtype == np.float32
     assert not (exact.logits == coarse.logits).all()
     assert np.allclose(exact.logits, coarse.logits, atol=0.05 * np.abs(exact.logits).max() + 0.01)

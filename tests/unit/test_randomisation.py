@@ -16,6 +16,7 @@ from workflow_scripts.cxrcam.audit.randomisation import (
     summarise_cascade,
 )
 from workflow_scripts.cxrcam.maps.placement import upsample_map
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.models import build_classifier
 
 
@@ -163,7 +164,7 @@ def test_a_network_against_itself_stays_at_one(images):
 
 @pytest.mark.usefixtures("one_torch_thread")
 def test_a_whole_resnet_goes_through(images):
-    model, untrained = (build_classifier("resnet18", 2, seed=seed) for seed in (0, 1))
+    model, untrained = (build_classifier(Backbone("resnet18"), 2, seed=seed) for seed in (0, 1))
     pixels = images.repeat(1, 3, 4, 4)
 
     def maps_of(network: nn.Module) -> np.ndarray:

@@ -19,7 +19,7 @@ from tests.unit.report_example import (
     example_verdict,
     make_report,
 )
-from workflow_scripts.cxrcam.maps.overlays import heat_layer, overlay
+from workflow_scripts.cxrcam.maps.overlays import against_layer, evidence_layer, overlay
 from workflow_scripts.cxrcam.report.cells import NONE, interval_cell, number_cell, relative_href
 from workflow_scripts.cxrcam.report.headline import headline_bars
 from workflow_scripts.cxrcam.report.page import NOTICE, TEMPLATES, gap_check
@@ -142,13 +142,36 @@ def test_the_gallery_is_shared_by_the_folds_on_one_scale(tmp_path: Path) -> None
     gallery = write_gallery(runs, CLASSES, tmp_path / "page/pictures", 0.5, most=8)
     assert [card.fold for card in gallery.cards].count(1) == 4
     assert [card.fold for card in gallery.cards].count(2) == 4
-    assert (gallery.total, gallery.mistakes, gallery.scale) == (12, 4, 1.5)
+    assert (gallery.total, gallery.mistakes) == (12, 4)
     first = next(card for card in gallery.cards if card.fold == 2)
     picture = replace(runs[2], scale=1.5).picture(first.image_id, PICTURE_SIDE)
-    drawn = Image.open(tmp_path / "page" / first.heat).convert("RGBA")
-    assert np.array_equal(
-        np.asarray(drawn), np.asarray(heat_layer(picture["heat"]).convert("RGBA"))
-    )
+    drawn = Image.open(tmp_path / "page" / first.evidence).convert("RGBA")
+    wanted = evidence_layer(picture["evidence"], 0.5).convert("RGBA")
+    assert np.array_equal(np.asarray(drawn), np.asarray(wanted))
+    # Of two classes: log-odds of one against the other are twice a centred logit.
+    assert gallery.log_odds == 3.0
+
+
+def test_evidence_against_the_class_is_a_layer_of_its_own_where_asked(tmp_path: Path) -> None:
+    runs = example_runs(tmp_path / "images")
+    for run in runs.values():
+        run.maps.values[:] -= 0.5
+    without = write_gallery(runs, CLASSES, tmp_path / "a/pictures", 0.5, 24)
+    assert all(card.against is None for card in without.cards)
+    asked = write_gallery(runs, CLASSES, tmp_path / "b/pictures", 0.5, 24, against=True)
+    for card in asked.cards:
+        layer = np.asarray(Image.open(tmp_path / "b" / str(card.against)).convert("RGBA"))
+        assert layer[..., 3].any()
+
+
+def test_a_card_says_where_there_is_no_evidence(tmp_path: Path) -> None:
+    runs = example_runs(tmp_path / "images")
+    runs[1].maps.values[0] = -1.0
+    gallery = write_gallery(runs, CLASSES, tmp_path / "pictures", 0.5, 24)
+    first = runs[1].records["image_id"][0]
+    assert [card.image_id for card in gallery.cards if not card.has_evidence] == [first]
+    page = Page(make_report(tmp_path / "made", gallery=gallery))
+    assert "".join(page.words).count("no evidence for it") == 1
 
 
 def test_words_for_how_sure_a_network_is_cover_every_probability(tmp_path: Path) -> None:
@@ -179,6 +202,14 @@ def test_a_verdict_without_a_headline_makes_a_page(tmp_path: Path) -> None:
     assert gap_check(verdict) is None
 
 
+def test_the_first_screen_and_the_provenance_say_what_networks_start_from(page: Page) -> None:
+    words = "".join(page.words)
+    first, _, rest = words.partition("Right answers on")
+    assert f"Networks of holdout start from RANDOM weights. None: {EVIL}." in first
+    assert "Networks of other start from the weights of mine.pth." in first
+    assert "holdout: random; other: mine.pth sha256:0." in rest
+
+
 def test_floors_are_pooled_over_the_runs_of_the_headline() -> None:
     network, border, majority = headline_bars(example_metrics(), example_verdict()["headline"])
     assert network.is_network
@@ -196,14 +227,14 @@ def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
             assert (first.parent / name).read_bytes() == (second.parent / name).read_bytes()
 
 
-def test_heat_over_an_xray_looks_as_in_the_overlays() -> None:
-    heat = np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(64, 64)
+def test_layers_over_an_xray_look_as_in_the_overlays() -> None:
+    evidence = np.linspace(-1, 1, 64 * 64, dtype=np.float32).reshape(64, 64)
     grey = np.full((64, 64), 90, dtype=np.uint8)
-    layer = heat_layer(heat).convert("RGBA")
-    layer.putalpha(layer.getchannel("A").point(lambda level: round(level * 0.5)))
-    ground = Image.fromarray(grey).convert("RGBA")
-    seen = np.asarray(Image.alpha_composite(ground, layer).convert("RGB"), dtype=int)
-    assert np.abs(seen - overlay(grey, heat, 0.5)).max() <= 2
+    seen = Image.fromarray(grey).convert("RGBA")
+    for layer in (against_layer(evidence), evidence_layer(evidence, 0.4)):
+        seen = Image.alpha_composite(seen, layer.convert("RGBA"))
+    wanted = overlay(grey, evidence, 0.4, against=True)
+    assert np.array_equal(np.asarray(seen.convert("RGB")), wanted)
 
 
 def test_cells_say_where_there_is_no_number() -> None:

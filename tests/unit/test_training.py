@@ -18,6 +18,7 @@ from torchvision.transforms.functional import normalize, to_tensor
 from workflow_scripts.cxrcam.contracts import HISTORY, TIMINGS
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks import training
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, State, TrainingStopped
 from workflow_scripts.cxrcam.networks.evaluation import (
     best_iteration,
@@ -192,7 +193,7 @@ def test_the_order_of_images_does_not_depend_on_whether_they_are_flipped():
 
 def test_the_same_seed_trains_resnet18_to_the_same_bits_and_another_one_does_not():
     def trained(seed: int) -> nn.Module:
-        model = build_classifier("resnet18", 2, seed=0)
+        model = build_classifier(Backbone("resnet18"), 2, seed=0)
         return fit(noise(12), {"test": noise(4, seed=1)}, seed, model, epochs=1)[0]
 
     first = trained(0)
@@ -252,7 +253,7 @@ def test_the_loss_falls_where_classes_can_be_told_apart(optimizer, schedule):
 
 
 def test_resnet18_learns_bright_from_dark():
-    model = build_classifier("resnet18", 2, seed=0)
+    model = build_classifier(Backbone("resnet18"), 2, seed=0)
     _, history = fit(dark_and_bright(24), model=model, epochs=3, learning_rate=0.0005)
     assert column(history, "loss")[-1] < 0.5 * column(history, "loss")[0]
 
@@ -439,6 +440,7 @@ def test_training_does_not_load_the_compiler():
     """It takes a second a job, and some on a slow machine."""
     program = f"""
 import sys, numpy as np, torch
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.models import build_classifier
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
@@ -447,7 +449,8 @@ from workflow_scripts.cxrcam.networks.training import train
 part = Pixels.on(torch.device("cpu"), np.zeros((12, 32, 32), np.uint8), np.arange(12) % 2)
 for optimizer in ("adam", "sgd"):
     recipe = TrainSettings.from_mapping({SETTINGS!r} | {{"optimizer": optimizer}})
-    model, normalisation = build_classifier("resnet18", 2, 0), Normalisation((0.5,) * 3, (0.2,) * 3)
+    model = build_classifier(Backbone("resnet18"), 2, 0)
+    normalisation = Normalisation((0.5,) * 3, (0.2,) * 3)
     train(model, part, {{}}, recipe, normalisation, "float32", np.random.default_rng(0))
 print("torch._dynamo" in sys.modules, "triton" in sys.modules)
 """

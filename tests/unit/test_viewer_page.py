@@ -76,7 +76,7 @@ def get(address: str) -> HTTPResponse:
 def test_the_card_holds_verdict_and_colours_beside_the_export() -> None:
     card = network_card(exported(), VERDICT, TRAINED_ON)
     assert card["verdict"] == {"answer": "No.", "sentence": "The number cannot be believed."}
-    assert re.fullmatch("([0-9a-f]{6}){256}", card["heat_colours"])
+    assert re.fullmatch("([0-9a-f]{6}){256}", card["evidence_colours"])
     # As the cache decodes images of 224 pixels.
     assert card["jpeg_least_side"] == 448
     assert exported().items() <= card.items()

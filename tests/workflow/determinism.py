@@ -26,6 +26,7 @@ STUDY = {
     "dataset": "drawn",
     "datasets": {
         "demo": None,
+        "demo_marker": None,
         "covid19_radiography": None,
         "mine": None,
         "drawn": {
@@ -41,6 +42,7 @@ STUDY = {
     "schemes": {"holdout": {"test_fraction": 0.25}, "random_subsample": None},
     # Two shards, so that their jobs can come in either order.
     "image": {"size": 64, "shard_images": 16},
+    "model": {"weights": "random"},
     "train": {"epochs": 1, "batch_size": 6, "progressive": []},
     "cam": {"overlays": 2, "gallery_images": 2},
     "audit": {"explanation_images": 2},

@@ -44,6 +44,7 @@ def small_configuration() -> dict[str, Any]:
         "dataset": DATASET,
         "datasets": {
             "demo": None,
+            "demo_marker": None,
             "covid19_radiography": None,
             "mine": None,
             DATASET: {"kind": "class_folders", "root": "data/small"},
@@ -64,6 +65,7 @@ def small_configuration() -> dict[str, Any]:
             **{"epochs": 1, "batch_size": 8, "learning_rate": 0.01, "weight_decay": 0.001},
             "progressive": [],
         },
+        "model": {"weights": "random", "last_stage": None, "map_stride": None, "input_size": None},
         "compute": {"threads": 1, "precision": "float32"},
         "cam": {"overlays": 4, "gallery_images": 2},
         "audit": {"explanation_images": 4},
@@ -166,6 +168,7 @@ def manifest_configuration() -> dict[str, Any]:
         "dataset": "findings",
         "datasets": {
             "demo": None,
+            "demo_marker": None,
             "covid19_radiography": None,
             "mine": None,
             "findings": {
@@ -221,6 +224,7 @@ def manifest_configuration() -> dict[str, Any]:
             "watch": ["validation", "test", "shared_test"],
             "evaluate_every": 2,
         },
+        "model": {"weights": "random", "last_stage": None, "map_stride": None, "input_size": None},
         "compute": {"threads": 1, "precision": "float32"},
         "cam": {"overlays": 2, "gallery_images": 2},
         "audit": {"explanation_images": 4},

@@ -29,7 +29,7 @@ def logits_of(results: Path, part: str) -> np.ndarray:
     pixels = read_network_input(shards, image_ids, card.image_size, part, None)
     normalisation = Normalisation(tuple(card.mean), tuple(card.std))
     device = torch.device("cpu")
-    return predict(model, card.architecture, pixels, normalisation, device).logits
+    return predict(model, card.backbone, pixels, normalisation, device).logits
 
 
 def test_a_network_trained_on_borders_sees_borders_everywhere(project: Project) -> None:

@@ -174,6 +174,19 @@ def test_the_resolved_configuration_stands_beside_the_results(results: Path) -> 
     assert used["schemes"]["random_subsample"]["repeats"] == 2
 
 
+def test_what_networks_start_from_is_said_wherever_results_are(
+    finished: Project, results: Path
+) -> None:
+    sentence = "Networks start from random weights."
+    for text in (
+        results.parent / "run_config.yaml",
+        results / "audit/verdict.md",
+        results / "report/index.html",
+        finished.folder / "printed.txt",
+    ):
+        assert text.read_text(encoding="utf-8").count(sentence) >= 1, text
+
+
 # --- contracts ------------------------------------------------------------------------------------
 
 

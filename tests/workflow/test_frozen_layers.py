@@ -8,6 +8,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from tests.workflow.small_project import Project
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.models import build_classifier, load_model
 
 RUN = "results/small/runs/{}/holdout/fold-1/seed-0"
@@ -17,7 +18,7 @@ TARGETS = [f"{RUN.format(task)}/predictions.parquet" for task in ("two_class", "
 @pytest.fixture
 def frozen(fresh: Project) -> Project:
     """A project that fine-tunes the last layers of a network with weights from a file."""
-    state = build_classifier("resnet18", 10, seed=5).state_dict()
+    state = build_classifier(Backbone("resnet18"), 10, seed=5).state_dict()
     (fresh.folder / "data").mkdir(exist_ok=True)
     save_file(dict(state), fresh.folder / "data/pretrained.safetensors")
     fresh.change(model={"weights": "data/pretrained.safetensors"}, train={"freeze_until": "layer3"})

@@ -351,6 +351,31 @@ CASES = [
         CONFIG | after_train(ALL_RUNS),
     ),
     Case(
+        "a recipe for weights that no network starts from",
+        settings(recipes={"pretrained": {"batch_size": 4}}),
+        CONFIG,
+    ),
+    Case(
+        "a recipe of which nothing is used, as all is set",
+        settings(recipes={"random": {"epochs": 3, "last_stage": 1}}),
+        CONFIG,
+    ),
+    Case(
+        "the recipe of a setting that is auto",
+        settings(train={"batch_size": "auto"}),
+        CONFIG | after_train(ALL_RUNS),
+    ),
+    Case(
+        "another stage to end behind",
+        settings(model={"last_stage": 3}),
+        CONFIG | after_train(ALL_RUNS),
+    ),
+    Case(
+        "a finer map",
+        settings(model={"map_stride": 16}),
+        CONFIG | after_train(ALL_RUNS),
+    ),
+    Case(
         "another precision",
         settings(compute={"precision": "bfloat16"}),
         CONFIG | after_train(ALL_RUNS),

@@ -106,6 +106,9 @@ def covered_schema(classes: list[str]) -> pa.Schema:
 
 
 def maps_schema(classes: list[str], height: int, width: int) -> pa.Schema:
-    """Schema of a run's raw class activation maps: float32, row by row, a column a class."""
+    """Schema of a run's raw class activation maps: float32, row by row, a column a class.
+
+    `raw_maps.read_evidence_maps` centres them over the classes.
+    """
     binary = pa.binary(4 * height * width)
     return pa.schema([("image_id", pa.string())] + [(f"map_{name}", binary) for name in classes])

@@ -157,7 +157,7 @@ _ITEMS: Final[dict[str, tuple[tuple[str, tuple[str, ...], str], ...]]] = {
                 "audit/*/*/fold-*/seed-*/maps.json",
                 "audit/*/*/fold-*/seed-*/map_tests.json",
             ),
-            "activation maps, and whether they pass the tests",
+            "maps of the evidence, and whether they pass the tests",
         ),
         ("Evaluation on internal data", (_METRICS, "figures/roc-*.png"), ""),
         ("Evaluation on external data", ("audit/external.csv",), "if any was given"),

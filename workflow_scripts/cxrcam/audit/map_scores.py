@@ -1,13 +1,14 @@
-"""Where the heat of a map lies: in the lungs, at the border, on the lesion.
+"""Where the evidence of a map lies: in the lungs, at the border, on the lesion.
 
 Each score comes with its chance level, what a map without any preference for a place would give,
 because a share of 30 % inside lungs that fill 30 % of the image says nothing.
 
-Convention for all functions here: heat is *raw* class activation that was placed on the image grid
-(`map_placement.place_map`). Its positive part is evidence for the class and is taken here; negative
-values count as no evidence. No score depends on the scale of a map. An image whose map has no
-positive value anywhere makes no claim about a place, and one whose region is empty cannot be
-scored; both are counted, carry the value 0 and stay out of every mean. No score is ever NaN.
+Convention for all functions here: heat is a *raw* map, centred over the classes
+(`raw_maps.read_evidence_maps`), that was placed on the image grid (`placement.place_map`). Its
+positive part is evidence for the class and is taken here; negative values count as no evidence. No
+score depends on the scale of a map. An image whose map has no positive value anywhere makes no
+claim about a place, and one whose region is empty cannot be scored; both are counted, carry the
+value 0 and stay out of every mean. No score is ever NaN.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workflow_scripts.cxrcam.configuration.problems import Problems, did_you_mean, show
+from workflow_scripts.cxrcam.configuration.recipes import possible_starts, with_recipe
+from workflow_scripts.cxrcam.networks.stages import stage_problem
 
 # Maps whose keys the user chooses; null removes an entry that an earlier file of the overlay made.
 NAMED_MAPS = ("datasets", "tasks", "schemes")
@@ -197,55 +199,63 @@ def check_validation(config: Mapping[str, Any], problems: Problems) -> None:
 
 
 def check_recipes(config: Mapping[str, Any], problems: Problems) -> None:
-    """Settings of training that exclude each other."""
+    """Settings of networks and of training that exclude each other."""
     for scheme, settings in config["schemes"].items():
         model = config["model"] | settings["model"]
         for task in settings["tasks"] or config["tasks"]:
             if task not in config["tasks"]:
                 continue
             train = config["train"] | config["tasks"][task]["train"] | settings["train"]
-            frozen, shares = train["freeze_until"], train["progressive"]
-            if frozen and model["weights"] == "random":
-                problems.add(
-                    ("schemes", scheme, "train"),
-                    f"freeze_until: {frozen} for {task}/{scheme} with model.weights: random would "
-                    "freeze layers that never learnt anything: set model.weights to imagenet or a "
-                    "file, or train.freeze_until to null.",
+            faults = [
+                fault
+                for start in possible_starts(model["weights"])
+                for fault in _recipe_faults(
+                    *with_recipe(model, train, config["recipes"][start], n_images=1),
+                    f"{task}/{scheme}",
+                    settings.get("input", WHOLE),
                 )
+            ]
+            if faults:
+                problems.add(("schemes", scheme, "train"), faults[0])
                 break
-            if frozen and shares:
-                problems.add(
-                    ("schemes", scheme, "train"),
-                    f"freeze_until: {frozen} and progressive: {shares} for {task}/{scheme} exclude "
-                    "each other, as features are computed at one size: set one of them to null or "
-                    "[].",
-                )
-                break
-            if train["batch_size"] % train["gpus"]:
-                problems.add(
-                    ("schemes", scheme, "train"),
-                    f"batch_size: {train['batch_size']} for {task}/{scheme} cannot be divided "
-                    f"evenly among gpus: {train['gpus']}: set train.batch_size to a multiple of "
-                    f"{train['gpus']} (it counts the images of all GPUs together), or train.gpus "
-                    "to a number that divides it.",
-                )
-                break
-            part = settings.get("input", WHOLE)
-            if frozen and part != WHOLE:
-                problems.add(
-                    ("schemes", scheme, "input"),
-                    f"freeze_until: {frozen} and input: {part} for {task}/{scheme} exclude each "
-                    "other, as features are computed of whole images: set train.freeze_until to "
-                    "null for this scheme.",
-                )
-                break
-            if shares and shares[-1] != 1:
-                problems.add(
-                    ("schemes", scheme, "train"),
-                    f"progressive: {shares} for {task}/{scheme} ends at {shares[-1]}, but the last "
-                    "epochs must see images of the full size: append 1.",
-                )
-                break
+
+
+def _recipe_faults(
+    model: Mapping[str, Any], train: Mapping[str, Any], run: str, part: str
+) -> list[str]:
+    """Why settings without ``auto`` exclude each other, a sentence a reason."""
+    frozen, shares = train["freeze_until"], train["progressive"]
+    faults = []
+    if stage := stage_problem(model["architecture"], model["last_stage"], model["map_stride"]):
+        faults.append(stage)
+    if frozen and model["weights"] == "random":
+        faults.append(
+            f"freeze_until: {frozen} for {run} with model.weights: random would freeze layers that "
+            "never learnt anything: set model.weights to imagenet or a file, or train.freeze_until "
+            "to null."
+        )
+    if frozen and shares:
+        faults.append(
+            f"freeze_until: {frozen} and progressive: {shares} for {run} exclude each other, as "
+            "features are computed at one size: set one of them to null or []."
+        )
+    if train["batch_size"] % train["gpus"]:
+        faults.append(
+            f"batch_size: {train['batch_size']} for {run} cannot be divided evenly among gpus: "
+            f"{train['gpus']}: set train.batch_size to a multiple of {train['gpus']} (it counts "
+            "the images of all GPUs together), or train.gpus to a number that divides it."
+        )
+    if frozen and part != WHOLE:
+        faults.append(
+            f"freeze_until: {frozen} and input: {part} for {run} exclude each other, as features "
+            "are computed of whole images: set train.freeze_until to null for this scheme."
+        )
+    if shares and shares[-1] != 1:
+        faults.append(
+            f"progressive: {shares} for {run} ends at {shares[-1]}, but the last epochs must see "
+            "images of the full size: append 1."
+        )
+    return faults
 
 
 # --- against the images ---------------------------------------------------------------------------

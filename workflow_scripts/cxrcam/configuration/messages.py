@@ -136,13 +136,13 @@ def _wrong_value(name: str, value: object, schema: Schema) -> str:
         return f"{fault}, {must_be}."
     if wanted == ["array"]:
         return f"{fault}, {must_be}: write [{show(value)}]."
+    if isinstance(value, bool) and {"integer", "number"} & set(wanted):
+        return f"{fault}, which is no number, {must_be}."
     if isinstance(value, bool) and "string" in wanted:
         return (
             f"{fault}, {must_be}: YAML reads words such as Yes, No, On and Off as true and false; "
             "put the word in quotes."
         )
-    if isinstance(value, bool) and {"integer", "number"} & set(wanted):
-        return f"{fault}, which is no number, {must_be}."
     if wanted == ["string"] and "enum" not in schema:
         return f"{fault}, {must_be}: put it in quotes if it is meant as text."
     return f"{fault}, {must_be}."

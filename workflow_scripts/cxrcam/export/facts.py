@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from workflow_scripts.cxrcam.export.graph import has_exact_maps
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.models import ModelCard
 
 NOTICE: Final = (
@@ -38,7 +37,7 @@ def network_facts(
     map_size : (int, int)
         Height and width of the maps, in cells.
     map_scale : float
-        Class activation at the hot end of the colours, see `placement.heat_scale`.
+        Evidence at full colour, see `placement.heat_scale`.
     model_sha256 : str
         Of the master file.
 
@@ -47,12 +46,14 @@ def network_facts(
     dict
         That JSON can hold, in the order of docs/export.md.
     """
-    known = ARCHITECTURES[card.architecture]
-    exact = has_exact_maps(card.architecture)
+    backbone = card.backbone
+    exact = has_exact_maps(backbone)
     return {
         **run,
         "classes": card.classes,
         "architecture": card.architecture,
+        "last_stage": card.last_stage,
+        "receptive_field": backbone.stage.receptive_field,
         "weights_origin": card.weights_origin,
         "image_size": card.image_size,
         "resampling": resampling,
@@ -65,8 +66,8 @@ def network_facts(
         "map_kind": "exact" if exact else "none",
         "map_height": map_size[0] if exact else None,
         "map_width": map_size[1] if exact else None,
-        "map_stride": known.feature_stride if exact else None,
-        "map_offset": known.feature_offset if exact else None,
+        "map_stride": backbone.stride if exact else None,
+        "map_offset": backbone.offset if exact else None,
         "map_scale": map_scale if exact else None,
         "training": card.training,
         "model_sha256": model_sha256,

@@ -1,4 +1,4 @@
-"""A trained network as one graph: grey levels in, logits and class activation maps out."""
+"""A trained network as one graph: grey levels in, logits and evidence maps out."""
 
 import io
 import json
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.maps.cam import captured_features, classifier_head
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size, resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard
 from workflow_scripts.cxrcam.networks.parts import Normalisation
@@ -22,14 +22,14 @@ MAPS: Final = "maps"
 _TRACED_BATCH: Final = 2
 
 
-def has_exact_maps(architecture: str) -> bool:
+def has_exact_maps(backbone: Backbone) -> bool:
     """Whether the maps of a network are part of its forward pass, and so can be of its graph."""
-    return ARCHITECTURES[architecture].map_kind == "exact"
+    return backbone.map_kind == "exact"
 
 
-def output_names(architecture: str) -> tuple[str, ...]:
+def output_names(backbone: Backbone) -> tuple[str, ...]:
     """Names of the graph's outputs, in their order."""
-    return (LOGITS, MAPS) if has_exact_maps(architecture) else (LOGITS,)
+    return (LOGITS, MAPS) if has_exact_maps(backbone) else (LOGITS,)
 
 
 class PixelsToMaps(nn.Module):
@@ -50,9 +50,8 @@ class PixelsToMaps(nn.Module):
 
     def __init__(self, model: nn.Module, card: ModelCard) -> None:
         super().__init__()
-        known = ARCHITECTURES[card.architecture]
         self.model = model
-        self.architecture = card.architecture
+        self.backbone = card.backbone
         # The normalisation is affine: what it makes of black and of white is all of it.
         (mean_1, mean_2, mean_3), (std_1, std_2, std_3) = card.mean, card.std
         normalisation = Normalisation((mean_1, mean_2, mean_3), (std_1, std_2, std_3))
@@ -61,15 +60,16 @@ class PixelsToMaps(nn.Module):
         self.register_buffer("scale", (white - black) / 255.0)
         side = network_input_size(card.architecture, card.image_size, card.input_size)
         self.register_buffer("resizing", resizing_matrix(card.image_size, side))
-        head = model.get_submodule(known.head)
-        is_linear = isinstance(head, nn.Linear) and has_exact_maps(card.architecture)
-        # The weighted sum over channels, as the convolution that every runtime has.
-        weight = classifier_head(model, card.architecture).weight if is_linear else None
-        kernel = None if weight is None else weight.detach()[:, :, None, None].clone()
+        head = model.get_submodule(self.backbone.head)
+        kernel = None
+        if isinstance(head, nn.Linear) and has_exact_maps(self.backbone):
+            # Evidence is a weighted sum over channels: the convolution that every runtime has.
+            weight = classifier_head(model, self.backbone).weight.detach()
+            kernel = (weight - weight.mean(0, keepdim=True))[:, :, None, None].clone()
         self.register_buffer("head_kernel", kernel)
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Logits (n, c) and, where they are exact, maps (n, c, h, w).
+        """Logits (n, c) and, where they are exact, evidence maps (n, c, h, w).
 
         Parameters
         ----------
@@ -79,12 +79,12 @@ class PixelsToMaps(nn.Module):
         if self.resizing is not None:
             pixels = self.resizing @ pixels @ self.resizing.T
         images = pixels * self.scale + self.shift
-        if not has_exact_maps(self.architecture):
+        if not has_exact_maps(self.backbone):
             return (self.model(images),)
-        with captured_features(self.model, self.architecture) as features:
+        with captured_features(self.model, self.backbone) as features:
             logits = self.model(images)
-        if self.head_kernel is None:  # the last layer is a convolution, whose output is the map
-            return logits, features[0]
+        if self.head_kernel is None:  # the output of the last convolution is the class map
+            return logits, features[0] - features[0].mean(1, keepdim=True)
         return logits, nn.functional.conv2d(features[0], self.head_kernel)
 
 

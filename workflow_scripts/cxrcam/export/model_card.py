@@ -20,6 +20,7 @@ from workflow_scripts.cxrcam.data.splits import (
     VALIDATION,
 )
 from workflow_scripts.cxrcam.export.pages import render_page
+from workflow_scripts.cxrcam.starting_weights import RANDOM, start_sentence
 from workflow_scripts.cxrcam.verdict.page import FAILED, NOT_ASSESSABLE, PASSED
 
 ROLES: Final = (TRAIN, VALIDATION, TEST, SHARED_TEST, REST, UNUSED)
@@ -55,6 +56,13 @@ class ModelCardPage:
     split: pd.DataFrame
     is_grouped: bool
     is_drawn: bool
+
+    @property
+    def start(self) -> str:
+        """What the network starts from."""
+        sentence = start_sentence(self.verdict["starts"][self.facts["scheme"]])
+        origin = self.facts["weights_origin"]
+        return sentence if origin == RANDOM else f"{sentence} The file was {origin}."
 
     @property
     def is_judged(self) -> bool:

@@ -151,5 +151,6 @@ def channel_caption(
         f" Images: {source}. Below each picture: number of the channel (from 0) and what it adds to"
         " the logit of the class, its mean activation times its weight in the last layer"
         f" ({added.min():.3g} to {added.max():.3g} logits). Colours show the channel's activation"
-        " before weighting; all pictures share one scale."
+        " before weighting, on one scale for all pictures; lines enclose the smallest regions that"
+        " hold half (thin) and a quarter (thick) of it."
     )

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.cxrcam.figures.picture_grid import PictureGrid, checked_pictures
 from workflow_scripts.cxrcam.figures.style import fitted, styled, wrapped
-from workflow_scripts.cxrcam.maps.overlays import OPACITY, overlay_with_contours
+from workflow_scripts.cxrcam.maps.overlays import overlay
 
 # Lengths in inches.
 _LEFT: Final = 0.44
@@ -25,7 +25,7 @@ _FOOT: Final = 0.72
 @styled
 def map_method_figure(
     images: npt.ArrayLike,
-    heats: npt.ArrayLike,
+    evidence: npt.ArrayLike,
     methods: Sequence[str],
     classes: Sequence[str],
     said: Sequence[str],
@@ -38,8 +38,8 @@ def map_method_figure(
     ----------
     images : array-like of uint8, shape (k, s, s)
         X-rays.
-    heats : array-like of float, shape (k, m, s, s)
-        Heat in [0, 1], each method on a scale of its own, laid over the image by `place_map`.
+    evidence : array-like of float, shape (k, m, s, s)
+        Placed maps, each method in units of a scale of its own.
     methods : sequence of str, length m
         Names of the methods, for the columns.
     classes : sequence of str, length k
@@ -56,13 +56,13 @@ def map_method_figure(
     Raises
     ------
     ValueError
-        If shapes do not fit each other, or heat is outside [0, 1].
+        If shapes do not fit each other, or a value is not finite.
     """
     pictures = checked_pictures(images, len(classes), "classes")
-    heat = np.asarray(heats, dtype=np.float32)
-    if heat.shape != (len(pictures), len(methods), *pictures.shape[1:]):
+    maps = np.asarray(evidence, dtype=np.float32)
+    if maps.shape != (len(pictures), len(methods), *pictures.shape[1:]):
         raise ValueError(
-            f"heats have shape {heat.shape}, images {pictures.shape} and there are {len(methods)} "
+            f"maps have shape {maps.shape}, images {pictures.shape} and there are {len(methods)} "
             "methods; expected (k, m, s, s)"
         )
     names = ["X-ray", *methods]
@@ -92,19 +92,21 @@ def map_method_figure(
         grid.text(left, upper + grid.side + 0.03, fitted(said[row], grid.width - left - 0.1, 7.0))
         grid.show(picture, row, 0)
         for column in range(len(methods)):
-            mapped = overlay_with_contours(
+            mapped = overlay(
                 picture,
-                heat[row, column],
-                OPACITY,
+                maps[row, column],
                 lung_mask=lung_masks[row],
                 lesion_mask=lesion_masks[row],
             )
             grid.show(mapped, row, 1 + column)
-    grid.draw_bar(0.52, "hottest", "for the predicted class; each method has a scale of its own")
-    outlines = [
-        words
-        for words, masks in (("lungs in blue", lung_masks), ("lesions in green", lesion_masks))
-        if any(mask is not None for mask in masks)
-    ]
-    grid.text(_LEFT, grid.height - 0.2, f"Outlines: {', '.join(outlines)}" if outlines else "")
+    grid.draw_bar(
+        0.52, "full colour", "for the predicted class; each method has a scale of its own"
+    )
+    lines = ["half (thin) and a quarter (thick) of what is positive, dashed where faint"]
+    for words, masks in (("lungs in blue", lung_masks), ("lesions in green", lesion_masks)):
+        if any(mask is not None for mask in masks):
+            lines.append(words)
+    grid.text(
+        _LEFT, grid.height - 0.2, fitted(f"Lines: {'; '.join(lines)}", grid.width - _LEFT, 7.0)
+    )
     return grid.figure

@@ -140,7 +140,7 @@ def augmentation_caption(labels: Sequence[str], images: npt.ArrayLike, source: s
 @styled
 def map_figure(
     images: npt.ArrayLike,
-    heat: npt.ArrayLike,
+    activation: npt.ArrayLike,
     labels: Sequence[str],
     probabilities: Sequence[float],
     scale_max: float,
@@ -153,14 +153,15 @@ def map_figure(
     ----------
     images : array-like of uint8, shape (k, s, s)
         One image a class.
-    heat : array-like of float, shape (k, s, s)
-        In [0, 1], from `map_placement`: class activation of the predicted class.
+    activation : array-like of float, shape (k, s, s)
+        Class activation of the predicted class, placed, in units of `scale_max`; see
+        `placement.normalise_map`.
     labels : sequence of str
         True classes.
     probabilities : sequence of float
         Of the predicted class, in [0, 1].
     scale_max : float
-        Raw class activation (logits) at the hot end of the colour bar.
+        Class activation (logits) at full colour.
     predicted : sequence of str, optional
         Predicted classes; default: `labels`.
 
@@ -172,11 +173,11 @@ def map_figure(
     Raises
     ------
     ValueError
-        As `sample_figure`, and if heat or a probability is outside [0, 1].
+        As `sample_figure`, if an activation is not finite, or if a probability is outside [0, 1].
     """
     pictures = checked_pictures(images, len(labels), "labels")
     called = list(labels if predicted is None else predicted)
-    maps = np.asarray(heat)
+    maps = np.asarray(activation)
     if not len(maps) == len(called) == len(probabilities) == len(pictures):
         raise ValueError(
             f"{len(pictures)} images, {len(maps)} maps, {len(called)} predicted classes and"
@@ -223,7 +224,7 @@ def map_caption(
     labels : sequence of str
         True classes.
     scale_max : float
-        Raw class activation at the hot end of the colour bar.
+        Class activation (logits) at full colour.
     model : str
         What made the maps.
     source : str
@@ -236,11 +237,13 @@ def map_caption(
     """
     return (
         f"Class activation maps of {model}: one test image of each of {len(labels)} classes"
-        f" ({', '.join(labels)}) above the same image with the evidence for the predicted class"
-        f" over it. Images: {source}. The mean of a map plus the bias is the logit of the class;"
-        f" colours reach from 0 or less (clear) to {scale_max:.3g} logits or more, one scale for"
-        " all images. Below: whether the prediction is right, and the predicted probability. A map"
-        " shows what the network used, not where a disease is."
+        f" ({', '.join(labels)}) above the same image with the map of the predicted class on it."
+        f" Images: {source}. The mean of a map plus the bias is the logit of the class. Lines"
+        " enclose the smallest regions that hold half (thin) and a quarter (thick) of what is"
+        f" positive; colour grows from 0 (clear) to {scale_max:.3g} logits or more, one scale for"
+        " all images, and lines are dashed where it stays below a quarter of that. Below: whether"
+        " the prediction is right, and the predicted probability. A map shows what the network"
+        " used, not where a disease is."
     )
 
 

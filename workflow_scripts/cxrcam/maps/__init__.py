@@ -1,1 +1,1 @@
-"""Class activation maps: computing, placing and drawing them."""
+"""Maps of the evidence for each class: computing, placing and drawing them."""

@@ -1,16 +1,30 @@
-"""Class activation maps: exact where the network allows it, Grad-CAM where it does not.
+"""Evidence maps: exact where the network allows it, Grad-CAM where it does not.
 
 Where global average pooling feeds one linear layer, the logit of class c is
 
-    logit_c = b_c + mean over (x, y) of M_c(x, y),    M_c(x, y) = sum_k w_ck f_k(x, y)
+    z_c = b_c + mean over (x, y) of M_c(x, y),    M_c(x, y) = sum_k w_ck f_k(x, y)
 
-with f the last feature maps and w, b the linear layer. M_c is the map: an exact decomposition of
-the logit over places, no approximation and no gradient, for every class from one forward pass.
-Where the last layer is a convolution whose output is pooled (SqueezeNet), that output is the map,
-and logit_c is its mean. Where several layers lie between feature maps and logit (VGG), no such
-decomposition exists, and the maps are those of Grad-CAM.
+with f the last feature maps and w, b the linear layer. M_c is the class activation map (Zhou et
+al., "Learning Deep Features for Discriminative Localization", CVPR 2016).
 
-Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016.
+It is no property of the classifier: adding one vector to all rows of w changes every map and no
+probability, as the softmax knows differences of logits only. What is left when the mean over the
+classes is taken away,
+
+    E_c(x, y) = M_c(x, y) - mean over classes of M(x, y),
+
+does not change. It is an exact decomposition over places of the centred logit,
+
+    z_c - mean(z) = b_c - mean(b) + mean over (x, y) of E_c(x, y),
+
+which is the centred log-ratio of the probabilities, log p_c - mean(log p) (Aitchison, "The
+Statistical Analysis of Compositional Data", 1982). The log-odds of two classes are the difference
+of their centred logits; of two classes in all, twice the centred logit of one. These are the maps
+of this project: the evidence for each class at each place (`raw_maps.evidence_maps`).
+
+Where the last layer is a convolution whose output is pooled (SqueezeNet), that output is M. Where
+several layers lie between feature maps and logit (the whole VGG), no such decomposition exists, and
+M is that of Grad-CAM; centred, it is the Grad-CAM of the centred logit.
 """
 
 from collections.abc import Iterator
@@ -19,23 +33,23 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 
 
 @contextmanager
-def captured_features(model: nn.Module, architecture: str) -> Iterator[list[torch.Tensor]]:
+def captured_features(model: nn.Module, backbone: Backbone) -> Iterator[list[torch.Tensor]]:
     """Collect the network's last feature map at each forward pass.
 
     Yields a list that holds the newest one only, shape (n, k, h, w), as it is pooled: rectified
     where the network rectifies it. The hook is taken off at the end, whatever happens.
     """
-    known = ARCHITECTURES[architecture]
+    rectified_later = backbone.known.rectified_later
     newest: list[torch.Tensor] = []
 
     def keep(_module: nn.Module, _inputs: object, output: torch.Tensor) -> None:
-        newest[:] = [output.relu() if known.rectified_later else output]
+        newest[:] = [output.relu() if rectified_later else output]
 
-    handle = model.get_submodule(known.feature_layer).register_forward_hook(keep)
+    handle = model.get_submodule(backbone.feature_layer).register_forward_hook(keep)
     try:
         yield newest
     finally:
@@ -43,7 +57,7 @@ def captured_features(model: nn.Module, architecture: str) -> Iterator[list[torc
 
 
 def class_activation_maps(features: torch.Tensor, head: nn.Linear) -> torch.Tensor:
-    """Raw maps of all classes, before any normalisation.
+    """Zhou's class activation maps of all classes, before any normalisation.
 
     Parameters
     ----------
@@ -55,13 +69,12 @@ def class_activation_maps(features: torch.Tensor, head: nn.Linear) -> torch.Tens
     Returns
     -------
     float32 tensor, shape (n, c, h, w)
-        Evidence for each class at each place, in units of the logit; its mean over (h, w) plus the
-        bias is the logit.
+        In units of the logit: the mean over (h, w) plus the bias is the logit.
     """
     return torch.einsum("ck,nkhw->nchw", head.weight.float(), features.float())
 
 
-def classifier_head(model: nn.Module, architecture: str) -> nn.Linear:
+def classifier_head(model: nn.Module, backbone: Backbone) -> nn.Linear:
     """Last layer of a network, where it is linear.
 
     Raises
@@ -69,23 +82,25 @@ def classifier_head(model: nn.Module, architecture: str) -> nn.Linear:
     TypeError
         If it is something else.
     """
-    head = model.get_submodule(ARCHITECTURES[architecture].head)
+    head = model.get_submodule(backbone.head)
     if not isinstance(head, nn.Linear):
-        raise TypeError(f"The last layer of {architecture} is no linear layer: no exact map.")
+        raise TypeError(
+            f"The last layer of {backbone.architecture} is no linear layer: no exact map."
+        )
     return head
 
 
-def logits_and_maps(
-    model: nn.Module, architecture: str, images: torch.Tensor
+def logits_and_class_maps(
+    model: nn.Module, backbone: Backbone, images: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits and raw maps of all classes, of any known network.
+    """Logits and class activation maps of all classes, of any known network.
 
     Parameters
     ----------
     model : nn.Module
         In evaluation mode.
-    architecture : str
-        Key of `ARCHITECTURES`; its `map_kind` says which maps there are.
+    backbone : Backbone
+        Its `map_kind` says which maps there are.
     images : float tensor, shape (n, 3, height, width)
         Normalised; made outside `torch.inference_mode`, like the model.
 
@@ -96,14 +111,13 @@ def logits_and_maps(
         Exact maps are in units of the logit: their mean over (h, w), plus the bias of a linear
         head, is the logit. Grad-CAM's add up to no logit, see `grad_cam.grad_cam`.
     """
-    known = ARCHITECTURES[architecture]
-    if known.map_kind == "grad_cam":
+    if backbone.map_kind == "grad_cam":
         # Only here: the library brings OpenCV, which the other networks have no use for.
         from workflow_scripts.cxrcam.maps.grad_cam import grad_cam
 
-        return grad_cam(model, known.feature_layer, images)
-    with torch.inference_mode(), captured_features(model, architecture) as features:
+        return grad_cam(model, backbone.feature_layer, images)
+    with torch.inference_mode(), captured_features(model, backbone) as features:
         logits = model(images)
-        if isinstance(model.get_submodule(known.head), nn.Conv2d):
+        if isinstance(model.get_submodule(backbone.head), nn.Conv2d):
             return logits, features[0].float()
-        return logits, class_activation_maps(features[0], classifier_head(model, architecture))
+        return logits, class_activation_maps(features[0], classifier_head(model, backbone))

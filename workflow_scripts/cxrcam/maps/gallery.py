@@ -1,4 +1,4 @@
-"""The gallery: test images of one class with their class activation maps, mistakes first."""
+"""The gallery: test images of one class with the evidence on them, mistakes first."""
 
 from __future__ import annotations
 
@@ -12,17 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
+from workflow_scripts.cxrcam.figures.captions import caption_font
 from workflow_scripts.cxrcam.figures.style import BLACK, GREY, PAGE_WIDTH, fitted, styled
 from workflow_scripts.cxrcam.figures.tables import require_columns
-from workflow_scripts.cxrcam.maps.overlays import (
-    LESION_COLOUR,
-    LUNG_COLOUR,
-    OPACITY,
-    colour_bar,
-    overlay_with_contours,
-)
+from workflow_scripts.cxrcam.maps.frames import NOTICE, LegendItem
+from workflow_scripts.cxrcam.maps.overlays import OPACITY, legend_items, overlay
 
 # Everything is placed by hand, in inches from the top left corner.
 _MARGIN: Final = 0.12
@@ -32,10 +27,14 @@ _PANEL_GAP: Final = 0.03
 _LARGEST_PANEL: Final = 1.7
 _CAPTION: Final = 0.47
 """Three lines of text below each pair."""
+_CAPTION_LINE: Final = 0.12
+"""A fourth one, where an image has no evidence."""
 _HEAD: Final = 0.5
-_FOOT: Final = 0.62
-"""Strip with the colour bar."""
-_BAR_WIDTH: Final = 2.0
+_FOOT: Final = 0.66
+"""Strip with the legend: a title and two rows of samples."""
+_LEGEND_ROW: Final = 0.17
+_LEGEND_PIXELS: Final = 100.0
+"""Pixels of a sample an inch."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class _Page:
 @styled
 def gallery(
     images: npt.ArrayLike,
-    heats: npt.ArrayLike,
+    evidence: npt.ArrayLike,
     records: pd.DataFrame,
     *,
     class_name: str,
@@ -78,6 +77,7 @@ def gallery(
     columns: int = 5,
     most: int = 10,
     opacity: float = OPACITY,
+    against: bool = False,
     lung_masks: Sequence[npt.ArrayLike | None] | None = None,
     lesion_masks: Sequence[npt.ArrayLike | None] | None = None,
     total: int | None = None,
@@ -90,22 +90,22 @@ def gallery(
     ----------
     images : array-like of uint8, shape (n, s, s)
         X-rays.
-    heats : array-like of float, shape (n, s, s)
-        Heat in [0, 1] on the scale of the run.
+    evidence : array-like of float, shape (n, s, s)
+        Placed maps in units of the run's scale, as `overlays.evidence_layer` takes them.
     records : DataFrame of n rows
         `image_id`, `label`, `predicted`, `probability` (of the predicted class), in the order of
         the images. Rows of another label are left out.
     class_name : str
         True class of the images that are shown.
     scale_max : float
-        Raw class activation at the hot end of the shared colour bar.
+        Log-odds at full colour.
     map_class : str, optional
         Class that all maps explain; default: each explains the predicted class of its image.
     columns : int, default 5
         Images in a row.
     most : int, default 10
         Most images; up to half of them are mistakes if there are enough correct ones.
-    opacity : float
+    opacity, against
         As in `overlays.overlay`.
     lung_masks, lesion_masks : sequence of (s, s) array-like or None, optional
         Outlines to draw over the maps.
@@ -128,10 +128,10 @@ def gallery(
     require_columns(
         records, ["image_id", "label", "predicted", "probability"], "the gallery's table"
     )
-    pictures, heat = np.asarray(images), np.asarray(heats)
-    if not len(pictures) == len(heat) == len(records):
+    pictures, maps = np.asarray(images), np.asarray(evidence)
+    if not len(pictures) == len(maps) == len(records):
         raise ValueError(
-            f"{len(pictures)} images, {len(heat)} maps and {len(records)} records;"
+            f"{len(pictures)} images, {len(maps)} maps and {len(records)} records;"
             " the gallery needs one map and one record an image"
         )
     # Numbered, so that a row names its image, map and masks.
@@ -141,40 +141,38 @@ def gallery(
         raise ValueError(f"no image of the gallery is of class {class_name!r}")
     shown = choose_images(table, most)
     columns = max(1, min(columns, len(shown)))
-    rows = math.ceil(len(shown) / columns)
     panel = (PAGE_WIDTH - 2 * _MARGIN - (columns - 1) * _COLUMN_GAP) / columns
     panel = min(_LARGEST_PANEL, panel)
+    has_evidence = maps.reshape(len(maps), -1).max(axis=1) > 0.0
     row_height = 2 * panel + _PANEL_GAP + _CAPTION
-    height = _HEAD + rows * row_height + _FOOT
+    row_height += 0.0 if has_evidence[shown.index].all() else _CAPTION_LINE
+    height = _HEAD + math.ceil(len(shown) / columns) * row_height + _FOOT
     page = _Page(Figure(figsize=(PAGE_WIDTH, height)), PAGE_WIDTH, height)
 
-    outlined = set()
+    outlined: dict[str, bool] = {"has_lungs": False, "has_lesions": False}
     for place, (index, record) in enumerate(shown.iterrows()):
         number = int(str(index))
-        lung_mask = None if lung_masks is None else lung_masks[number]
-        lesion_mask = None if lesion_masks is None else lesion_masks[number]
-        if lung_mask is not None:
-            outlined.add("lung outline")
-        if lesion_mask is not None:
-            outlined.add("lesion outline")
-        mapped = overlay_with_contours(
-            pictures[number], heat[number], opacity, lung_mask=lung_mask, lesion_mask=lesion_mask
+        lungs = None if lung_masks is None else lung_masks[number]
+        lesions = None if lesion_masks is None else lesion_masks[number]
+        outlined["has_lungs"] |= lungs is not None
+        outlined["has_lesions"] |= lesions is not None
+        mapped = overlay(
+            *(pictures[number], maps[number], opacity),
+            against=against,
+            lung_mask=lungs,
+            lesion_mask=lesions,
         )
         row, column = divmod(place, columns)
         left = _MARGIN + column * (panel + _COLUMN_GAP)
         top = _HEAD + row * row_height
-        image_axes = page.axes(left, top, panel, panel)
-        image_axes.imshow(pictures[number], cmap="gray", vmin=0, vmax=255)
-        page.axes(left, top + panel + _PANEL_GAP, panel, panel).imshow(mapped)
-        _write_caption(page, left, top + 2 * panel + _PANEL_GAP, panel, record)
+        _show_pair(page, left, top, panel, pictures[number], mapped)
+        below = top + 2 * panel + _PANEL_GAP
+        lacking = None if has_evidence[number] else map_class or record["predicted"]
+        _write_caption(page, left, below, panel, record, lacking)
 
-    of_total = "" if total is None else f" of {total} test"
-    if title is None:
-        title = f"True class {class_name}: {len(shown)}{of_total} images"
-    heading = fitted(title, PAGE_WIDTH - 2 * _MARGIN, 9.0, bold=True)
-    page.text(_MARGIN, 0.1, heading, fontsize=9.0, fontweight="bold", color=BLACK)
-    page.text(_MARGIN, 0.29, _order_in_words(shown, total, wrong), color=GREY)
-    _draw_foot(page, scale_max, opacity, map_class, outlined)
+    _write_heading(page, title, class_name, shown, total, wrong)
+    items = legend_items(scale_max, opacity, against=against, **outlined)
+    _draw_legend(page, map_class, items)
     return page.figure
 
 
@@ -231,8 +229,35 @@ def choose_of_classes(records: pd.DataFrame, classes: Sequence[str], most: int) 
     )
 
 
-def _write_caption(page: _Page, left: float, top: float, panel: float, record: pd.Series) -> None:
-    """Write image id, right or wrong, and probability below a pair of panels."""
+def _write_heading(
+    page: _Page,
+    title: str | None,
+    class_name: str,
+    shown: pd.DataFrame,
+    total: int | None,
+    wrong: int | None,
+) -> None:
+    """Write what is shown, and in which order."""
+    of_total = "" if total is None else f" of {total} test"
+    if title is None:
+        title = f"True class {class_name}: {len(shown)}{of_total} images"
+    heading = fitted(title, PAGE_WIDTH - 2 * _MARGIN, 9.0, bold=True)
+    page.text(_MARGIN, 0.1, heading, fontsize=9.0, fontweight="bold", color=BLACK)
+    page.text(_MARGIN, 0.29, _order_in_words(shown, total, wrong), color=GREY)
+
+
+def _show_pair(
+    page: _Page, left: float, top: float, panel: float, xray: npt.ArrayLike, mapped: npt.ArrayLike
+) -> None:
+    """Show an X-ray, and below it the evidence on it."""
+    page.axes(left, top, panel, panel).imshow(np.asarray(xray), cmap="gray", vmin=0, vmax=255)
+    page.axes(left, top + panel + _PANEL_GAP, panel, panel).imshow(np.asarray(mapped))
+
+
+def _write_caption(
+    page: _Page, left: float, top: float, panel: float, record: pd.Series, lacking: str | None
+) -> None:
+    """Write image id, right or wrong, probability, and for which class there is no evidence."""
     page.text(left, top + 0.03, fitted(record["image_id"], panel - 0.02, 7.0))
     if record["predicted"] == record["label"]:
         page.text(left, top + 0.15, "✓ correct")
@@ -240,6 +265,9 @@ def _write_caption(page: _Page, left: float, top: float, panel: float, record: p
         called = fitted(record["predicted"], panel - 0.56, 7.0, bold=True)
         page.text(left, top + 0.15, f"✗ called {called}", fontweight="bold")
     page.text(left, top + 0.27, f"probability {record['probability']:.3f}")
+    if lacking is not None:
+        words = fitted(f"no evidence for {lacking}", panel, 7.0)
+        page.text(left, top + 0.27 + _CAPTION_LINE, words)
 
 
 def _order_in_words(shown: pd.DataFrame, total: int | None, wrong: int | None) -> str:
@@ -257,35 +285,20 @@ def _order_in_words(shown: pd.DataFrame, total: int | None, wrong: int | None) -
     return order + "."
 
 
-def _draw_foot(
-    page: _Page, scale_max: float, opacity: float, map_class: str | None, outlined: set[str]
-) -> None:
-    """Draw the colour bar, and say what the colours and the outlines mean."""
-    top = page.height - _FOOT + 0.12
-    bar = page.axes(_MARGIN, top, _BAR_WIDTH, 0.13)
-    bar.imshow(colour_bar(256, 1, opacity), aspect="auto", extent=(0, 1, 0, 1))
-    page.text(_MARGIN, top + 0.16, "≤ 0", ha="left")
-    page.text(_MARGIN + _BAR_WIDTH, top + 0.16, f"≥ {scale_max:.3g}", ha="right")
+def _draw_legend(page: _Page, map_class: str | None, items: Sequence[LegendItem]) -> None:
+    """Say what colours and lines mean, as many samples a row as fit."""
+    top = page.height - _FOOT + 0.1
     explained = "the predicted class" if map_class is None else fitted(map_class, 1.2, 7.0)
-    note = f"class activation for {explained}, one scale for the whole run"
-    page.text(_MARGIN + _BAR_WIDTH + 0.1, top, note)
-    page.text(page.width - _MARGIN, top, "research use only", ha="right", color=GREY)
-    colours = {"lung outline": LUNG_COLOUR, "lesion outline": LESION_COLOUR}
-    names = [name for name in colours if name in outlined]
-    if names:
-        page.figure.legend(
-            handles=[
-                Patch(facecolor="none", edgecolor="#" + bytes(colours[name]).hex())
-                for name in names
-            ],
-            labels=names,
-            loc="upper left",
-            bbox_to_anchor=(
-                (_MARGIN + _BAR_WIDTH + 0.05) / page.width,
-                1 - (top + 0.12) / page.height,
-            ),
-            ncols=2,
-            borderaxespad=0.0,
-            handlelength=1.4,
-            handleheight=0.6,
-        )
+    note = f"evidence for {explained}, log-odds per cell; one scale for the whole run"
+    page.text(_MARGIN, top, note)
+    page.text(page.width - _MARGIN, top, NOTICE, ha="right", color=GREY)
+    font = caption_font(70)
+    left, top = _MARGIN, top + _LEGEND_ROW
+    for sample, words in items:
+        high, wide = (pixels / _LEGEND_PIXELS for pixels in sample.shape[:2])
+        needed = wide + 0.05 + font.getlength(words) / 720.0
+        if left > _MARGIN and left + needed > page.width - _MARGIN:
+            left, top = _MARGIN, top + _LEGEND_ROW
+        page.axes(left, top, wide, high).imshow(sample, aspect="auto")
+        page.text(left + wide + 0.05, top, words)
+        left += needed + 0.15

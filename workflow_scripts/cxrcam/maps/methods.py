@@ -29,7 +29,7 @@ from torch import nn
 
 from workflow_scripts.cxrcam.maps.grad_cam import watched
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Architecture
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 
@@ -50,7 +50,7 @@ _SCORE_BATCH: Final = 64
 def method_maps(
     method: str,
     model: nn.Module,
-    architecture: str,
+    backbone: Backbone,
     pixels: npt.NDArray[np.uint8],
     classes: npt.NDArray[np.int64],
     normalisation: Normalisation,
@@ -66,8 +66,8 @@ def method_maps(
         Key of `METHODS`.
     model : nn.Module
         Moved to `device`, set to evaluation mode, and left so.
-    architecture : str
-        Key of `ARCHITECTURES`; names the layer, and where its cells look.
+    backbone : Backbone
+        That of the model; names the layer, and where its cells look.
     pixels : uint8 array, shape (n, size, size), n ≥ 1
     classes : int array, shape (n,)
         Class that is explained, for each image. Eigen-CAM knows no class: its map is the same for
@@ -85,7 +85,6 @@ def method_maps(
         Values of shape (n, 1, h, w). Their unit depends on the method: values of two methods
         cannot be compared.
     """
-    known = ARCHITECTURES[architecture]
     model = model.to(device).to(memory_format=torch.channels_last).eval()
     # Score-CAM multiplies each image by each channel: one image at a time, to bound the memory.
     step = 1 if method == "score_cam" else batch_size
@@ -93,22 +92,23 @@ def method_maps(
     for start in range(0, len(pixels), step):
         batch = torch.from_numpy(pixels[start : start + step]).to(device)
         images = normalisation.apply(resize_pixels(batch, input_size))
-        values.append(_maps_of_batch(method, model, known, images, classes[start : start + step]))
-    return RawMaps(
-        np.concatenate(values)[:, None], input_size, known.feature_stride, known.feature_offset
-    )
+        values.append(
+            _maps_of_batch(method, model, backbone, images, classes[start : start + step])
+        )
+    return RawMaps(np.concatenate(values)[:, None], input_size, backbone.stride, backbone.offset)
 
 
 def _maps_of_batch(
     method: str,
     model: nn.Module,
-    known: Architecture,
+    backbone: Backbone,
     images: torch.Tensor,
     classes: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float32]:
     """Raw maps, shape (n, h, w), of normalised images, shape (n, 3, height, width)."""
     targets = [ClassifierOutputTarget(int(k)) for k in classes]
-    with watched(METHODS[method], model, known.feature_layer, known.rectified_later) as library:
+    layer, rectified_later = backbone.feature_layer, backbone.known.rectified_later
+    with watched(METHODS[method], model, layer, rectified_later) as library:
         seen = library.activations_and_grads
         with torch.set_grad_enabled(library.uses_gradients):
             logits = seen(images)

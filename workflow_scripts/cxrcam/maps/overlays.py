@@ -1,8 +1,8 @@
-"""Pictures of class activation maps over the X-ray they explain.
+"""Pictures of evidence on the X-ray it comes from: contours and light colour, never a wash.
 
-The heat is transparent where it is low, so that the anatomy stays readable, and its colours
-grow in lightness from dark to bright (`inferno`), so that the order survives grey printing and
-every kind of colour vision. Jet-like rainbows have neither property.
+Lines say where evidence is: one around the smallest region that holds half of what speaks for a
+class, a stronger one around the smallest that holds a quarter. Colour says how much there is, on
+one scale for all images of a run. Outside lines and colour every pixel of the X-ray is untouched.
 """
 
 from __future__ import annotations
@@ -12,19 +12,38 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from workflow_scripts.cxrcam.figures.captions import caption_font, shorten_middle
 from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.maps.frames import (
+    INK,
+    MARGIN,
+    LegendItem,
+    draw_legend,
+    framed_pair,
+    legend_height,
+)
 from workflow_scripts.cxrcam.maps.placement import upsample_map
+from workflow_scripts.cxrcam.maps.regions import evidence_regions
 
 Bytes = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+Colour = tuple[int, int, int]
 
-OPACITY: Final = 0.65
-"""Opacity of the hottest point: bone edges and vessels stay visible through it."""
+OPACITY: Final = 0.5
+"""Opacity of the strongest evidence: bone edges and vessels stay visible through it."""
+
+FAINT: Final = 0.25
+"""Share of the run's scale below which evidence is faint: its lines are dashed."""
+
+FOR_COLOUR: Final = (255, 145, 0)
+"""Lines around evidence for a class, and its strongest colour: orange."""
+
+AGAINST_COLOUR: Final = (190, 130, 255)
+"""Evidence against a class: violet, and hatched, so that it is told apart in grey too."""
 
 LUNG_COLOUR: Final = (86, 180, 233)
 """Lung outline: Okabe-Ito sky blue."""
@@ -32,8 +51,22 @@ LUNG_COLOUR: Final = (86, 180, 233)
 LESION_COLOUR: Final = (0, 235, 160)
 """Lesion outline: Okabe-Ito bluish green, brightened to stand out on black."""
 
-# The darkest fifth of inferno is black, which over a dark lung would look like missing tissue.
-_DARKEST_COLOUR_USED: Final = 0.22
+# Okabe-Ito vermilion: darker than `FOR_COLOUR`, so that the order survives grey printing.
+_WEAKEST_COLOUR: Final = (213, 94, 0)
+
+# Thickness of the lines around half and around a quarter of the evidence, in pixels.
+_HALF_LINE: Final = 1
+_QUARTER_LINE: Final = 2
+
+# Levels of a layer: 0 is clear, up to 254 evidence grows to full colour, 255 is a line.
+_FULL: Final = 254
+_LINE: Final = 255
+
+_DASH, _DASH_PERIOD = 7, 12
+_HATCH_PERIOD: Final = 7
+
+# Ground of the legend's samples: the grey of soft tissue.
+_SAMPLE_GREY: Final = 128
 
 # Panels smaller than this are enlarged for drawing: below it, a caption has no room.
 _LEAST_PANEL: Final = 256
@@ -43,134 +76,46 @@ _PNG_LEVEL: Final = 1
 
 
 @lru_cache(maxsize=1)
-def heat_colours() -> Bytes:
-    """Colours of the heat from 0 to 1.
+def evidence_colours() -> Bytes:
+    """Colours of evidence for a class from none to full.
 
     Returns
     -------
     ndarray of uint8, shape (256, 3)
-        Lightness grows from the first to the last; read-only.
+        Lightness grows from the first to the last, `FOR_COLOUR`; read-only.
     """
-    ramp = matplotlib.colormaps["inferno"](np.linspace(_DARKEST_COLOUR_USED, 1.0, 256))
-    colours: Bytes = np.round(ramp[:, :3] * 255).astype(np.uint8)
+    ramp = np.linspace(_WEAKEST_COLOUR, FOR_COLOUR, 256)
+    colours: Bytes = np.round(ramp).astype(np.uint8)
     colours.setflags(write=False)
     return colours
 
 
 @lru_cache(maxsize=8)
-def _heat_opacity(opacity: float) -> Bytes:
-    """Opacity of each heat level: 0 at none, full from half of the scale, smooth between.
-
-    Returns
-    -------
-    ndarray of uint8, shape (256,)
-        255 is opaque.
-    """
-    ramp = np.clip(np.linspace(0.0, 2.0, 256), 0.0, 1.0)
-    levels: Bytes = np.round(255.0 * opacity * ramp * ramp * (3.0 - 2.0 * ramp)).astype(np.uint8)
-    levels.setflags(write=False)
-    return levels
+def _fill_opacity(opacity: float) -> bytes:
+    """Opacity of each level of a layer; steep, so that faint evidence stays faint."""
+    strength = np.arange(256) / _FULL
+    levels = np.round(255.0 * opacity * strength**1.5)
+    levels[_LINE] = 255.0
+    return levels.astype(np.uint8).tobytes()
 
 
-def overlay(grey: npt.ArrayLike, heat: npt.ArrayLike, opacity: float = OPACITY) -> Bytes:
-    """Lay heat over an X-ray.
-
-    Parameters
-    ----------
-    grey : array-like of uint8, shape (s, s)
-        The X-ray.
-    heat : array-like of float, shape (s, s)
-        In [0, 1], from `normalise_map` and `upsample_map`.
-    opacity : float, default 0.65
-        Of the hottest points, in [0, 1]. It falls smoothly to 0 below half of the scale, so that
-        pixels without heat keep exactly their grey.
-
-    Returns
-    -------
-    ndarray of uint8, shape (s, s, 3)
-        RGB.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, `grey` is not uint8, or heat or opacity are outside [0, 1].
-    """
-    base = np.asarray(grey)
-    warmth = np.asarray(heat, dtype=np.float32)
-    if base.dtype != np.uint8 or base.ndim != 2:
-        raise ValueError(f"grey is {base.dtype} {base.shape}, expected uint8 (s, s)")
-    if warmth.shape != base.shape:
-        raise ValueError(f"heat has shape {warmth.shape} and grey {base.shape}; upsample the map")
-    if not (warmth.min() >= 0.0 and warmth.max() <= 1.0):
-        raise ValueError(
-            f"heat reaches from {warmth.min()} to {warmth.max()}, outside [0, 1]; normalise the map"
-        )
-    if not 0.0 <= opacity <= 1.0:
-        raise ValueError(f"opacity is {opacity}, outside [0, 1]")
-    levels = (warmth * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)
-    # Pillow blends in C, five times faster than the same three lines in numpy; where the
-    # opacity is 0 it returns the ground to the bit.
-    blended: Bytes = np.array(
-        Image.composite(
-            Image.fromarray(heat_colours()[levels]),
-            Image.fromarray(base).convert("RGB"),
-            Image.fromarray(_heat_opacity(opacity)[levels]),
-        )
-    )
-    return blended
+@lru_cache(maxsize=1)
+def _hatch_opacity() -> bytes:
+    """Opacity of each level of the hatching: never quite clear, as its lines are thin."""
+    levels = np.round(255.0 * (0.25 + 0.75 * np.arange(256) / _FULL).clip(0.0, 1.0))
+    levels[0] = 0.0
+    return levels.astype(np.uint8).tobytes()
 
 
-def heat_layer(heat: npt.ArrayLike) -> Image.Image:
-    """Heat alone, to be laid over an X-ray elsewhere: on a page that lets the reader fade it.
-
-    Parameters
-    ----------
-    heat : array-like of float, shape (s, s)
-        In [0, 1].
-
-    Returns
-    -------
-    PIL.Image.Image
-        Palette with opacity, a third of the bytes of RGBA. Shown at an opacity of `o` over the
-        X-ray, it looks as ``overlay(grey, heat, o)``.
-
-    Raises
-    ------
-    ValueError
-        If heat is outside [0, 1].
-    """
-    warmth = np.asarray(heat, dtype=np.float32)
-    if not (warmth.min() >= 0.0 and warmth.max() <= 1.0):
-        raise ValueError(
-            f"heat reaches from {warmth.min()} to {warmth.max()}, outside [0, 1]; normalise the map"
-        )
-    levels = (warmth * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)
+def _layer(levels: Bytes, colours: bytes, opacities: bytes) -> Image.Image:
+    """Palette image with opacity: a third of the bytes of RGBA."""
     layer = Image.fromarray(levels).convert("P")
-    layer.putpalette(heat_colours().tobytes())
-    layer.info["transparency"] = _heat_opacity(1.0).tobytes()
+    layer.putpalette(colours)
+    layer.info["transparency"] = opacities
     return layer
 
 
-def colour_bar(width: int, height: int, opacity: float = OPACITY) -> Bytes:
-    """Draw the colour bar of the heat as it looks over the X-ray: over mid grey, cold end clear.
-
-    Parameters
-    ----------
-    width, height : int
-        Size in pixels.
-    opacity : float, default 0.65
-        That of the overlays it stands beside.
-
-    Returns
-    -------
-    ndarray of uint8, shape (height, width, 3)
-        Heat 0 at the left, 1 at the right.
-    """
-    ramp = np.broadcast_to(np.linspace(0.0, 1.0, width, dtype=np.float32), (height, width))
-    return overlay(np.full((height, width), 128, dtype=np.uint8), ramp, opacity)
-
-
-def mask_outline(mask: npt.ArrayLike, width: int = 1) -> npt.NDArray[np.bool_]:
+def mask_outline(mask: npt.ArrayLike, width: int = 1) -> Mask:
     """Inner outline of a mask: its pixels within `width` of a 4-neighbour outside.
 
     Parameters
@@ -190,63 +135,253 @@ def mask_outline(mask: npt.ArrayLike, width: int = 1) -> npt.NDArray[np.bool_]:
     for _ in range(width):
         framed = np.pad(core, 1, mode="edge")
         core = core & framed[:-2, 1:-1] & framed[2:, 1:-1] & framed[1:-1, :-2] & framed[1:-1, 2:]
-    outline: npt.NDArray[np.bool_] = inside & ~core
+    outline: Mask = inside & ~core
     return outline
 
 
-def overlay_with_contours(
-    grey: npt.ArrayLike,
-    heat: npt.ArrayLike,
-    opacity: float = OPACITY,
-    *,
-    lung_mask: npt.ArrayLike | None = None,
-    lesion_mask: npt.ArrayLike | None = None,
-) -> Bytes:
-    """Lay heat over an X-ray and draw the outlines of lungs and lesion on top.
+def _region_line(region: Mask, width: int, strength: npt.NDArray[np.float32]) -> Mask:
+    """Outline of a region of evidence, dashed where the evidence is faint."""
+    line = mask_outline(region, width)
+    if strength.max() < FAINT:
+        down, right = np.gradient(strength)
+        rows, columns = np.indices(line.shape)
+        # A contour runs across the slope: along the rows where the map falls up or down.
+        along = np.where(np.abs(down) > np.abs(right), columns, rows)
+        line &= along % _DASH_PERIOD < _DASH
+    return line
+
+
+def evidence_layer(evidence: npt.ArrayLike, opacity: float = OPACITY) -> Image.Image:
+    """Evidence for a class, to be laid over its X-ray.
 
     Parameters
     ----------
-    grey, heat, opacity
-        As in `overlay`.
-    lung_mask, lesion_mask : array-like, shape (s, s), optional
-        Non-zero is inside. Lungs are outlined one pixel thin in sky blue, the lesion two pixels
-        in green; what is None is not drawn.
+    evidence : array-like of float, shape (s, s)
+        A placed map in units of the run's scale, see `normalise_map`: 1 is full colour.
+    opacity : float, default 0.5
+        Of full colour, in [0, 1].
 
     Returns
     -------
-    ndarray of uint8, shape (s, s, 3)
-        RGB.
+    PIL.Image.Image
+        Palette with opacity. Light colour and lines on the smallest regions that hold half and a
+        quarter of the positive evidence, see `evidence_regions`; clear elsewhere. The lines are
+        dashed where nothing reaches a quarter of the scale.
 
     Raises
     ------
     ValueError
-        As `overlay`, and if a mask has another shape than the X-ray.
+        If a value is not finite, the map has other than 2 dimensions, or opacity is outside [0, 1].
     """
-    picture = overlay(grey, heat, opacity)
-    for name, mask, colour, width in (
-        ("lung_mask", lung_mask, LUNG_COLOUR, 1),
-        ("lesion_mask", lesion_mask, LESION_COLOUR, 2),
+    if not 0.0 <= opacity <= 1.0:
+        raise ValueError(f"opacity is {opacity}, outside [0, 1]")
+    strength = np.asarray(evidence, dtype=np.float32)
+    half, quarter = evidence_regions(strength)
+    levels = np.where(half, np.round(strength.clip(0.0, 1.0) * _FULL), 0).astype(np.uint8)
+    for region, width in ((half, _HALF_LINE), (quarter, _QUARTER_LINE)):
+        levels[_region_line(region, width, strength)] = _LINE
+    return _layer(levels, evidence_colours().tobytes(), _fill_opacity(opacity))
+
+
+def against_layer(evidence: npt.ArrayLike) -> Image.Image:
+    """Evidence against a class, to be laid over its X-ray.
+
+    Parameters
+    ----------
+    evidence : array-like of float, shape (s, s)
+        As for `evidence_layer`; what is negative speaks against the class.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Palette with opacity: the smallest region that holds half of the negative evidence, hatched
+        the more strongly the more there is; its line is dashed where it is faint.
+
+    Raises
+    ------
+    ValueError
+        As `evidence_layer`.
+    """
+    strength = -np.asarray(evidence, dtype=np.float32)
+    (half,) = evidence_regions(strength, (0.5,))
+    rows, columns = np.indices(half.shape)
+    hatched = half & ((rows + columns) % _HATCH_PERIOD == 0)
+    levels = np.where(hatched, 1 + np.round(strength.clip(0.0, 1.0) * (_FULL - 1)), 0)
+    levels[_region_line(half, _HALF_LINE, strength)] = _LINE
+    return _layer(levels.astype(np.uint8), bytes(AGAINST_COLOUR) * 256, _hatch_opacity())
+
+
+def outline_layer(
+    lung_mask: npt.ArrayLike | None, lesion_mask: npt.ArrayLike | None
+) -> Image.Image | None:
+    """Outlines of lungs and lesions on clear ground.
+
+    Parameters
+    ----------
+    lung_mask, lesion_mask : array-like, shape (s, s), or None
+        Non-zero is inside. Lungs are outlined one pixel thin in sky blue, lesions two pixels in
+        green.
+
+    Returns
+    -------
+    PIL.Image.Image or None
+        Palette with opacity; None where there is no mask.
+    """
+    given = [(k, mask) for k, mask in enumerate((lung_mask, lesion_mask), 1) if mask is not None]
+    if not given:
+        return None
+    levels = np.zeros(np.shape(given[0][1]), dtype=np.uint8)
+    for level, mask in given:
+        # Lungs one pixel thin, lesions two.
+        levels[mask_outline(mask, level)] = level
+    return _layer(levels, bytes((0, 0, 0, *LUNG_COLOUR, *LESION_COLOUR)), bytes((0, 255, 255)))
+
+
+def overlay(
+    grey: npt.ArrayLike,
+    evidence: npt.ArrayLike,
+    opacity: float = OPACITY,
+    *,
+    against: bool = False,
+    lung_mask: npt.ArrayLike | None = None,
+    lesion_mask: npt.ArrayLike | None = None,
+) -> Bytes:
+    """Draw evidence, and the outlines of lungs and lesions, on an X-ray.
+
+    Parameters
+    ----------
+    grey : array-like of uint8, shape (s, s)
+        The X-ray.
+    evidence, opacity
+        As in `evidence_layer`.
+    against : bool, default False
+        Whether to draw `against_layer` too.
+    lung_mask, lesion_mask
+        As in `outline_layer`.
+
+    Returns
+    -------
+    ndarray of uint8, shape (s, s, 3)
+        RGB. Pixels outside regions and outlines keep exactly their grey.
+
+    Raises
+    ------
+    ValueError
+        As `evidence_layer`, if `grey` is not uint8, or if shapes differ.
+    """
+    base = np.asarray(grey)
+    if base.dtype != np.uint8 or base.ndim != 2:
+        raise ValueError(f"grey is {base.dtype} {base.shape}, expected uint8 (s, s)")
+    parts = {"evidence": evidence, "lung_mask": lung_mask, "lesion_mask": lesion_mask}
+    for name, part in parts.items():
+        if part is not None and np.shape(part) != base.shape:
+            raise ValueError(f"{name} has shape {np.shape(part)}, the X-ray {base.shape}")
+    picture = Image.fromarray(base).convert("RGBA")
+    for layer in (
+        against_layer(evidence) if against else None,
+        evidence_layer(evidence, opacity),
+        outline_layer(lung_mask, lesion_mask),
     ):
-        if mask is None:
-            continue
-        if np.shape(mask) != picture.shape[:2]:
-            raise ValueError(
-                f"{name} has shape {np.shape(mask)}, the X-ray {picture.shape[:2]}; resize it"
-            )
-        picture[mask_outline(mask, width)] = colour
-    return picture
+        if layer is not None:
+            picture.alpha_composite(layer.convert("RGBA"))
+    drawn: Bytes = np.array(picture.convert("RGB"))
+    return drawn
 
 
-def _enlarged(picture: Bytes, panel: int, smooth: bool = True) -> Bytes:
-    if picture.shape[0] == panel:
-        return picture
-    method = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
-    return np.asarray(Image.fromarray(picture).resize((panel, panel), method))
+def colour_bar(width: int, height: int, opacity: float = OPACITY) -> Bytes:
+    """Draw the colours of evidence as they look on soft tissue, from none to full.
+
+    Parameters
+    ----------
+    width, height : int
+        Size in pixels.
+    opacity : float, default 0.5
+        That of the overlays it stands beside.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width, 3)
+        No evidence at the left, full colour at the right.
+    """
+    ramp = np.round(np.linspace(0, _FULL, width)).astype(np.uint8)
+    bar = _layer(
+        np.tile(ramp, (height, 1)), evidence_colours().tobytes(), _fill_opacity(opacity)
+    ).convert("RGBA")
+    ground = Image.new("RGBA", bar.size, (*[_SAMPLE_GREY] * 3, 255))
+    drawn: Bytes = np.array(Image.alpha_composite(ground, bar).convert("RGB"))
+    return drawn
+
+
+def legend_items(
+    scale_max: float,
+    opacity: float,
+    *,
+    against: bool,
+    has_lungs: bool = False,
+    has_lesions: bool = False,
+) -> list[LegendItem]:
+    """Say what colours and lines of an overlay mean.
+
+    Parameters
+    ----------
+    scale_max : float
+        Log-odds at full colour.
+    opacity, against
+        As in `overlay`.
+    has_lungs, has_lesions : bool
+        Whether their outlines are drawn.
+
+    Returns
+    -------
+    list of (sample, words)
+    """
+    faint = f"faint: under +{FAINT * scale_max:.2g}"
+    items = [
+        (colour_bar(96, 11, opacity), f"+{scale_max:.3g} at full colour"),
+        (_line_sample(FOR_COLOUR, _HALF_LINE), "half of it"),
+        (_line_sample(FOR_COLOUR, _QUARTER_LINE), "a quarter of it"),
+        (_line_sample(FOR_COLOUR, _HALF_LINE, dashed=True), faint),
+    ]
+    if against:
+        hatched = np.full((11, 22), -1.0)
+        sample = overlay(np.full((11, 22), _SAMPLE_GREY, dtype=np.uint8), hatched, against=True)
+        items.append((sample, "against it (half)"))
+    if has_lungs:
+        items.append((_line_sample(LUNG_COLOUR, 1), "lung"))
+    if has_lesions:
+        items.append((_line_sample(LESION_COLOUR, 2), "lesion"))
+    return items
+
+
+def _line_sample(colour: Colour, width: int, dashed: bool = False) -> Bytes:
+    """A line as it looks on soft tissue."""
+    sample = np.full((11, 22, 3), _SAMPLE_GREY, dtype=np.uint8)
+    drawn = np.arange(22) % _DASH_PERIOD < _DASH if dashed else np.ones(22, dtype=bool)
+    sample[5 : 5 + width, drawn] = colour
+    return sample
+
+
+def legend_title(evidence: npt.ArrayLike, explained: str) -> str:
+    """Say of which class an overlay shows evidence, or that there is none.
+
+    Parameters
+    ----------
+    evidence : array-like of float
+    explained : str
+        The class.
+    """
+    if np.max(evidence) > 0.0:
+        return f"evidence for {explained}, log-odds per cell"
+    return f"no evidence for {explained}"
+
+
+def _enlarged(picture: npt.ArrayLike, panel: int, method: Image.Resampling) -> Bytes:
+    return np.asarray(Image.fromarray(np.asarray(picture)).resize((panel, panel), method))
 
 
 def captioned_overlay(
     grey: npt.ArrayLike,
-    heat: npt.ArrayLike,
+    evidence: npt.ArrayLike,
     *,
     image_id: str,
     label: str,
@@ -255,117 +390,84 @@ def captioned_overlay(
     scale_max: float,
     map_class: str | None = None,
     opacity: float = OPACITY,
+    against: bool = False,
     lung_mask: npt.ArrayLike | None = None,
     lesion_mask: npt.ArrayLike | None = None,
 ) -> Image.Image:
-    """Draw one image of the report: the X-ray, the map over it, and what the model said.
+    """Draw one image of a run: the X-ray, the evidence on it, and what the network said.
 
     Parameters
     ----------
     grey : array-like of uint8, shape (s, s)
         The X-ray. Below 256 pixels both panels are enlarged.
-    heat : array-like of float, shape (s, s)
-        In [0, 1].
+    evidence : array-like of float, shape (s, s)
+        As in `evidence_layer`.
     image_id, label, predicted : str
-        What it is, its true class, the class the model named. Texts too long for the picture
+        What it is, its true class, the class the network named. Texts too long for the picture
         lose their middle.
     probability : float
         Probability of the predicted class, in [0, 1].
     scale_max : float
-        Raw class activation at the hot end of the colour bar.
+        Log-odds at full colour.
     map_class : str, optional
         Class that the map explains; default `predicted`.
-    opacity, lung_mask, lesion_mask
-        As in `overlay_with_contours`.
+    opacity, against, lung_mask, lesion_mask
+        As in `overlay`.
 
     Returns
     -------
     PIL.Image.Image
-        RGB; two panels side by side between a title and a strip of text with the colour bar.
+        RGB; two panels side by side between a title and a strip of text with the legend.
 
     Raises
     ------
     ValueError
-        As `overlay_with_contours`, and for a probability outside [0, 1].
+        As `overlay`, and for a probability outside [0, 1].
     """
     if not 0.0 <= probability <= 1.0:
         raise ValueError(f"probability of {image_id!r} is {probability}, outside [0, 1]")
-    base = np.asarray(grey)
-    warmth = np.asarray(heat, dtype=np.float32)
+    base, shown = np.asarray(grey), np.asarray(evidence, dtype=np.float32)
+    lungs, lesions = lung_mask, lesion_mask
     panel = max(base.shape[0], _LEAST_PANEL)
-    if base.shape[0] != panel and base.shape == warmth.shape and base.dtype == np.uint8:
-        base = _enlarged(base, panel)
-        warmth = np.clip(upsample_map(warmth, panel), 0.0, 1.0)
-        if lung_mask is not None:
-            lung_mask = _enlarged(
-                (np.asarray(lung_mask) != 0).astype(np.uint8), panel, smooth=False
-            )
-        if lesion_mask is not None:
-            lesion_mask = _enlarged(
-                (np.asarray(lesion_mask) != 0).astype(np.uint8), panel, smooth=False
-            )
-    mapped = overlay_with_contours(
-        base, warmth, opacity, lung_mask=lung_mask, lesion_mask=lesion_mask
+    if base.shape[0] != panel and base.shape == shown.shape and base.dtype == np.uint8:
+        base = _enlarged(base, panel, Image.Resampling.BICUBIC)
+        nearest = Image.Resampling.NEAREST
+        shown = upsample_map(shown, panel)
+        lungs, lesions = (
+            None if mask is None else _enlarged(np.not_equal(mask, 0), panel, nearest)
+            for mask in (lungs, lesions)
+        )
+    mapped = overlay(base, shown, opacity, against=against, lung_mask=lungs, lesion_mask=lesions)
+    items = legend_items(
+        scale_max,
+        opacity,
+        against=against,
+        has_lungs=lungs is not None,
+        has_lesions=lesions is not None,
     )
+    room = panel - 2 * MARGIN
+    foot = MARGIN + max(54, legend_height(items, room)) + MARGIN
+    picture = framed_pair(base, mapped, image_id, foot)
+    top = picture.height - foot + MARGIN
+    _write_answer(picture, top, room, label, predicted, probability)
+    left = picture.width - panel + MARGIN
+    explained = predicted if map_class is None else map_class
+    draw_legend(picture, left, top, room, legend_title(shown, explained), items)
+    return picture
 
-    gap, margin, title, strip = 4, 8, 26, 62
-    width, height = 2 * panel + gap, title + panel + strip
-    canvas = np.full((height, width, 3), 255, dtype=np.uint8)
-    canvas[title : title + panel, :panel] = base[..., None]
-    canvas[title : title + panel, panel + gap :] = mapped
 
-    bar_width, bar_height = min(150, panel - 2 * margin), 12
-    bar_left, bar_top = panel + gap + margin, title + panel + 26
-    canvas[bar_top : bar_top + bar_height, bar_left : bar_left + bar_width] = colour_bar(
-        bar_width, bar_height, opacity
-    )
-
-    picture = Image.fromarray(canvas)
+def _write_answer(
+    picture: Image.Image, top: int, room: int, label: str, predicted: str, probability: float
+) -> None:
+    """Write what is true and what was said; a sign and a word, as colour alone excludes some."""
     draw = ImageDraw.Draw(picture)
-    ink, quiet = (17, 17, 17), (85, 85, 85)
-    text, small, bold = caption_font(13), caption_font(11), caption_font(13, bold=True)
-
-    notice = "research use only"
-    notice_width = small.getlength(notice)
-    draw.text((width - margin - notice_width, title / 2), notice, quiet, small, anchor="lm")
-    room = width - 3 * margin - notice_width
-    draw.text((margin, title / 2), shorten_middle(image_id, room, bold), ink, bold, anchor="lm")
-
-    # Left: what is true and what was said. A sign and a word, because colour alone excludes some.
-    line = title + panel + 6
-    verdict = "✓ correct" if label == predicted else "✗ wrong"
-    room = panel - 2 * margin
-    draw.text((margin, line), shorten_middle(f"true: {label}", room, text), ink, text)
+    text, bold = caption_font(13), caption_font(13, bold=True)
+    draw.text((MARGIN, top), shorten_middle(f"true: {label}", room, text), INK, text)
     said = f" ({probability:.3f})"
     name = shorten_middle(f"predicted: {predicted}", room - text.getlength(said), text)
-    draw.text((margin, line + 18), name + said, ink, text)
-    draw.text((margin, line + 36), verdict, ink, bold)
-
-    # Right: what the colours mean.
-    explained = map_class if map_class is not None else predicted
-    draw.text(
-        (bar_left, line),
-        shorten_middle(f"class activation for {explained}", room, small),
-        ink,
-        small,
-    )
-    draw.rectangle(
-        (bar_left - 1, bar_top - 1, bar_left + bar_width, bar_top + bar_height), outline=quiet
-    )
-    low, high = "≤ 0", f"≥ {scale_max:.3g}"
-    below = bar_top + bar_height + 3
-    draw.text((bar_left, below), low, ink, small)
-    draw.text((bar_left + bar_width, below), high, ink, small, anchor="ra")
-    key_left = bar_left + bar_width + 14
-    for mask, colour, word, offset in (
-        (lung_mask, LUNG_COLOUR, "lung", 0),
-        (lesion_mask, LESION_COLOUR, "lesion", 16),
-    ):
-        if mask is not None:
-            y = bar_top + 4 + offset
-            draw.line((key_left, y, key_left + 14, y), fill=colour, width=3)
-            draw.text((key_left + 19, y), word, ink, small, anchor="lm")
-    return picture
+    draw.text((MARGIN, top + 18), name + said, INK, text)
+    verdict = "✓ correct" if label == predicted else "✗ wrong"
+    draw.text((MARGIN, top + 36), verdict, INK, bold)
 
 
 def png_bytes(picture: Image.Image | Bytes) -> bytes:

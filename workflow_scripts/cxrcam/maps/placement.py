@@ -1,8 +1,8 @@
-"""From raw class activation to heat that lies on the image: scale, and place.
+"""From raw maps of evidence to pictures: scale, and place.
 
-A map is stored raw and becomes heat in [0, 1] only here, on a scale that is the same for all
-images of a run. Heat that is rescaled image by image always shows a red spot somewhere, even where
-the model saw nothing, and cannot be compared between images.
+A map is stored raw and brought to scale only here, by one scale for all images of a run. A map that
+is rescaled image by image always shows a strong spot somewhere, even where the model saw nothing,
+and cannot be compared between images.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def heat_scale(raw_maps: npt.ArrayLike, quantile: float = SCALE_QUANTILE) -> flo
     Parameters
     ----------
     raw_maps : array-like of float, any shape
-        Raw class activation maps of all images of the run, of the class that is drawn.
+        Raw maps of all images of the run, of the class that is drawn.
     quantile : float, default 0.995
         In (0, 1]. Below 1 a single extreme pixel does not darken all other images.
 
@@ -33,7 +33,7 @@ def heat_scale(raw_maps: npt.ArrayLike, quantile: float = SCALE_QUANTILE) -> flo
     -------
     float
         Greater than 0, in the unit of the maps (logits). It is 1.0 if no value is positive:
-        then there is no heat to draw, whatever the scale.
+        then there is no evidence to draw, whatever the scale.
 
     Raises
     ------
@@ -50,19 +50,19 @@ def heat_scale(raw_maps: npt.ArrayLike, quantile: float = SCALE_QUANTILE) -> flo
 
 
 def normalise_map(raw: npt.ArrayLike, scale_max: float) -> Heat:
-    """Turn raw class activation into heat: 0 is no evidence, 1 is `scale_max` or more.
+    """Express a raw map in units of the run's scale.
 
     Parameters
     ----------
     raw : array-like of float, any shape
-        Raw class activation; negative values (evidence against the class) become 0.
+        Raw map.
     scale_max : float
         Upper end of the scale, greater than 0; the same for all images of a run.
 
     Returns
     -------
     ndarray of float32, same shape
-        In [0, 1].
+        1 is drawn in full colour, as is what lies above; what is negative speaks against the class.
 
     Raises
     ------
@@ -74,7 +74,30 @@ def normalise_map(raw: npt.ArrayLike, scale_max: float) -> Heat:
     values = np.asarray(raw, dtype=np.float32)
     if not np.isfinite(values).all():
         raise ValueError(f"a class activation map holds {values[~np.isfinite(values)][0]}")
-    return (values / np.float32(scale_max)).clip(0.0, 1.0)
+    return values / np.float32(scale_max)
+
+
+def log_odds(evidence: float, n_classes: int) -> float:
+    """Log-odds of a class against the geometric mean of the others, from evidence for it.
+
+    Evidence is a logit less the mean over the c classes; less the mean over the other classes it is
+    c / (c - 1) times as much.
+
+    Parameters
+    ----------
+    evidence : float
+        Raw map, centred over the classes.
+    n_classes : int
+        At least 2; with two the result is the log-odds of one against the other.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two classes.
+    """
+    if n_classes < 2:
+        raise ValueError(f"n_classes is {n_classes}; log-odds need at least 2")
+    return evidence * n_classes / (n_classes - 1)
 
 
 Positions = npt.NDArray[np.float64]
@@ -119,7 +142,7 @@ def _pixel_positions(source: int, target: int) -> Positions:
 
 
 def upsample_map(raw: npt.ArrayLike, size: int) -> Heat:
-    """Enlarge heat that already has the form of an image, bilinearly.
+    """Enlarge a map that already has the form of an image, bilinearly.
 
     Raw activation maps go through `place_map`, which knows where their cells lie.
 

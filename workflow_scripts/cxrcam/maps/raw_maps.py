@@ -1,4 +1,9 @@
-"""Raw class activation maps on disk: one row an image, one column a class, and where they lie."""
+"""Class activation maps on disk, and the evidence maps that are made of them when they are read.
+
+What is stored are class activation maps (`cam`), one row an image, one column a class. They are
+centred over the classes whenever they explain a prediction; only figures of the paper show them as
+they are.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +18,29 @@ from workflow_scripts.cxrcam.contracts import maps_schema
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.maps.placement import place_map
 
+Floats = npt.NDArray[np.float32]
+
+
+def evidence_maps(class_maps: Floats) -> Floats:
+    """Centre class activation maps over the classes: see `cam` for what that means.
+
+    Parameters
+    ----------
+    class_maps : float32 array, shape (n, classes, height, width)
+
+    Returns
+    -------
+    float32 array, shape (n, classes, height, width)
+        Evidence for each class at each place, in units of the logit; the sum over the classes is 0
+        everywhere.
+    """
+    centred: Floats = class_maps - class_maps.mean(axis=1, keepdims=True, dtype=np.float32)
+    return centred
+
 
 @dataclass(frozen=True)
 class RawMaps:
-    """Raw maps of some images, and what is needed to lay them over the images.
+    """Maps in their own unit of some images, and what is needed to lay them over the images.
 
     Attributes
     ----------
@@ -29,7 +53,7 @@ class RawMaps:
         Input pixels from the first pixel to the first cell.
     """
 
-    values: npt.NDArray[np.float32]
+    values: Floats
     input_size: int
     stride: float
     offset: float
@@ -95,8 +119,20 @@ def write_raw_maps(
         )
 
 
+def read_evidence_maps(file: Path, image_ids: Sequence[str], classes: Sequence[str]) -> RawMaps:
+    """Read class activation maps and centre them over `classes`, which must be all of the task.
+
+    Raises
+    ------
+    KeyError
+        If an image has no map.
+    """
+    maps = read_raw_maps(file, image_ids, classes)
+    return replace(maps, values=evidence_maps(maps.values))
+
+
 def read_raw_maps(file: Path, image_ids: Sequence[str], classes: Sequence[str]) -> RawMaps:
-    """Read the maps of some images, in the order asked for.
+    """Read maps of some images as they are stored, in the order asked for.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """The test images of one run with what its network said, and each as a picture with its map.
 
-Each picture shows the map of the class that the network named; one colour scale for the whole run,
+Each picture shows the evidence for the class that the network named; one scale for the whole run,
 so that faint and strong evidence look faint and strong.
 """
 
@@ -17,15 +17,18 @@ from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.masks import read_mask
 from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map, place_map
-from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, read_raw_maps
+from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, read_evidence_maps
 from workflow_scripts.cxrcam.networks.input_parts import covered_pixels
 
 
 class Picture(TypedDict):
-    """An X-ray, its heat and its masks (None where there is none), all of shape (side, side)."""
+    """An X-ray, its evidence in units of the run's scale (1 is full colour), and its masks.
+
+    All of shape (side, side); a mask is None where there is none.
+    """
 
     grey: npt.NDArray[np.uint8]
-    heat: npt.NDArray[np.float32]
+    evidence: npt.NDArray[np.float32]
     lung_mask: npt.NDArray[np.bool_] | None
     lesion_mask: npt.NDArray[np.bool_] | None
 
@@ -40,7 +43,7 @@ class RunPictures:
         One row a test image: `image_id`, `label`, `predicted`, `probability` of the predicted
         class, `correct`.
     scale : float
-        Raw class activation at the hot end of the colours.
+        Raw map value at full colour.
     maps : RawMaps
         Of the predicted class, values of shape (n, 1, height, width), in the order of `records`.
     index : DataFrame
@@ -59,7 +62,7 @@ class RunPictures:
     max_pixels: int
 
     def picture(self, image_id: str, side: int) -> Picture:
-        """X-ray as the network saw it, heat and masks of an image, `side` pixels a side."""
+        """X-ray as the network saw it, evidence and masks of an image, `side` pixels a side."""
         entry = self.index.loc[image_id]
         row = int(np.flatnonzero(self.records["image_id"] == image_id)[0])
         lung_mask = self._mask(entry["mask_path"], side)
@@ -75,7 +78,7 @@ class RunPictures:
         return {
             # As the network saw it, which may be the image's border only.
             "grey": covered_pixels(grey[None], self.input_part, lungs)[0],
-            "heat": normalise_map(placed, self.scale),
+            "evidence": normalise_map(placed, self.scale),
             "lung_mask": lung_mask,
             "lesion_mask": self._mask(entry["lesion_mask_path"], side),
         }
@@ -117,5 +120,5 @@ def read_run_pictures(
         predicted=[classes[k] for k in called], probability=probabilities.max(axis=1)
     )
     records["correct"] = records["predicted"] == records["label"]
-    maps = read_raw_maps(maps_file, records["image_id"].tolist(), classes).of_class(called)
+    maps = read_evidence_maps(maps_file, records["image_id"].tolist(), classes).of_class(called)
     return RunPictures(records, heat_scale(maps.values), maps, index, input_part, max_pixels)

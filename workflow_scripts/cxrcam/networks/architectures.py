@@ -1,21 +1,20 @@
-"""The networks that the workflow knows: torchvision's, and where their maps come from.
+"""The networks that the workflow knows: torchvision's, whole or cut behind an earlier stage.
 
-One entry of `ARCHITECTURES` is all that a network needs. Where the cells of its last feature map
-look is receptive field arithmetic: with j the input pixels between neighbouring cells before a
-layer of kernel k, stride s and padding p, the layer multiplies j by s and moves the centre of its
-first cell by j · ((k - 1) / 2 - p) pixels (Araujo et al., "Computing Receptive Fields of
-Convolutional Neural Networks", Distill 2019). A layer padded by half its kernel moves nothing.
+One entry of `ARCHITECTURES`, and its stages in `stages.STAGES`, are all that a network needs.
 """
 
 import re
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import torch
 from torch import nn
 
+from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.networks.stages import STAGES, Stage, stage_problem
 from workflow_scripts.cxrcam.networks.torchvision_models import torchvision
 
 # Before module names might hold no dots, DenseNet's layers were called norm.1; the published files
@@ -74,6 +73,132 @@ _inception_v3 = partial(
 )
 
 
+# --- ending behind a stage ------------------------------------------------------------------------
+
+
+def _end_resnet(model: Any, stage: Stage, n_classes: int) -> None:  # noqa: ANN401
+    """Leave out the stages behind `stage`; their forward pass goes through."""
+    for k in range(int(stage.layer[-1]) + 1, 5):
+        setattr(model, f"layer{k}", nn.Identity())
+    model.fc = nn.Linear(stage.channels, n_classes)
+
+
+def _end_densenet(model: Any, stage: Stage, n_classes: int) -> None:  # noqa: ANN401
+    """End with the normalisation of a transition; DenseNet itself rectifies what comes last."""
+    block = stage.layer.split(".")[1]
+    children = dict(model.features.named_children())
+    kept = list(children)[: list(children).index(block)]
+    transition = nn.Sequential(OrderedDict(norm=children[block].norm))
+    model.features = nn.Sequential(
+        OrderedDict([*((name, children[name]) for name in kept), (block, transition)])
+    )
+    model.classifier = nn.Linear(stage.channels, n_classes)
+
+
+def _end_mobilenet(model: Any, stage: Stage, n_classes: int) -> None:  # noqa: ANN401
+    """Leave out the blocks behind `stage`."""
+    model.features = model.features[: int(stage.layer.split(".")[1]) + 1]
+    model.classifier[1] = nn.Linear(stage.channels, n_classes)
+
+
+def _end_squeezenet(model: Any, stage: Stage, n_classes: int) -> None:  # noqa: ANN401
+    """Leave out the modules behind `stage`; the last convolution stays the last layer."""
+    model.features = model.features[: int(stage.layer.split(".")[1]) + 1]
+    model.classifier[1] = nn.Conv2d(stage.channels, n_classes, kernel_size=1)
+    nn.init.normal_(model.classifier[1].weight, std=0.01)  # as torchvision does
+    nn.init.zeros_(model.classifier[1].bias)
+
+
+def _end_inception(model: Any, stage: Stage, n_classes: int) -> None:  # noqa: ANN401
+    """Leave out the blocks behind `stage`."""
+    blocks = [name for name, _ in model.named_children() if name.startswith("Mixed_")]
+    for name in blocks[blocks.index(stage.layer) + 1 :]:
+        setattr(model, name, nn.Identity())
+    model.fc = nn.Linear(stage.channels, n_classes)
+
+
+def _end_vgg(model: Any, stage: Stage, n_classes: int) -> None:  # noqa: ANN401
+    """Pool what the convolutions give to one linear layer, in the place of three: exact maps."""
+    model.features = model.features[: int(stage.layer.split(".")[1]) + 1]
+    model.avgpool = nn.AdaptiveAvgPool2d(1)
+    model.classifier = nn.Linear(stage.channels, n_classes)
+
+
+# --- keeping the resolution -----------------------------------------------------------------------
+
+
+def _steps_of_resnet(model: Any) -> list[nn.Module]:  # noqa: ANN401
+    """Layers and blocks in the order in which they run."""
+    blocks = [b for k in range(1, 5) for b in getattr(model, f"layer{k}").children()]
+    return [model.conv1, model.maxpool, *blocks]
+
+
+def _steps_of_features(model: Any) -> list[nn.Module]:  # noqa: ANN401
+    """As `_steps_of_resnet`, where they stand one behind the other."""
+    return list(model.features.children())
+
+
+def keep_resolution(steps: Sequence[nn.Module], stride: int) -> None:
+    """Let no step halve the resolution once neighbouring cells are `stride` input pixels apart.
+
+    What comes later looks at every second cell instead (dilation), so that with the same weights
+    the network computes what it computed before, and the cells between. This is the algorithme à
+    trous of Holschneider et al. 1989, as Yu et al., "Dilated Residual Networks", CVPR 2017, use it.
+
+    Parameters
+    ----------
+    steps : sequence of nn.Module
+        Layers or blocks in the order in which they run; each halves the resolution once at most.
+    stride : int
+        Input pixels, a power of two.
+
+    Raises
+    ------
+    ValueError
+        If average pooling would have to be dilated, which PyTorch cannot do.
+    """
+    reached, dilation = 1, 1
+    for step in steps:
+        layers = [m for m in step.modules() if isinstance(m, _SPATIAL)]
+        factor = max((_side(layer.stride) for layer in layers), default=1)
+        halved = factor > 1 and reached >= stride
+        own = dilation
+        for layer in layers:  # registered in the order in which they run
+            strided = _side(layer.stride) > 1
+            if halved and strided:
+                layer.stride = 1 if not isinstance(layer, nn.Conv2d) else (1, 1)
+            _dilate(layer, own)
+            if halved and strided and _side(layer.kernel_size) > 1:
+                own = dilation * factor  # what follows within the block sees the finer grid
+        if halved:
+            dilation *= factor
+        else:
+            reached *= factor
+
+
+_SPATIAL: Final = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+
+
+def _side(size: Any) -> int:  # noqa: ANN401 (int or pair, as PyTorch allows both)
+    """Kernel or stride along one side."""
+    return int(size if isinstance(size, int) else size[0])
+
+
+def _dilate(layer: nn.Module, dilation: int) -> None:
+    """Spread the kernel of a layer over every `dilation`-th cell."""
+    if dilation == 1 or _side(layer.kernel_size) == 1:
+        return
+    if isinstance(layer, nn.AvgPool2d):
+        raise ValueError("average pooling cannot be dilated")
+    pair = isinstance(layer, nn.Conv2d)
+    padding = _side(layer.padding) * dilation
+    layer.dilation = (dilation, dilation) if pair else dilation  # type: ignore[assignment]
+    layer.padding = (padding, padding) if pair else padding  # type: ignore[assignment]
+
+
+# --- the networks ---------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class Architecture:
     """One network that the workflow knows.
@@ -87,23 +212,19 @@ class Architecture:
     head : str
         Dotted name of the last layer with weights: an `nn.Linear`, or an `nn.Conv2d` of 1 x 1 whose
         output is pooled to the logits.
-    feature_layer : str
-        Dotted name of the layer whose output the maps are made of: the last feature map or, where
-        the head is a convolution, what is pooled to the logits.
-    feature_stride : int
-        Input pixels between the receptive field centres of neighbouring cells of that output.
-    feature_offset : float
-        Input pixels from the centre of the first pixel to the receptive field centre of the first
-        cell.
+    end : callable
+        Cuts the network behind a stage and gives it a last layer for so many classes.
+    steps : callable or None
+        Its layers and blocks in the order in which they run, for `keep_resolution`.
     minimum_size : int
         Fewest pixels a side that the network takes; 32 is also the least that `image.size` allows.
     native_size : int
         Pixels a side that the published weights were trained with.
-    map_kind : {"exact", "grad_cam"}
-        Whether maps decompose the logit exactly, or weigh the features by gradients because several
-        layers lie between them and the logit.
+    dense_layers : bool
+        The published network has several dense layers behind its last feature map, so that there
+        is no exact map of the whole of it.
     rectified_later : bool
-        The network rectifies the output of `feature_layer` by a function, not by a layer.
+        The network rectifies its last feature map by a function, not by a layer.
     auxiliary : str or None
         Prefix of tensors that published files hold and this network has no use for.
     modern_name : callable
@@ -113,12 +234,11 @@ class Architecture:
     build: Callable[..., nn.Module]
     imagenet: Any
     head: str
-    feature_layer: str
-    feature_stride: int
-    feature_offset: float
+    end: Callable[[Any, Stage, int], None]
+    steps: Callable[[Any], list[nn.Module]] | None = _steps_of_features
     minimum_size: int = 32
     native_size: int = 224
-    map_kind: Literal["exact", "grad_cam"] = "exact"
+    dense_layers: bool = False
     rectified_later: bool = False
     auxiliary: str | None = None
     modern_name: Callable[[str], str] = str
@@ -130,33 +250,26 @@ ARCHITECTURES: dict[str, Architecture] = {
         build=torchvision.models.mobilenet_v2,
         imagenet=torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V1,
         head="classifier.1",
-        feature_layer="features",
-        feature_stride=32,
-        feature_offset=0.0,
+        end=_end_mobilenet,
     ),
     "squeezenet1_1": Architecture(
         build=torchvision.models.squeezenet1_1,
         imagenet=torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1,
         head="classifier.1",
-        feature_layer="classifier.2",  # the ReLU after the head: its output is pooled, the map
-        feature_stride=16,
-        feature_offset=15.0,  # no padding: 1 + 2 + 4 + 8, convolution and three pools of 3
+        end=_end_squeezenet,
     ),
     "resnet18": Architecture(
         build=torchvision.models.resnet18,
         imagenet=torchvision.models.ResNet18_Weights.IMAGENET1K_V1,
         head="fc",
-        feature_layer="layer4",
-        feature_stride=32,
-        feature_offset=0.0,
+        end=_end_resnet,
+        steps=_steps_of_resnet,
     ),
     "densenet121": Architecture(
         build=torchvision.models.densenet121,
         imagenet=torchvision.models.DenseNet121_Weights.IMAGENET1K_V1,
         head="classifier",
-        feature_layer="features.norm5",
-        feature_stride=32,
-        feature_offset=14.0,  # 2 + 4 + 8, three pools of 2 without padding
+        end=_end_densenet,
         rectified_later=True,
         modern_name=modern_densenet_name,
     ),
@@ -164,9 +277,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         build=torchvision.models.densenet201,
         imagenet=torchvision.models.DenseNet201_Weights.IMAGENET1K_V1,
         head="classifier",
-        feature_layer="features.norm5",
-        feature_stride=32,
-        feature_offset=14.0,  # as densenet121
+        end=_end_densenet,
         rectified_later=True,
         modern_name=modern_densenet_name,
     ),
@@ -174,11 +285,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         build=_inception_v3,
         imagenet=torchvision.models.Inception_V3_Weights.IMAGENET1K_V1,
         head="fc",
-        feature_layer="Mixed_7c",
-        feature_stride=32,
-        # Seven layers of 3 without padding: 1 + 2 (convolutions) + 2 (pool) + 4 (convolution)
-        # + 4 (pool) + 8 + 16 (strided blocks).
-        feature_offset=37.0,
+        end=_end_inception,
+        steps=None,  # branches of unlike depth: none of its strides can be left out
         minimum_size=75,
         native_size=299,
         auxiliary="AuxLogits.",
@@ -187,17 +295,113 @@ ARCHITECTURES: dict[str, Architecture] = {
         build=torchvision.models.resnet101,
         imagenet=torchvision.models.ResNet101_Weights.IMAGENET1K_V1,
         head="fc",
-        feature_layer="layer4",
-        feature_stride=32,
-        feature_offset=0.0,
+        end=_end_resnet,
+        steps=_steps_of_resnet,
     ),
     "vgg19": Architecture(
         build=_vgg19,
         imagenet=torchvision.models.VGG19_Weights.IMAGENET1K_V1,
         head="classifier.6",
-        feature_layer="features.36",  # the last pool; three fully connected layers follow
-        feature_stride=32,
-        feature_offset=15.5,  # 0.5 + 1 + 2 + 4 + 8, five pools of 2 without padding
-        map_kind="grad_cam",
+        end=_end_vgg,
+        dense_layers=True,
     ),
 }
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network without its last layer: what it is, where it ends, how fine its maps are.
+
+    Attributes
+    ----------
+    architecture : str
+        Key of `ARCHITECTURES`.
+    last_stage : int or None
+        Key of `stages.STAGES`: the network ends there; None is the whole published network.
+    map_stride : int or None
+        Input pixels between neighbouring cells of the maps, kept by dilation; None is the stage's
+        own stride.
+
+    Raises
+    ------
+    InputError
+        A stage or stride that the network cannot have.
+    """
+
+    architecture: str
+    last_stage: int | None = None
+    map_stride: int | None = None
+
+    def __post_init__(self) -> None:
+        if problem := stage_problem(self.architecture, self.last_stage, self.map_stride):
+            raise InputError(problem)
+
+    def __str__(self) -> str:
+        end = "" if self.is_whole else f" up to stage {self.last_stage}"
+        return f"{self.architecture}{end}" + (
+            f" with maps of {self.map_stride} px" if self.map_stride else ""
+        )
+
+    @property
+    def known(self) -> Architecture:
+        """What the workflow knows of the architecture."""
+        return ARCHITECTURES[self.architecture]
+
+    @property
+    def stage(self) -> Stage:
+        """Where the network ends."""
+        stages = STAGES[self.architecture]
+        return stages[self.last_stage or max(stages)]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the published network but for its last layer."""
+        deepest = max(STAGES[self.architecture])
+        return self.last_stage is None or (
+            self.last_stage == deepest and not self.known.dense_layers
+        )
+
+    @property
+    def head(self) -> str:
+        """Dotted name of the last layer with weights."""
+        cut_dense = self.known.dense_layers and not self.is_whole
+        return self.known.head.split(".")[0] if cut_dense else self.known.head
+
+    @property
+    def feature_layer(self) -> str:
+        """Dotted name of the layer whose output the maps are made of.
+
+        That is the last feature map or, where the last layer is a convolution (SqueezeNet), what is
+        pooled to the logits.
+        """
+        return "classifier.2" if self.architecture == "squeezenet1_1" else self.stage.layer
+
+    @property
+    def stride(self) -> int:
+        """Input pixels between neighbouring cells of the maps."""
+        return self.map_stride or self.stage.stride
+
+    @property
+    def offset(self) -> float:
+        """Input pixels from the first pixel to the centre of the first cell; dilation keeps it."""
+        return self.stage.offset
+
+    @property
+    def map_kind(self) -> Literal["exact", "grad_cam"]:
+        """Whether maps decompose the logit exactly, or weigh features by gradients (whole VGG)."""
+        return "grad_cam" if self.known.dense_layers and self.is_whole else "exact"
+
+    def build(self, n_classes: int) -> nn.Module:
+        """Network with a last layer for `n_classes`, initialised from PyTorch's generator.
+
+        Returns
+        -------
+        nn.Module
+            In training mode, on the CPU, float32.
+        """
+        model = self.known.build(weights=None, num_classes=n_classes)
+        if not self.is_whole:
+            self.known.end(model, self.stage, n_classes)
+        if self.stride < self.stage.stride and self.known.steps is not None:
+            keep_resolution(self.known.steps(model), self.stride)
+        return model

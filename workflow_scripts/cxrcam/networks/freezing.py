@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 
 
 class FreezeError(InputError):
@@ -68,7 +68,7 @@ def _places(model: nn.Module) -> str:
     return ", ".join(names[:-1])
 
 
-def check_cut(model: nn.Module, architecture: str, until: str) -> None:
+def check_cut(model: nn.Module, backbone: Backbone, until: str) -> None:
     """Refuse a cut behind which the network would not compute the same.
 
     Raises
@@ -76,12 +76,12 @@ def check_cut(model: nn.Module, architecture: str, until: str) -> None:
     FreezeError
         If the network has no such layer, or is no chain there.
     """
-    where = f"train.freeze_until is {until!r}, but {architecture}"
+    where = f"train.freeze_until is {until!r}, but {backbone.architecture}"
     advice = f"Choose one of its layers: {_places(model)}."
     training = model.training
     model.eval()
     try:
-        side = ARCHITECTURES[architecture].minimum_size
+        side = backbone.known.minimum_size
         image = torch.linspace(-2, 2, 2 * 3 * side**2).reshape(2, 3, side, side)
         with torch.inference_mode():
             expected = model(image)

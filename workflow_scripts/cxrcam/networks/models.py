@@ -1,11 +1,8 @@
 """Networks as files and in memory: built with a last layer of their own, saved, and read again."""
 
-import hashlib
 import json
 import math
-import re
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,174 +14,74 @@ from torch import nn
 
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Architecture
-
-
-class WeightsError(InputError):
-    """A file of weights cannot be used; the message names it and says why."""
-
+from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.foreign_checkpoints import Adaptation, fitted_tensors
+from workflow_scripts.cxrcam.networks.weights_files import WeightsError
 
 METADATA_KEY = "cxrcam"  # one key: safetensors keeps several in no fixed order
 
 
-def body_tensors(
-    architecture: Architecture, state: Mapping[str, torch.Tensor]
-) -> dict[str, torch.Tensor]:
-    """Tensors of a published state dict that the network takes over, under their names in it."""
-    left_out = tuple(p for p in (architecture.head + ".", architecture.auxiliary) if p)
-    return {
-        architecture.modern_name(name): tensor
-        for name, tensor in state.items()
-        if not name.startswith(left_out)
-    }
-
-
-def build_classifier(
-    architecture: str,
-    n_classes: int,
-    seed: int,
-    pretrained: Mapping[str, torch.Tensor] | None = None,
-) -> nn.Module:
-    """Network with a new last layer for `n_classes`, reproducibly initialised.
+def build_classifier(backbone: Backbone, n_classes: int, seed: int) -> nn.Module:
+    """Network with a last layer for `n_classes`, reproducibly initialised.
 
     Parameters
     ----------
-    architecture : str
-        Key of `ARCHITECTURES`.
+    backbone : Backbone
+        The network, and where it ends.
     n_classes : int
-        Outputs of the new last layer.
     seed : int
-        Of the random initialisation (all layers, or the last one when `pretrained` is given).
-    pretrained : mapping of str to tensor, optional
-        torchvision's state dict of this network; its own last layer, if any, is left out.
+        Of the random initialisation.
 
     Returns
     -------
     nn.Module
         In training mode, on the CPU, float32.
-
-    Raises
-    ------
-    WeightsError
-        If `pretrained` does not fit the architecture.
     """
-    known = ARCHITECTURES[architecture]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = known.build(weights=None, num_classes=n_classes)
-    if pretrained is not None:
-        body = body_tensors(known, pretrained)
-        own = {k: v for k, v in model.state_dict().items() if not k.startswith(known.head + ".")}
-        missing = sorted(own.keys() - body.keys())
-        # Files older than BatchNorm's step counter lack it; it plays no part in the result.
-        missing = [name for name in missing if not name.endswith("num_batches_tracked")]
-        unknown = sorted(body.keys() - own.keys())
-        both = sorted(own.keys() & body.keys())
-        misshapen = [k for k in both if own[k].shape != body[k].shape]
-        # Quantised weights, for example: copied into the network they would be other numbers.
-        other_type = [k for k in both if own[k].is_floating_point() != body[k].is_floating_point()]
-        if missing or unknown or misshapen or other_type:
-            problems = [
-                f"{len(names)} {what} (for example {names[0]})"
-                for names, what in (
-                    (missing, "tensors missing"),
-                    (unknown, "unknown tensors"),
-                    (misshapen, "tensors of another shape"),
-                    (other_type, "tensors of another type of number"),
-                )
-                if names
-            ]
-            raise WeightsError(
-                f"The weights (model.weights) are not those of {architecture}: "
-                f"{', '.join(problems)}. Name a state dict of torchvision's {architecture}."
-            )
-        bad = [k for k, v in body.items() if v.is_floating_point() and not v.isfinite().all()]
-        if bad:
-            raise WeightsError(
-                f"The weights (model.weights) hold NaN or infinite values, for example in "
-                f"{bad[0]}: take a file from before the training diverged."
-            )
-        model.load_state_dict(body, strict=False)
-    return model
+        return backbone.build(n_classes)
 
 
-def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """Read a state dict from .safetensors, or from .pth without running code that it may hold.
-
-    Raises
-    ------
-    WeightsError
-        If the file is missing, damaged, holds anything but tensors, or has another suffix.
-    """
-    if not path.is_file():
-        raise WeightsError(f"The weights file {str(path)!r} does not exist (model.weights).")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        if path.suffix in {".pth", ".pt"}:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        else:
-            raise WeightsError(
-                f"The weights file {str(path)!r} is neither .safetensors nor .pth (model.weights)."
-            )
-    except WeightsError:
-        raise
-    except Exception as error:  # torch and safetensors raise a dozen kinds for a bad file
-        raise WeightsError(
-            f"The weights file {str(path)!r} cannot be read as a state dict of tensors: it is "
-            f"damaged, or holds Python objects, which are refused ({type(error).__name__})."
-        ) from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict) or not all(
-        isinstance(k, str) and torch.is_tensor(v) for k, v in state.items()
-    ):
-        raise WeightsError(
-            f"The weights file {str(path)!r} (model.weights) holds something else than named "
-            "tensors: save the network's state_dict()."
-        )
-    return state
-
-
-def download_imagenet(architecture: str, target: Path, url: str | None = None) -> None:
-    """Fetch published ImageNet weights once, verify their checksum, keep them as safetensors.
+def load_pretrained(
+    model: nn.Module, backbone: Backbone, state: Mapping[str, torch.Tensor]
+) -> Adaptation:
+    """Give a network the weights of a checkpoint, except for its last layer.
 
     Parameters
     ----------
-    architecture : str
-        Key of `ARCHITECTURES`.
-    target : Path
-        File to write.
-    url : str, optional
-        Other place of the same file; its name must end in ``-<first digits of the SHA-256>.pth``.
+    model : nn.Module
+        From `build_classifier`.
+    backbone : Backbone
+        That of the model.
+    state : mapping of str to tensor
+        A state dict of this network, whole or not, with any last layer.
+
+    Returns
+    -------
+    Adaptation
+        What was renamed, adapted and left out.
 
     Raises
     ------
     WeightsError
-        If it cannot be fetched or its checksum is wrong.
+        If the weights do not fit the network.
     """
-    address = url or ARCHITECTURES[architecture].imagenet.url
-    if not re.search(r"-[0-9a-f]{8,64}\.pth$", address):
-        # torch.hub would then check nothing, and say nothing.
-        raise WeightsError(f"The name of {address} holds no checksum to verify it by.")
-    try:
-        # A folder of its own, gone afterwards: what is kept is the safetensors file.
-        with tempfile.TemporaryDirectory(prefix="cxrcam-weights-") as folder:
-            state = torch.hub.load_state_dict_from_url(
-                address,
-                model_dir=folder,
-                map_location="cpu",
-                progress=False,
-                check_hash=True,
-                weights_only=True,
-            )
-    except Exception as error:  # URLError, HTTPError, RuntimeError (checksum), OSError
-        raise WeightsError(
-            f"The ImageNet weights of {architecture} could not be fetched from {address}: {error}. "
-            "On a machine without a network set model.weights to a local file, or to random."
-        ) from error
-    with atomic_path(target) as temporary:
-        save_file({k: v.contiguous() for k, v in state.items()}, temporary)
+    known = backbone.known
+    full_names: Collection[str] = ()
+    if not backbone.is_whole:
+        with torch.random.fork_rng(devices=[]):
+            full_names = known.build(weights=None, num_classes=1).state_dict().keys()
+    body, adaptation = fitted_tensors(
+        state,
+        model.state_dict(),
+        backbone.head,
+        architecture=backbone.architecture,
+        auxiliary=known.auxiliary,
+        modern_name=known.modern_name,
+        full_names=full_names,
+    )
+    model.load_state_dict(body, strict=False)
+    return adaptation
 
 
 @dataclass(frozen=True)
@@ -211,6 +108,8 @@ class ModelCard:
         becomes `image_size`.
     input_part : str
         What it sees of each image, see `input_parts.covered_pixels`.
+    last_stage, map_stride : int or None
+        Where the network ends, and how fine its maps are, see `architectures.Backbone`.
 
     Raises
     ------
@@ -229,6 +128,8 @@ class ModelCard:
     training: dict[str, Any]
     input_size: int | None = None
     input_part: str = "whole"
+    last_stage: int | None = None
+    map_stride: int | None = None
 
     def __post_init__(self) -> None:
         texts = (self.architecture, self.weights_origin, self.input_part)
@@ -246,6 +147,11 @@ class ModelCard:
             raise ValueError("the card of the model holds a value that no training writes")
         if self.input_size is None:
             object.__setattr__(self, "input_size", self.image_size)  # the way of a frozen class
+
+    @property
+    def backbone(self) -> Backbone:
+        """The network without its last layer."""
+        return Backbone(self.architecture, self.last_stage, self.map_stride)
 
 
 def save_model(path: Path, model: nn.Module, card: ModelCard) -> None:
@@ -271,22 +177,18 @@ def load_model(path: Path) -> tuple[nn.Module, ModelCard]:
         # Random weights are drawn for nothing, in 0.1 s; on the device "meta" nothing would be, but
         # that needs PyTorch's compiler, whose import takes 2 s.
         with torch.random.fork_rng(devices=[]):
-            model = ARCHITECTURES[card.architecture].build(
-                weights=None, num_classes=len(card.classes)
-            )
+            model = card.backbone.build(len(card.classes))
         state = load_file(path)
         for name, own in model.state_dict().items():
             if state[name].dtype != own.dtype or not state[name].isfinite().all():
                 raise ValueError(f"{name} is of another type, or not finite")
         model.load_state_dict(state, assign=True)
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+    except (
+        *(SafetensorError, InputError),
+        *(KeyError, TypeError, ValueError, RuntimeError, OSError),
+    ) as error:
         raise WeightsError(
             f"The model {str(path)!r} is damaged or was not written by this workflow: delete it, "
             "and the next run trains it anew."
         ) from error
     return model.eval(), card
-
-
-def file_origin(path: Path) -> str:
-    """Name and checksum of a weights file, for the model's card."""
-    return f"{path.name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"

@@ -7,7 +7,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from workflow_scripts.cxrcam.maps.cam import logits_and_maps
+from workflow_scripts.cxrcam.maps.cam import logits_and_class_maps
+from workflow_scripts.cxrcam.maps.raw_maps import evidence_maps
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.devices import autocast
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.networks.parts import Normalisation
@@ -22,18 +24,23 @@ class Predictions:
     logits : float32 array, shape (n, c)
     probabilities : float32 array, shape (n, c)
         Softmax of the logits.
-    maps : float32 array, shape (n, c, h, w)
-        Raw class activation maps, see `cam.logits_and_maps`.
+    class_maps : float32 array, shape (n, c, h, w)
+        See `cam.logits_and_class_maps`.
     """
 
     logits: npt.NDArray[np.float32]
     probabilities: npt.NDArray[np.float32]
-    maps: npt.NDArray[np.float32]
+    class_maps: npt.NDArray[np.float32]
+
+    @property
+    def evidence(self) -> npt.NDArray[np.float32]:
+        """Class activation maps centred over the classes, shape (n, c, h, w)."""
+        return evidence_maps(self.class_maps)
 
 
 def predict(
     model: nn.Module,
-    architecture: str,
+    backbone: Backbone,
     pixels: npt.NDArray[np.uint8],
     normalisation: Normalisation,
     device: torch.device,
@@ -47,8 +54,8 @@ def predict(
     ----------
     model : nn.Module
         In evaluation mode.
-    architecture : str
-        Key of `architectures.ARCHITECTURES`.
+    backbone : Backbone
+        That of the model.
     pixels : uint8 array, shape (n, size, size), n ≥ 1
     normalisation : Normalisation
     device : torch.device
@@ -65,12 +72,12 @@ def predict(
         batch = torch.from_numpy(pixels[start : start + batch_size]).to(device)
         images = normalisation.apply(resize_pixels(batch, input_size))
         with autocast(device, precision):
-            of_batch = logits_and_maps(model, architecture, images)
+            of_batch = logits_and_class_maps(model, backbone, images)
         logits.append(of_batch[0])
         maps.append(of_batch[1].float())
     all_logits = torch.cat(logits).float().cpu()
     return Predictions(
         logits=all_logits.numpy(),
         probabilities=all_logits.softmax(1).numpy(),
-        maps=torch.cat(maps).contiguous().cpu().numpy(),
+        class_maps=torch.cat(maps).contiguous().cpu().numpy(),
     )

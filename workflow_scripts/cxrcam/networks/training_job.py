@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +20,25 @@ import pyarrow.parquet as pq
 import torch
 from tqdm import tqdm
 
+from workflow_scripts.cxrcam.configuration.recipes import PRETRAINED, RANDOM, with_recipe
 from workflow_scripts.cxrcam.contracts import HISTORY, TIMINGS
 from workflow_scripts.cxrcam.data.cache import joined_fingerprint
 from workflow_scripts.cxrcam.data.feature_cache import read_features
+from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints
 from workflow_scripts.cxrcam.networks.cost import parameter_count
 from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.evaluation import best_iteration
 from workflow_scripts.cxrcam.networks.freezing import front_removed
+from workflow_scripts.cxrcam.networks.initial_weights import RANDOM_START, Start, read_start
 from workflow_scripts.cxrcam.networks.input_parts import read_network_input
 from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size
 from workflow_scripts.cxrcam.networks.models import (
     ModelCard,
     build_classifier,
-    file_origin,
-    read_state_dict,
+    load_pretrained,
     save_model,
 )
 from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Part, Pixels
@@ -62,6 +64,8 @@ class TrainingJob:
         What the network sees of each image, as in `input_parts.covered_pixels`.
     model, settings : dict
         ``model`` of the configuration, and what of `train` decides the result.
+    recipes : dict
+        What ``auto`` means in them, by the weights that training may start from.
     precision : {"auto", "float32", "bfloat16"}
     deterministic : bool
     cuda_graphs : bool
@@ -91,6 +95,7 @@ class TrainingJob:
     input_part: str
     model: dict[str, Any]
     settings: dict[str, Any]
+    recipes: dict[str, Any]
     precision: str
     deterministic: bool
     cuda_graphs: bool
@@ -129,6 +134,36 @@ class TrainingJob:
         digest.update(joined_fingerprint(contents).encode())
         digest.update(b"".join(sorted({metadata.get(b"made_with", b"") for metadata in about})))
         return digest.hexdigest()
+
+
+def with_start(job: TrainingJob, start: Start, n_images: int) -> TrainingJob:
+    """A job whose model, settings and normalisation are those for the weights that it starts from.
+
+    Parameters
+    ----------
+    job : TrainingJob
+    start : Start
+    n_images : int
+        Training images.
+
+    Raises
+    ------
+    InputError
+        Layers are to be frozen that never learnt anything.
+    """
+    frozen = job.settings.get("freeze_until")
+    if frozen and start.kind == RANDOM:
+        raise InputError(
+            f"train.freeze_until is {frozen!r}, but no pretrained weights "
+            f"could be had ({start.reason}), and layers of random weights would be frozen: set "
+            "model.weights to a local file, or train.freeze_until to null."
+        )
+    recipe = job.recipes[RANDOM if start.kind == RANDOM else PRETRAINED]
+    model, settings = with_recipe(job.model, job.settings, recipe, n_images)
+    image = dict(job.image)
+    if start.normalisation is not None:  # the range of pixels that these weights expect
+        image["mean"], image["std"] = map(list, start.normalisation)
+    return replace(job, model=model, settings=settings, image=image)
 
 
 def read_parts(
@@ -200,7 +235,11 @@ def train_classifier(
     TrainingStopped
         After SIGTERM or SIGINT: the state is on disk.
     """
+    start = read_start(Path(job.weights)) if job.weights else RANDOM_START
+    roles_of_split = pq.read_table(job.split, columns=["role"])["role"]
+    job = with_start(job, start, roles_of_split.to_pylist().count("train"))
     settings = TrainSettings.from_mapping(job.settings)
+    backbone = Backbone(*(job.model[key] for key in ("architecture", "last_stage", "map_stride")))
     precision = choose_precision(job.precision, device)
     set_up_torch(job.threads, job.deterministic)
     # Each process draws dropout of its own images, the first one as if it were alone.
@@ -214,23 +253,23 @@ def train_classifier(
     parts, image_ids = read_parts(job, roles, device, input_size, ranks.size)
     training = parts.pop("train")
 
-    model = build_classifier(
-        job.model["architecture"],
-        len(job.classes),
-        integer_seed(job.seed, "initialise", *job.run),
-        read_state_dict(Path(job.weights)) if job.weights else None,
-    )
-    origin = file_origin(Path(job.weights)) if job.weights else "random"
+    seed = integer_seed(job.seed, "initialise", *job.run)
+    model = build_classifier(backbone, len(job.classes), seed)
+    if start.tensors is not None:
+        for sentence in load_pretrained(model, backbone, start.tensors).sentences():
+            log.warning(sentence)
+    elif start.reason:
+        log.warning("Training starts from random weights. %s", start.reason)
     log.info(
         "%s from %s weights, %d parameters, on %s in %s with %d threads; %d training images.",
-        *(job.model["architecture"], origin, parameter_count(model), device, precision),
+        *(backbone, start.origin, parameter_count(model), device, precision),
         *(job.threads, len(training)),
     )
 
     data = job.data_fingerprint()
     checkpoints = Checkpoints(
         Path(job.checkpoint),
-        experiment_fingerprint(job, data, origin, precision, device, ranks.size),
+        experiment_fingerprint(job, data, start.origin, precision, device, ranks.size),
         job.checkpoint_seconds,
         log,
         writes=ranks.rank == 0,
@@ -265,9 +304,8 @@ def train_classifier(
             *(first["epoch"] * len(training) / first["seconds"], parts_text),
         )
 
-    minimum = ARCHITECTURES[job.model["architecture"]].minimum_size
     frozen = (
-        front_removed(model, settings.freeze_until, minimum)
+        front_removed(model, settings.freeze_until, backbone.known.minimum_size)
         if settings.freeze_until
         else nullcontext(model)
     )
@@ -299,13 +337,15 @@ def train_classifier(
         model,
         ModelCard(
             classes=job.classes,
-            architecture=job.model["architecture"],
+            architecture=backbone.architecture,
+            last_stage=backbone.last_stage,
+            map_stride=backbone.map_stride,
             image_size=job.image["size"],
             input_size=input_size,
             input_part=job.input_part,
             mean=job.image["mean"],
             std=job.image["std"],
-            weights_origin=origin,
+            weights_origin=start.origin,
             configuration_hash=job.configuration_hash(),
             data_fingerprint=data,
             training={

@@ -39,7 +39,7 @@ def ask_networks(
     logits : float32 array, shape (networks, n, classes)
         Of the n readable images.
     maps : float32 array, shape (n, classes, height, width)
-        Mean over the networks of raw class activation maps: where these add up to the logits, it
+        Mean over the networks of class activation maps: where these add up to the logits, it
         adds up to the mean logits.
     """
     tables, logits, maps = [], [], []
@@ -53,14 +53,14 @@ def ask_networks(
         for model, card in networks:
             result = predict(
                 model,
-                card.architecture,
+                card.backbone,
                 covered_pixels(batch.pixels, card.input_part, None),
                 _normalisation(card),
                 device,
                 input_size=card.input_size,
             )
             said.append(result.logits)
-            mean_maps = result.maps if mean_maps is None else mean_maps + result.maps
+            mean_maps = result.class_maps if mean_maps is None else mean_maps + result.class_maps
         logits.append(np.stack(said))
         assert mean_maps is not None  # noqa: S101 (there is a network)
         maps.append(mean_maps / np.float32(len(networks)))

@@ -72,7 +72,7 @@ class Reference:
     n_training : int
         Images that any of the networks was trained on.
     heat_scale : float
-        Raw class activation at the hot end of the colours: that of the test images.
+        Evidence at full colour: that of the test images.
     covered : Share or None
         Test images whose set holds the truth; None where the sets were calibrated on them.
     undecided, unlike : Share

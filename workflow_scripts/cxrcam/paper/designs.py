@@ -96,7 +96,7 @@ def describe_design(config: Mapping[str, Any], task: str, scheme: str) -> str:
         kind + (f" (as {name})" if name != scheme else ""),
         "grouped" if design.get("grouped") else "not grouped",
         "validation part" if design.get("validation_fraction") else "no validation part",
-        f"{train['optimizer']}, learning rate {train['learning_rate']:g}, "
+        f"{train['optimizer']}, learning rate {train['learning_rate']}, "
         f"batch {train['batch_size']}, at most {train['epochs']} epochs",
     ]
     if input_part(config, scheme) != WHOLE:

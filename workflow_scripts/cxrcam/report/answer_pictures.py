@@ -1,4 +1,4 @@
-"""Pictures of new images: X-ray and heat apart, for a slider, and together with a caption."""
+"""Pictures of new images: X-ray and evidence apart, for the page, and together with a caption."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +16,13 @@ from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
 from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.maps.answer_overlay import answer_overlay
-from workflow_scripts.cxrcam.maps.overlays import heat_colours, heat_layer, save_png
-from workflow_scripts.cxrcam.maps.placement import normalise_map, place_map
+from workflow_scripts.cxrcam.maps.overlays import (
+    against_layer,
+    colour_bar,
+    evidence_layer,
+    save_png,
+)
+from workflow_scripts.cxrcam.maps.placement import log_odds, normalise_map, place_map
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.networks.input_parts import covered_pixels
 
@@ -28,7 +33,7 @@ _JPEG_QUALITY: Final = 85
 
 @dataclass(frozen=True)
 class AnswerCard:
-    """One drawn image; files are relative to the page, `heat` is None where there is none."""
+    """One drawn image; files are relative to the page, `evidence` is None where there is no map."""
 
     image: str
     answer: str
@@ -37,8 +42,9 @@ class AnswerCard:
     notes: Sequence[str]
     explained: str
     xray: str
-    heat: str | None
+    evidence: str | None
     overlay: str
+    against: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,18 +56,25 @@ class Drawing:
     input_part : str
         What the networks see of each image, see `input_parts.covered_pixels`.
     scale : float
-        Raw class activation at the hot end of the colours.
+        Raw map value at full colour.
+    n_classes : int
+        Of the task.
     opacity : float
+        Of full colour, in [0, 1].
     max_pixels : int
     notices : list of str
         Sentences under every captioned picture.
+    against : bool
+        Whether to draw evidence against the class too.
     """
 
     input_part: str
     scale: float
+    n_classes: int
     opacity: float
     max_pixels: int
     notices: list[str]
+    against: bool = False
 
 
 def write_answer_pictures(
@@ -94,8 +107,7 @@ def write_answer_pictures(
     """
     for name in ("pictures", "overlays"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    colours = np.broadcast_to(heat_colours(), (12, 256, 3))
-    save_png(np.ascontiguousarray(colours), folder / "pictures" / "heat-scale.png")
+    save_png(colour_bar(160, 12, drawing.opacity), folder / "pictures" / "evidence-scale.png")
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         one_each = [replace(maps, values=values) for values in maps.values]
         cards = pool.map(
@@ -119,32 +131,31 @@ def _drawn(
         return None
     grey = resize_grey(image.pixels, PICTURE_SIDE)
     grey = covered_pixels(grey[None], drawing.input_part, None)[0]
-    heat: npt.NDArray[np.float32] | None = None
-    if row["is_input"]:
-        placed = place_map(
-            maps.values[0],
-            PICTURE_SIDE,
-            input_size=maps.input_size,
-            stride=maps.stride,
-            offset=maps.offset,
-        )
-        heat = normalise_map(placed, drawing.scale)
+    evidence = _evidence(maps, drawing.scale) if row["is_input"] else None
     # Numbered: names from the user may hold anything, and differ by case only.
-    xray, layer = f"pictures/{number:05d}-xray.jpg", f"pictures/{number:05d}-heat.png"
+    xray, layer, opposed = (
+        f"pictures/{number:05d}-{name}" for name in ("xray.jpg", "evidence.png", "against.png")
+    )
     with atomic_path(folder / xray) as temporary:
         Image.fromarray(grey).save(temporary, quality=_JPEG_QUALITY)
-    if heat is not None:
-        save_png(heat_layer(heat), folder / layer)
+    said = row["said"]
+    if evidence is not None:
+        save_png(evidence_layer(evidence, drawing.opacity), folder / layer)
+        if drawing.against:
+            save_png(against_layer(evidence), folder / opposed)
+        if not evidence.max() > 0.0:
+            said += f"; no evidence for {row['explained']}"
     captioned = f"overlays/{number:05d}-{file_name(row['image'].replace('/', '_'))}.png"
     save_png(
         answer_overlay(
             grey,
-            heat,
+            evidence,
             image_id=row["image"],
             lines=[row["said"], *row["notes"], *drawing.notices],
             explained=row["explained"],
-            scale_max=drawing.scale,
+            scale_max=log_odds(drawing.scale, drawing.n_classes),
             opacity=drawing.opacity,
+            against=drawing.against,
         ),
         folder / captioned,
     )
@@ -152,10 +163,23 @@ def _drawn(
         row["image"],
         row["answer"],
         row["abstained"],
-        row["said"],
+        said,
         row["notes"],
         row["explained"],
         xray,
-        None if heat is None else layer,
+        None if evidence is None else layer,
         quote(captioned),
+        opposed if evidence is not None and drawing.against else None,
     )
+
+
+def _evidence(maps: RawMaps, scale: float) -> npt.NDArray[np.float32]:
+    """The map of one image, values of shape (1, height, width), on its picture."""
+    placed = place_map(
+        maps.values[0],
+        PICTURE_SIDE,
+        input_size=maps.input_size,
+        stride=maps.stride,
+        offset=maps.offset,
+    )
+    return normalise_map(placed, scale)

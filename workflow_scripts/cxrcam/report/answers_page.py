@@ -15,6 +15,7 @@ from workflow_scripts.cxrcam.new_images.reference import Reference, Share
 from workflow_scripts.cxrcam.report.answer_pictures import AnswerCard
 from workflow_scripts.cxrcam.report.cells import NONE, Cell, Link, Table, number_cell
 from workflow_scripts.cxrcam.report.page import NOTICE, page_environment
+from workflow_scripts.cxrcam.starting_weights import start_sentence
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class AnswersPage:
         Of the images that could be read, and of the others.
     n_answered : int
     cards : sequence of AnswerCard
-    scale, opacity : float
-        Raw class activation at the hot end of the colours; of the heat when the page opens.
+    scale : float
+        Log-odds at full colour.
     files : sequence of Link
     """
 
@@ -49,7 +50,6 @@ class AnswersPage:
     n_answered: int
     cards: Sequence[AnswerCard]
     scale: float
-    opacity: float
     files: Sequence[Link]
 
 
@@ -228,6 +228,7 @@ def render_answers(page: AnswersPage) -> str:
             reference=page.reference,
             sentences=verdict_sentences(page),
             measured=how_it_was_measured(page.reference),
+            start=start_sentence(page.verdict["starts"][page.reference.scheme]),
             notice=NOTICE,
         )
     )

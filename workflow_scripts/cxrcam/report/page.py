@@ -13,6 +13,7 @@ from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.report.cells import Cell, Link, Table
 from workflow_scripts.cxrcam.report.headline import Bar
 from workflow_scripts.cxrcam.report.pictures import Gallery, sureness_in_words
+from workflow_scripts.cxrcam.starting_weights import starts_in_words
 from workflow_scripts.cxrcam.verdict.page import CONSEQUENCES, FAILED, NOT_ASSESSABLE, PASSED
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -197,6 +198,7 @@ def render_report(report: Report) -> str:
             report=report,
             notice=NOTICE,
             gap=gap_check(report.verdict),
+            starts=starts_in_words(report.verdict["starts"]),
             sureness=sureness_in_words(),
             check_tables=checks_by_status(checks, report.evidence),
             meanings=_failures_by_meaning(checks),

@@ -1,9 +1,9 @@
-"""The gallery of the report: small X-rays, and their heat and outlines as layers of their own."""
+"""The gallery of the report: small X-rays, and evidence and outlines as layers of their own."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -12,13 +12,13 @@ from PIL import Image
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.maps.gallery import choose_of_classes
 from workflow_scripts.cxrcam.maps.overlays import (
-    LESION_COLOUR,
-    LUNG_COLOUR,
-    heat_colours,
-    heat_layer,
-    mask_outline,
+    against_layer,
+    colour_bar,
+    evidence_layer,
+    outline_layer,
     save_png,
 )
+from workflow_scripts.cxrcam.maps.placement import log_odds
 from workflow_scripts.cxrcam.maps.run_pictures import Picture, RunPictures
 
 PICTURE_SIDE: Final = 224
@@ -38,8 +38,10 @@ class Card:
     probability: float
     fold: int
     xray: str
-    heat: str
-    outline: str | None
+    evidence: str
+    outline: str | None = None
+    against: str | None = None
+    has_evidence: bool = True
 
     @property
     def is_mistake(self) -> bool:
@@ -59,24 +61,9 @@ class Gallery:
     cards: list[Card]
     total: int
     mistakes: int
-    scale: float
-    opacity: float
+    log_odds: float
+    """At full colour."""
     has_lesions: bool
-
-
-def outline_layer(picture: Picture) -> Image.Image | None:
-    """Outlines of lungs and lesions on clear ground; None where there is no mask."""
-    if picture["lung_mask"] is None and picture["lesion_mask"] is None:
-        return None
-    levels = np.zeros(picture["grey"].shape, dtype=np.uint8)
-    if picture["lung_mask"] is not None:
-        levels[mask_outline(picture["lung_mask"], 1)] = 1
-    if picture["lesion_mask"] is not None:
-        levels[mask_outline(picture["lesion_mask"], 2)] = 2
-    layer = Image.fromarray(levels).convert("P")
-    layer.putpalette([0, 0, 0, *LUNG_COLOUR, *LESION_COLOUR])
-    layer.info["transparency"] = 0
-    return layer
 
 
 def sureness_in_words() -> list[tuple[str, str]]:
@@ -94,6 +81,7 @@ def write_gallery(
     folder: Path,
     opacity: float,
     most: int,
+    against: bool = False,
 ) -> Gallery:
     """Write the pictures of the gallery.
 
@@ -106,9 +94,11 @@ def write_gallery(
     folder : Path
         Where to; its parent is the folder of the page.
     opacity : float
-        Of the hottest points when the page opens, in [0, 1].
+        Of full colour, in [0, 1].
     most : int
         Images, shared evenly by the folds and in each by the classes.
+    against : bool, default False
+        Whether to write evidence against the class too.
 
     Returns
     -------
@@ -129,29 +119,32 @@ def write_gallery(
     # Numbered: an image id may hold anything, and would have to be escaped.
     for number, row in enumerate(chosen.to_dict("records"), start=1):
         picture = on_scale[row["fold"]].picture(row["image_id"], PICTURE_SIDE)
-        names = {kind: f"{number:02d}-{kind}" for kind in ("xray", "heat", "outline")}
-        with atomic_path(folder / f"{names['xray']}.jpg") as temporary:
-            Image.fromarray(picture["grey"]).save(temporary, quality=_JPEG_QUALITY)
-        save_png(heat_layer(picture["heat"]), folder / f"{names['heat']}.png")
-        outline = outline_layer(picture)
-        if outline is not None:
-            save_png(outline, folder / f"{names['outline']}.png")
+        files = _write_layers(picture, folder, f"{number:02d}", opacity, against)
         lesion = picture["lesion_mask"]
         has_lesions |= lesion is not None and bool(lesion.any())
-        cards.append(
-            Card(
-                row["image_id"],
-                row["label"],
-                row["predicted"],
-                row["probability"],
-                row["fold"],
-                f"{folder.name}/{names['xray']}.jpg",
-                f"{folder.name}/{names['heat']}.png",
-                None if outline is None else f"{folder.name}/{names['outline']}.png",
-            )
-        )
-    colours = np.broadcast_to(heat_colours(), (12, 256, 3))
-    save_png(np.ascontiguousarray(colours), folder / "heat-scale.png")
+        facts = {key: row[key] for key in ("image_id", "label", "predicted", "probability", "fold")}
+        has_evidence = bool(picture["evidence"].max() > 0.0)
+        cards.append(Card(**facts, **files, has_evidence=has_evidence))
+    save_png(colour_bar(160, 12, opacity), folder / "evidence-scale.png")
     records = pd.concat(run.records for run in runs.values())
     mistakes = int((~records["correct"]).sum())
-    return Gallery(cards, len(records), mistakes, scale, opacity, has_lesions)
+    return Gallery(cards, len(records), mistakes, log_odds(scale, len(classes)), has_lesions)
+
+
+def _write_layers(
+    picture: Picture, folder: Path, number: str, opacity: float, against: bool
+) -> dict[str, Any]:
+    """Write an X-ray and what lies on it, and give each file as seen from the page."""
+    layers = {
+        "evidence": evidence_layer(picture["evidence"], opacity),
+        "outline": outline_layer(picture["lung_mask"], picture["lesion_mask"]),
+        "against": against_layer(picture["evidence"]) if against else None,
+    }
+    with atomic_path(folder / f"{number}-xray.jpg") as temporary:
+        Image.fromarray(picture["grey"]).save(temporary, quality=_JPEG_QUALITY)
+    files = {"xray": f"{folder.name}/{number}-xray.jpg"}
+    for kind, layer in layers.items():
+        if layer is not None:
+            save_png(layer, folder / f"{number}-{kind}.png")
+            files[kind] = f"{folder.name}/{number}-{kind}.png"
+    return files

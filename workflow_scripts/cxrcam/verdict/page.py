@@ -332,7 +332,9 @@ def counts(checks: Sequence[Check]) -> dict[Status, int]:
     return {status: sum(check.status == status for check in checks) for status in STATUSES}
 
 
-def verdict_markdown(checks: Sequence[Check], headline: Headline | None, title: str) -> str:
+def verdict_markdown(
+    checks: Sequence[Check], headline: Headline | None, title: str, notes: Sequence[str] = ()
+) -> str:
     """The verdict as a page.
 
     Parameters
@@ -341,12 +343,14 @@ def verdict_markdown(checks: Sequence[Check], headline: Headline | None, title: 
     headline : Headline or None
     title : str
         Heading of the page.
+    notes : sequence of str
+        Sentences on the networks that are no checks.
 
     Returns
     -------
     str
-        Markdown: the short answer and the sentence, the counts, one line a check (failed ones
-        first), and what a failure means.
+        Markdown: the short answer and the sentence, the notes, the counts, one line a check (failed
+        ones first), and what a failure means.
     """
     told = ", ".join(f"{n} {status}" for status, n in counts(checks).items())
     lines = [
@@ -354,6 +358,7 @@ def verdict_markdown(checks: Sequence[Check], headline: Headline | None, title: 
         "",
         f"**{short_answer(checks, headline)}** {markdown_text(one_sentence(checks, headline))}",
         "",
+        *(line for note in notes for line in (markdown_text(note), "")),
         f"{told} ({len(checks)} in all). Files are relative to the folder of the data set.",
     ]
     for status in (FAILED, NOT_ASSESSABLE, PASSED):  # what matters most to the reader, first

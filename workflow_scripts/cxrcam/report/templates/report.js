@@ -62,19 +62,10 @@ function makeGallery(list) {
   for (const filter of filters) filter.addEventListener("change", apply);
   apply();
 
-  const opacity = document.getElementById("opacity");
-  const fade = () => {
-    list.style.setProperty("--heat", opacity.value / 100);
-    document.getElementById("opacity-shown").textContent = `${opacity.value} %`;
-  };
-  opacity.addEventListener("input", fade);
-  fade(); // browsers keep the slider's place when a page is loaded again
-
-  const outlines = document.getElementById("outlines");
-  if (outlines) {
-    const draw = () => list.classList.toggle("without-outlines", !outlines.checked);
-    outlines.addEventListener("change", draw);
-    draw();
+  for (const box of document.querySelectorAll("input[data-layer]")) {
+    const draw = () => list.classList.toggle(`without-${box.dataset.layer}`, !box.checked);
+    box.addEventListener("change", draw);
+    draw(); // browsers keep the choice when a page is loaded again
   }
 }
 

@@ -1,6 +1,6 @@
 // The page: takes a file, asks the worker, shows what the network says, and the warnings beside it.
 
-import { drawGrey, drawHeat, drawScale } from "./heat.js";
+import { drawEvidence, drawGrey, drawScale } from "./evidence.js";
 
 const part = (id) => document.getElementById(id);
 
@@ -89,8 +89,7 @@ class Viewer {
       ? `${labels.length} of the ${n_training} training images` : `all ${n_training} training images`;
     if (model.map_kind !== "none") {
       for (const [k, name] of model.classes.entries()) part("map-class").add(new Option(name, k));
-      drawScale(part("scale"), model.heat_colours);
-      part("hot").textContent = `${model.map_scale.toPrecision(3)} or more (class activation, in logits)`;
+      drawScale(part("scale"), model.evidence_colours);
     }
   }
 
@@ -175,14 +174,19 @@ class Viewer {
     const { maps } = this.#shown ?? {};
     if (!maps) return;
     const k = Number(part("map-class").value);
-    drawHeat(part("heat"), maps[k], this.#model);
-    part("heat").setAttribute("aria-label", `Where the network finds evidence for ${this.#model.classes[k]}`);
+    const { classes, map_scale: scale } = this.#model;
+    const found = drawEvidence(part("evidence"), maps[k], this.#model);
+    part("evidence").setAttribute("aria-label", `Where the network finds evidence for ${classes[k]}`);
+    // Evidence is a logit less the mean of all; log-odds are a logit less the mean of the others.
+    const full = (scale * classes.length) / (classes.length - 1);
+    const legend = `+${full.toPrecision(3)} at full colour: evidence for ${classes[k]}, log-odds per cell. Lines: the smallest regions that hold half (thin) and a quarter (thick) of it; dashed where it is faint, under ¼ of full colour.`;
+    part("legend").textContent = found ? legend : `${legend} No evidence for ${classes[k]} here.`;
     this.#fade();
   }
 
   #fade() {
     const { value } = part("opacity");
-    part("heat").style.opacity = value / 100;
+    part("evidence").style.opacity = value / 100;
     part("opacity-shown").textContent = `${value} %`;
   }
 }

@@ -1,0 +1,103 @@
+"""The figure of `benchmarks.maps`."""
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.map_measures import NETWORK, OWN
+from workflow_scripts.cxrcam.figures.style import (
+    BLUE,
+    GREY,
+    MARKERS,
+    PAGE_WIDTH,
+    VERMILION,
+    save_figure,
+    styled,
+)
+
+SHOWN = {
+    "accuracy, test": "Accuracy",
+    "pointing": "Hottest point\nin lesion",
+    "heat in lesion": "Heat in lesion",
+    "overlap": "Overlap with\nlesion (IoU)",
+    "heat in lungs": "Heat in lungs",
+}
+COLOURS = {"two_class": BLUE, "three_class": VERMILION}
+LINE = 0.24  # inches a row
+
+
+def _panel(axes: Axes, rows: pd.DataFrame, names: list[str], column: str) -> None:
+    """One measure: a dot and its interval a task, one row a name; ticks where chance is."""
+    for number, (task, colour) in enumerate(COLOURS.items()):
+        of_task = rows[rows["task"] == task].drop_duplicates(column).set_index(column)
+        for place, name in enumerate(names):
+            if name not in of_task.index:
+                continue
+            row, y = of_task.loc[name], place + 0.16 * (2 * number - 1)
+            if pd.notna(row["low"]):
+                low, high = max(0.0, row["low"]), min(1.0, row["high"])
+                axes.plot([low, high], [y, y], color=colour, linewidth=1.0)
+            axes.plot(row["value"], y, MARKERS[number], color=colour, markersize=3.5)
+            if pd.notna(row["chance"]):
+                axes.plot(row["chance"], y, "|", color=GREY, markersize=6)
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_yticks(range(len(names)), names)
+    axes.grid(visible=False, axis="y")
+
+
+def _row(figure_axes: list[Axes], means: pd.DataFrame, names: list[str], column: str) -> None:
+    """One row of panels, a measure each; names stand beside the first that holds anything."""
+    named = False
+    for axes, (measure, title) in zip(figure_axes, SHOWN.items(), strict=True):
+        rows = means[means["measure"] == measure]
+        axes.set_visible(not rows.empty)
+        _panel(axes, rows, names, column)
+        axes.set_title(title)
+        if named:
+            axes.set_yticklabels([])
+        named |= not rows.empty
+
+
+@styled
+def tournament_figure(means: pd.DataFrame) -> Figure:
+    """Draw the arms with our own maps above, and all kinds of maps of the finest arm below.
+
+    Parameters
+    ----------
+    means : DataFrame
+        As from `map_tables.over_seeds`, of phantoms of one difficulty.
+    """
+    own = means[means["map"].isin([NETWORK, OWN[0]])]
+    arms = own["arm"].drop_duplicates().tolist()
+    overlap = own[own["measure"] == "overlap"].groupby("arm", sort=False)["value"].mean()
+    best = str(overlap.idxmax())
+    kinds = means[(means["arm"] == best) & (means["map"] != NETWORK)]
+    names = kinds["map"].drop_duplicates().tolist()
+    heights = [len(arms), len(names)]
+    figure = Figure(figsize=(PAGE_WIDTH, LINE * sum(heights) + 1.6), layout="constrained")
+    grid = figure.subplots(2, len(SHOWN), height_ratios=heights, squeeze=False)
+    _row(list(grid[0]), own, arms, "arm")
+    _row(list(grid[1]), kinds, names, "map")
+    for axes in grid[1]:
+        axes.set_title("")
+    grid[1][1].set_title(f"Kinds of map: {best}", loc="left")
+    labels = {"two_class": "two classes", "three_class": "three classes"}
+    handles = [
+        grid[0][0].plot([], [], MARKERS[k], color=colour, label=labels[task], markersize=3.5)[0]
+        for k, (task, colour) in enumerate(COLOURS.items())
+    ]
+    handles += grid[0][0].plot([], [], "|", color=GREY, label="chance", markersize=6)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure
+
+
+def draw_figure(means: pd.DataFrame, target: Path) -> list[Path]:
+    """Draw the phantoms of the least difficulty that was measured."""
+    phantoms = means[means["data"] == "phantoms"]
+    if phantoms.empty or "overlap" not in set(phantoms["measure"]):
+        return []
+    easiest = phantoms[phantoms["difficulty"] == phantoms["difficulty"].min()]
+    return save_figure(tournament_figure(easiest), target, kinds=("png",))

@@ -1,0 +1,272 @@
+"""Where a network's initial weights come from: a file, ImageNet, or chance; and a record of it."""
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from safetensors.torch import save_file
+
+from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.foreign_checkpoints import (
+    Adaptation,
+    Normalisation,
+    fitted_tensors,
+    radiology_normalisation,
+)
+from workflow_scripts.cxrcam.networks.recorded_start import METADATA_KEY, recorded_start
+from workflow_scripts.cxrcam.networks.weights_download import (
+    DownloadError,
+    fetch_verified,
+    is_published,
+    published_name,
+)
+from workflow_scripts.cxrcam.networks.weights_files import (
+    SUFFIXES,
+    WeightsError,
+    file_origin,
+    read_state_dict,
+)
+
+__all__ = [
+    "RANDOM_START",
+    "Adaptation",
+    "Start",
+    "WeightsError",
+    "choose_imagenet",
+    "fetch_verified",
+    "file_origin",
+    "fitted_tensors",
+    "read_start",
+    "read_state_dict",
+    "recorded_start",
+]
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a network starts from.
+
+    Attributes
+    ----------
+    kind : {"random", "imagenet", "file"}
+    origin : str
+        ``random``, or the name and checksum of the file that the weights were first read from.
+    reason : str
+        One sentence that says why it is random weights, where ImageNet's were looked for.
+    tensors : dict of str to torch.Tensor, or None
+        The state dict; None for random weights.
+    normalisation : tuple of tuple of float, or None
+        Mean and standard deviation of the three input channels that the weights need, for pixels
+        in [0, 1]; None where they are the configuration's.
+    """
+
+    kind: str
+    origin: str
+    reason: str = ""
+    tensors: dict[str, torch.Tensor] | None = None
+    normalisation: Normalisation | None = None
+
+
+RANDOM_START: Final = Start("random", "random")
+
+
+def read_start(path: Path) -> Start:
+    """Read what a network starts from: a choice of `choose_imagenet`, or any file of weights.
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be read.
+    """
+    recorded = recorded_start(path)
+    if not recorded:
+        tensors = read_state_dict(path)
+        normalisation = radiology_normalisation(tensors)
+        return Start("file", file_origin(path), tensors=tensors, normalisation=normalisation)
+    if recorded["kind"] == "random":
+        return Start("random", "random", recorded.get("reason", ""))
+    return Start("imagenet", recorded["origin"], tensors=read_state_dict(path))
+
+
+def choose_imagenet(
+    architecture: str,
+    insist: bool,
+    target: Path,
+    folder: Path,
+    url: str | None = None,
+    log: logging.Logger | None = None,
+) -> None:
+    """Look for ImageNet weights, near before far, and write them, or that there are none.
+
+    They are looked for in `folder`, where the user may have put a file, in torch's cache, and where
+    torchvision publishes them. Which were found is recorded in the file, so that the choice is made
+    once.
+
+    Parameters
+    ----------
+    architecture : str
+        Key of `ARCHITECTURES`.
+    insist : bool
+        Fail where there are none, rather than start from random weights.
+    target : Path
+        File to write, .safetensors.
+    folder : Path
+        Of ``<architecture>-imagenet.safetensors`` (or .pth and so on), of torchvision's own file,
+        and of what is fetched while it is not converted yet.
+    url : str, optional
+        Other place of torchvision's file; its name must end in its checksum, see `fetch_verified`.
+    log : logging.Logger, optional
+        Told what was found.
+
+    Raises
+    ------
+    WeightsError
+        If a file that the user put there cannot be used; or, where `insist`, if there is none.
+    """
+    log = log or logging.getLogger("cxrcam")
+    url = url or ARCHITECTURES[architecture].imagenet.url
+    folder.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(folder):
+        fetched = None
+        try:
+            path, found = _at_hand(architecture, published_name(url), target, folder, log)
+            if path is None:
+                path = fetched = fetch_verified(url, folder)
+                found = f"fetched from {url}"
+        except DownloadError as error:
+            _write_none(architecture, insist, target, folder, url, error, log)
+            return
+        tensors, origin = read_state_dict(path), file_origin(path)
+        _write(target, tensors, {"kind": "imagenet", "origin": origin, "found": found})
+        if fetched is not None:
+            fetched.unlink()  # nothing is kept twice
+    log.info("ImageNet weights of %s: %s, %s.", architecture, origin, found)
+
+
+def _at_hand(
+    architecture: str, published: str, target: Path, folder: Path, log: logging.Logger
+) -> tuple[Path | None, str]:
+    """File of ImageNet weights on this machine and where it lies; None if there is none.
+
+    Raises
+    ------
+    WeightsError
+        If the user put a file into `folder` that is damaged or of another network.
+    """
+    found = f"in {folder.as_posix()}"
+    for suffix in SUFFIXES:
+        path = folder / f"{architecture}-imagenet{suffix}"
+        if path.is_file() and path.absolute() != target.absolute():
+            _check(path, architecture)
+            return path, found
+    path = folder / published
+    if path.is_file():
+        if not is_published(path, published):
+            raise WeightsError(
+                f"The weights file {str(path)!r} has another checksum than the one in its name: "
+                "copy it there once more, or delete it."
+            )
+        return path, found
+    path = Path(torch.hub.get_dir()) / "checkpoints" / published
+    if path.is_file():
+        if is_published(path, published):
+            return path, "in torch's cache"
+        log.warning("%s has another checksum than the one in its name: it is not used.", path)
+    return None, ""
+
+
+def _check(path: Path, architecture: str) -> None:
+    """Refuse a file of another network now, rather than in each training.
+
+    Raises
+    ------
+    WeightsError
+        With the name of the file.
+    """
+    known = ARCHITECTURES[architecture]
+    with torch.random.fork_rng(devices=[]):
+        expected = known.build(weights=None, num_classes=1000).state_dict()
+    try:
+        fitted_tensors(
+            read_state_dict(path),
+            expected,
+            known.head,
+            architecture=architecture,
+            auxiliary=known.auxiliary,
+            modern_name=known.modern_name,
+        )
+    except WeightsError as error:
+        raise WeightsError(
+            f"The weights file {str(path)!r}, which was to be ImageNet's: {error} Or delete it."
+        ) from error
+
+
+def _write_none(
+    architecture: str,
+    insist: bool,
+    target: Path,
+    folder: Path,
+    url: str,
+    error: DownloadError,
+    log: logging.Logger,
+) -> None:
+    """Write that there are no ImageNet weights, or fail.
+
+    Raises
+    ------
+    WeightsError
+        Where `insist`.
+    """
+    reason = (
+        f"The ImageNet weights of {architecture} are neither in {folder.as_posix()} nor in torch's "
+        f"cache, and {error.reason}."
+    )
+    put = f"put {published_name(url)} into {folder.as_posix()}"
+    if insist:
+        kept = str(error).removeprefix(f"{error.reason}.")
+        raise WeightsError(
+            f"{reason}{kept} On a machine without a network {put}, or set model.weights to a local "
+            "file, or to random."
+        ) from error
+    _write(target, {}, {"kind": "random", "origin": "random", "reason": reason})
+    log.warning(
+        "Training starts from random weights. %s To start from ImageNet's, %s, delete %s and run "
+        "again.",
+        reason,
+        put,
+        target,
+    )
+
+
+def _write(target: Path, tensors: Mapping[str, torch.Tensor], record: Mapping[str, str]) -> None:
+    """Write weights and the record of their choice, whole or not at all."""
+    text = json.dumps(record, sort_keys=True, ensure_ascii=False)
+    # Copies: tensors of a .pth may share memory, which safetensors refuses.
+    plain = {
+        name: tensor.clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    with atomic_path(target) as temporary:
+        save_file(plain, temporary, metadata={METADATA_KEY: text})
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Let other jobs of this machine wait that would write the same part of a file."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError:
+            pass  # some network file systems know no locks; two such jobs at once are rare
+        yield
+    finally:
+        os.close(handle)
