@@ -38,7 +38,8 @@ def show_starting_weights(file):
     if Path(file).exists():
         # A verdict of an earlier version, which did not say it, may still lie there.
         starts = json.loads(Path(file).read_text(encoding="utf-8")).get("starts", {})
-        print("\n" + "\n".join(starts_in_words(starts)))
+        for sentence in starts_in_words(starts):
+            print(f"\n{sentence}")
 
 
 def show_report(page):

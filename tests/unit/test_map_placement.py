@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from workflow_scripts.cxrcam.configuration.stages import STAGES, stage_problem
 from workflow_scripts.cxrcam.maps.cam import captured_features
 from workflow_scripts.cxrcam.maps.placement import place_map
 from workflow_scripts.cxrcam.networks.architectures import Backbone
-from workflow_scripts.cxrcam.networks.stages import STAGES, stage_problem
 
 
 class MeanOfChannels(nn.Module):

@@ -187,6 +187,20 @@ def test_what_networks_start_from_is_said_wherever_results_are(
         assert text.read_text(encoding="utf-8").count(sentence) >= 1, text
 
 
+def test_random_weights_that_nobody_asked_for_are_said_with_the_way_out(
+    fresh: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # where nobody answers
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("TORCH_HOME", str(fresh.folder / "no cache"))
+    fresh.change(model={"weights": "auto"})
+    printed = fresh.run("results/run_config.yaml")
+    text = (fresh.folder / "results/run_config.yaml").read_text(encoding="utf-8")
+    assert "# Networks start from RANDOM weights. The ImageNet weights of resnet18" in text
+    assert "--forcerun weights" in text
+    assert "Training starts from random weights." in printed
+
+
 # --- contracts ------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from workflow_scripts.cxrcam.configuration.problems import Problems, did_you_mean, show
 from workflow_scripts.cxrcam.configuration.recipes import possible_starts, with_recipe
-from workflow_scripts.cxrcam.networks.stages import stage_problem
+from workflow_scripts.cxrcam.configuration.stages import stage_problem
 
 # Maps whose keys the user chooses; null removes an entry that an earlier file of the overlay made.
 NAMED_MAPS = ("datasets", "tasks", "schemes")

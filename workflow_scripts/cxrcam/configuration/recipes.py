@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from workflow_scripts.cxrcam.networks.stages import STAGES
+from workflow_scripts.cxrcam.configuration.stages import STAGES
 
 AUTO: Final = "auto"
 RANDOM: Final = "random"

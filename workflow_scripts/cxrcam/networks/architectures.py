@@ -13,8 +13,8 @@ from typing import Any, Final, Literal
 import torch
 from torch import nn
 
+from workflow_scripts.cxrcam.configuration.stages import STAGES, Stage, stage_problem
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.networks.stages import STAGES, Stage, stage_problem
 from workflow_scripts.cxrcam.networks.torchvision_models import torchvision
 
 # Before module names might hold no dots, DenseNet's layers were called norm.1; the published files
