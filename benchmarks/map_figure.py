@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from benchmarks.map_measures import NETWORK, OWN
 from workflow_scripts.cxrcam.figures.style import (
@@ -39,26 +39,29 @@ def _panel(axes: Axes, rows: pd.DataFrame, names: list[str], column: str) -> Non
             if pd.notna(row["low"]):
                 low, high = max(0.0, row["low"]), min(1.0, row["high"])
                 axes.plot([low, high], [y, y], color=colour, linewidth=1.0)
-            axes.plot(row["value"], y, MARKERS[number], color=colour, markersize=3.5)
+            axes.plot(row["value"], y, MARKERS[number], color=colour, markersize=3.5, clip_on=False)
             if pd.notna(row["chance"]):
                 axes.plot(row["chance"], y, "|", color=GREY, markersize=6)
-    axes.set_xlim(0, 1.02)
+    axes.set_xlim(0, 1)
+    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_yticks(range(len(names)), names)
     axes.grid(visible=False, axis="y")
 
 
-def _row(figure_axes: list[Axes], means: pd.DataFrame, names: list[str], column: str) -> None:
-    """One row of panels, a measure each; names stand beside the first that holds anything."""
-    named = False
-    for axes, (measure, title) in zip(figure_axes, SHOWN.items(), strict=True):
-        rows = means[means["measure"] == measure]
-        axes.set_visible(not rows.empty)
-        _panel(axes, rows, names, column)
-        axes.set_title(title)
-        if named:
+def _row(
+    figure: SubFigure, means: pd.DataFrame, names: list[str], column: str, title: str
+) -> list[Axes]:
+    """One row of panels, a measure each, as far as there are values of it."""
+    shown = {k: v for k, v in SHOWN.items() if k in set(means["measure"])}
+    panels = list(figure.subplots(1, len(shown), squeeze=False)[0])
+    for axes, (measure, heading) in zip(panels, shown.items(), strict=True):
+        _panel(axes, means[means["measure"] == measure], names, column)
+        axes.set_title(heading)
+        if axes is not panels[0]:
             axes.set_yticklabels([])
-        named |= not rows.empty
+    figure.suptitle(title)
+    return panels
 
 
 @styled
@@ -76,20 +79,17 @@ def tournament_figure(means: pd.DataFrame) -> Figure:
     best = str(overlap.idxmax())
     kinds = means[(means["arm"] == best) & (means["map"] != NETWORK)]
     names = kinds["map"].drop_duplicates().tolist()
-    heights = [len(arms), len(names)]
-    figure = Figure(figsize=(PAGE_WIDTH, LINE * sum(heights) + 1.6), layout="constrained")
-    grid = figure.subplots(2, len(SHOWN), height_ratios=heights, squeeze=False)
-    _row(list(grid[0]), own, arms, "arm")
-    _row(list(grid[1]), kinds, names, "map")
-    for axes in grid[1]:
-        axes.set_title("")
-    grid[1][1].set_title(f"Kinds of map: {best}", loc="left")
+    heights = [LINE * len(arms) + 0.8, LINE * len(names) + 0.8]
+    figure = Figure(figsize=(PAGE_WIDTH, sum(heights) + 0.3), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=heights)
+    panels = _row(above, own, arms, "arm", "Networks, with our own maps")
+    _row(below, kinds, names, "map", f"Kinds of map ({best})")
     labels = {"two_class": "two classes", "three_class": "three classes"}
     handles = [
-        grid[0][0].plot([], [], MARKERS[k], color=colour, label=labels[task], markersize=3.5)[0]
+        panels[0].plot([], [], MARKERS[k], color=colour, label=labels[task], markersize=3.5)[0]
         for k, (task, colour) in enumerate(COLOURS.items())
     ]
-    handles += grid[0][0].plot([], [], "|", color=GREY, label="chance", markersize=6)
+    handles += panels[0].plot([], [], "|", color=GREY, label="chance", markersize=6)
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 

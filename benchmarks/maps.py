@@ -290,7 +290,10 @@ def main() -> None:
                 draw_phantoms(options.phantoms, difficulty, per_class, chosen.processes)
             run(list(all_jobs(chosen)), options, chosen.processes)
     references = {arm.start: arm.name for arm in reversed(ARMS)}
-    print_tables(pd.read_csv(chosen.target), options.arrays_of, list(references.values()))
+    table = pd.read_csv(chosen.target)
+    place = {arm.name: k for k, arm in enumerate(ARMS)}
+    table = table.sort_values("arm", key=lambda names: names.map(place), kind="stable")
+    print_tables(table, options.arrays_of, list(references.values()))
 
 
 if __name__ == "__main__":

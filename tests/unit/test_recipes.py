@@ -36,7 +36,7 @@ def test_values_of_the_user_win():
 
 @pytest.mark.parametrize(
     ("n_images", "epochs"),
-    [(16_000, 4), (400, 4), (399, 5), (160, 10), (32, 50), (3, 100)],
+    [(16_000, 4), (400, 4), (385, 4), (384, 5), (160, 10), (32, 50), (3, 100)],
 )
 def test_few_images_are_seen_more_often(n_images, epochs):
     assert with_recipe(MODEL, TRAIN, RECIPE, n_images)[1]["epochs"] == epochs

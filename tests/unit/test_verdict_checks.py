@@ -379,6 +379,20 @@ def test_a_network_that_keeps_its_accuracy_without_lungs_fails():
     assert border.clause == "with all but the border covered it is still right on 90 %"
 
 
+def test_what_survives_a_covered_centre_is_no_fault_where_the_lungs_were_covered_and_matter():
+    centre = masked("centre_black", 0.92)
+    assert of_variant(centre, "centre covered").status == "failed", "no lungs are known"
+    both = pd.concat([centre, masked("lungs_out", 0.5)])
+    assert of_variant(both, "lungs covered").status == "passed"
+    found = of_variant(both, "centre covered")
+    assert found.status == "not assessable" and found.clause == ""
+    assert "with the lungs covered the gain is gone" in found.why
+    # Where it survives without lungs too, or nobody can tell, it stays a failure.
+    for accuracy in (0.92, 0.75):
+        survives = pd.concat([centre, masked("lungs_out", accuracy)])
+        assert of_variant(survives, "centre covered").status == "failed"
+
+
 def test_lungs_only_can_pass_but_a_loss_proves_nothing():
     assert of_variant(masked("lungs_only", 0.92), "lungs only").status == "passed"
     assert of_variant(masked("lungs_only", 0.5), "lungs only").status == "not assessable"

@@ -55,6 +55,7 @@ def small_configuration() -> dict[str, Any]:
                 "repeats": 2,
                 "images_per_class": 8,
                 "test_fraction": 0.25,
+                "tasks": [],
                 "train": {"epochs": 1},
             },
         },

@@ -6,7 +6,7 @@ from typing import Any, Final
 from workflow_scripts.cxrcam.audit.map_summaries import MeanInterval
 
 TITLES: Final = {
-    "exact": "exact map",
+    "exact": "evidence",
     "grad_cam": "Grad-CAM",
     "grad_cam_plus_plus": "Grad-CAM++",
     "hires_cam": "HiResCAM",

@@ -78,8 +78,8 @@ def with_recipe(
         chosen_model["map_stride"] = min(finest, stage.stride)
     chosen_train = _filled(train, recipe, TRAIN_KEYS)
     if train["epochs"] == AUTO:
-        steps = max(1, n_images // chosen_train["batch_size"])
-        enough = math.ceil(recipe["least_steps"] / steps)
+        steps_an_epoch = math.ceil(n_images / chosen_train["batch_size"])
+        enough = math.ceil(recipe["least_steps"] / steps_an_epoch)
         chosen_train["epochs"] = max(chosen_train["epochs"], enough)
     return chosen_model, chosen_train
 

@@ -9,13 +9,21 @@ disease changes greys too; only what no disease explains is a failure.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 
 import pandas as pd
 
 from workflow_scripts.cxrcam.audit.input_masking import masking_variants
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
-from workflow_scripts.cxrcam.verdict.page import FAILED, PASSED, Check, CheckKind, per_cent
+from workflow_scripts.cxrcam.verdict.page import (
+    FAILED,
+    NOT_ASSESSABLE,
+    PASSED,
+    Check,
+    CheckKind,
+    per_cent,
+)
 from workflow_scripts.cxrcam.verdict.pooling import (
     Estimate,
     confidence_of,
@@ -271,6 +279,9 @@ def check_masked_inputs(masked: pd.DataFrame | None) -> list[Check]:
       whose own accuracy is not above that of the commonest class;
     - "lungs only" is the other way round: it passes if the lower bound keeps more than half, and
       never fails, as a loss may come from the covering;
+    - "centre covered" stands in for the lungs where these are not known. It leaves lung beside the
+      square, so that what survives there is no fault of a network whose gain is gone with the lungs
+      themselves covered: then it is not assessable;
     - networks *retrained* on covered images have a line of their own, by the same rules, against
       the network of the same images uncovered. They are the harder test: a network that never saw
       such images may fail on them for their looks, one that was trained on them cannot.
@@ -298,12 +309,24 @@ def check_masked_inputs(masked: pd.DataFrame | None) -> list[Check]:
     for subject, rows in parts:
         for retrained in (False, True):
             of_way = rows[rows["retrained"].astype(bool) == retrained]
-            for variant in variants:
-                of_variant = of_way[of_way["variant"] == variant]
-                # Nobody has to train on covered images.
-                if len(of_variant) or not retrained:
-                    checks.append(_masked(subject, variant, retrained, of_variant, comparisons))
+            # Nobody has to train on covered images.
+            of_variants = {
+                variant: _masked(subject, variant, retrained, of_variant, comparisons)
+                for variant in variants
+                if len(of_variant := of_way[of_way["variant"] == variant]) or not retrained
+            }
+            checks += _lungs_before_centre(of_variants).values()
     return checks
+
+
+def _lungs_before_centre(of_variants: dict[str, Check]) -> dict[str, Check]:
+    """Take back a failure of "centre covered" where the lungs themselves were covered and matter."""
+    lungs, centre = of_variants.get("lungs_out"), of_variants.get("centre_black")
+    if lungs is None or centre is None or (lungs.status, centre.status) != (PASSED, FAILED):
+        return of_variants
+    why = f"{centre.why}; with the lungs covered the gain is gone: what is left is lung at the side"
+    taken_back = replace(centre, status=NOT_ASSESSABLE, why=why, clause=MASKED.untested)
+    return of_variants | {"centre_black": taken_back}
 
 
 def _masked(
