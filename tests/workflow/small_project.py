@@ -190,6 +190,7 @@ def manifest_configuration() -> dict[str, Any]:
                 "repeats": 2,
                 "images_per_class": 6,
                 "test_fraction": 0.34,
+                "tasks": [],
                 "shared_test_of": "holdout",
                 "score_rest": True,
                 "train": few,

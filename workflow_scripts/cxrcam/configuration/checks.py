@@ -153,7 +153,8 @@ def _check_references(
             problems.add(
                 ("schemes", scheme, "tasks", task),
                 f"schemes.{scheme}.tasks names {show(task)}, which is no entry of `tasks`."
-                f"{did_you_mean(task, tasks)} Defined: {', '.join(tasks)}.",
+                f"{did_you_mean(task, tasks)} Defined: {', '.join(tasks)}. An empty list, [], "
+                "means all of them.",
             )
     for key, kinds in (
         ("of", ("holdout", "random_subsample", "stratified_kfold", "predefined")),

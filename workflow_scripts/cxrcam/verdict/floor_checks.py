@@ -305,7 +305,7 @@ def check_masked_inputs(masked: pd.DataFrame | None) -> list[Check]:
     variants += [str(name) for name in masked["variant"].unique() if name not in variants]
     tested = masked[masked["n"] > 0]
     comparisons = len(tested[["task", "scheme", "variant", "retrained"]].drop_duplicates())
-    checks = []
+    checks: list[Check] = []
     for subject, rows in parts:
         for retrained in (False, True):
             of_way = rows[rows["retrained"].astype(bool) == retrained]
@@ -320,7 +320,7 @@ def check_masked_inputs(masked: pd.DataFrame | None) -> list[Check]:
 
 
 def _lungs_before_centre(of_variants: dict[str, Check]) -> dict[str, Check]:
-    """Take back a failure of "centre covered" where the lungs themselves were covered and matter."""
+    """Take back a failure of "centre covered" where covering the lungs themselves matters."""
     lungs, centre = of_variants.get("lungs_out"), of_variants.get("centre_black")
     if lungs is None or centre is None or (lungs.status, centre.status) != (PASSED, FAILED):
         return of_variants
