@@ -1,8 +1,8 @@
 """What `auto` means in `model` and `train`: it follows the weights that a network starts from.
 
-Pretrained weights want a tenth of the learning rate and fewer epochs than random ones, and larger
-images. Which of both a network gets is known only when the weights are there, so that a training
-job asks here; what the user has set stays. No PyTorch: Snakemake reads this module.
+Pretrained weights want a lower learning rate and fewer steps than random ones, and larger images.
+Which of both a network gets is known only when the weights are there, so that a training job asks
+here; what the user has set stays. No PyTorch: Snakemake reads this module.
 """
 
 import math
