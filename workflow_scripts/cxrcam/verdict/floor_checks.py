@@ -280,8 +280,9 @@ def check_masked_inputs(masked: pd.DataFrame | None) -> list[Check]:
     - "lungs only" is the other way round: it passes if the lower bound keeps more than half, and
       never fails, as a loss may come from the covering;
     - "centre covered" stands in for the lungs where these are not known. It leaves lung beside the
-      square, so that what survives there is no fault of a network whose gain is gone with the lungs
-      themselves covered: then it is not assessable;
+      square: what survives there is no fault of a network whose gain is gone with the lungs
+      themselves covered and stays with the lungs alone, on the very same images. Then it is not
+      assessable. The second half is needed, as covered lungs may fail for their looks;
     - networks *retrained* on covered images have a line of their own, by the same rules, against
       the network of the same images uncovered. They are the harder test: a network that never saw
       such images may fail on them for their looks, one that was trained on them cannot.
@@ -315,16 +316,32 @@ def check_masked_inputs(masked: pd.DataFrame | None) -> list[Check]:
                 for variant in variants
                 if len(of_variant := of_way[of_way["variant"] == variant]) or not retrained
             }
-            checks += _lungs_before_centre(of_variants).values()
+            counts = of_way.groupby("variant")["n"].sum()
+            checks += _lungs_before_centre(of_variants, counts).values()
     return checks
 
 
-def _lungs_before_centre(of_variants: dict[str, Check]) -> dict[str, Check]:
-    """Take back a failure of "centre covered" where covering the lungs themselves matters."""
-    lungs, centre = of_variants.get("lungs_out"), of_variants.get("centre_black")
-    if lungs is None or centre is None or (lungs.status, centre.status) != (PASSED, FAILED):
+def _lungs_before_centre(of_variants: dict[str, Check], counts: pd.Series) -> dict[str, Check]:
+    """Take back a failure of "centre covered" where all hangs on the lungs, on the same images.
+
+    Parameters
+    ----------
+    of_variants : dict of str to Check
+        By variant.
+    counts : Series of int
+        Images tested, by variant.
+    """
+    centre = of_variants.get("centre_black")
+    if centre is None or centre.status != FAILED:
         return of_variants
-    why = f"{centre.why}; with the lungs covered the gain is gone: what is left is lung at the side"
+    for variant in ("lungs_out", "lungs_only"):
+        known = of_variants.get(variant)
+        if known is None or known.status != PASSED or counts[variant] != counts["centre_black"]:
+            return of_variants
+    why = (
+        f"{centre.why}; the gain is gone with the lungs covered and stays with the lungs alone: "
+        "what is left is lung beside the square"
+    )
     taken_back = replace(centre, status=NOT_ASSESSABLE, why=why, clause=MASKED.untested)
     return of_variants | {"centre_black": taken_back}
 
