@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from benchmarks.map_images import Images
@@ -39,6 +40,9 @@ IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CPU = torch.device("cpu")
 NETWORK = "network"  # in the column of maps: what is measured of the network itself
 OWN = ("evidence", "class_map")
+ATTRIBUTIONS = ("integrated_gradients", "occlusion")
+STEPS = 32  # of integrated gradients
+WINDOW, STRIDE = 32, 16  # pixels of an occluded square, and between neighbouring ones
 
 # Measure: function, mask, options.
 PLACES: dict[str, tuple[Any, str, dict[str, float]]] = {
@@ -95,6 +99,8 @@ class Network:
         model: nn.Module | None = None,
     ) -> RawMaps:
         """Maps of one kind and of one class an image, values of shape (n, 1, h, w)."""
+        if kind in ATTRIBUTIONS:
+            return attributions(kind, model or self.model, pixels, classes)
         if kind not in OWN:
             from workflow_scripts.cxrcam.maps.methods import method_maps  # brings OpenCV
 
@@ -106,6 +112,34 @@ class Network:
         values = said.evidence if kind == "evidence" else said.class_maps
         maps = RawMaps(values, self.side, self.backbone.stride, self.backbone.offset)
         return maps.of_class(classes)
+
+
+def attributions(
+    kind: str, model: nn.Module, pixels: npt.NDArray[np.uint8], classes: npt.NDArray[np.int64]
+) -> RawMaps:
+    """Maps of pixels by Captum, from a black image on, summed over the three channels.
+
+    Integrated gradients: Sundararajan et al. 2017; smoothed, as single pixels are noise. Occlusion:
+    Zeiler & Fergus 2014.
+    """
+    from captum.attr import IntegratedGradients, Occlusion
+
+    side, values = pixels.shape[-1], []
+    for image, label in zip(pixels, classes.tolist(), strict=True):
+        shown = IMAGENET.apply(torch.from_numpy(image[None]))
+        black = IMAGENET.apply(torch.zeros((1, side, side), dtype=torch.uint8))
+        if kind == "occlusion":
+            window, step = (3, WINDOW, WINDOW), (3, STRIDE, STRIDE)
+            found = Occlusion(model).attribute(
+                shown, window, step, black, label, perturbations_per_eval=16
+            )
+        else:
+            found = IntegratedGradients(model).attribute(
+                shown, black, label, n_steps=STEPS, internal_batch_size=16
+            )
+        summed = found.detach().sum(1).numpy()[0]
+        values.append(summed if kind == "occlusion" else gaussian_filter(summed, STRIDE / 2))
+    return RawMaps(np.stack(values)[:, None].astype(np.float32), side, 1, 0.0)
 
 
 def measure_answers(result: Measured, said: Predictions, images: Images, where: str) -> None:
@@ -181,7 +215,11 @@ def measure_kinds(
         heat = maps.placed(np.zeros(len(rows), dtype=np.int64), MASK_SIDE)
         measure_places(result, kind, heat, images, rows)
         result.add(kind, "seconds an image", seconds, len(rows))
-        passes = 1 + (network.backbone.stage.channels if kind == "score_cam" else 0)
+        squares = (-(-(network.side - WINDOW) // STRIDE) + 1) ** 2
+        passes = {
+            **{"score_cam": 1 + network.backbone.stage.channels, "occlusion": 1 + squares},
+            "integrated_gradients": STEPS,
+        }.get(kind, 1)
         result.add(kind, "forward passes an image", passes, len(rows))
 
 

@@ -19,8 +19,9 @@ from workflow_scripts.cxrcam.maps.placement import place_map
 from workflow_scripts.cxrcam.metrics.time_to_target import mean_with_interval
 from workflow_scripts.cxrcam.seeds import generator
 
-DESIGN = ["data", "difficulty", "task", "epochs"]
-KEY = ["data", "difficulty", "task", "arm", "epochs", "seed"]
+DESIGN = ["data", "difficulty", "task", "images", "epochs", "rate"]
+KEY = ["data", "difficulty", "task", "arm", "images", "epochs", "rate", "seed"]
+LEAST_SEEDS = 3  # Student's t of two seeds has an interval twelve times their half difference
 ANSWERS = (
     *("accuracy, test", "balanced accuracy, test", "calibration error, test"),
     *("accuracy, external", "balanced accuracy, external", "seconds of training", "GMAC an image"),
@@ -33,12 +34,18 @@ TESTS = (
 ArraysOf = Callable[[dict[str, Any]], Path]
 
 
+def over_some_seeds(values: Sequence[float]) -> tuple[float, float | None, float | None]:
+    """Mean and its 95 % interval, which fewer than three seeds do not have."""
+    mean, low, high = mean_with_interval(values)
+    return (mean, low, high) if len(values) >= LEAST_SEEDS else (mean, None, None)
+
+
 def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over the seeds with its 95 % interval (Student's t), one row an arm, map and measure."""
-    columns = ["data", "difficulty", "task", "arm", "epochs", "map", "measure"]
+    columns = [*DESIGN, "arm", "map", "measure"]
     rows = []
     for names, group in table.groupby(columns, sort=False, dropna=False):
-        mean, low, high = mean_with_interval(group["value"].tolist())
+        mean, low, high = over_some_seeds(group["value"].tolist())
         rows.append(
             dict(zip(columns, names, strict=True))
             | {"seeds": len(group), "value": mean, "low": low, "high": high}
@@ -68,7 +75,7 @@ def print_one(title: str, rows: pd.DataFrame, measures: Sequence[str], by: Seque
 
 def loaded(row: dict[str, Any], arrays_of: ArraysOf) -> dict[str, npt.NDArray[Any]] | None:
     """Values of single images of a network, where they are there."""
-    file = arrays_of({k: row[k] for k in ("data", "difficulty", "task", "arm", "epochs", "seed")})
+    file = arrays_of({k: row[k] for k in KEY})
     if not file.is_file():
         return None
     with np.load(file) as stored:
@@ -92,6 +99,7 @@ def differences(
         same = same[same["difficulty"] == row["difficulty"]]
         if row["data"] == "real":
             same = same[same["epochs"] == row["epochs"]]
+        same = same[same["images"] == row["images"]]
         if reference in (None, row["arm"]) or same.empty:
             continue
         own, other = loaded(row, arrays_of), loaded(same[KEY].iloc[0].to_dict(), arrays_of)
@@ -108,7 +116,7 @@ def differences(
                 found.setdefault(key, []).append(float(np.nanmean(values)))
     rows = []
     for key, values in found.items():
-        mean, low, high = mean_with_interval(values)
+        mean, low, high = over_some_seeds(values)
         named = dict(zip((*DESIGN, "arm", "reference", "measure"), key, strict=True))
         rows.append(named | {"seeds": len(values), "value": mean, "low": low, "high": high})
     return pd.DataFrame(rows)
@@ -129,7 +137,7 @@ def kinds_against_own(table: pd.DataFrame, arrays_of: ArraysOf) -> pd.DataFrame:
                 found.setdefault(key, []).append(float(np.nanmean(gap)))
     rows = []
     for key, values in found.items():
-        mean, low, high = mean_with_interval(values)
+        mean, low, high = over_some_seeds(values)
         named = dict(zip((*DESIGN, "arm", "map", "measure"), key, strict=True))
         rows.append(named | {"seeds": len(values), "value": mean, "low": low, "high": high})
     return pd.DataFrame(rows)
@@ -176,7 +184,7 @@ def print_tables(table: pd.DataFrame, arrays_of: ArraysOf, references: Sequence[
     pd.set_option("display.width", 250)
     means = over_seeds(table)
     target = arrays_of({"x": "x"}).parent
-    by = ["data", "difficulty", "task", "epochs", "arm"]
+    by = [*DESIGN, "arm"]
     network, own = means[means["map"] == NETWORK], means[means["map"] == OWN[0]]
     print_one("The networks, mean over seeds and its 95 % interval", network, ANSWERS, by)
     print_one("Our maps: evidence for the class that was called", own, list(PLACES), by)

@@ -1,9 +1,10 @@
 """Which network, resolution and map to trust: the tournament behind the defaults.
 
 `python -m benchmarks.maps` trains arms (where a network starts, where it ends, how fine its maps
-are) on phantoms whose lesions are known, with the same images and seeds, and scores each kind of
-map (our own, and those of pytorch-grad-cam). `--weights` names a state dict for the arms that start
-from ImageNet; without it only those from random weights run. `--real` adds real X-rays, and
+are) with the default recipe of their start, on phantoms whose lesions are known, with the same
+images and seeds, and scores each kind of map: our own, those of pytorch-grad-cam and Captum's
+(`--methods`; for Captum's: pip install captum). `--weights` names a state dict for the arms that
+start from ImageNet; without it only those from random weights run. `--real` adds real X-rays, and
 `--external` a manifest of images from elsewhere to test on.
 
 Each network adds its rows to results/benchmarks/maps.csv when it is done, and one that is there
@@ -17,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,22 @@ from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from benchmarks.map_images import TASKS, Study, draw_phantoms, phantom_study, real_study
-from benchmarks.map_measures import CPU, IMAGENET, NETWORK, OWN, Measured, Network, measure_network
+from benchmarks.map_measures import (
+    ATTRIBUTIONS,
+    CPU,
+    IMAGENET,
+    NETWORK,
+    OWN,
+    Measured,
+    Network,
+    measure_network,
+)
 from benchmarks.map_tables import print_tables
+from benchmarks.workflow import PROJECT
+from workflow_scripts.cxrcam.configuration.recipes import PRETRAINED, RANDOM, with_recipe
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_torch
@@ -40,24 +53,22 @@ from workflow_scripts.cxrcam.networks.weights_files import read_state_dict
 
 COMMON: dict[str, Any] = {
     **{"optimizer": "adam", "momentum": 0.9, "weight_decay": 0.0, "horizontal_flip": 0.5},
-    **{"schedule": "one_cycle", "batch_size": 16},
+    **{"schedule": "one_cycle"},
     **{"watch": [], "evaluate_every": 10**9, "keep": "last", "patience": 0},
 }
-RECIPES: dict[str, dict[str, Any]] = {
-    "imagenet": {"epochs": 8, "learning_rate": 3e-4},
-    "random": {"epochs": 16, "learning_rate": 2e-3},
-}
+AUTO = dict.fromkeys(("epochs", "batch_size", "learning_rate", "progressive"), "auto")
 REAL_EPOCHS = (1, 2, 4)
-# Of pytorch-grad-cam, and on how many images at most each is scored.
-METHODS = {
-    **dict.fromkeys(("grad_cam", "grad_cam_plus_plus", "hires_cam", "layer_cam", "eigen_cam"), 100),
+# Other kinds of map, and on how many images at most each is scored.
+LIBRARY = {
+    **dict.fromkeys(("grad_cam_plus_plus", "hires_cam", "layer_cam", "eigen_cam"), 60),
     "score_cam": 6,
 }
+METHODS = LIBRARY | {"integrated_gradients": 12, "occlusion": 6}
 
 
 @dataclass(frozen=True)
 class Arm:
-    """What is compared: one network and its recipe.
+    """What is compared: one network, trained with the default recipe of its start.
 
     Attributes
     ----------
@@ -66,59 +77,45 @@ class Arm:
         Pixels a side at its input.
     last_stage, map_stride : int or None
         As in `architectures.Backbone`.
-    changes : dict
-        What differs from the recipe of its start.
-    note : str
-        What to call these changes.
     """
 
     start: str
     side: int
     last_stage: int | None = None
     map_stride: int | None = None
-    changes: dict[str, Any] = field(default_factory=dict)
-    note: str = ""
 
     @property
     def name(self) -> str:
         """Name in tables."""
         stage = "whole" if self.last_stage is None else f"stage {self.last_stage}"
         stride = "" if self.map_stride is None else f", stride {self.map_stride}"
-        note = f", {self.note}" if self.note else ""
-        return f"{self.start}, {stage}{stride}, {self.side} px{note}"
+        return f"{self.start}, {stage}{stride}, {self.side} px"
 
     @property
     def backbone(self) -> Backbone:
         """The network without its last layer."""
         return Backbone("resnet18", self.last_stage, self.map_stride)
 
-    @property
-    def recipe(self) -> dict[str, Any]:
-        """That of its start, with what differs here."""
-        return {**COMMON, **RECIPES[self.start], **self.changes}
+    def recipe(self, n_images: int, epochs: int | None = None) -> dict[str, Any]:
+        """Training settings of the project's `config.yaml`, with other epochs where given."""
+        recipes = yaml.safe_load((PROJECT / "config.yaml").read_text(encoding="utf-8"))["recipes"]
+        of_start = recipes[PRETRAINED if self.start == "imagenet" else RANDOM]
+        model = {"architecture": "resnet18", "map_stride": None}
+        # A few epochs are compared at one side: smaller images first would be all of a single one.
+        chosen = AUTO | ({} if epochs is None else {"epochs": epochs, "progressive": []})
+        return COMMON | with_recipe(model, chosen, of_start, n_images)[1]
 
 
-# Earlier stages have more to learn: a higher rate, more epochs, cheap ones.
-EARLY = {"epochs": 10, "learning_rate": 7e-4}
-FASTER = {"epochs": 10, "learning_rate": 1e-3}
-SHORT = {"epochs": 6}
-
-# The most important first. The first of each start is what the others are compared with.
+# The first of each start is what the others are compared with.
 ARMS = (
     Arm("imagenet", 224),
-    Arm("imagenet", 224, 2, changes=EARLY),
     Arm("imagenet", 224, 3),
-    Arm("random", 129, changes=SHORT),
-    Arm("random", 129, 2),
+    Arm("imagenet", 224, 2),
     Arm("imagenet", 224, 3, 8),
     Arm("imagenet", 224, None, 16),
-    Arm("random", 129, 3, changes={"epochs": 8}),
-    Arm("imagenet", 224, 2, changes=FASTER, note="rate 0.001"),
-    Arm("imagenet", 161, 2, changes=FASTER, note="rate 0.001"),
-    Arm("imagenet", 161, 3),
-    Arm("random", 129, None, 16, changes=SHORT),
-    Arm("random", 129, 3, 8, changes={"epochs": 8}),
-    Arm("imagenet", 224, None, 8),
+    Arm("random", 129),
+    Arm("random", 129, 3),
+    Arm("random", 129, 2),
 )
 
 
@@ -134,7 +131,10 @@ class Job:
     task : str
     arm : Arm
     seed : int
-    epochs : int
+    images : int
+        Training images a class; all of them, and 0 here, where they are real.
+    epochs : int or None
+        None for those of the recipe.
     """
 
     data: str
@@ -142,14 +142,21 @@ class Job:
     task: str
     arm: Arm
     seed: int
-    epochs: int
+    images: int = 0
+    epochs: int | None = None
+
+    def recipe(self, n_images: int) -> dict[str, Any]:
+        """Training settings."""
+        return self.arm.recipe(n_images, self.epochs)
 
     @property
     def key(self) -> dict[str, Any]:
         """Columns that name it."""
+        recipe = self.recipe(self.images * len(TASKS[self.task]) or 1)
         return {
             **{"data": self.data, "difficulty": self.difficulty, "task": self.task},
-            **{"arm": self.arm.name, "epochs": self.epochs, "seed": self.seed},
+            **{"arm": self.arm.name, "images": self.images, "epochs": recipe["epochs"]},
+            **{"rate": recipe["learning_rate"], "seed": self.seed},
         }
 
 
@@ -191,7 +198,7 @@ def trained(job: Job, study: Study, weights: Path | None) -> tuple[Network, floa
     if arm.start == "imagenet" and weights:
         load_pretrained(model, arm.backbone, read_state_dict(weights))
     # On one thread, seconds of the processor are those of a machine that does nothing else.
-    settings = TrainSettings.from_mapping(arm.recipe | {"epochs": job.epochs})
+    settings = TrainSettings.from_mapping(job.recipe(len(part)))
     with patch("time.perf_counter", time.process_time):
         history = train(
             *(model, Pixels.on(CPU, part.pixels, part.labels), {}, settings),
@@ -223,12 +230,12 @@ def all_jobs(chosen: argparse.Namespace) -> Iterator[Job]:
         for seed in chosen.seeds:
             for arm in arms:
                 for task in chosen.tasks:
-                    yield Job("phantoms", difficulty, task, arm, seed, arm.recipe["epochs"])
+                    yield Job("phantoms", difficulty, task, arm, seed, chosen.images_per_class)
     for seed in chosen.seeds if chosen.real else ():
         for arm in arms:
             for task in chosen.tasks:
                 for epochs in REAL_EPOCHS:
-                    yield Job("real", 0.0, task, arm, seed, epochs)
+                    yield Job("real", 0.0, task, arm, seed, epochs=epochs)
 
 
 def run(jobs: Sequence[Job], options: Options, processes: int) -> None:
@@ -266,7 +273,7 @@ def parsed() -> argparse.Namespace:
     add("--images-per-class", type=int, default=120, help="to train on")
     add("--test-images-per-class", type=int, default=100)
     add("--test-share", type=float, default=0.25, help="of real images")
-    add("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
+    add("--methods", nargs="*", default=list(LIBRARY), choices=[*LIBRARY, *ATTRIBUTIONS])
     add("--tested-images", type=int, default=8, help="of randomisation and faithfulness")
     add("--processes", type=int, default=2)
     add("--summary", action="store_true", help="train nothing, summarise what there is")

@@ -101,12 +101,13 @@ def read_study(file: Path, shards: Sequence[Path]) -> Study:
 def settings_of(
     recipe: str, start: Start, n_images: int
 ) -> tuple[Backbone, int | None, dict[str, Any]]:
-    """Network, input size and training settings of a recipe."""
+    """Network, input size and training settings of a recipe; `default:1` has one epoch."""
     if recipe == "paper":
         return Backbone("resnet18"), None, PAPER
+    epochs = int(recipe.partition(":")[2] or 0) or "auto"
     recipes = yaml.safe_load((PROJECT / "config.yaml").read_text(encoding="utf-8"))["recipes"]
     of_start = recipes[RANDOM if start.tensors is None else PRETRAINED]
-    model, settings = with_recipe(AUTO_MODEL, AUTO, of_start, n_images)
+    model, settings = with_recipe(AUTO_MODEL, AUTO | {"epochs": epochs}, of_start, n_images)
     backbone = Backbone(model["architecture"], model["last_stage"], model["map_stride"])
     return backbone, model["input_size"], settings
 
@@ -160,7 +161,7 @@ def main() -> None:
     parser.add_argument("--targets", type=float, nargs="+", default=[0.95, 0.97])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--limit", type=float, default=300.0, help="seconds of one training")
-    parser.add_argument("--recipes", nargs="+", default=["default", "paper"])
+    parser.add_argument("--recipes", nargs="+", default=["default:1", "default", "paper"])
     chosen = parser.parse_args()
     start = read_start(chosen.weights) if chosen.weights else RANDOM_START
     set_up_torch(os.cpu_count() or 1, deterministic=True)

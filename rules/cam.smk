@@ -1,7 +1,10 @@
 # Evidence drawn on the X-rays.
 #
-# in   cam/.../maps.parquet (class activation, from the forward pass of `predict_run`), runs/.../predictions.parquet
+# in   cam/.../maps.parquet (class activation, from the forward pass of `predict_run`), runs/.../predictions.parquet;
+#      for another `cam.method` the network and its images too
 # out  cam/.../overlays/*.png, cam/.../gallery/<class>.png
+
+OTHER_METHOD = config["cam"]["method"] != "evidence"
 
 
 rule cam:
@@ -9,6 +12,9 @@ rule cam:
         maps=rules.predict_run.output.maps,
         predictions=rules.predict_run.output.predictions,
         images=rules.index.output.images,
+        model=rules.train.output.model if OTHER_METHOD else [],
+        shards=cache_shards if OTHER_METHOD else [],
+        masks=rules.masks.output[0] if OTHER_METHOD else [],
     output:
         overlays=directory(f"{CAM}/overlays"),
         galleries=report(

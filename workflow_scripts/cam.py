@@ -5,15 +5,45 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.cxrcam.audit.map_method_table import TITLES
 from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.files import file_name
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.gallery import choose_images, choose_of_classes, gallery
 from workflow_scripts.cxrcam.maps.overlays import captioned_overlay, save_png
 from workflow_scripts.cxrcam.maps.placement import log_odds
-from workflow_scripts.cxrcam.maps.run_pictures import read_run_pictures
+from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
+from workflow_scripts.cxrcam.maps.run_pictures import RunPictures, read_run_pictures
 
 PICTURE_SIDE = 299  # pixels; the size of the database's own images
+EVIDENCE = "evidence"
+
+
+def other_maps(method: str, run: RunPictures, image_ids: list[str]) -> RawMaps:
+    """Maps of another kind of the predicted classes, which take the network itself."""
+    from workflow_scripts.cxrcam.maps.methods import method_maps  # brings PyTorch and OpenCV
+    from workflow_scripts.cxrcam.networks.devices import choose_device, set_up_torch
+    from workflow_scripts.cxrcam.networks.input_parts import read_network_input
+    from workflow_scripts.cxrcam.networks.models import load_model
+    from workflow_scripts.cxrcam.networks.parts import Normalisation
+
+    given = snakemake.input
+    set_up_torch(snakemake.threads, deterministic=True)
+    model, card = load_model(Path(given.model))
+    pixels = read_network_input(
+        [Path(f) for f in given.shards], image_ids, card.image_size, card.input_part, given.masks
+    )
+    predicted = run.records.set_index("image_id").loc[image_ids, "predicted"]
+    return method_maps(
+        method,
+        model,
+        card.backbone,
+        pixels,
+        predicted.map(card.classes.index).to_numpy(dtype=np.int64),
+        Normalisation(tuple(card.mean), tuple(card.std)),
+        choose_device("cpu", None),
+        card.input_size,
+    )
 
 
 if __name__ == "__main__":
@@ -26,18 +56,21 @@ if __name__ == "__main__":
         snakemake.params.max_pixels,
     )
     records = run.records
-    style = {
-        "scale_max": log_odds(run.scale, len(classes)),
-        "opacity": settings["opacity"],
-        "against": settings["against"],
-    }
-
     by_class = {name: records[records["label"] == name] for name in classes}
     of_class = {
         name: choose_images(rows, settings["gallery_images"]) for name, rows in by_class.items()
     }
     chosen = choose_of_classes(records, classes, settings["overlays"])
     wanted = dict.fromkeys([*chosen["image_id"], *pd.concat(of_class.values())["image_id"]])
+    own = settings["method"] == EVIDENCE
+    if not own:
+        run = run.with_maps(list(wanted), other_maps(settings["method"], run, list(wanted)))
+    style = {
+        "scale_max": log_odds(run.scale, len(classes)) if own else run.scale,
+        "opacity": settings["opacity"],
+        "against": settings["against"],
+        "method": None if own else TITLES[settings["method"]],
+    }
     pictures = {image_id: run.picture(image_id, PICTURE_SIDE) for image_id in wanted}
 
     overlays = Path(snakemake.output.overlays)

@@ -257,6 +257,8 @@ def test_the_legend_speaks_in_log_odds_and_names_only_what_is_drawn():
 def test_a_map_without_evidence_says_so():
     assert legend_title(hill(0.01), "COVID") == "evidence for COVID, log-odds per cell"
     assert legend_title(-hill(), "COVID") == "no evidence for COVID"
+    other = legend_title(hill(), "COVID", "LayerCAM")
+    assert other == "LayerCAM for COVID, in a unit of its own"
     with_evidence, without = (
         captioned_overlay(
             GREY, map_, image_id="a", label="b", predicted="b", probability=0.5, scale_max=1.0

@@ -34,6 +34,12 @@ def test_values_of_the_user_win():
     assert with_recipe(own_model, own_train, RECIPE, n_images=10) == (own_model, own_train)
 
 
+def test_frozen_layers_are_computed_at_one_side():
+    frozen = {**TRAIN, "freeze_until": "layer3"}
+    assert with_recipe(MODEL, frozen, RECIPE, 100)[1]["progressive"] == []
+    assert with_recipe(MODEL, {**TRAIN, "freeze_until": None}, RECIPE, 100)[1]["progressive"]
+
+
 @pytest.mark.parametrize(
     ("n_images", "epochs"),
     [(16_000, 4), (400, 4), (385, 4), (384, 5), (160, 10), (32, 50), (3, 100)],

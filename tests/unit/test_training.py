@@ -848,4 +848,10 @@ def test_progressive_sizes_train_small_first_and_evaluate_at_full_size():
 
 
 def test_no_size_is_smaller_than_networks_take():
-    assert settings(progressive=[0.1, 1.0]).side_in(0, 129) == 32
+    assert settings(epochs=2, progressive=[0.1, 1.0]).side_in(0, 129) == 32
+
+
+@pytest.mark.parametrize(("epochs", "sides"), [(1, [100]), (2, [50, 100]), (3, [50, 100, 100])])
+def test_the_last_epoch_sees_the_full_size_however_few_there_are(epochs, sides):
+    few = settings(epochs=epochs, progressive=[0.5, 1.0])
+    assert [few.side_in(epoch, 100) for epoch in range(epochs)] == sides

@@ -17,7 +17,7 @@ from workflow_scripts.cxrcam.figures.captions import caption_font
 from workflow_scripts.cxrcam.figures.style import BLACK, GREY, PAGE_WIDTH, fitted, styled
 from workflow_scripts.cxrcam.figures.tables import require_columns
 from workflow_scripts.cxrcam.maps.frames import NOTICE, LegendItem
-from workflow_scripts.cxrcam.maps.overlays import OPACITY, legend_items, overlay
+from workflow_scripts.cxrcam.maps.overlays import OPACITY, legend_items, map_and_unit, overlay
 
 # Everything is placed by hand, in inches from the top left corner.
 _MARGIN: Final = 0.12
@@ -74,6 +74,7 @@ def gallery(
     class_name: str,
     scale_max: float,
     map_class: str | None = None,
+    method: str | None = None,
     columns: int = 5,
     most: int = 10,
     opacity: float = OPACITY,
@@ -101,6 +102,8 @@ def gallery(
         Log-odds at full colour.
     map_class : str, optional
         Class that all maps explain; default: each explains the predicted class of its image.
+    method : str, optional
+        Name of another kind of map than evidence.
     columns : int, default 5
         Images in a row.
     most : int, default 10
@@ -172,7 +175,7 @@ def gallery(
 
     _write_heading(page, title, class_name, shown, total, wrong)
     items = legend_items(scale_max, opacity, against=against, **outlined)
-    _draw_legend(page, map_class, items)
+    _draw_legend(page, map_class, method, items)
     return page.figure
 
 
@@ -285,11 +288,13 @@ def _order_in_words(shown: pd.DataFrame, total: int | None, wrong: int | None) -
     return order + "."
 
 
-def _draw_legend(page: _Page, map_class: str | None, items: Sequence[LegendItem]) -> None:
+def _draw_legend(
+    page: _Page, map_class: str | None, method: str | None, items: Sequence[LegendItem]
+) -> None:
     """Say what colours and lines mean, as many samples a row as fit."""
     top = page.height - _FOOT + 0.1
     explained = "the predicted class" if map_class is None else fitted(map_class, 1.2, 7.0)
-    note = f"evidence for {explained}, log-odds per cell; one scale for the whole run"
+    note = f"{map_and_unit(f'for {explained}', method)}; one scale for the whole run"
     page.text(_MARGIN, top, note)
     page.text(page.width - _MARGIN, top, NOTICE, ha="right", color=GREY)
     font = caption_font(70)

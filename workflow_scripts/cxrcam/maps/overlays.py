@@ -361,7 +361,7 @@ def _line_sample(colour: Colour, width: int, dashed: bool = False) -> Bytes:
     return sample
 
 
-def legend_title(evidence: npt.ArrayLike, explained: str) -> str:
+def legend_title(evidence: npt.ArrayLike, explained: str, method: str | None = None) -> str:
     """Say of which class an overlay shows evidence, or that there is none.
 
     Parameters
@@ -369,10 +369,19 @@ def legend_title(evidence: npt.ArrayLike, explained: str) -> str:
     evidence : array-like of float
     explained : str
         The class.
+    method : str, optional
+        Name of another kind of map, which has a unit of its own.
     """
-    if np.max(evidence) > 0.0:
-        return f"evidence for {explained}, log-odds per cell"
-    return f"no evidence for {explained}"
+    if np.max(evidence) <= 0.0:
+        return f"no evidence for {explained}"
+    return map_and_unit(f"for {explained}", method)
+
+
+def map_and_unit(explained: str, method: str | None) -> str:
+    """Name a kind of map, what it explains, and its unit."""
+    if method is None:
+        return f"evidence {explained}, log-odds per cell"
+    return f"{method} {explained}, in a unit of its own"
 
 
 def _enlarged(picture: npt.ArrayLike, panel: int, method: Image.Resampling) -> Bytes:
@@ -389,6 +398,7 @@ def captioned_overlay(
     probability: float,
     scale_max: float,
     map_class: str | None = None,
+    method: str | None = None,
     opacity: float = OPACITY,
     against: bool = False,
     lung_mask: npt.ArrayLike | None = None,
@@ -411,6 +421,8 @@ def captioned_overlay(
         Log-odds at full colour.
     map_class : str, optional
         Class that the map explains; default `predicted`.
+    method : str, optional
+        Name of another kind of map than evidence.
     opacity, against, lung_mask, lesion_mask
         As in `overlay`.
 
@@ -452,7 +464,7 @@ def captioned_overlay(
     _write_answer(picture, top, room, label, predicted, probability)
     left = picture.width - panel + MARGIN
     explained = predicted if map_class is None else map_class
-    draw_legend(picture, left, top, room, legend_title(shown, explained), items)
+    draw_legend(picture, left, top, room, legend_title(shown, explained, method), items)
     return picture
 
 

@@ -5,7 +5,7 @@ so that faint and strong evidence look faint and strong.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -82,6 +82,18 @@ class RunPictures:
             "lung_mask": lung_mask,
             "lesion_mask": self._mask(entry["lesion_mask_path"], side),
         }
+
+    def with_maps(self, image_ids: Sequence[str], maps: RawMaps) -> "RunPictures":
+        """Some of the images with maps of another kind, on a scale of their own.
+
+        Parameters
+        ----------
+        image_ids : sequence of str
+        maps : RawMaps
+            Of the predicted class, values of shape (n, 1, height, width), in that order.
+        """
+        records = self.records.set_index("image_id").loc[list(image_ids)].reset_index()
+        return replace(self, records=records, scale=heat_scale(maps.values), maps=maps)
 
     def _mask(self, path: object, side: int) -> npt.NDArray[np.bool_] | None:
         """Mask in picture size, where the index names one."""

@@ -49,10 +49,15 @@ class TrainSettings:
         )
 
     def side_in(self, epoch: int, side: int) -> int:
-        """Pixels a side of the training images in an epoch (from 0); `side` is the full one."""
+        """Pixels a side of the training images in an epoch (from 0); `side` is the full one.
+
+        Shares are counted from the end, so that the last epoch has the last one, however few
+        there are.
+        """
         if not self.progressive:
             return side
-        share = self.progressive[epoch * len(self.progressive) // self.epochs]
+        left = self.epochs - 1 - epoch
+        share = self.progressive[-1 - left * len(self.progressive) // self.epochs]
         return max(MINIMUM_SIDE, round(share * side))
 
 
