@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz import corpus
-from workflow_scripts.cxrcam.data.datasets import DatasetError, ImageFile
+from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
 from workflow_scripts.cxrcam.data.index_table import IndexingError, read_declared_sources
 from workflow_scripts.cxrcam.data.listed import list_data_set
 

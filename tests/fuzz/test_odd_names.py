@@ -20,8 +20,9 @@ from tests.conftest import smooth_noise
 from tests.fuzz import corpus
 from tests.unit.test_verdict import check
 from workflow_scripts.cxrcam.data.cache import read_pixels, write_shard
-from workflow_scripts.cxrcam.data.datasets import ImageFile, list_images
+from workflow_scripts.cxrcam.data.datasets import list_images
 from workflow_scripts.cxrcam.data.decoding import decode_images
+from workflow_scripts.cxrcam.data.image_files import ImageFile
 from workflow_scripts.cxrcam.data.listed import list_data_set
 from workflow_scripts.cxrcam.duplicates.search import find_duplicates
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints

@@ -9,8 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_scripts.cxrcam.data.datasets import (
-    DatasetError,
-    ImageFile,
     class_sizes,
     find_root,
     list_images,
@@ -20,6 +18,7 @@ from workflow_scripts.cxrcam.data.datasets import (
     shard_fingerprints,
     shard_number,
 )
+from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
 
 PHANTOMS = Path("results/demo/phantoms")
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_scripts.cxrcam.contracts import FACTS, INDEX_COLUMNS, LISTING
-from workflow_scripts.cxrcam.data.datasets import ImageFile
+from workflow_scripts.cxrcam.data.image_files import ImageFile
 from workflow_scripts.cxrcam.data.index_table import (
     QUARANTINE_COLUMNS,
     IndexingError,

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.cxrcam.data.datasets import (
-    ImageFile,
     class_folders,
     class_sizes,
     list_images,
@@ -18,6 +17,7 @@ from workflow_scripts.cxrcam.data.datasets import (
     shard_count,
     shard_fingerprints,
 )
+from workflow_scripts.cxrcam.data.image_files import ImageFile
 
 
 @dataclass(frozen=True)

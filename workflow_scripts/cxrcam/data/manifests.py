@@ -1,0 +1,226 @@
+"""Data sets listed in a table: CSV or Parquet with the columns path and label."""
+
+import codecs
+import csv
+import io
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from stat import S_ISREG
+
+from workflow_scripts.cxrcam.data.image_files import (
+    DatasetError,
+    ImageFile,
+    printable,
+    unique_ids,
+)
+
+PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
+
+# Columns of a manifest that mean something to the workflow; others are carried along as text.
+MANIFEST_COLUMNS = ("path", "label", "patient", "source", "split", "mask_path", "lesion_mask_path")
+
+Row = dict[str, str]
+Rows = dict[int, Row]
+
+
+def list_manifest(path: Path, wanted: Callable[[str], bool]) -> list[ImageFile]:
+    """Images of a table, in its order.
+
+    Parameters
+    ----------
+    path : Path
+    wanted : callable
+        Whether the image of that `image_id` is to be listed.
+
+    Raises
+    ------
+    DatasetError
+        The table is missing, unreadable or empty, lacks or repeats a column, lists a file twice, or
+        names a file that is not there.
+    """
+    columns, rows = _read_table(path)
+    _check_columns(path, columns, rows)
+    names = {row["path"]: PurePosixPath(row["path"]).as_posix() for row in rows.values()}
+    ids = unique_ids(names.values())
+    _check_rows(path, rows)
+    return [
+        _image_of(f"Row {number} of {path}", path.parent, row, ids[names[row["path"]]])
+        for number, row in rows.items()
+        if wanted(ids[names[row["path"]]])
+    ]
+
+
+def _read_table(path: Path) -> tuple[list[str], Rows]:
+    """Columns and rows of a table, whatever is wrong with it in words."""
+    if not path.is_file():
+        raise DatasetError(
+            f"The manifest {str(path)!r} does not exist (looked from {Path.cwd()}). Write a CSV or "
+            "Parquet table with the columns path and label, and set `path` of this data set to it."
+        )
+    try:
+        return _read_manifest(path)
+    except csv.Error as error:
+        raise DatasetError(
+            f"The manifest {str(path)!r} cannot be read as a table ({error}): look for a quotation "
+            "mark that is not closed, or save the table anew as CSV."
+        ) from error
+    except DatasetError:
+        raise
+    except Exception as error:  # a damaged Parquet file raises nearly anything
+        if isinstance(error, OSError) and error.errno:
+            raise DatasetError(
+                f"The manifest {str(path)!r} cannot be read: {error.strerror}."
+            ) from error
+        if path.suffix.lower() not in PARQUET_SUFFIXES:
+            raise
+        raise DatasetError(
+            f"The manifest {str(path)!r} is not a Parquet file of text, or is damaged: write it "
+            "anew, or name it .csv if it is text."
+        ) from error
+
+
+def _check_columns(path: Path, columns: list[str], rows: Rows) -> None:
+    """Refuse tables without what they must have."""
+    missing = [name for name in ("path", "label") if name not in columns]
+    if missing:
+        raise DatasetError(
+            f"The manifest {str(path)!r} has no column {' and no column '.join(missing)}. It has: "
+            f"{', '.join(map(printable, columns)) or 'none'}. The first line must name the "
+            "columns."
+        )
+    repeated = [name for name, n in Counter(columns).items() if n > 1 and name]
+    if repeated:
+        raise DatasetError(
+            f"The manifest {str(path)!r} has the column {repeated[0]!r} more than once. Keep one."
+        )
+    if not rows:
+        raise DatasetError(
+            f"The manifest {str(path)!r} lists no image: write one row an image below its first "
+            "line."
+        )
+
+
+def _check_rows(path: Path, rows: Rows) -> None:
+    """Refuse rows without path or label, and files that are listed twice."""
+    seen: dict[str, int] = {}
+    for number, row in rows.items():
+        place = f"Row {number} of {path}"
+        if not row["path"] or not row["label"]:
+            raise DatasetError(
+                f"{place} has no {'path' if not row['path'] else 'label'}: fill it in, or remove "
+                "the row."
+            )
+        # One file may be spelt in several ways: a.png, ./a.png, /data/a.png.
+        file = os.path.abspath(path.parent / row["path"])  # noqa: PTH100 (follows no link)
+        first = seen.setdefault(file, number)
+        if first != number:
+            raise DatasetError(
+                f"{place} lists {row['path']!r} again (first in row {first}, label "
+                f"{rows[first]['label']!r}; here {row['label']!r}). Keep one."
+            )
+
+
+def _image_of(place: str, folder: Path, row: Row, image_id: str) -> ImageFile:
+    """Image of a row; its files must be there."""
+    file = folder / row["path"]
+    try:
+        status = file.stat()
+    except (OSError, ValueError):
+        raise DatasetError(
+            f"{place} names the file {row['path']!r}, which does not exist (looked for "
+            f"{printable(file)}). Paths are relative to the manifest's folder."
+        ) from None
+    if not S_ISREG(status.st_mode):
+        raise DatasetError(
+            f"{place} names {row['path']!r}, which is no file (looked at {printable(file)}). List "
+            "each image of a folder in a row of its own."
+        )
+    return ImageFile(
+        image_id=image_id,
+        path=str(file),
+        label=row["label"],
+        patient=row.get("patient", ""),
+        source=row.get("source", ""),
+        split=row.get("split", ""),
+        size_bytes=status.st_size,
+        modified_ns=status.st_mtime_ns,
+        extra={k: v for k, v in row.items() if k not in MANIFEST_COLUMNS},
+        mask_path=_mask_file(place, folder, row, "mask_path"),
+        lesion_mask_path=_mask_file(place, folder, row, "lesion_mask_path"),
+    )
+
+
+def _mask_file(place: str, folder: Path, row: Row, column: str) -> str:
+    """File of a mask; empty where the row names none."""
+    if not row.get(column):
+        return ""
+    file = folder / row[column]
+    if not file.is_file():
+        raise DatasetError(
+            f"{place} names the {column} {row[column]!r}, which does not exist (looked for "
+            f"{printable(file)}). Paths are relative to the manifest's folder; leave it empty "
+            "where there is none."
+        )
+    return str(file)
+
+
+def _read_manifest(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
+    """Columns and numbered rows of a manifest, every value as stripped text.
+
+    Rows have the numbers that a spreadsheet shows: blank ones count, and are left out.
+    """
+    if path.suffix.lower() in PARQUET_SUFFIXES:
+        import pyarrow.parquet as pq  # only here: a CSV user does not wait for it
+
+        table = pq.read_table(path)
+        columns = table.column_names
+        rows = {
+            number: {name: _text_of(value) for name, value in row.items()}
+            for number, row in enumerate(table.to_pylist(), start=1)
+        }
+        return columns, rows
+    text = _decoded(path.read_bytes())
+    if "\0" in text:
+        raise DatasetError(
+            f"The manifest {str(path)!r} is not text: save it as CSV in UTF-8, or name it .parquet "
+            "if it is Parquet."
+        )
+    # Not str.splitlines: it also divides at characters that may stand within a value.
+    lines = io.StringIO(text, newline="")
+    header = lines.readline()
+    lines.seek(0)
+    # Spreadsheets of many countries save "CSV" with semicolons or tabs.
+    delimiter = max(",;\t", key=header.count)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    columns = [name.strip() for name in next(reader, [])]
+    rows = {}
+    for number, values in enumerate(reader, start=2):
+        values = [value.strip() for value in values]
+        if not any(values):
+            continue
+        if len(values) != len(columns):
+            raise DatasetError(
+                f"Row {number} of {path} has another number of columns than its first line "
+                f"({len(columns)}): put values that contain {delimiter!r} in quotes."
+            )
+        # Spreadsheets also save columns without name and content.
+        rows[number] = {name: v for name, v in zip(columns, values, strict=True) if name}
+    return columns, rows
+
+
+def _decoded(encoded: bytes) -> str:
+    """Text as spreadsheets save it: UTF-16 is what they call Unicode."""
+    wide = encoded.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return encoded.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        return encoded.decode("latin-1")  # which takes any bytes
+
+
+def _text_of(value: object) -> str:
+    """A cell of a Parquet table as the same cell of a CSV would read."""
+    if value is None or value != value:  # NaN is what some writers put where nothing is
+        return ""
+    return (value.decode() if isinstance(value, bytes) else str(value)).strip()
