@@ -128,55 +128,77 @@ def gallery(
     ValueError
         If numbers of rows differ, a column is missing, or no image is of the class.
     """
+    pictures, maps = np.asarray(images), np.asarray(evidence)
+    shown = choose_images(_records_of(records, class_name, len(pictures), len(maps)), most)
+    lungs, lesions = (of or [None] * len(maps) for of in (lung_masks, lesion_masks))
+    has_evidence = maps.reshape(len(maps), -1).max(axis=1) > 0.0
+    layout = _Layout.of(len(shown), columns, bool(has_evidence[shown.index].all()))
+    for place, (index, record) in enumerate(shown.iterrows()):
+        n = int(str(index))
+        mapped = overlay(
+            *(pictures[n], maps[n], opacity),
+            against=against,
+            lung_mask=lungs[n],
+            lesion_mask=lesions[n],
+        )
+        left, top = layout.corner(place)
+        _show_pair(layout.page, left, top, layout.panel, pictures[n], mapped)
+        below = top + 2 * layout.panel + _PANEL_GAP
+        lacking = None if has_evidence[n] else map_class or record["predicted"]
+        _write_caption(layout.page, left, below, layout.panel, record, lacking)
+
+    _write_heading(layout.page, title, class_name, shown, total, wrong)
+    outlined = {
+        name: any(of[int(str(index))] is not None for index in shown.index)
+        for name, of in (("has_lungs", lungs), ("has_lesions", lesions))
+    }
+    items = legend_items(scale_max, opacity, against=against, **outlined)
+    _draw_legend(layout.page, map_class, method, items)
+    return layout.page.figure
+
+
+def _records_of(records: pd.DataFrame, class_name: str, images: int, maps: int) -> pd.DataFrame:
+    """Records of a class, numbered so that each names its image, map and masks."""
     require_columns(
         records, ["image_id", "label", "predicted", "probability"], "the gallery's table"
     )
-    pictures, maps = np.asarray(images), np.asarray(evidence)
-    if not len(pictures) == len(maps) == len(records):
+    if not images == maps == len(records):
         raise ValueError(
-            f"{len(pictures)} images, {len(maps)} maps and {len(records)} records;"
+            f"{images} images, {maps} maps and {len(records)} records;"
             " the gallery needs one map and one record an image"
         )
-    # Numbered, so that a row names its image, map and masks.
     table = records.reset_index(drop=True)
     table = table[table["label"] == class_name]
     if table.empty:
         raise ValueError(f"no image of the gallery is of class {class_name!r}")
-    shown = choose_images(table, most)
-    columns = max(1, min(columns, len(shown)))
-    panel = (PAGE_WIDTH - 2 * _MARGIN - (columns - 1) * _COLUMN_GAP) / columns
-    panel = min(_LARGEST_PANEL, panel)
-    has_evidence = maps.reshape(len(maps), -1).max(axis=1) > 0.0
-    row_height = 2 * panel + _PANEL_GAP + _CAPTION
-    row_height += 0.0 if has_evidence[shown.index].all() else _CAPTION_LINE
-    height = _HEAD + math.ceil(len(shown) / columns) * row_height + _FOOT
-    page = _Page(Figure(figsize=(PAGE_WIDTH, height)), PAGE_WIDTH, height)
+    return table
 
-    outlined: dict[str, bool] = {"has_lungs": False, "has_lesions": False}
-    for place, (index, record) in enumerate(shown.iterrows()):
-        number = int(str(index))
-        lungs = None if lung_masks is None else lung_masks[number]
-        lesions = None if lesion_masks is None else lesion_masks[number]
-        outlined["has_lungs"] |= lungs is not None
-        outlined["has_lesions"] |= lesions is not None
-        mapped = overlay(
-            *(pictures[number], maps[number], opacity),
-            against=against,
-            lung_mask=lungs,
-            lesion_mask=lesions,
-        )
-        row, column = divmod(place, columns)
-        left = _MARGIN + column * (panel + _COLUMN_GAP)
-        top = _HEAD + row * row_height
-        _show_pair(page, left, top, panel, pictures[number], mapped)
-        below = top + 2 * panel + _PANEL_GAP
-        lacking = None if has_evidence[number] else map_class or record["predicted"]
-        _write_caption(page, left, below, panel, record, lacking)
 
-    _write_heading(page, title, class_name, shown, total, wrong)
-    items = legend_items(scale_max, opacity, against=against, **outlined)
-    _draw_legend(page, map_class, method, items)
-    return page.figure
+@dataclass(frozen=True)
+class _Layout:
+    """Where the pairs of a gallery stand, in inches."""
+
+    page: _Page
+    columns: int
+    panel: float
+    row_height: float
+
+    @staticmethod
+    def of(images: int, columns: int, all_have_evidence: bool) -> _Layout:
+        """As many columns as asked for, or as there are images."""
+        columns = max(1, min(columns, images))
+        panel = (PAGE_WIDTH - 2 * _MARGIN - (columns - 1) * _COLUMN_GAP) / columns
+        panel = min(_LARGEST_PANEL, panel)
+        row_height = 2 * panel + _PANEL_GAP + _CAPTION
+        row_height += 0.0 if all_have_evidence else _CAPTION_LINE
+        height = _HEAD + math.ceil(images / columns) * row_height + _FOOT
+        page = _Page(Figure(figsize=(PAGE_WIDTH, height)), PAGE_WIDTH, height)
+        return _Layout(page, columns, panel, row_height)
+
+    def corner(self, place: int) -> tuple[float, float]:
+        """Left and top of a pair."""
+        row, column = divmod(place, self.columns)
+        return _MARGIN + column * (self.panel + _COLUMN_GAP), _HEAD + row * self.row_height
 
 
 def choose_images(records: pd.DataFrame, most: int) -> pd.DataFrame:
