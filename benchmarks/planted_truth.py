@@ -23,8 +23,9 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.workflow import copy_project
+from workflow_scripts.cxrcam.verdict.check import Check
 from workflow_scripts.cxrcam.verdict.checks import check_acquisition, check_given_away
-from workflow_scripts.cxrcam.verdict.page import Check, alarms
+from workflow_scripts.cxrcam.verdict.page import alarms
 
 CLEAN = "clean"
 # The trait leaves its trace where a classifier without lungs finds it; resampling changes neither

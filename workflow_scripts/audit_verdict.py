@@ -27,13 +27,9 @@ from workflow_scripts.cxrcam.starting_weights import (
     start_of_model,
     starts_in_words,
 )
+from workflow_scripts.cxrcam.verdict.check import Headline
 from workflow_scripts.cxrcam.verdict.checks import AuditTables, all_checks
-from workflow_scripts.cxrcam.verdict.page import (
-    Headline,
-    one_sentence,
-    verdict_json,
-    verdict_markdown,
-)
+from workflow_scripts.cxrcam.verdict.page import one_sentence, verdict_json, verdict_markdown
 
 MOST_IMAGES = 200  # of a fold: more would tell no more of repeatability
 

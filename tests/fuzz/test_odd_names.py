@@ -34,7 +34,8 @@ from workflow_scripts.cxrcam.maps.overlays import captioned_overlay
 from workflow_scripts.cxrcam.markdown import markdown_text
 from workflow_scripts.cxrcam.paper.scorecard import REPRODUCED, Claim, scorecard_markdown
 from workflow_scripts.cxrcam.spreadsheets import write_csv
-from workflow_scripts.cxrcam.verdict.page import Headline, verdict_markdown
+from workflow_scripts.cxrcam.verdict.check import Headline
+from workflow_scripts.cxrcam.verdict.page import verdict_markdown
 
 PRINTABLE = [name for name in corpus.NAMES if name.isprintable()]
 FORMULAS = [name for name in corpus.NAMES if name[0] in "=+@-" and name not in {"-1"}]

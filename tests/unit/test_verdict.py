@@ -5,15 +5,17 @@ import math
 
 import pytest
 
-from workflow_scripts.cxrcam.verdict.page import (
+from workflow_scripts.cxrcam.verdict.check import (
     CONSEQUENCES,
     Check,
     CheckKind,
     Headline,
-    alarms,
-    one_sentence,
     per_cent,
     share_in_words,
+)
+from workflow_scripts.cxrcam.verdict.page import (
+    alarms,
+    one_sentence,
     short_answer,
     verdict_json,
     verdict_markdown,

@@ -17,6 +17,7 @@ from workflow_scripts.cxrcam.data.expected import COLUMNS
 from workflow_scripts.cxrcam.metrics.calibration_bins import expected_calibration_error
 from workflow_scripts.cxrcam.metrics.intervals import Interval, wilson_interval
 from workflow_scripts.cxrcam.verdict import data_checks, floor_checks, map_checks, number_checks
+from workflow_scripts.cxrcam.verdict.check import CheckKind, Headline
 from workflow_scripts.cxrcam.verdict.checks import (
     AuditTables,
     all_checks,
@@ -37,13 +38,7 @@ from workflow_scripts.cxrcam.verdict.checks import (
     check_sources,
 )
 from workflow_scripts.cxrcam.verdict.number_checks import calibration_noise
-from workflow_scripts.cxrcam.verdict.page import (
-    CheckKind,
-    Headline,
-    alarms,
-    verdict_json,
-    verdict_markdown,
-)
+from workflow_scripts.cxrcam.verdict.page import alarms, verdict_json, verdict_markdown
 from workflow_scripts.cxrcam.verdict.pooling import (
     Estimate,
     designs,

@@ -34,7 +34,7 @@ from workflow_scripts.cxrcam.contracts import (
     predictions_schema,
 )
 from workflow_scripts.cxrcam.verdict import data_checks, floor_checks, map_checks, number_checks
-from workflow_scripts.cxrcam.verdict.page import CheckKind
+from workflow_scripts.cxrcam.verdict.check import CheckKind
 
 SETTINGS = small_configuration()
 SIZE = SETTINGS["image"]["size"]

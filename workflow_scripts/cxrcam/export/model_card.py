@@ -21,7 +21,7 @@ from workflow_scripts.cxrcam.data.splits import (
 )
 from workflow_scripts.cxrcam.export.pages import render_page
 from workflow_scripts.cxrcam.starting_weights import RANDOM, start_sentence
-from workflow_scripts.cxrcam.verdict.page import FAILED, NOT_ASSESSABLE, PASSED
+from workflow_scripts.cxrcam.verdict.check import FAILED, NOT_ASSESSABLE, PASSED
 
 ROLES: Final = (TRAIN, VALIDATION, TEST, SHARED_TEST, REST, UNUSED)
 """Parts of a division, in the order of the table."""

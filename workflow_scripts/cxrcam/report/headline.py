@@ -8,7 +8,7 @@ import pandas as pd
 
 from workflow_scripts.cxrcam.audit.floor_descriptions import DESCRIPTIONS
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
-from workflow_scripts.cxrcam.verdict.page import per_cent
+from workflow_scripts.cxrcam.verdict.check import per_cent
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from workflow_scripts.cxrcam.report.cells import Cell, Link, Table
 from workflow_scripts.cxrcam.report.headline import Bar
 from workflow_scripts.cxrcam.report.pictures import Gallery, sureness_in_words
 from workflow_scripts.cxrcam.starting_weights import starts_in_words
-from workflow_scripts.cxrcam.verdict.page import CONSEQUENCES, FAILED, NOT_ASSESSABLE, PASSED
+from workflow_scripts.cxrcam.verdict.check import CONSEQUENCES, FAILED, NOT_ASSESSABLE, PASSED
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 STATIC: Final = ("base.css", "report.css", "report.js")

@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.verdict.check import FAILED, Check, ordered
 from workflow_scripts.cxrcam.verdict.data_checks import (
     check_acquisition,
     check_duplicates,
@@ -41,7 +42,6 @@ from workflow_scripts.cxrcam.verdict.number_checks import (
     check_precision,
     check_seeds,
 )
-from workflow_scripts.cxrcam.verdict.page import FAILED, Check, ordered
 
 __all__ = [
     "AuditTables",

@@ -16,7 +16,7 @@ import pandas as pd
 
 from workflow_scripts.cxrcam.audit.input_masking import masking_variants
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
-from workflow_scripts.cxrcam.verdict.page import (
+from workflow_scripts.cxrcam.verdict.check import (
     FAILED,
     NOT_ASSESSABLE,
     PASSED,

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.verdict.page import FAILED, PASSED, Check, CheckKind, Status, per_cent
+from workflow_scripts.cxrcam.verdict.check import FAILED, PASSED, Check, CheckKind, Status, per_cent
 from workflow_scripts.cxrcam.verdict.pooling import Estimate, pooled_estimate
 
 

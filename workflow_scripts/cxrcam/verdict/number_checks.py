@@ -9,7 +9,7 @@ from typing import Final
 import pandas as pd
 
 from workflow_scripts.cxrcam.metrics.calibration_bins import CALIBRATION_BINS
-from workflow_scripts.cxrcam.verdict.page import FAILED, PASSED, Check, CheckKind, per_cent
+from workflow_scripts.cxrcam.verdict.check import FAILED, PASSED, Check, CheckKind, per_cent
 from workflow_scripts.cxrcam.verdict.pooling import (
     designs,
     difference_of_shares,

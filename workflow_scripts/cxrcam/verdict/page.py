@@ -1,209 +1,31 @@
 """The verdict of the audit: one line a check, and one sentence that everybody understands.
 
-A check is `passed`, `failed` or `not assessable`; it always says why. `verdict_checks` makes the
-checks from the tables of the audit, this module writes them down.
-
 The sentence never claims more than was tested. A failed check can take the number away; checks that
 passed do not prove it: "no check contradicts it" is the best that a number can get here.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal, get_args
+from dataclasses import asdict
+from typing import Any
 
 from workflow_scripts.cxrcam.markdown import markdown_text
-
-Status = Literal["passed", "failed", "not assessable"]
-Consequence = Literal["shortcut", "inflation", "explanation", "limits"]
-
-PASSED: Final = "passed"
-FAILED: Final = "failed"
-NOT_ASSESSABLE: Final = "not assessable"
-STATUSES: Final[tuple[Status, ...]] = get_args(Status)
-
-CONSEQUENCES: Final[dict[Consequence, str]] = {
-    "shortcut": "the classes can be told apart, or the network tells them apart, without the lungs",
-    "inflation": "the number is higher than it would be on images that are new to the network",
-    "explanation": "the maps are not shown to explain the network",
-    "limits": "the number stands, with less weight than it seems to have",
-}
-"""What it means that a check failed, the gravest first."""
+from workflow_scripts.cxrcam.verdict.check import (
+    CONSEQUENCES,
+    FAILED,
+    NOT_ASSESSABLE,
+    PASSED,
+    STATUSES,
+    Check,
+    Headline,
+    Status,
+    ordered,
+    share_in_words,
+)
 
 _MENTIONED = 3
 """Checks that could not be made and are named in the sentence; the others are counted."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """The answer to one question about one number.
-
-    Attributes
-    ----------
-    name : str
-        A few words; with `subject` it is the key of the check.
-    question : str
-        One line, so asked that "passed" is the good answer.
-    status : {"passed", "failed", "not assessable"}
-    finding : str
-        Numbers in words with interval and n; "-" where there are none.
-    why : str
-        Reason of the status: the rule and how it came out.
-    file : str
-        Where the evidence stands, relative to ``results/<dataset>/``.
-    order : int
-        Place on the page and weight in the sentence, the smallest first.
-    about : {"shortcut", "inflation", "explanation", "limits"}
-        What a failure means, see `CONSEQUENCES`.
-    clause : str
-        What the sentence says of this check, to stand after a colon; empty: not mentioned.
-    subject : str
-        What was checked: "" the data set, "<task>", or "<task>, <scheme>".
-
-    Raises
-    ------
-    ValueError
-        Unknown `status` or `about`, or a status without a reason.
-    """
-
-    name: str
-    question: str
-    status: Status
-    finding: str
-    why: str
-    file: str
-    order: int
-    about: Consequence
-    clause: str = ""
-    subject: str = ""
-
-    def __post_init__(self) -> None:
-        if self.status not in STATUSES:
-            raise ValueError(f"status is {self.status!r}, none of {STATUSES}")
-        if self.about not in CONSEQUENCES:
-            raise ValueError(f"about is {self.about!r}, none of {tuple(CONSEQUENCES)}")
-        if not self.why:
-            raise ValueError(f"check {self.name!r} does not say why it is {self.status}")
-
-
-@dataclass(frozen=True)
-class CheckKind:
-    """What all checks of one kind share; the fields are those of `Check`.
-
-    `untested` is the clause of a check that could not be made.
-    """
-
-    name: str
-    question: str
-    about: Consequence
-    order: int
-    file: str
-    untested: str = ""
-
-    def result(
-        self,
-        status: Status,
-        finding: str,
-        why: str,
-        *,
-        subject: str = "",
-        clause: str = "",
-        detail: str = "",
-    ) -> Check:
-        """A check of this kind; `detail` is added to its name."""
-        return Check(
-            name=f"{self.name}: {detail}" if detail else self.name,
-            question=self.question,
-            status=status,
-            finding=finding or "-",
-            why=why,
-            file=self.file,
-            order=self.order,
-            about=self.about,
-            clause=self.untested if status == NOT_ASSESSABLE else clause,
-            subject=subject,
-        )
-
-    def not_assessable(
-        self, why: str, *, finding: str = "-", subject: str = "", detail: str = ""
-    ) -> Check:
-        """A check of this kind that could not be made."""
-        return self.result(NOT_ASSESSABLE, finding, why, subject=subject, detail=detail)
-
-
-@dataclass(frozen=True)
-class Headline:
-    """The number that is judged.
-
-    Attributes
-    ----------
-    task, scheme : str
-        Design that it comes from.
-    recognised : str
-        What the network is said to recognise: "COVID", or "the three classes".
-    accuracy, low, high : float
-        Share of right answers and its 95 % interval, in [0, 1].
-    n : int
-        Test images.
-
-    Raises
-    ------
-    ValueError
-        A share outside [0, 1] (NaN included) or bounds that do not enclose it.
-    """
-
-    task: str
-    scheme: str
-    recognised: str
-    accuracy: float
-    low: float
-    high: float
-    n: int
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.low <= self.accuracy <= self.high <= 1.0:
-            raise ValueError(
-                f"accuracy {self.accuracy} with bounds {self.low} and {self.high} is no share with "
-                "an interval"
-            )
-
-    @property
-    def subjects(self) -> tuple[str, str, str]:
-        """Subjects of the checks that concern this number."""
-        return ("", self.task, f"{self.task}, {self.scheme}")
-
-
-# --- numbers in words -----------------------------------------------------------------------------
-
-
-def _number_of_per_cent(share: float) -> str:
-    per_cent = 100.0 * share
-    # 99.7 % is not all, and 0.2 % not none.
-    if round(per_cent) in (0, 100) and share not in (0.0, 1.0):
-        return f"{min(99.9, max(0.1, per_cent)):.1f}"
-    return f"{per_cent:.0f}"
-
-
-def per_cent(share: float) -> str:
-    """A share as "93 %"; "100 %" and "0 %" are kept for all and none."""
-    if not math.isfinite(share):
-        raise ValueError(f"share is {share}; say why there is none instead")
-    return f"{_number_of_per_cent(share)} %"
-
-
-def share_in_words(value: float, low: float, high: float, n: int) -> str:
-    """A share with interval and n: "93 % (86 to 97 %, n = 90)"."""
-    return f"{per_cent(value)} ({_number_of_per_cent(low)} to {per_cent(high)}, n = {n:,})"
-
-
-# --- the sentence ---------------------------------------------------------------------------------
-
-
-def ordered(checks: Sequence[Check]) -> list[Check]:
-    """Checks by order, then by subject and name as they came."""
-    return sorted(checks, key=lambda check: check.order)
 
 
 def alarms(checks: Sequence[Check]) -> list[Check]:

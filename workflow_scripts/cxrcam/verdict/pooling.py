@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
-from workflow_scripts.cxrcam.verdict.page import share_in_words
+from workflow_scripts.cxrcam.verdict.check import share_in_words
 
 LEVEL: Final = 0.05
 """Chance of a false alarm that is allowed to one check over all its comparisons together."""
