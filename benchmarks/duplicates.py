@@ -21,11 +21,7 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
-from workflow_scripts.cxrcam.data.fingerprints import (
-    perceptual_fingerprints,
-    pixel_sha256,
-    reduced_image,
-)
+from workflow_scripts.cxrcam.data.fingerprints import dhash256, pixel_sha256, thumbnail
 from workflow_scripts.cxrcam.duplicates.search import find_duplicates
 from workflow_scripts.cxrcam.phantom.dataset import (
     FINDINGS,
@@ -97,8 +93,8 @@ CHANGES: dict[str, Callable[[Pixels, np.random.Generator], Pixels]] = {
 
 def fingerprints(pixels: Pixels) -> Fingerprints:
     """Fingerprints of one image, as the workflow takes them."""
-    (dhash,), (thumbnail,) = perceptual_fingerprints([reduced_image(pixels)])
-    return pixel_sha256(pixels), dhash, thumbnail
+    dhash = np.frombuffer(dhash256(pixels), np.uint8)
+    return pixel_sha256(pixels), dhash, thumbnail(pixels)
 
 
 def drawn(seed: int, size: int, copied: int, number: int) -> list[Fingerprints]:

@@ -7,11 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from workflow_scripts.cxrcam.data.fingerprints import (
-    perceptual_fingerprints,
-    pixel_sha256,
-    reduced_image,
-)
+from workflow_scripts.cxrcam.data.fingerprints import dhash256, pixel_sha256, thumbnail
 from workflow_scripts.cxrcam.duplicates.across import (
     find_cross_duplicates,
     in_turn,
@@ -35,8 +31,11 @@ def darker(pixels: np.ndarray) -> np.ndarray:
 
 
 def prints(pictures: list[np.ndarray]) -> tuple[list[str], np.ndarray, np.ndarray]:
-    both = perceptual_fingerprints([reduced_image(pixels) for pixels in pictures])
-    return [pixel_sha256(pixels) for pixels in pictures], *both
+    return (
+        [pixel_sha256(pixels) for pixels in pictures],
+        np.array([list(dhash256(pixels)) for pixels in pictures], np.uint8).reshape(-1, 32),
+        np.array([thumbnail(pixels) for pixels in pictures], np.uint8).reshape(-1, 32, 32),
+    )
 
 
 def across(a: dict[str, np.ndarray], b: dict[str, np.ndarray], **criteria) -> pd.DataFrame:

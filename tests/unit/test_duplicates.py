@@ -10,11 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from workflow_scripts.cxrcam.data.fingerprints import (
-    perceptual_fingerprints,
-    pixel_sha256,
-    reduced_image,
-)
+from workflow_scripts.cxrcam.data.fingerprints import dhash256, pixel_sha256, thumbnail
 from workflow_scripts.cxrcam.duplicates import (
     correlation_bounds,
     hash_search,
@@ -41,12 +37,12 @@ def test_correlation_is_pearson_s_of_normalised_thumbnails():
     generator = np.random.default_rng(0)
     thumbnails = generator.integers(0, 256, (2, 32, 32), dtype=np.uint8)
     normalised = np.empty((2, 32, 32))
-    for k, thumbnail in enumerate(thumbnails):
-        padded = np.pad(thumbnail.astype(float), 1, mode="symmetric")
+    for k, small in enumerate(thumbnails):
+        padded = np.pad(small.astype(float), 1, mode="symmetric")
         detail = np.empty((32, 32))
         for y in range(32):
             for x in range(32):
-                detail[y, x] = thumbnail[y, x] - padded[y : y + 3, x : x + 3].mean()
+                detail[y, x] = small[y, x] - padded[y : y + 3, x : x + 3].mean()
         padded = np.pad(detail, 1, mode="symmetric")
         for y in range(32):
             for x in range(32):
@@ -143,11 +139,10 @@ COPIES = {
 
 
 def fingerprinted(pictures: list[np.ndarray]) -> dict[str, object]:
-    dhashes, thumbnails = perceptual_fingerprints([reduced_image(pixels) for pixels in pictures])
     return {
         "pixel_sha256s": [pixel_sha256(pixels) for pixels in pictures],
-        "dhashes": dhashes,
-        "thumbnails": thumbnails,
+        "dhashes": np.array([list(dhash256(pixels)) for pixels in pictures], np.uint8),
+        "thumbnails": np.stack([thumbnail(pixels) for pixels in pictures]),
     }
 
 

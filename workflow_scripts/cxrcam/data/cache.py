@@ -75,8 +75,6 @@ def rows_writer(
             compression="none",
             use_dictionary=False,
             write_statistics=False,
-            # One page a row group, where rows lie one after the other: see `_Shard.rows_in_place`.
-            data_page_size=2 * ROWS_AT_ONCE * max(widths.values()),
             # Types are clear without it, and it would hide the metadata that are added at the end.
             store_schema=False,
         ) as file,
@@ -106,57 +104,35 @@ def _checksum(image_ids: Sequence[str], rows: npt.NDArray[np.uint8]) -> str:
     return str(digest.hexdigest())
 
 
-class _Shard:
-    """One column of a file by `rows_writer`, row group by row group."""
-
-    def __init__(self, path: Path, column: str, width: int) -> None:
-        self.file = pq.ParquetFile(path, memory_map=True, pre_buffer=False)
-        self.column, self.width = column, width
-        stored = self.file.schema_arrow.field(column).type.byte_width
+def _row_groups(
+    path: Path, column: str, width: int
+) -> Iterator[tuple[list[str], npt.NDArray[np.uint8]]]:
+    """Names and rows of one column of a file by `rows_writer`, their checksums verified."""
+    with pq.ParquetFile(path) as file:
+        stored = file.schema_arrow.field(column).type.byte_width
         if stored != width:
             raise CacheError(
                 f"The cache file {path} holds {stored} bytes an image in {column}, not {width}: "
                 "delete it, and the next run makes it anew."
             )
-        about = self.file.schema_arrow.metadata or {}
+        about = file.schema_arrow.metadata or {}
         if CHECKSUMS not in about:
             raise _Damaged("it has no checksums")
-        self.checksums = json.loads(about[CHECKSUMS])[column]
-        self.place = self.file.schema_arrow.get_field_index(column)
-        self.names = self.file.read(columns=["image_id"])["image_id"].to_pylist()
-        self.content = np.memmap(path, np.uint8, mode="r")
-
-    def rows_in_place(self, number: int, n: int) -> npt.NDArray[np.uint8]:
-        """The n rows of a group as they lie in the file, where its column is one plain page.
-
-        Then they are the last bytes of the column. Arrow would copy them once more, into memory
-        that is new each time, which takes longer than all the rest. Whether the bytes are the rows
-        is for the checksum to say.
-        """
-        column = self.file.metadata.row_group(number).column(self.place)
-        end = column.data_page_offset + column.total_compressed_size
-        return self.content[max(0, end - n * self.width) : end]
-
-    def rows_decoded(self, number: int) -> npt.NDArray[np.uint8]:
-        """The rows of a group, wherever another version of Arrow put them."""
-        array = self.file.read_row_group(number, columns=[self.column])[self.column].chunk(0)
-        start = array.offset * self.width
-        content = memoryview(array.buffers()[1])[start : start + len(array) * self.width]
-        return np.frombuffer(content, np.uint8)
-
-    def row_groups(self) -> Iterator[tuple[list[str], npt.NDArray[np.uint8]]]:
-        """Names and rows, their checksums verified."""
-        start = 0
-        for number in range(self.file.num_row_groups):
-            n = self.file.metadata.row_group(number).num_rows
-            names = self.names[start : start + n]
-            rows = self.rows_in_place(number, n)
-            if _checksum(names, rows) != self.checksums[number]:
-                rows = self.rows_decoded(number)
-            if _checksum(names, rows) != self.checksums[number]:
+        checksums = json.loads(about[CHECKSUMS])[column]
+        for number in range(file.num_row_groups):
+            group = file.read_row_group(number, columns=["image_id", column])
+            names = group["image_id"].to_pylist()
+            rows = _bytes_of(group[column], width)
+            if _checksum(names, rows) != checksums[number]:
                 raise _Damaged(f"a checksum of row group {number} does not match")
-            yield names, rows.reshape(-1, self.width)
-            start += n
+            yield names, rows.reshape(-1, width)
+
+
+def _bytes_of(column: pa.ChunkedArray, width: int) -> npt.NDArray[np.uint8]:
+    """Bytes of one row group's fixed-size binary, not copied and without a Python object a row."""
+    (array,) = column.chunks  # Arrow reads a row group in one piece
+    content = np.frombuffer(array.buffers()[1], np.uint8)
+    return content[array.offset * width :][: len(array) * width]
 
 
 def read_rows(
@@ -233,13 +209,13 @@ def _wanted_rows(
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]]:
     """Rows of the wanted images that one shard has, and their places."""
     try:
-        for names, rows in _Shard(Path(shard), column, width).row_groups():
+        for names, rows in _row_groups(shard, column, width):
             to = np.array([wanted.get(name, -1) for name in names])
             if (to >= 0).all():
                 yield to, rows
             elif (to >= 0).any():
                 yield to[to >= 0], rows[to >= 0]
-    except (OSError, pa.ArrowException, LookupError, ValueError, _Damaged) as error:
+    except (OSError, pa.ArrowException, LookupError, TypeError, ValueError, _Damaged) as error:
         raise CacheError(
             f"The cache file {shard} is damaged ({error}): delete it, and the next run makes it "
             "anew."

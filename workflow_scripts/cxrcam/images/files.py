@@ -60,7 +60,6 @@ def read_grey(
     max_pixels: int,
     encoded: bytes | None = None,
     least_side: int | None = None,
-    threads: int = 1,
 ) -> GreyImage:
     """Read an image file as 8-bit grey.
 
@@ -76,8 +75,6 @@ def read_grey(
     least_side : int, optional
         Pixels a side that are enough: a large JPEG is then decoded at a half, a quarter or an
         eighth, several times as fast. By default at full size.
-    threads : int
-        How many of this process read side by side. Nothing but the time depends on it.
 
     Returns
     -------
@@ -99,7 +96,7 @@ def read_grey(
             pixels, mode = decode_dicom(encoded, max_pixels)
             height, width = pixels.shape
         else:
-            pixels, mode, (width, height) = decode_raster(encoded, max_pixels, least_side, threads)
+            pixels, mode, (width, height) = decode_raster(encoded, max_pixels, least_side)
     except UnreadableImage:
         raise
     except MemoryError:

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from workflow_scripts.cxrcam.images.arrays import grey_array
 from workflow_scripts.cxrcam.images.grey_levels import stretch_to_8_bit
 from workflow_scripts.cxrcam.images.limits import UnreadableImage, check_size
-from workflow_scripts.cxrcam.images.png import PNG_SIGNATURE, check_png_chunks, plain_grey_image
+from workflow_scripts.cxrcam.images.png import PNG_SIGNATURE, check_png
 
 #: Formats that are tried. Others that Pillow knows are left out on purpose: some start other
 #: programs (EPS starts Ghostscript), and none of them carries radiographs.
@@ -48,13 +47,9 @@ ORIENTATION_KEYS: Final = frozenset(
 #: be left with fewer than 32 grey levels.
 MINIMUM_HIGH_BYTE: Final = 32
 
-#: The quick decoder keeps Python's lock while it works, Pillow does not: where more threads than
-#: this decode side by side, Pillow gets more done.
-QUICK_THREADS: Final = 3
-
 
 def decode_raster(
-    encoded: bytes, max_pixels: int, least_side: int | None = None, threads: int = 1
+    encoded: bytes, max_pixels: int, least_side: int | None = None
 ) -> tuple[npt.NDArray[np.uint8], str, tuple[int, int]]:
     """Decode a raster file.
 
@@ -68,8 +63,6 @@ def decode_raster(
         A JPEG is decoded at 1/2, 1/4 or 1/8 as long as both sides keep this many pixels. Its
         coefficients hold the mean of each block, so that nothing is left out that shrinking would
         keep, and less is computed. Colour is then not decoded at all: luma is stored apart.
-    threads : int
-        How many of this process decode side by side. Nothing but the time depends on it.
 
     Returns
     -------
@@ -87,9 +80,6 @@ def decode_raster(
     Exception
         Whatever else Pillow raises on damaged input.
     """
-    plain = plain_grey_image(encoded, max_pixels) if threads <= QUICK_THREADS else None
-    if plain is not None:
-        return plain, "L", (plain.shape[1], plain.shape[0])
     # Another library in the process may have switched this on; a cut-off file would then come out
     # padded with grey.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -102,7 +92,7 @@ def decode_raster(
         if getattr(image, "is_animated", False):
             raise UnreadableImage("The file holds several frames or pages; one image is expected.")
         if encoded.startswith(PNG_SIGNATURE):
-            check_png_chunks(encoded)
+            check_png(encoded)
         mode = image.mode
         # Read before load(), which forgets it.
         high_byte_only = mode in {"RGB", "RGBA", "LA"} and _is_16_bit(image)
@@ -111,8 +101,6 @@ def decode_raster(
             image.draft("L" if mode == "RGB" else mode, (least_side, least_side))
         reduced = image.size != declared
         image.load()
-        if mode == "L" and not image.info:
-            return grey_array(image), mode, declared
         upright = _upright(image)
         pixels = _grey_pixels(upright)
         if high_byte_only and int(pixels.max()) < MINIMUM_HIGH_BYTE:

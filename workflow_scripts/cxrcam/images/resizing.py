@@ -8,8 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from workflow_scripts.cxrcam.images.arrays import grey_array
-
 Resampling = Literal["bilinear", "lanczos", "bicubic", "box"]
 
 RESAMPLING_FILTERS: Final[dict[str, Image.Resampling]] = {
@@ -55,5 +53,4 @@ def resize_grey(
         )
     if pixels.shape == (size, size):
         return pixels.copy()
-    resized = Image.fromarray(pixels).resize((size, size), RESAMPLING_FILTERS[resampling])
-    return grey_array(resized).copy()
+    return np.array(Image.fromarray(pixels).resize((size, size), RESAMPLING_FILTERS[resampling]))

@@ -45,7 +45,7 @@ def decoded_batches(
     ----------
     images : sequence of NewImage
     size, resampling, max_pixels, threads
-        As in `cache.decode_images`.
+        As in `data.decoding.decode_images`.
 
     Yields
     ------
