@@ -44,15 +44,17 @@ def test_rules_read_like_the_flow(finished: Project) -> None:
     assert (number["listing"], number["cache"]) not in edges
 
 
-def test_the_arrows_of_the_papers_figure_are_those_of_the_rules(finished: Project) -> None:
-    graph = finished.snakemake("--rulegraph", "dot", "--", "all", "paper", "export", "crate").stdout
+def test_the_arrows_of_the_papers_figure_are_those_of_the_rules(fresh: Project) -> None:
+    # Of the demo as it is shipped, which has drawn images and published weights.
+    targets = ("all", "paper", "export", "crate")
+    graph = fresh.snakemake("--rulegraph", "dot", "--", *targets, overlay=False).stdout
     number = {name: n for n, name in re.findall(r"(\d+)\[label = \"(\w+)", graph)}
     edges = set(re.findall(r"(\d+) -> (\d+)", graph))
     for name, stage in STAGES.items():
         for used in stage.uses:
             pairs = itertools.product(STAGES[used].rules.split(", "), stage.rules.split(", "))
             found = [(number.get(a), number.get(b)) in edges for a, b in pairs]
-            assert any(found) or used == "Images", f"{used} does not feed {name}"
+            assert any(found), f"{used} does not feed {name}"
 
 
 def test_the_summary_has_a_line_an_output(finished: Project) -> None:

@@ -45,7 +45,7 @@ class Stage(NamedTuple):
 
 DATA_AUDITS: Final = "audit_data, audit_leaks, audit_duplicates, audit_label_conflicts"
 MAPS: Final = "cam, audit_run, audit_explanations, map_methods"
-REUSE: Final = "predict_images, predict_page, export_model, viewer_page"
+REUSE: Final = "predict_page, export_card, viewer_page"
 PAGES: Final = "report, paper_samples, paper_effort, paper_scorecard"
 
 STAGES: Final = {
