@@ -107,7 +107,7 @@ def filled(pattern, **wildcards):
 def code(script):
     """Fingerprint of a rule's code, passed as a param: see code_fingerprint.py.
 
-    The script's name is for who reads why a job would run (console.py).
+    The script's name is for who reads why a job would run.
     """
     memory = Path(".snakemake/code.json")  # beside Snakemake's own
     fingerprint = code_fingerprint(

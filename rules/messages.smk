@@ -1,12 +1,6 @@
 # What a run says in the terminal.
 
-from snakemake.logging import logger as terminal
-
-from workflow_scripts.cxrcam.console import shorten_reasons
 from workflow_scripts.cxrcam.starting_weights import starts_in_words
-
-# The job that gathers all results would name each of them.
-terminal.addFilter(shorten_reasons)
 
 
 def show_summary(table):

@@ -38,8 +38,6 @@ rule paper_network:
 
 
 rule paper_pipeline:
-    input:
-        rules.run_config.output[0],
     output:
         png=in_report([f"{PAPER}/figure_2.png"])[0],
         svg=f"{PAPER}/figure_2.svg",
@@ -55,8 +53,6 @@ rule paper_pipeline:
         runtime=growing(10),
     params:
         code=code("paper_pipeline.py"),
-        rules=text_fingerprint([PROJECT / "Snakefile", *sorted((PROJECT / "rules").glob("*.smk"))]),
-        snakefile=str(PROJECT / "Snakefile"),
     message:
         "Figure 2: the pipeline"
     script:

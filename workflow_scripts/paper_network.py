@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
-from workflow_scripts.cxrcam.figures.architecture import architecture_caption, architecture_figure
+from workflow_scripts.cxrcam.figures.architecture import (
+    architecture_caption,
+    architecture_figure,
+    network_blocks,
+)
 from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
@@ -11,17 +15,16 @@ from workflow_scripts.cxrcam.networks.models import load_model
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     model, card = load_model(Path(snakemake.input[0]))
+    blocks = network_blocks(model, card.input_size)
     parts = {
         "classes": card.classes,
         "feature_layer": card.backbone.feature_layer,
         "head": card.backbone.head,
     }
-    figure = architecture_figure(
-        model, card.input_size, title=f"Figure 1: {card.architecture}", **parts
-    )
+    figure = architecture_figure(blocks, title=f"Figure 1: {card.architecture}", **parts)
     save_figure(figure, Path(snakemake.output.png).with_suffix(""))
     write_text(
         Path(snakemake.output.caption),
-        architecture_caption(model, card.input_size, name=card.architecture, **parts) + "\n",
+        architecture_caption(blocks, name=card.architecture, **parts) + "\n",
     )
     log.info("Drew %s.", card.architecture)

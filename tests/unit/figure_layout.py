@@ -7,12 +7,15 @@ from matplotlib.text import Text
 SMALLEST_LETTERS = 7  # points; what a journal prints
 
 
-def assert_nothing_is_cut_off_or_overlaps(figure: Figure) -> None:
-    """Check letters on the drawn figure: large enough, on the page, on no other text or panel."""
+def assert_nothing_is_cut_off_or_overlaps(figure: Figure, *, on_panels: bool = False) -> None:
+    """Check letters on the drawn figure: large enough, on the page, on no other text or panel.
+
+    With `on_panels` they may stand on panels: a drawing whose one panel is the page.
+    """
     FigureCanvasAgg(figure).draw()
     texts = [text for text in figure.findobj(Text) if text.get_text()]
     boxes = [text.get_window_extent() for text in texts]
-    panels = [axes.get_window_extent() for axes in figure.axes]
+    panels = [] if on_panels else [axes.get_window_extent() for axes in figure.axes]
     for index, (text, box) in enumerate(zip(texts, boxes, strict=True)):
         assert text.get_fontsize() >= SMALLEST_LETTERS
         assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, text.get_text()

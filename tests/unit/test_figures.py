@@ -265,6 +265,13 @@ def test_history_has_a_panel_for_each_number_and_role_and_draws_the_mean():
     assert "iteration (10 batches an epoch)" in lines_of(figure)
 
 
+def test_a_role_without_a_loss_keeps_its_name():
+    table = history(runs=2)
+    table.loc[table["role"] == "train", "loss"] = float("nan")
+    shown = texts(history_figure(table))
+    assert {"training", "test", "not recorded"} <= set(shown)
+
+
 def test_a_spike_of_the_loss_does_not_flatten_the_other_curves():
     table = history(runs=2)
     assert history_figure(table).axes[0].get_yscale() == "linear"

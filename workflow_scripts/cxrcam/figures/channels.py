@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from workflow_scripts.cxrcam.figures.picture_grid import PictureGrid, checked_pictures
-from workflow_scripts.cxrcam.figures.style import styled, wrapped
+from workflow_scripts.cxrcam.figures.style import styled
 from workflow_scripts.cxrcam.maps.overlays import OPACITY, overlay
 from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map
 
@@ -21,8 +21,6 @@ _LEFT: Final = 0.44
 _LARGEST_PICTURE: Final = 1.3
 _BELOW: Final = 0.28
 """Two lines of text below each picture."""
-
-_SMALL: Final = 7.0
 
 
 @styled
@@ -62,6 +60,38 @@ def channel_figure(
     pictures = checked_pictures(images, len(classes), "classes")
     maps = np.asarray(activations, dtype=np.float32)
     added, numbers = np.asarray(contributions, dtype=np.float64), np.asarray(channels)
+    _check_shapes(pictures, maps, added, numbers)
+    top = maps.shape[1]
+    scale_max = heat_scale(maps)
+    heat = normalise_map(maps, scale_max)
+    names = ["sample image", "strongest", "2nd", "3rd"]
+    names = names[: 1 + top] + [f"{rank}th" for rank in range(4, top + 1)]
+    rooms = {"left": _LEFT, "foot": 0.62, "below": _BELOW, "largest": _LARGEST_PICTURE}
+    grid = PictureGrid.make(len(pictures), 1 + top, labels=names, **rooms)
+    # Three digits of the largest, and as many decimals for all.
+    largest = float(np.abs(added).max())
+    decimals = max(0, 2 - math.floor(math.log10(largest))) if largest > 0 else 0
+    for row, picture in enumerate(pictures):
+        grid.name_class(row, classes[row])
+        grid.show(picture, row, 0)
+        for column in range(top):
+            grid.show(overlay(picture, heat[row, column], OPACITY), row, 1 + column)
+            # A true minus sign, and a plus: direction is what matters here.
+            amount = f"{added[row, column]:+.{decimals}f}".replace("-", "−")
+            left, upper = grid.corner(row, 1 + column)
+            grid.text(left, upper + grid.side + 0.03, f"channel {numbers[row, column]}")
+            grid.text(left, upper + grid.side + 0.15, f"{amount} logits")
+    grid.draw_bar(0.36, f"≥ {scale_max:.3g}", "activation of the channel (no unit)")
+    return grid.figure
+
+
+def _check_shapes(
+    pictures: npt.NDArray[np.uint8],
+    maps: npt.NDArray[np.float32],
+    added: npt.NDArray[np.float64],
+    numbers: npt.NDArray[Any],
+) -> None:
+    """Refuse arrays that do not fit each other, and contributions that are not finite."""
     top = maps.shape[1] if maps.ndim == 4 else 0
     if top == 0 or maps.shape != (len(pictures), top, *pictures.shape[1:]):
         raise ValueError(
@@ -74,47 +104,6 @@ def channel_figure(
         )
     if not np.isfinite(added).all():
         raise ValueError("a contribution is not finite")
-    scale_max = heat_scale(maps)
-    heat = normalise_map(maps, scale_max)
-    names = ["sample image", "strongest", "2nd", "3rd"]
-    names = names[: 1 + top] + [f"{rank}th" for rank in range(4, top + 1)]
-    grid = PictureGrid.make(
-        len(pictures),
-        1 + top,
-        left=_LEFT,
-        labels=names,
-        foot=0.62,
-        below=_BELOW,
-        largest=_LARGEST_PICTURE,
-    )
-    grid.name_columns(names)
-    # Three digits of the largest, and as many decimals for all.
-    largest = float(np.abs(added).max())
-    decimals = max(0, 2 - math.floor(math.log10(largest))) if largest > 0 else 0
-    for row, picture in enumerate(pictures):
-        _, upper = grid.corner(row, 0)
-        grid.text(
-            _LEFT - 0.06,
-            upper + grid.side / 2,
-            wrapped(classes[row], grid.side, 8.0, 2, bold=True),
-            fontsize=8.0,
-            fontweight="bold",
-            ha="right",
-            va="center",
-            rotation=90,
-            multialignment="center",
-        )
-        grid.show(picture, row, 0)
-        for column in range(top):
-            grid.show(overlay(picture, heat[row, column], OPACITY), row, 1 + column)
-            left, upper = grid.corner(row, 1 + column)
-            upper += grid.side
-            grid.text(left, upper + 0.03, f"channel {numbers[row, column]}")
-            # A true minus sign, and a plus: direction is what matters here.
-            amount = f"{added[row, column]:+.{decimals}f}".replace("-", "−")
-            grid.text(left, upper + 0.15, f"{amount} logits")
-    grid.draw_bar(0.36, f"≥ {scale_max:.3g}", "activation of the channel (no unit)")
-    return grid.figure
 
 
 def channel_caption(

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -62,26 +63,7 @@ def confusion_figure(
     axes = figure.add_subplot()
     axes.imshow(shares, cmap=_SHARES, vmin=0.0, vmax=1.0)
     axes.grid(False)
-    for row in range(k):
-        for column in range(k):
-            if row_sums[row, 0] == 0:
-                text = "–"
-            elif counts[row, column] == 0:
-                # A bare 0: percentages of nothing would bury the confusions that do occur.
-                text = "0"
-            else:
-                text = f"{100 * shares[row, column]:.0f} %\n{counts[row, column]}"
-            ink = GREY if counts[row, column] == 0 else BLACK
-            axes.text(
-                column,
-                row,
-                text,
-                ha="center",
-                va="center",
-                fontsize=7.0 if k > 4 else 8.0,
-                fontweight="bold" if row == column else "normal",
-                color="white" if shares[row, column] > _WHITE_LETTERS_FROM else ink,
-            )
+    _write_cells(axes, counts, shares)
     axes.set_xticks(range(k), names, rotation=0 if k <= 3 else 90)
     axes.set_yticks(range(k), [f"{name}\n(n = {row_sums[i, 0]})" for i, name in enumerate(names)])
     # Thin white lines between the cells instead of a frame.
@@ -97,3 +79,29 @@ def confusion_figure(
     figure.suptitle(wrapped(title, width - 0.2, 9.0, 2, bold=True))
     axes.set_title("share of the true class, number of images", fontsize=7.0, fontweight="normal")
     return figure
+
+
+def _write_cells(
+    axes: Axes, counts: npt.NDArray[np.int64], shares: npt.NDArray[np.float64]
+) -> None:
+    """Write share and count into each cell, those of the diagonal in bold letters."""
+    for (row, column), count in np.ndenumerate(counts):
+        share = shares[row, column]
+        if counts[row].sum() == 0:
+            text = "–"
+        elif count == 0:
+            # A bare 0: percentages of nothing would bury the confusions that do occur.
+            text = "0"
+        else:
+            text = f"{100 * share:.0f} %\n{count}"
+        ink = GREY if count == 0 else BLACK
+        axes.text(
+            column,
+            row,
+            text,
+            ha="center",
+            va="center",
+            fontsize=7.0 if len(counts) > 4 else 8.0,
+            fontweight="bold" if row == column else "normal",
+            color="white" if share > _WHITE_LETTERS_FROM else ink,
+        )

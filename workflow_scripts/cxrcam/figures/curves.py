@@ -280,21 +280,9 @@ def _draw_curves(
         f"{'all runs' if len(runs) > 1 else 'this run'}, n = {n}\n"
         f"{kind.area_name} {kind.area(positive, scores):.3f}\n95 % CI {low:.3f}–{high:.3f}"
     )
-    areas = []
-    for part in runs if len(runs) > 1 else ():
-        part_positive, part_scores = _truth_and_scores(part, name)
-        if part_positive.all() or not part_positive.any():
-            continue
-        areas.append(kind.area(part_positive, part_scores))
-        (thin,) = axes.plot(
-            *kind.points(part_positive, part_scores),
-            color=SKY_BLUE,
-            linewidth=0.8,
-            drawstyle=kind.drawstyle,
-            zorder=2,
-        )
+    areas, thin = _draw_each(axes, kind, name, runs if len(runs) > 1 else ())
     if areas:
-        handles.append(thin)
+        handles += thin
         labels.append(
             f"each of {len(areas)} runs\n{kind.area_name} {min(areas):.3f}–{max(areas):.3f}"
         )
@@ -304,3 +292,24 @@ def _draw_curves(
     handles.append(line)
     labels.append(chance_label)
     axes.legend(handles, labels, loc=kind.legend_corner(prevalence), handlelength=1.6)
+
+
+def _draw_each(
+    axes: Axes, kind: _CurveKind, name: str, runs: Sequence[pd.DataFrame]
+) -> tuple[list[float], list[Line2D]]:
+    """Draw the curve of each run that can be assessed; their areas, and the last line."""
+    areas: list[float] = []
+    thin: list[Line2D] = []
+    for part in runs:
+        positive, scores = _truth_and_scores(part, name)
+        if positive.all() or not positive.any():
+            continue
+        areas.append(kind.area(positive, scores))
+        thin = axes.plot(
+            *kind.points(positive, scores),
+            color=SKY_BLUE,
+            linewidth=0.8,
+            drawstyle=kind.drawstyle,
+            zorder=2,
+        )
+    return areas, thin

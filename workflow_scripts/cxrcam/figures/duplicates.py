@@ -29,6 +29,8 @@ _LINE: Final = 0.125
 _EMPTY_HEIGHT: Final = 0.62
 _SIDE: Final = (PAGE_WIDTH - 2 * MARGIN - (MOST_IMAGES - 1) * _COLUMN_GAP) / MOST_IMAGES
 
+_PAIR_COLUMNS: Final = ("image_id_a", "image_id_b", "correlation", "kind")
+
 _SMALL: Final = 7.0
 _TITLE_SIZE: Final = 9.0
 
@@ -50,7 +52,14 @@ def largest_clusters(
     list of list of str
         Largest cluster first, equal ones in the order of their first pair; within each, the
         images in the order in which they appear in the pairs.
+
+    Raises
+    ------
+    ValueError
+        If `most_images` is not 2 to 6: what a row has room for.
     """
+    if not 2 <= most_images <= MOST_IMAGES:
+        raise ValueError(f"most_images is {most_images}; a row has room for 2 to {MOST_IMAGES}")
     clusters = sorted(_clusters(pairs), key=len, reverse=True)
     return [cluster[:most_images] for cluster in clusters[:most_clusters]]
 
@@ -82,10 +91,8 @@ def duplicate_clusters_figure(
         Their pictures, grey.
     searched : int
         Number of images among which duplicates were looked for.
-    most_clusters : int
-        Most clusters to show.
-    most_images : int
-        Most images of a cluster to show, 2 to 6.
+    most_clusters, most_images : int
+        Most clusters to show, and most images of each, 2 to 6.
 
     Returns
     -------
@@ -101,42 +108,40 @@ def duplicate_clusters_figure(
     """
     if pairs.empty:
         return _empty_figure(f"No near-duplicates among {searched:,} images")
-    require_columns(
-        pairs, ["image_id_a", "image_id_b", "correlation", "kind"], "the table of duplicates"
-    )
-    if not 2 <= most_images <= MOST_IMAGES:
-        raise ValueError(f"most_images is {most_images}; a row has room for 2 to {MOST_IMAGES}")
+    require_columns(pairs, _PAIR_COLUMNS, "the table of duplicates")
+    sizes = sorted((len(cluster) for cluster in _clusters(pairs)), reverse=True)
+    shown = largest_clusters(pairs, most_clusters, most_images)
+    known = _labelled_pictures(image_ids, labels, thumbnails, shown)
+    closest = _closest_pairs(pairs)
+    places = _packed([len(cluster) for cluster in shown])
+    grid = _grid(places[-1][0] + 1, 5, _clusters_title(sizes, searched, len(shown)))
+    for number, (cluster, (row, first)) in enumerate(zip(shown, places, strict=True)):
+        size = sizes[number]
+        part = f", {len(cluster)} shown" if len(cluster) < size else ""
+        _name_group(grid, row, first, len(cluster), f"Cluster {number + 1}: {size} images{part}")
+        for column, image_id in enumerate(cluster, start=first):
+            kind, correlation = closest[image_id]
+            label, picture = known[image_id]
+            grid.show(picture, row, column)
+            _write_below(grid, row, column, label, image_id, [f"{kind} {correlation:.3f}"])
+    return grid.figure
+
+
+def _labelled_pictures(
+    image_ids: Sequence[str],
+    labels: Sequence[str],
+    thumbnails: npt.ArrayLike,
+    shown: Sequence[Sequence[str]],
+) -> dict[str, tuple[str, npt.NDArray[np.uint8]]]:
+    """Label and picture of each image; those of the clusters that are shown must be there."""
     pictures = checked_pictures(thumbnails, len(image_ids), "image ids")
     if len(labels) != len(image_ids):
         raise ValueError(f"there are {len(image_ids)} image ids and {len(labels)} labels")
-    row_of = {image_id: row for row, image_id in enumerate(image_ids)}
-    sizes = sorted((len(cluster) for cluster in _clusters(pairs)), reverse=True)
-    shown = largest_clusters(pairs, most_clusters, most_images)
-    missing = [image_id for cluster in shown for image_id in cluster if image_id not in row_of]
+    known = dict(zip(image_ids, zip(labels, pictures, strict=True), strict=True))
+    missing = [image_id for cluster in shown for image_id in cluster if image_id not in known]
     if missing:
         raise ValueError(f"image {missing[0]!r} of a cluster of duplicates has no thumbnail")
-    closest = _closest_pairs(pairs)
-    places = _packed([len(cluster) for cluster in shown])
-    below = _GROUP_NAME + 5 * _LINE + 0.1
-    grid = _grid(places[-1][0] + 1, below, _GROUP_NAME)
-    grid.text(
-        MARGIN,
-        0.08,
-        _title(_clusters_title(sizes, searched, len(shown))),
-        fontsize=_TITLE_SIZE,
-        fontweight="bold",
-    )
-    for number, (cluster, (row, first)) in enumerate(zip(shown, places, strict=True), start=1):
-        count = f"{sizes[number - 1]} images"
-        if len(cluster) < sizes[number - 1]:
-            count += f", {len(cluster)} shown"
-        _name_group(grid, row, first, len(cluster), f"Cluster {number}: {count}")
-        for column, image_id in enumerate(cluster, start=first):
-            kind, correlation = closest[image_id]
-            grid.show(pictures[row_of[image_id]], row, column)
-            lines = [f"{kind} {correlation:.3f}"]
-            _write_below(grid, row, column, labels[row_of[image_id]], image_id, lines)
-    return grid.figure
+    return known
 
 
 def duplicate_clusters_caption(pairs: pd.DataFrame, searched: int, source: str) -> str:
@@ -211,18 +216,15 @@ def label_conflicts_figure(
     needed = [*ends, "correlation", "kind", "data_set_b"]
     require_columns(conflicts, needed, "the table of label conflicts")
     shown = conflicts.head(most).reset_index(drop=True)
-    sides = []
-    for name, thumbnails in (("thumbnails_a", thumbnails_a), ("thumbnails_b", thumbnails_b)):
-        given = np.asarray(thumbnails)
-        if len(given) < len(shown):
-            raise ValueError(f"{name} are {len(given)}, but {len(shown)} pairs are to be shown")
-        sides.append(checked_pictures(given[: len(shown)], len(shown), "pairs"))
+    sides = [
+        _first_pictures(thumbnails, len(shown), name)
+        for name, thumbnails in (("thumbnails_a", thumbnails_a), ("thumbnails_b", thumbnails_b))
+    ]
     places = _packed([2] * len(shown))
-    grid = _grid(places[-1][0] + 1, _GROUP_NAME + 4 * _LINE + 0.1, _GROUP_NAME)
     title = f"{_counted(len(conflicts), 'pair')} of one picture under two labels"
     if len(shown) < len(conflicts):
         title += f"; showing {len(shown)}"
-    grid.text(MARGIN, 0.08, _title(title), fontsize=_TITLE_SIZE, fontweight="bold")
+    grid = _grid(places[-1][0] + 1, 4, title)
     for number, (row, first) in enumerate(places):
         pair = {str(name): value for name, value in shown.iloc[number].items()}
         name = f"{pair['kind']} {pair['correlation']:.3f}"
@@ -234,6 +236,14 @@ def label_conflicts_figure(
             label, image_id = str(pair[f"label_{side}"]), str(pair[f"image_id_{side}"])
             _write_below(grid, row, column, label, image_id)
     return grid.figure
+
+
+def _first_pictures(thumbnails: npt.ArrayLike, number: int, name: str) -> npt.NDArray[np.uint8]:
+    """Pictures of the pairs that are shown; `name` is that of the argument, for the message."""
+    given = np.asarray(thumbnails)
+    if len(given) < number:
+        raise ValueError(f"{name} are {len(given)}, but {number} pairs are to be shown")
+    return checked_pictures(given[:number], number, "pairs")
 
 
 def label_conflicts_caption(conflicts: pd.DataFrame, source: str, external: Sequence[str]) -> str:
@@ -304,12 +314,16 @@ def _packed(sizes: Sequence[int]) -> list[tuple[int, int]]:
     return places
 
 
-def _grid(rows: int, below: float, above: float) -> PictureGrid:
-    """Empty page for rows of pictures, each with room for text above and below."""
-    top = _TITLE + above
-    height = top + rows * (_SIDE + below) - above + MARGIN
+def _grid(rows: int, lines: int, title: str) -> PictureGrid:
+    """Page for rows of pictures, each with room for a name above and lines of text below."""
+    below = _GROUP_NAME + lines * _LINE + 0.1
+    top = _TITLE + _GROUP_NAME
+    height = top + rows * (_SIDE + below) - _GROUP_NAME + MARGIN
     figure = Figure(figsize=(PAGE_WIDTH, height))
-    return PictureGrid(figure, PAGE_WIDTH, height, MARGIN, top, _SIDE, _SIDE + below)
+    grid = PictureGrid(figure, PAGE_WIDTH, height, MARGIN, top, _SIDE, _SIDE + below)
+    text = fitted(title, PAGE_WIDTH - 2 * MARGIN, _TITLE_SIZE, bold=True)
+    grid.text(MARGIN, 0.08, text, fontsize=_TITLE_SIZE, fontweight="bold")
+    return grid
 
 
 def _name_group(grid: PictureGrid, row: int, first: int, count: int, name: str) -> None:
@@ -349,10 +363,6 @@ def _clusters_title(sizes: Sequence[int], searched: int, shown: int) -> str:
         f" {_counted(sum(sizes), 'image')}"
     )
     return title if shown == len(sizes) else f"{title}; showing {shown}"
-
-
-def _title(text: str) -> str:
-    return fitted(text, PAGE_WIDTH - 2 * MARGIN, _TITLE_SIZE, bold=True)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -13,7 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from workflow_scripts.cxrcam.figures.history import iteration_label, mean_over_runs, scale_loss
+from workflow_scripts.cxrcam.figures.history import (
+    draw_runs,
+    iteration_label,
+    mean_over_runs,
+    scale_loss,
+)
 from workflow_scripts.cxrcam.figures.style import (
     BLACK,
     BLUE,
@@ -86,6 +91,46 @@ def accuracy_and_loss_figure(
     ValueError
         If there is no task, a column is missing, or a task has nothing of the role.
     """
+    tables = _tables_of_role(histories, role)
+    width = PAGE_WIDTH if len(tables) > 1 else COLUMN_WIDTH
+    figure = Figure(figsize=(width, 4.4), layout="constrained")
+    grid = figure.subplots(2, len(tables), sharex="col", sharey="row", squeeze=False)
+    room = (width - 0.6) / len(tables) - 0.12
+    for column, (task, history) in enumerate(tables.items()):
+        runs = by_run(history, run)
+        for row, metric in enumerate(("accuracy", "loss")):
+            colour, pale = ((BLUE, SKY_BLUE), (VERMILION, "#F0B48A"))[row]
+            draw_runs(grid[row, column], runs, metric, colour, pale, linewidth=1.8)
+        number = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+        name = wrapped(task, room, 8.5, 2, bold=True)
+        grid[0, column].set_title(f"{name}\nn = {number}")
+        grid[1, column].set_xlabel(wrapped(iteration_label(history), room, 8.0, 2))
+        grid[1, column].xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    grid[0, 0].set_ylabel("accuracy (share correct)")
+    grid[0, 0].set_ylim(top=1.02)
+    losses = pd.concat(list(tables.values()))["loss"].to_numpy(dtype=np.float64)
+    scale_loss(grid[1, 0], losses)
+    several = any(len(by_run(history, run)) > 1 for history in tables.values())
+    _explain_lines(figure, several, wrapped(_WATCHED[role], width - 0.3, 7.0, 2))
+    figure.suptitle(wrapped(title, width - 0.2, 9.0, 2, bold=True))
+    return figure
+
+
+def _explain_lines(figure: Figure, several: bool, title: str) -> None:
+    """Say what thick and thin lines are, below all panels: a curve can pass through any corner."""
+    widths = {"mean of all runs": 1.8, "each run": 0.7} if several else {"the run": 1.8}
+    figure.legend(
+        [Line2D([], [], color=GREY, linewidth=linewidth) for linewidth in widths.values()],
+        list(widths),
+        loc="outside lower center",
+        ncols=2,
+        title=title,
+        title_fontsize=7.0,
+    )
+
+
+def _tables_of_role(histories: Mapping[str, pd.DataFrame], role: str) -> dict[str, pd.DataFrame]:
+    """Rows of a role of each task; no task may lack them."""
     if not histories:
         raise ValueError("there is no task whose history could be drawn")
     if role not in _WATCHED:
@@ -97,36 +142,7 @@ def accuracy_and_loss_figure(
         tables[task] = history[history["role"] == role]
         if tables[task].empty:
             raise ValueError(f"{what} has no rows of the role {role!r}")
-    width = PAGE_WIDTH if len(tables) > 1 else COLUMN_WIDTH
-    figure = Figure(figsize=(width, 4.4), layout="constrained")
-    grid = figure.subplots(2, len(tables), sharex="col", sharey="row", squeeze=False)
-    room = (width - 0.6) / len(tables) - 0.12
-    for column, (task, history) in enumerate(tables.items()):
-        runs = by_run(history, run)
-        for row, metric in enumerate(("accuracy", "loss")):
-            colour, pale = ((BLUE, SKY_BLUE), (VERMILION, "#F0B48A"))[row]
-            _draw_runs(grid[row, column], runs, metric, colour, pale)
-        number = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
-        name = wrapped(task, room, 8.5, 2, bold=True)
-        grid[0, column].set_title(f"{name}\nn = {number}")
-        grid[1, column].set_xlabel(wrapped(iteration_label(history), room, 8.0, 2))
-        grid[1, column].xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    grid[0, 0].set_ylabel("accuracy (share correct)")
-    grid[0, 0].set_ylim(top=1.02)
-    losses = pd.concat(list(tables.values()))["loss"].to_numpy(dtype=np.float64)
-    scale_loss(grid[1, 0], losses)
-    several = any(len(by_run(history, run)) > 1 for history in tables.values())
-    widths = {"mean of all runs": 1.8, "each run": 0.7} if several else {"the run": 1.8}
-    figure.legend(
-        [Line2D([], [], color=GREY, linewidth=linewidth) for linewidth in widths.values()],
-        list(widths),
-        loc="outside lower center",
-        ncols=2,
-        title=wrapped(_WATCHED[role], width - 0.3, 7.0, 2),
-        title_fontsize=7.0,
-    )
-    figure.suptitle(wrapped(title, width - 0.2, 9.0, 2, bold=True))
-    return figure
+    return tables
 
 
 def accuracy_and_loss_caption(
@@ -156,24 +172,6 @@ def accuracy_and_loss_caption(
         f" task. Thin lines: runs ({numbers}); thick: their mean, as far as all runs reach."
         f" {_WATCHED[role]} Source: {source}."
     )
-
-
-def _draw_runs(
-    axes: Axes, runs: Sequence[pd.DataFrame], metric: str, colour: str, pale: str
-) -> None:
-    """Draw a metric of every run over the iterations, and its mean."""
-    series = [part.groupby("iteration")[metric].mean().dropna().sort_index() for part in runs]
-    series = [one for one in series if len(one)]
-    if not series:
-        axes.text(0.5, 0.5, "not recorded", ha="center", va="center", transform=axes.transAxes)
-        return
-    if len(series) > 1:
-        for one in series:
-            axes.plot(one.index, one, color=pale, linewidth=0.7, zorder=2)
-    mean = mean_over_runs(series)
-    # A short series would be an invisible dot of a line.
-    marker = "o" if max(map(len, series)) <= 12 else ""
-    axes.plot(mean.index, mean, color=colour, marker=marker, markersize=3.0, linewidth=1.8)
 
 
 @styled
@@ -213,58 +211,64 @@ def accuracy_over_time_figure(
     if not 0.0 < target < 1.0:
         raise ValueError(f"target is {target}, outside (0, 1)")
     table = _of_role(histories, role)
-    tasks = list(dict.fromkeys(table["task"]))
-    designs = list(dict.fromkeys(table["design"]))
+    tasks, designs = (list(dict.fromkeys(table[name])) for name in ("task", "design"))
     columns = min(len(tasks), _MOST_COLUMNS)
     rows = math.ceil(len(tasks) / columns)
     width = PAGE_WIDTH if columns > 1 else COLUMN_WIDTH
     room = (width - 0.6) / columns - 0.1
-    panel = 2.3 + 0.32 * len(designs)
-    figure = Figure(figsize=(width, 0.75 + rows * panel), layout="constrained")
+    height = 0.75 + rows * (2.3 + 0.32 * len(designs))
+    figure = Figure(figsize=(width, height), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     ends = table.groupby(["task", "design", "run"])["seconds"].max()
     logarithmic = bool(ends.max() > _WIDE_TIME * ends.min() > 0)
-    unit, divisor = _time_unit(float(ends.max()), logarithmic)
+    unit = _time_unit(float(ends.max()), logarithmic)
     for axes in grid.flat[len(tasks) :]:
         axes.set_visible(False)
     for axes, task in zip(grid.flat, tasks, strict=False):
-        axes.axhline(target, color=GREY, linestyle=(0, (4, 2)), linewidth=1.0, zorder=1)
-        handles, labels = [], []
-        for index, design in enumerate(designs):
-            part = table[(table["task"] == task) & (table["design"] == design)]
-            if part.empty:
-                continue
-            colour, line = _LOOKS[index % len(_LOOKS)]
-            marker = MARKERS[index % len(MARKERS)]
-            reached = _draw_design(axes, part, target, divisor, (colour, line, marker))
-            handles.append(
-                Line2D([], [], color=colour, linestyle=line, marker=marker, markersize=4.5)
-            )
-            name = fitted(design, room - 0.5, 7.0)
-            labels.append(f"{name}\n{_reached_in_words(reached, target, divisor, unit)}")
+        _draw_task(axes, table[table["task"] == task], designs, target, unit, room - 0.5)
         axes.set_title(wrapped(task, room, 8.5, 2, bold=True))
-        axes.set_xlabel(f"training time ({unit}{', log scale' if logarithmic else ''})")
+        axes.set_xlabel(f"training time ({unit[0]}{', log scale' if logarithmic else ''})")
         axes.xaxis.set_tick_params(labelbottom=True)
-        axes.legend(
-            handles,
-            labels,
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.2),
-            borderaxespad=0.0,
-            handlelength=3.2,
-        )
-    first = grid[0, 0]
-    if logarithmic:
-        first.set_xscale("log")
-        first.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        first.xaxis.set_minor_formatter(NullFormatter())
-    else:
-        first.set_xlim(left=0.0)
-    first.set_ylim(top=1.02)
+    _scale_time(grid[0, 0], logarithmic)
+    grid[0, 0].set_ylim(top=1.02)
     for axes in grid[:, 0]:
         axes.set_ylabel(f"accuracy on the {role} images\n(share correct)")
     figure.suptitle(wrapped(title, width - 0.2, 9.0, 2, bold=True))
     return figure
+
+
+def _draw_task(
+    axes: Axes,
+    table: pd.DataFrame,
+    designs: Sequence[str],
+    target: float,
+    unit: tuple[str, float],
+    room: float,
+) -> None:
+    """Draw all designs of a task, and a legend below that says which runs reached the target.
+
+    `unit` is that of time, with its length in seconds; `room` that for names, in inches.
+    """
+    axes.axhline(target, color=GREY, linestyle=(0, (4, 2)), linewidth=1.0, zorder=1)
+    handles, labels = [], []
+    for index, design in enumerate(designs):
+        part = table[table["design"] == design]
+        if part.empty:
+            continue
+        colour, line = _LOOKS[index % len(_LOOKS)]
+        marker = MARKERS[index % len(MARKERS)]
+        reached = _draw_design(axes, part, target, unit[1], (colour, line, marker))
+        handles.append(Line2D([], [], color=colour, linestyle=line, marker=marker, markersize=4.5))
+        words = _reached_in_words(reached, target, unit[1], unit[0])
+        labels.append(f"{fitted(design, room, 7.0)}\n{words}")
+    axes.legend(
+        handles,
+        labels,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.2),
+        borderaxespad=0.0,
+        handlelength=3.2,
+    )
 
 
 def accuracy_over_time_caption(
@@ -359,6 +363,16 @@ def _reached_in_words(reached: Sequence[float], target: float, divisor: float, u
     median = float(np.median(times)) / divisor
     time = f"{median:,.0f}" if median >= 100 else f"{median:.3g}"
     return f"{target:g} reached by {len(times)} of {runs}, median {time} {unit}"
+
+
+def _scale_time(axes: Axes, logarithmic: bool) -> None:
+    """From zero, or logarithmic with plain numbers."""
+    if logarithmic:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_xlim(left=0.0)
 
 
 def _time_unit(longest: float, logarithmic: bool) -> tuple[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -75,26 +75,9 @@ def history_figure(
     grid = figure.subplots(2, len(roles), sharex=True, sharey="row", squeeze=False)
     for column, (role, role_name, colour, pale) in enumerate(roles):
         runs = by_run(history[history["role"] == role], run)
-        for row, metric in enumerate(("loss", "accuracy")):
-            axes = grid[row, column]
-            series = [
-                part.groupby("iteration")[metric].mean().dropna().sort_index() for part in runs
-            ]
-            series = [one for one in series if len(one)]
-            if not series:
-                axes.text(
-                    0.5, 0.5, "not recorded", ha="center", va="center", transform=axes.transAxes
-                )
-                continue
-            # A short series would be an invisible dot of a line.
-            marker = "o" if max(map(len, series)) <= 12 else ""
-            if len(series) > 1:
-                for one in series:
-                    axes.plot(one.index, one, color=pale, linewidth=0.7, zorder=2)
-            mean = mean_over_runs(series)
-            axes.plot(mean.index, mean, color=colour, marker=marker, markersize=3.0, zorder=3)
-            if row == 0:
-                axes.set_title(role_name)
+        for axes, metric in zip(grid[:, column], ("loss", "accuracy"), strict=True):
+            draw_runs(axes, runs, metric, colour, pale)
+        grid[0, column].set_title(role_name)
     scale_loss(grid[0, 0], history["loss"].to_numpy(dtype=np.float64))
     grid[1, 0].set_ylabel("accuracy (share correct)")
     grid[1, 0].set_ylim(top=1.02)
@@ -112,6 +95,44 @@ def history_figure(
         )
     figure.suptitle(wrapped(title, width - 0.2, 9.0, 2, bold=True))
     return figure
+
+
+def draw_runs(
+    axes: Axes,
+    runs: Sequence[pd.DataFrame],
+    metric: str,
+    colour: str,
+    pale: str,
+    linewidth: float = 1.4,
+) -> None:
+    """Draw a metric of every run over the iterations, and its mean.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to.
+    runs : sequence of DataFrame
+        `iteration` and the metric, of one role.
+    metric : {"loss", "accuracy"}
+        Column to draw; where no run has a value, the panel says so.
+    colour, pale : str
+        Of the mean, and of each run.
+    linewidth : float, default 1.4
+        Of the mean, in points.
+    """
+    series = [part.groupby("iteration")[metric].mean().dropna().sort_index() for part in runs]
+    series = [one for one in series if len(one)]
+    if not series:
+        axes.text(0.5, 0.5, "not recorded", ha="center", va="center", transform=axes.transAxes)
+        return
+    if len(series) > 1:
+        for one in series:
+            axes.plot(one.index, one, color=pale, linewidth=0.7, zorder=2)
+    mean = mean_over_runs(series)
+    # A short series would be an invisible dot of a line.
+    marker = "o" if max(map(len, series)) <= 12 else ""
+    look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 3.0}
+    axes.plot(mean.index, mean, linewidth=linewidth, zorder=3, **look)
 
 
 def scale_loss(axes: Axes, losses: npt.NDArray[np.float64]) -> None:

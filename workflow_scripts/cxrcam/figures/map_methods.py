@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from workflow_scripts.cxrcam.figures.picture_grid import PictureGrid, checked_pictures
-from workflow_scripts.cxrcam.figures.style import fitted, styled, wrapped
+from workflow_scripts.cxrcam.figures.style import fitted, styled
 from workflow_scripts.cxrcam.maps.overlays import overlay
 
 # Lengths in inches.
@@ -66,47 +66,30 @@ def map_method_figure(
             "methods; expected (k, m, s, s)"
         )
     names = ["X-ray", *methods]
-    grid = PictureGrid.make(
-        len(pictures),
-        len(names),
-        left=_LEFT,
-        labels=names,
-        foot=_FOOT,
-        below=_BELOW,
-        largest=_LARGEST_PICTURE,
-    )
-    grid.name_columns(names)
+    rooms = {"left": _LEFT, "foot": _FOOT, "below": _BELOW, "largest": _LARGEST_PICTURE}
+    grid = PictureGrid.make(len(pictures), len(names), labels=names, **rooms)
     for row, picture in enumerate(pictures):
+        grid.name_class(row, classes[row])
         left, upper = grid.corner(row, 0)
-        grid.text(
-            left - 0.06,
-            upper + grid.side / 2,
-            wrapped(classes[row], grid.side, 8.0, 2, bold=True),
-            fontsize=8.0,
-            fontweight="bold",
-            ha="right",
-            va="center",
-            rotation=90,
-            multialignment="center",
-        )
         grid.text(left, upper + grid.side + 0.03, fitted(said[row], grid.width - left - 0.1, 7.0))
         grid.show(picture, row, 0)
+        masks: dict[str, Any] = {"lung_mask": lung_masks[row], "lesion_mask": lesion_masks[row]}
         for column in range(len(methods)):
-            mapped = overlay(
-                picture,
-                maps[row, column],
-                lung_mask=lung_masks[row],
-                lesion_mask=lesion_masks[row],
-            )
-            grid.show(mapped, row, 1 + column)
-    grid.draw_bar(
-        0.52, "full colour", "for the predicted class; each method has a scale of its own"
-    )
-    lines = ["half (thin) and a quarter (thick) of what is positive, dashed where faint"]
+            grid.show(overlay(picture, maps[row, column], **masks), row, 1 + column)
+    meaning = "for the predicted class; each method has a scale of its own"
+    grid.draw_bar(0.52, "full colour", meaning)
+    _write_foot(grid, lung_masks, lesion_masks)
+    return grid.figure
+
+
+def _write_foot(
+    grid: PictureGrid,
+    lung_masks: Sequence[npt.ArrayLike | None],
+    lesion_masks: Sequence[npt.ArrayLike | None],
+) -> None:
+    """Say what the lines on the maps enclose."""
+    lines = "Lines: half (thin) and a quarter (thick) of what is positive, dashed where faint"
     for words, masks in (("lungs in blue", lung_masks), ("lesions in green", lesion_masks)):
         if any(mask is not None for mask in masks):
-            lines.append(words)
-    grid.text(
-        _LEFT, grid.height - 0.2, fitted(f"Lines: {'; '.join(lines)}", grid.width - _LEFT, 7.0)
-    )
-    return grid.figure
+            lines += f"; {words}"
+    grid.text(_LEFT, grid.height - 0.2, fitted(lines, grid.width - _LEFT, 7.0))

@@ -70,49 +70,34 @@ def accuracy_overview_figure(
         If a column is missing or the table is empty.
     """
     require_columns(table, ["task", "scheme", "n", "correct"], "the metrics table")
-    keys = [name for name in ("dataset", "task", "scheme") if name in table.columns]
-    if "dataset" in keys and table["dataset"].nunique() == 1:
-        keys.remove("dataset")
+    several = "dataset" in table.columns and table["dataset"].nunique() > 1
+    keys = ["dataset", "task", "scheme"] if several else ["task", "scheme"]
     floors = [str(name) for name in table.columns if str(name).startswith(FLOOR_PREFIX)]
     floors = [name for name in floors if pd.to_numeric(table[name]).notna().any()]
     groups = list(table.groupby(keys, sort=False, dropna=False))
-    rows = len(table) + len(groups)
-    figure = Figure(
-        figsize=(PAGE_WIDTH, _LINE * (rows + 0.5 * len(groups)) + 1.4), layout="constrained"
-    )
+    height = _LINE * (len(table) + 1.5 * len(groups)) + 1.4
+    figure = Figure(figsize=(PAGE_WIDTH, height), layout="constrained")
     axes = figure.add_subplot()
-    positions: list[float] = []
-    names: list[str] = []
-    numbers: list[str] = []
-    lowest = 1.0
-    y = 0.0
+    lines: list[tuple[float, str, str]] = []
+    y, lowest = 0.0, 1.0
     for key, runs in groups:
         heading_y = y
         for _, record in runs.iterrows():
             y -= 1.0
             lowest = min(lowest, _draw_run(axes, y, record, floors))
-            positions.append(y)
-            names.append(_run_name(record))
-            numbers.append(_accuracy_in_numbers(record))
+            lines.append((y, _run_name(record), _accuracy_in_numbers(record)))
         _write_heading(axes, heading_y, key, measured=bool(runs[floors].notna().any(axis=None)))
         y -= 1.5
     axes.set_ylim(y + 0.8, 0.7)
     axes.set_xlim(max(0.0, math.floor((lowest - 0.02) * 20) / 20), 1.005)
-    axes.set_yticks(positions, names)
-    axes.grid(False, axis="y")
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axis_label = "accuracy on the test images (share correct)"
-    if floors:
-        axis_label += "\nfloor: the same split, by a simple classifier that cannot see lung detail"
-    axes.set_xlabel(axis_label)
+    floor = "\nfloor: the same split, by a simple classifier that cannot see lung detail"
+    axes.set_xlabel(f"accuracy on the test images (share correct){floor if floors else ''}")
+    positions, names, numbers = zip(*lines, strict=True)
+    _write_beside(axes, positions, names)
     # The numbers themselves, as in a forest plot.
     right = axes.twinx()
     right.set_ylim(axes.get_ylim())
-    right.set_yticks(positions, numbers)
-    right.tick_params(axis="y", length=0)
-    right.grid(False)
-    right.spines["left"].set_visible(False)
+    _write_beside(right, positions, numbers)
     _add_legend(figure, floors, with_majority="majority_share" in table.columns)
     figure.suptitle(wrapped(title, PAGE_WIDTH - 0.2, 9.0, 2, bold=True))
     return figure
@@ -186,6 +171,14 @@ def _floor_marker(index: int) -> dict[str, Any]:
         "markerfacecolor": "white",
         "markersize": 4.5,
     }
+
+
+def _write_beside(axes: Axes, positions: Sequence[float], texts: Sequence[str]) -> None:
+    """Write texts beside the lines of the plot, without an axis."""
+    axes.set_yticks(positions, texts)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(False, axis="y")
+    axes.spines["left"].set_visible(False)
 
 
 def _add_legend(figure: Figure, floors: Sequence[str], *, with_majority: bool) -> None:

@@ -72,7 +72,7 @@ class PictureGrid:
         below: float = 0.0,
         largest: float = _LARGEST_PICTURE,
     ) -> PictureGrid:
-        """Make an empty figure: a column wide for up to two pictures a row, else a page.
+        """Make a figure with named columns: a column wide for up to two pictures, else a page.
 
         Parameters
         ----------
@@ -81,7 +81,7 @@ class PictureGrid:
         left, foot : float
             Room left of and below all of them.
         labels : sequence of str
-            What will stand above the columns: it gets the room that it needs.
+            Names of the columns, written above the first row in up to two lines.
         below : float
             Room for text below each row.
         largest : float
@@ -101,7 +101,10 @@ class PictureGrid:
         head = _HEAD + lines * _HEAD_LINE
         height = head + rows * row_height - _GAP + foot
         figure = Figure(figsize=(width, height))
-        return PictureGrid(figure, width, height, left, head, side, row_height)
+        grid = PictureGrid(figure, width, height, left, head, side, row_height)
+        for column, name in enumerate(labels):
+            grid._name_column(column, name)
+        return grid
 
     def corner(self, row: int, column: int) -> tuple[float, float]:
         """Left end and top of a picture."""
@@ -130,19 +133,17 @@ class PictureGrid:
         common: dict[str, Any] = {"fontsize": _SMALL, "va": "top", "color": BLACK}
         self.figure.text(left / self.width, 1 - top / self.height, text, **(common | look))
 
-    def name_columns(self, names: Sequence[str]) -> None:
-        """Write names of classes above the first row, in up to two lines."""
-        for column, name in enumerate(names):
-            left, top = self.corner(0, column)
-            self.text(
-                left + self.side / 2,
-                top - 0.04,
-                wrapped(name, self.side, _POINTS, 2, bold=True),
-                fontsize=_POINTS,
-                fontweight="bold",
-                ha="center",
-                va="bottom",
-            )
+    def _name_column(self, column: int, name: str) -> None:
+        left, top = self.corner(0, column)
+        self.text(
+            left + self.side / 2,
+            top - 0.04,
+            wrapped(name, self.side, _POINTS, 2, bold=True),
+            fontsize=_POINTS,
+            fontweight="bold",
+            ha="center",
+            va="bottom",
+        )
 
     def name_row(self, row: int, name: str) -> None:
         """Write a turned title left of a row."""
@@ -155,6 +156,21 @@ class PictureGrid:
             ha="right",
             va="center",
             rotation=90,
+        )
+
+    def name_class(self, row: int, name: str) -> None:
+        """Write the name of a class left of its row, turned, in up to two lines."""
+        left, top = self.corner(row, 0)
+        self.text(
+            left - 0.06,
+            top + self.side / 2,
+            wrapped(name, self.side, _POINTS, 2, bold=True),
+            fontsize=_POINTS,
+            fontweight="bold",
+            ha="right",
+            va="center",
+            rotation=90,
+            multialignment="center",
         )
 
     def draw_bar(self, bottom: float, high_end: str, meaning: str) -> None:

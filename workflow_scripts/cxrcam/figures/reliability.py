@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -71,9 +72,31 @@ def reliability_figure(
     names = list(classes)
     columns = [f"probability_{name}" for name in names]
     require_columns(predictions, ["label", *columns], "the predictions table")
-
     figure = Figure(figsize=(COLUMN_WIDTH, COLUMN_WIDTH + 1.3), layout="constrained")
     axes, counts = figure.subplots(2, 1, height_ratios=(3.2, 1.0), sharex=True)
+    runs = by_run(predictions, run)
+    lines = _draw_all(axes, predictions, names, bins, "all runs" if len(runs) > 1 else "this run")
+    if len(runs) > 1:
+        lines |= _draw_each(axes, runs, names, bins)
+    (perfect,) = axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.0, zorder=1)
+    lines["perfect calibration"] = perfect
+    # The largest of k probabilities is never below 1/k: the axis starts at that bin.
+    first = math.floor(bins / len(names)) / bins
+    axes.set_xlim(first - 0.01, 1.01)
+    axes.set_ylim(-0.02, 1.04)
+    axes.set_ylabel("accuracy (share correct)")
+    # Outside: a reliability curve can pass through any corner.
+    figure.legend(list(lines.values()), list(lines), loc="outside lower center")
+    _draw_counts(counts, calibration_bins(*_top_label(predictions, names), bins), bins)
+    figure.align_ylabels([axes, counts])
+    figure.suptitle(wrapped(title, COLUMN_WIDTH - 0.2, 9.0, 2, bold=True))
+    return figure
+
+
+def _draw_all(
+    axes: Axes, predictions: pd.DataFrame, names: Sequence[str], bins: int, name: str
+) -> dict[str, Any]:
+    """Draw all predictions together with their intervals; line and label for the legend."""
     confidence, correct = _top_label(predictions, names)
     table = calibration_bins(confidence, correct, bins)
     used = table[table["n"] > 0]
@@ -81,7 +104,6 @@ def reliability_figure(
         [wilson_interval(int(c), int(n)) for c, n in zip(used["correct"], used["n"], strict=True)]
     )
     accuracy = used["accuracy"].to_numpy()
-    runs = by_run(predictions, run)
     thick = axes.errorbar(
         used["confidence"],
         accuracy,
@@ -95,35 +117,28 @@ def reliability_figure(
         zorder=3,
     )
     error = expected_calibration_error(confidence, correct, bins)
-    handles: list[Any] = [thick]
-    labels = [f"{'all runs' if len(runs) > 1 else 'this run'}, n = {len(correct)}, ECE {error:.3f}"]
-    if len(runs) > 1:
-        errors = []
-        for part in runs:
-            part_confidence, part_correct = _top_label(part, names)
-            errors.append(expected_calibration_error(part_confidence, part_correct, bins))
-            part_table = calibration_bins(part_confidence, part_correct, bins)
-            part_table = part_table[part_table["n"] > 0]
-            (thin,) = axes.plot(
-                part_table["confidence"],
-                part_table["accuracy"],
-                color=SKY_BLUE,
-                linewidth=0.8,
-                zorder=2,
-            )
-        handles.append(thin)
-        labels.append(f"each of {len(runs)} runs, ECE {min(errors):.3f}–{max(errors):.3f}")
-    (perfect,) = axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.0, zorder=1)
-    handles.append(perfect)
-    labels.append("perfect calibration")
-    # The largest of k probabilities is never below 1/k: the axis starts at that bin.
-    first = math.floor(bins / len(names)) / bins
-    axes.set_xlim(first - 0.01, 1.01)
-    axes.set_ylim(-0.02, 1.04)
-    axes.set_ylabel("accuracy (share correct)")
-    # Outside: a reliability curve can pass through any corner.
-    figure.legend(handles, labels, loc="outside lower center")
-    counts.bar(
+    return {f"{name}, n = {len(correct)}, ECE {error:.3f}": thick}
+
+
+def _draw_each(
+    axes: Axes, runs: Sequence[pd.DataFrame], names: Sequence[str], bins: int
+) -> dict[str, Any]:
+    """Draw each run as a thin line; one of them with the label of all."""
+    errors = []
+    for part in runs:
+        confidence, correct = _top_label(part, names)
+        errors.append(expected_calibration_error(confidence, correct, bins))
+        table = calibration_bins(confidence, correct, bins)
+        used = table[table["n"] > 0]
+        (thin,) = axes.plot(
+            used["confidence"], used["accuracy"], color=SKY_BLUE, linewidth=0.8, zorder=2
+        )
+    return {f"each of {len(runs)} runs, ECE {min(errors):.3f}–{max(errors):.3f}": thin}
+
+
+def _draw_counts(axes: Axes, table: pd.DataFrame, bins: int) -> None:
+    """Draw how many images each bin holds."""
+    axes.bar(
         table["low"],
         table["n"],
         width=1.0 / bins,
@@ -132,12 +147,9 @@ def reliability_figure(
         edgecolor="white",
         linewidth=0.6,
     )
-    counts.set_ylabel("images")
-    counts.set_xlabel("probability of the predicted class")
-    counts.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    figure.align_ylabels([axes, counts])
-    figure.suptitle(wrapped(title, COLUMN_WIDTH - 0.2, 9.0, 2, bold=True))
-    return figure
+    axes.set_ylabel("images")
+    axes.set_xlabel("probability of the predicted class")
+    axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
 
 
 def _top_label(

@@ -46,7 +46,6 @@ def sample_figure(images: npt.ArrayLike, labels: Sequence[str]) -> Figure:
     """
     pictures = checked_pictures(images, len(labels), "labels")
     grid = PictureGrid.make(1, len(pictures), left=MARGIN, labels=labels, foot=MARGIN)
-    grid.name_columns(labels)
     for column, picture in enumerate(pictures):
         grid.show(picture, 0, column)
     return grid.figure
@@ -106,7 +105,6 @@ def augmentation_figure(
         checked_pictures(augmented, len(labels), "labels"),
     ]
     grid = PictureGrid.make(2, len(labels), left=MARGIN + _ROW_TITLE, labels=labels, foot=MARGIN)
-    grid.name_columns(labels)
     for row, (pictures, name) in enumerate(zip(rows, row_names, strict=True)):
         grid.name_row(row, name)
         for column, picture in enumerate(pictures):
@@ -185,29 +183,29 @@ def map_figure(
         )
     if any(not 0.0 <= probability <= 1.0 for probability in probabilities):
         raise ValueError(f"a probability is outside [0, 1]: {list(probabilities)}")
-    grid = PictureGrid.make(
-        2,
-        len(labels),
-        left=MARGIN + _ROW_TITLE,
-        labels=labels,
-        foot=_MAP_FOOT,
-    )
-    grid.name_columns(labels)
+    left = MARGIN + _ROW_TITLE
+    grid = PictureGrid.make(2, len(labels), left=left, labels=labels, foot=_MAP_FOOT)
     grid.name_row(0, "original")
     grid.name_row(1, "class activation")
     for column, picture in enumerate(pictures):
         grid.show(picture, 0, column)
         grid.show(overlay(picture, maps[column], OPACITY), 1, column)
-        left, top = grid.corner(1, column)
-        top += grid.side + 0.03
-        if called[column] == labels[column]:
-            grid.text(left, top, "✓ correct")
-        else:
-            name = fitted(called[column], grid.side - 0.55, _SMALL, bold=True)
-            grid.text(left, top, f"✗ called {name}", fontweight="bold")
-        grid.text(left, top + _LINE, f"probability {probabilities[column]:.3f}")
+        wrong = called[column] if called[column] != labels[column] else None
+        _write_answer(grid, column, wrong, probabilities[column])
     grid.draw_bar(0.36, f"≥ {scale_max:.3g}", "class activation for the predicted class (logits)")
     return grid.figure
+
+
+def _write_answer(grid: PictureGrid, column: int, wrong: str | None, probability: float) -> None:
+    """Write below a column whether the network was right, or what it called the image."""
+    left, top = grid.corner(1, column)
+    top += grid.side + 0.03
+    if wrong is None:
+        grid.text(left, top, "✓ correct")
+    else:
+        name = fitted(wrong, grid.side - 0.55, _SMALL, bold=True)
+        grid.text(left, top, f"✗ called {name}", fontweight="bold")
+    grid.text(left, top + _LINE, f"probability {probability:.3f}")
 
 
 def map_caption(
