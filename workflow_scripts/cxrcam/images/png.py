@@ -7,6 +7,9 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
+from PIL import Image
+
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
 
 PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
@@ -35,10 +38,7 @@ class _IncompletePng(UnreadableImage):
 
 
 def check_png(encoded: bytes) -> None:
-    """Check that a PNG is undamaged and whole.
-
-    Pillow verifies no checksum of pixel data, accepts a file without its end, and leaves rows black
-    that the compressed data lack. To count the rows, the data are decompressed once more.
+    """Check that a PNG is undamaged and has its end: Pillow verifies neither.
 
     Parameters
     ----------
@@ -48,25 +48,47 @@ def check_png(encoded: bytes) -> None:
     Raises
     ------
     UnreadableImage
-        If a checksum does not match, or the end or rows are missing.
-    zlib.error
-        If the data cannot be decompressed.
+        If a checksum does not match, or the end is missing.
     """
-    header = b""
-    compressed: list[memoryview] = []
-    for kind, data, sound in _chunks(encoded):
+    for kind, _, sound in _chunks(encoded):
         # Text and time stamps may be damaged without harm; capital first letter: critical chunk.
         if (kind[:1].isupper() or kind == b"tRNS") and not sound:
             raise UnreadableImage("The image data are damaged: a checksum does not match.")
-        if kind == b"IHDR" and not compressed:
-            header = bytes(data)
-        elif kind == b"IDAT":
-            compressed.append(data)
-    missing = _bytes_of_rows(header)
+
+
+def may_lack_rows(image: Image.Image) -> bool:
+    """Whether a decoded PNG looks like one whose last rows are missing: Pillow leaves them black.
+
+    Parameters
+    ----------
+    image : Image
+        Just loaded, as it is stored. Of an interlaced one nothing can be told by its last row.
+    """
+    last_row = image.crop((0, image.height - 1, image.width, image.height))
+    return bool(image.info.get("interlace")) or not np.asarray(last_row).any()
+
+
+def check_rows(encoded: bytes) -> None:
+    """Check that the compressed data hold all rows, by decompressing them once more.
+
+    Parameters
+    ----------
+    encoded : bytes
+        A file that `check_png` accepts.
+
+    Raises
+    ------
+    UnreadableImage
+        If rows are missing.
+    zlib.error
+        If the data cannot be decompressed.
+    """
+    chunks = [(kind, data) for kind, data, _ in _chunks(encoded)]
+    missing = _bytes_of_rows(next(bytes(data) for kind, data in chunks if kind == b"IHDR"))
     inflater = zlib.decompressobj()
-    for data in compressed:
+    for kind, data in chunks:
         # Never more than what is missing, whatever the data would expand to. 0 means no limit.
-        if missing > 0:
+        if kind == b"IDAT" and missing > 0:
             missing -= len(inflater.decompress(data, missing))
     if missing > 0:
         raise _IncompletePng

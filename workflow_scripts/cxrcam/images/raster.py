@@ -11,7 +11,12 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from workflow_scripts.cxrcam.images.grey_levels import stretch_to_8_bit
 from workflow_scripts.cxrcam.images.limits import UnreadableImage, check_size
-from workflow_scripts.cxrcam.images.png import PNG_SIGNATURE, check_png
+from workflow_scripts.cxrcam.images.png import (
+    PNG_SIGNATURE,
+    check_png,
+    check_rows,
+    may_lack_rows,
+)
 
 #: Formats that are tried. Others that Pillow knows are left out on purpose: some start other
 #: programs (EPS starts Ghostscript), and none of them carries radiographs.
@@ -101,6 +106,8 @@ def decode_raster(
             image.draft("L" if mode == "RGB" else mode, (least_side, least_side))
         reduced = image.size != declared
         image.load()
+        if encoded.startswith(PNG_SIGNATURE) and may_lack_rows(image):
+            check_rows(encoded)
         upright = _upright(image)
         pixels = _grey_pixels(upright)
         if high_byte_only and int(pixels.max()) < MINIMUM_HIGH_BYTE:
