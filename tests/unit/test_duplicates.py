@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.data.fingerprints import (
     perceptual_fingerprints,
     pixel_sha256,
     reduced_image,
 )
 from workflow_scripts.cxrcam.duplicates import hash_search, search
-from workflow_scripts.cxrcam.duplicates.clusters import cluster_labels
 from workflow_scripts.cxrcam.duplicates.search import confirmed_pairs, find_duplicates
 from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
     normalised_thumbnails,
