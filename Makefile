@@ -69,7 +69,7 @@ benchmark: $(READY)  ## how fast it is here; run it with nothing else running
 benchmark-audit: $(READY)  ## does the audit find planted shortcuts and leave clean data alone? (40 small studies)
 	python -m benchmarks.planted_truth
 
-benchmark-scale: $(READY)  ## time and memory at 1, 10 and 100 times the images, and of a million rows (about half an hour)
+benchmark-scale: $(READY)  ## time and memory at 1, 10 and 100 times the images, and of a million rows (hours)
 	python -m benchmarks.scale
 	python -m benchmarks.million
 

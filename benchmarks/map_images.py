@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE
 from workflow_scripts.cxrcam.duplicates.across import find_cross_duplicates
-from workflow_scripts.cxrcam.duplicates.clusters import cluster_labels
 from workflow_scripts.cxrcam.duplicates.search import find_duplicates
 from workflow_scripts.cxrcam.duplicates.stored import Fingerprints, stored_fingerprints
 from workflow_scripts.cxrcam.images.masks import read_mask

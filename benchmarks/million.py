@@ -6,9 +6,9 @@ planted. Then the workflow is planned (`snakemake -n`), and the entry scripts of
 Snakemake would run them, one after the other: listing, index with its search for near-duplicates
 and their confirmation, splits (a grouped holdout, three grouped folds), leaks, class by source.
 
-Noise is the easy case for the search: real chests resemble each other. Of pairs of real X-rays,
-2.6 in 1,000 lie within the search's radius (2,100 images of the COVID-19 Radiography Database), of
-pairs of noise none. `--alike` draws hashes of which a given share of all pairs do.
+The search compares all pairs of hashes, so its time grows with the square of the images. Noise is
+its easy case: real chests resemble each other, and of their pairs some in 1,000 have near hashes
+and are compared as thumbnails too.
 
 Prints seconds, CPU seconds and peak memory of each job and writes results/benchmarks/million.csv.
 """
@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -95,28 +94,10 @@ def write_files(folder: Path, table: pd.DataFrame) -> None:
     table.to_csv(folder / "manifest.csv", index=False)
 
 
-def hashes(n: int, alike: float, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Difference hashes of which about a share `alike` of all pairs lie within 36 bits of 256.
-
-    Each is a hash that all have in common with bits flipped at a rate that makes it so.
-    """
-    drawn = rng.integers(0, 256, (n, DHASH_BYTES), dtype=np.uint8)
-    if alike == 0:
-        return drawn
-    rates = np.linspace(0.02, 0.5, 481)
-    differing = 2 * rates * (1 - rates)  # of the bits of two of them
-    sample = rng.binomial(256, differing[:, None], (len(rates), 100_000))
-    rate = rates[np.argmin(np.abs((sample <= 36).mean(axis=1) - alike))]
-    for rows in np.array_split(np.arange(n), max(1, n // 10_000)):
-        flips = np.packbits(rng.random((len(rows), 8 * DHASH_BYTES)) < rate, axis=1)
-        drawn[rows] = drawn[0] ^ flips
-    return drawn
-
-
-def write_facts(folder: Path, image_ids: list[str], alike: float, shard_images: int) -> None:
+def write_facts(folder: Path, image_ids: list[str], shard_images: int) -> None:
     """What decoding would have told of each image, a Parquet file a shard; copies are planted."""
     n, rng = len(image_ids), np.random.default_rng(1)
-    dhash = hashes(n, alike, rng)
+    dhash = rng.integers(0, 256, (n, DHASH_BYTES), dtype=np.uint8)
     thumbnails = rng.integers(0, 256, (n, THUMBNAIL_SIDE, THUMBNAIL_SIDE), dtype=np.uint8)
     checksums = rng.integers(0, 256, (n, 32), dtype=np.uint8)
     chosen = rng.permutation(n)[: 2 * int(n * COPIED)].reshape(2, -1)
@@ -207,7 +188,7 @@ def design(name: str, **settings: str | float) -> dict[str, Any]:
     return {"name": name, "design": {"grouped": True, **settings}}
 
 
-def run_all(folder: Path, images: int, alike: float, shard_images: int) -> list[dict[str, Any]]:
+def run_all(folder: Path, images: int, shard_images: int) -> list[dict[str, Any]]:
     """Measure every job; one row each."""
     rows: list[dict[str, Any]] = []
 
@@ -229,7 +210,7 @@ def run_all(folder: Path, images: int, alike: float, shard_images: int) -> list[
     }
     record("listing", job("listing.py", output={"listing": listing}, params=params))
     image_ids = pq.read_table(listing, columns=["image_id"])["image_id"].to_pylist()
-    write_facts(folder, image_ids, alike, shard_images)
+    write_facts(folder, image_ids, shard_images)
     outputs = {
         "images": f"{place}/index/images.parquet",
         "quarantine": f"{place}/index/quarantine.csv",
@@ -308,7 +289,6 @@ def main() -> None:
     """Measure all jobs and print them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=1_000_000, help="0: plans of shards only")
-    parser.add_argument("--alike", type=float, default=0.0, help="share of pairs within the radius")
     parser.add_argument("--shard-images", type=int, default=2048, help="as image.shard_images")
     parser.add_argument("--plan-shards", type=int, nargs="*", default=[1024, 4096])
     options = parser.parse_args()
@@ -317,7 +297,7 @@ def main() -> None:
         if options.images:
             folder = Path(temporary) / "project"
             copy_project(folder, overlay(options.shard_images))
-            rows += run_all(folder, options.images, options.alike, options.shard_images)
+            rows += run_all(folder, options.images, options.shard_images)
         os.chdir(PROJECT)
     target = PROJECT / "results/benchmarks/million.csv"
     target.parent.mkdir(parents=True, exist_ok=True)

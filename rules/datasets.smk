@@ -136,7 +136,7 @@ rule index:
     threads: lambda wildcards: search_threads(wildcards.dataset)
     resources:
         mem_mb=lambda wildcards, attempt: attempt * search_memory_mb(wildcards.dataset),
-        runtime=growing(30),
+        runtime=lambda wildcards, attempt: attempt * search_minutes(wildcards.dataset),
     params:
         # Not image.max_quarantined_share: it may stop a run, but does not change what it makes.
         code=code("index.py"),

@@ -25,7 +25,8 @@ rule external_overlap:
     resources:
         mem_mb=lambda wildcards, attempt: attempt
         * search_memory_mb(wildcards.dataset, wildcards.other),
-        runtime=growing(30),
+        runtime=lambda wildcards, attempt: attempt
+        * search_minutes(wildcards.dataset, wildcards.other),
     params:
         code=code("external_overlap.py"),
     message:

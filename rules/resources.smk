@@ -49,6 +49,12 @@ def search_memory_mb(*data_sets):
     return int(3000 + 4.5 * n_images / 1000)
 
 
+def search_minutes(*data_sets):
+    """All pairs are compared: with a million images most of the time, with thousands none of it."""
+    n_images = sum(len(DATA_SETS[name].images) for name in data_sets)
+    return int(30 + 120 * (n_images / 1_000_000) ** 2)
+
+
 def audit_memory_mb(wildcards, attempt):
     """A KiB of facts an image; features and forests of as many as are drawn of them at most."""
     n_images = len(DATA_SETS[wildcards.dataset].images)

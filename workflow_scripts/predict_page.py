@@ -70,7 +70,9 @@ if __name__ == "__main__":
 
     new = stored_fingerprints([given.facts])
     trained_on = Counter(i for s in splits for i in s.loc[s["role"] == TRAIN, "image_id"])
-    copies = closest_copies(find_cross_duplicates(*own, *new), trained_on)
+    copies = closest_copies(
+        find_cross_duplicates(*own, *new, threads=snakemake.threads), trained_on
+    )
 
     table["copy_of"] = [copies[i].image_id if i in copies else "" for i in image_ids]
     table["copy_note"] = [

@@ -10,14 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.data.fingerprints import dhash256, pixel_sha256, thumbnail
-from workflow_scripts.cxrcam.duplicates import (
-    correlation_bounds,
-    hash_search,
-    promising_pairs,
-    search,
-)
-from workflow_scripts.cxrcam.duplicates.clusters import cluster_labels
+from workflow_scripts.cxrcam.duplicates import hash_search, search
 from workflow_scripts.cxrcam.duplicates.search import confirmed_pairs, find_duplicates
 from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
     normalised_thumbnails,
@@ -185,7 +180,7 @@ def test_planted_copies_are_found_and_nothing_else():
 
 
 def test_threads_find_the_same_pairs(monkeypatch):
-    monkeypatch.setattr(hash_search, "SHARED_COLUMNS", 64)
+    monkeypatch.setattr(hash_search, "COLUMNS", 64)
     monkeypatch.setattr(hash_search, "BLOCK_PAIRS", 100)  # so that several threads judge
     pictures = [picture(seed) for seed in range(20)]
     alone, together = planted(pictures)[0], planted(pictures, threads=3)[0]
@@ -193,23 +188,12 @@ def test_threads_find_the_same_pairs(monkeypatch):
     pd.testing.assert_frame_equal(alone, together, check_exact=True)
 
 
-def test_both_ways_of_searching_find_the_same(monkeypatch):
-    """By hashes first, or by bounds of correlations first, as in crowds of alike images."""
-    pictures = [picture(seed) for seed in range(20)]
-    by_hashes = planted(pictures)[0]
-    monkeypatch.setattr(promising_pairs, "are_crowded", lambda *_: True)
-    for name, size in (("ROWS", 16), ("COLUMNS", 64), ("HELD_PAIRS", 100)):
-        monkeypatch.setattr(correlation_bounds, name, size)
-    for threads in (1, 3):
-        by_bounds = planted(pictures, threads)[0]
-        pd.testing.assert_frame_equal(by_hashes, by_bounds, check_exact=True)
-
-
 def test_pairs_that_wait_to_be_aligned_are_aligned_a_few_at_a_time(monkeypatch):
     pictures = [picture(seed) for seed in range(8)]
     together = planted(pictures)[0]
     monkeypatch.setattr(search, "HELD_PAIRS", 5)
-    monkeypatch.setattr(hash_search, "BLOCK_PAIRS", 10)
+    for name, size in (("ROWS", 4), ("COLUMNS", 8), ("BLOCK_PAIRS", 10)):
+        monkeypatch.setattr(hash_search, name, size)
     waiting = []
     original = search._aligned
 
@@ -350,9 +334,7 @@ def test_wrong_shapes_and_unequal_numbers_are_named():
         find_duplicates(["a"], ["x", "y"], np.zeros((2, 32), np.uint8), thumbnails)
 
 
-@pytest.mark.parametrize("crowded", [False, True])
-def test_a_radius_out_of_range_is_named_whichever_way_is_searched(crowded, monkeypatch):
-    monkeypatch.setattr(promising_pairs, "are_crowded", lambda *_: crowded)
+def test_a_radius_out_of_range_is_named():
     prints = fingerprinted([picture(seed) for seed in range(3)])
     del prints["pixel_sha256s"]
     with pytest.raises(ValueError, match="radius is 300"):

@@ -12,7 +12,6 @@ from workflow_scripts.cxrcam.audit.randomisation import (
     Block,
     cascade_blocks,
     cascading_randomisation,
-    maps_of_class,
     summarise_cascade,
 )
 from workflow_scripts.cxrcam.maps.placement import upsample_map
@@ -190,16 +189,6 @@ def test_one_image_has_a_cascade_but_no_floor(images):
     assert [row.ssim.n for row in rows] == [1, 1, 1, 0]
     assert rows[-1].ssim.mean is None
     assert rows[0].ssim.interval is None
-
-
-def test_maps_of_class_takes_each_images_own_class():
-    maps = np.arange(3 * 2 * 4).reshape(3, 2, 2, 2)
-    chosen = maps_of_class(maps, np.array([1, 0, 1]))
-    np.testing.assert_array_equal(chosen, np.stack([maps[0, 1], maps[1, 0], maps[2, 1]]))
-    with pytest.raises(ValueError, match="from 0 to 2"):
-        maps_of_class(maps, np.array([0, 2, 1]))
-    with pytest.raises(ValueError, match="do not belong together"):
-        maps_of_class(maps, np.array([0, 1]))
 
 
 def test_blocks_may_be_named_by_the_caller_and_networks_must_match(images):

@@ -260,26 +260,3 @@ FEATURES: Final[dict[str, Callable[[UInt8Array], Features]]] = {
     "thumbnail": thumbnail,
 }
 """Features by the name of the floor that uses them."""
-
-
-def compute_features(name: str, pixels: UInt8Array) -> Features:
-    """Features of one floor for all images.
-
-    Parameters
-    ----------
-    name : {"histogram", "border", "corners", "centre_black", "thumbnail"}
-    pixels : ndarray of uint8, shape (n, size, size)
-        Images as the cache holds them; `size` at least 28.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, k)
-
-    Raises
-    ------
-    ValueError
-        Unknown name, or `pixels` of another type or shape.
-    """
-    if name not in FEATURES:
-        raise ValueError(f"no floor {name!r} has features: choose from {', '.join(FEATURES)}")
-    return FEATURES[name](pixels)

@@ -201,7 +201,7 @@ def cross_validated_floors(
     Parameters
     ----------
     features : mapping of str to ndarray, shape (n, columns)
-        Of each floor but the majority, as from `floor_features.compute_features`.
+        Of each floor but the majority, as from `floor_features.FEATURES`.
     labels, n_classes
         As in `floor_predictions`.
     folds : ndarray of int64, shape (n,)

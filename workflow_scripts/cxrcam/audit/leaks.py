@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.data.splits import TEST, TRAIN, VALIDATION
-from workflow_scripts.cxrcam.duplicates.clusters import cluster_labels
 
-Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 KINDS: Final = ("exact", "near", "mirrored", "inverted", "cropped")

@@ -160,39 +160,6 @@ def _opened(name: str, module: nn.Module) -> list[tuple[str, nn.Module]]:
     return inside or [(name, module)]
 
 
-def maps_of_class(maps: npt.ArrayLike, classes: npt.ArrayLike) -> Maps:
-    """One map of each image: that of its own class.
-
-    Parameters
-    ----------
-    maps : float array, shape (n, c, h, w)
-        Raw maps of all classes, as `prediction.Predictions.maps`.
-    classes : int array, shape (n,)
-        Positions of the classes, for a cascade those that the trained network predicted.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, h, w)
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit or a class does not exist.
-    """
-    every, chosen = np.asarray(maps, dtype=np.float32), np.asarray(classes)
-    if every.ndim != 4 or chosen.shape != every.shape[:1] or chosen.dtype.kind not in "iu":
-        raise ValueError(
-            f"maps {every.shape} and {chosen.dtype} classes {chosen.shape} do not belong together; "
-            "expected (n, c, h, w) and integers (n,)"
-        )
-    if chosen.size and not (chosen.min() >= 0 and chosen.max() < every.shape[1]):
-        raise ValueError(
-            f"classes reach from {chosen.min()} to {chosen.max()}, there are maps of "
-            f"{every.shape[1]}"
-        )
-    return np.asarray(every[np.arange(len(chosen)), chosen])
-
-
 def cascading_randomisation(
     model: nn.Module,
     untrained: nn.Module,
@@ -215,7 +182,7 @@ def cascading_randomisation(
     maps_of : callable
         ``maps_of(model) -> (n, height, width)`` floats: raw maps on the image grid, of the same
         images and classes at each call. The class must be the one that the *trained* network
-        predicted, see `maps_of_class`. It may move the model it is given to a device.
+        predicted. It may move the model it is given to a device.
     rng : np.random.Generator
         Pairs the images for the floor.
     values : {"raw", "absolute", "positive"}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.contracts import INDEX_COLUMNS
-from workflow_scripts.cxrcam.duplicates.clusters import cluster_labels
+from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.errors import InputError
 
 QUARANTINE_COLUMNS = ["image_id", "path", "label", "reason"]

@@ -36,8 +36,8 @@ def find_cross_duplicates(
 ) -> pd.DataFrame:
     """Find the images of one data set that show the same picture as images of another.
 
-    Both are searched together, which costs little more than either alone, and pairs within a data
-    set are dropped. The same image id may stand in both.
+    Both are searched together, and pairs within a data set are dropped. The same image id may stand
+    in both.
 
     Parameters
     ----------

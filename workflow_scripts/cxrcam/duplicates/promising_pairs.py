@@ -9,12 +9,6 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.cxrcam.duplicates.correlation_bounds import (
-    HashedThumbnails,
-    are_crowded,
-    bounded_pair_blocks,
-    principal_axes,
-)
 from workflow_scripts.cxrcam.duplicates.hash_search import candidate_pair_blocks
 from workflow_scripts.cxrcam.duplicates.thumbnail_alignment import cropped_thumbnails
 from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
@@ -66,8 +60,6 @@ class Search:
         Thumbnails of which crops are tried: the variants, if they are not crops themselves.
     radius : int
         In bits.
-    symmetric : bool
-        Whether variant a resembles image b as variant b resembles image a.
     finds_crops : bool
         Whether pairs that match only when aligned are taken, as "cropped".
     """
@@ -78,7 +70,6 @@ class Search:
     variants: Thumbnails
     aligned_with: Thumbnails
     radius: int
-    symmetric: bool = True
     finds_crops: bool = False
 
 
@@ -133,10 +124,8 @@ def promising_pairs(
         Of one search after the other. A pair may be found by several.
     """
     plain = normalised_thumbnails(thumbnails, workers)
-    # Where images are a crowd, their variants are near it, if anything.
-    axes = principal_axes(plain) if are_crowded(dhashes, radius) else None
     for search in _searches(workers, dhashes, thumbnails, radius, kinds):
-        yield from _promising(workers, search, plain, axes, minimum_correlation)
+        yield from _promising(workers, search, plain, minimum_correlation)
 
 
 def _searches(
@@ -165,18 +154,13 @@ def _searches(
         variants = replace(thumbnails, change=lambda some: cropped_thumbnails(some, QUERY_SCALE))
         narrower = max(0, radius - CROP_RADIUS_LESS)
         queries = thumbnail_dhashes(variants, workers)
-        yield Search(
-            *("cropped", hashes, queries, variants, thumbnails, narrower),
-            symmetric=False,
-            finds_crops=True,
-        )
+        yield Search("cropped", hashes, queries, variants, thumbnails, narrower, finds_crops=True)
 
 
 def _promising(
     workers: Workers,
     search: Search,
     plain: NormalisedThumbnails,
-    axes: FloatArray | None,
     minimum_correlation: float,
 ) -> Iterator[PromisingPairs]:
     """Yield pairs within the radius that correlate enough to be looked at."""
@@ -198,22 +182,5 @@ def _promising(
         in_place[strong] = tile_correlations(pairs[strong], other, plain) >= TILE_CORRELATION
         return PromisingPairs(search, pairs, distances, correlations, strong, in_place)
 
-    yield from workers.map(judged, _candidates(workers, search, other, plain, axes, lowest))
-
-
-def _candidates(
-    workers: Workers,
-    search: Search,
-    other: NormalisedThumbnails,
-    plain: NormalisedThumbnails,
-    axes: FloatArray | None,
-    lowest: float,
-) -> Iterator[tuple[IndexArray, IndexArray]]:
-    """Pairs within the radius, and their distances; of those that correlate less, not all."""
-    if axes is None:
-        return candidate_pair_blocks(workers, search.searched, search.radius, search.queries)
-    searched = HashedThumbnails(search.searched, plain)
-    left = searched if search.queries is None else HashedThumbnails(search.queries, other)
-    return bounded_pair_blocks(
-        workers, left, searched, search.radius, lowest, axes, search.symmetric
-    )
+    candidates = candidate_pair_blocks(workers, search.searched, search.radius, search.queries)
+    yield from workers.map(judged, candidates)

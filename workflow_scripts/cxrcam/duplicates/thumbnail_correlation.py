@@ -19,7 +19,6 @@ from workflow_scripts.cxrcam.data.fingerprints import THUMBNAIL_SIDE
 from workflow_scripts.cxrcam.duplicates.thumbnail_views import Thumbnails
 from workflow_scripts.cxrcam.workers import ALONE, Workers, slices
 
-UInt8Array = npt.NDArray[np.uint8]
 IndexArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 Int8Array = npt.NDArray[np.int8]

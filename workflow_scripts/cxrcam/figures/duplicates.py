@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workflow_scripts.cxrcam.duplicates.clusters import cluster_labels
+from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.figures.picture_grid import MARGIN, PictureGrid, checked_pictures
 from workflow_scripts.cxrcam.figures.style import GREY, PAGE_WIDTH, fitted, styled, wrapped
 from workflow_scripts.cxrcam.figures.tables import require_columns

@@ -27,27 +27,6 @@ _ROUNDING: Final = 1e-12
 
 
 @dataclass(frozen=True)
-class AurocInterval:
-    """AUROC with DeLong's interval.
-
-    Attributes
-    ----------
-    auroc : float
-        In [0, 1].
-    standard_error, low, high : float or None
-        None where `reason` says why; `low` and `high` lie in [0, 1].
-    reason : str or None
-        Why there is no interval.
-    """
-
-    auroc: float | None
-    standard_error: float | None
-    low: float | None
-    high: float | None
-    reason: str | None
-
-
-@dataclass(frozen=True)
 class AurocComparison:
     """Two AUROCs on the same images and DeLong's test of their difference.
 
@@ -154,53 +133,6 @@ def _one_kind(positive: Bools) -> str | None:
     return f"AUROC is undefined: all {positive.size} images are {kind}"
 
 
-def delong_interval(
-    truth: npt.ArrayLike, scores: npt.ArrayLike, confidence: float = 0.95
-) -> AurocInterval:
-    """AUROC with the interval of DeLong.
-
-    Parameters
-    ----------
-    truth : array-like of 0 and 1 or bool, shape (n,)
-        Whether an image is of the positive class.
-    scores : array-like of float, shape (n,)
-        Higher means more positive.
-    confidence : float, default 0.95
-        Two-sided coverage.
-
-    Returns
-    -------
-    AurocInterval
-        Normal interval, cut at 0 and 1. There is none with fewer than two images of a kind, nor
-        for an AUROC of exactly 0 or 1, where the variance is estimated as 0 although it is not.
-
-    Raises
-    ------
-    ValueError
-        Shapes that do not fit, a score that is not finite, `confidence` outside (0, 1).
-
-    References
-    ----------
-    DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44:837-845; Sun & Xu (2014), IEEE Signal
-    Process Lett 21:1389-1393, for the computation by midranks, O(n log n).
-    """
-    _check_confidence(confidence)
-    positive, stacked = _checked(truth, scores)
-    reason = _one_kind(positive)
-    if reason:
-        return AurocInterval(None, None, None, None, reason)
-    of_positives, of_negatives = _structural_components(positive, stacked)
-    auroc = float(of_positives[0].mean())
-    if min(of_positives.shape[1], of_negatives.shape[1]) < 2:
-        return AurocInterval(auroc, None, None, None, _too_few(positive))
-    error = _standard_error(of_positives[0], of_negatives[0])
-    if error < _ROUNDING:
-        reason = f"the scores rank every pair alike (AUROC {auroc:g}): the variance cannot be told"
-        return AurocInterval(auroc, None, None, None, reason)
-    half = float(ndtri(0.5 + confidence / 2.0)) * error
-    return AurocInterval(auroc, error, max(0.0, auroc - half), min(1.0, auroc + half), None)
-
-
 def _too_few(positive: Bools) -> str:
     kind = "positive" if positive.sum() < 2 else "negative"
     return f"only one {kind} image: DeLong's variance needs two of either kind"
@@ -232,11 +164,12 @@ def delong_test(
     Raises
     ------
     ValueError
-        As `delong_interval`.
+        Shapes that do not fit, a score that is not finite, `confidence` outside (0, 1).
 
     References
     ----------
-    As `delong_interval`.
+    DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44:837-845; Sun & Xu (2014), IEEE Signal
+    Process Lett 21:1389-1393, for the computation by midranks, O(n log n).
     """
     _check_confidence(confidence)
     positive, stacked = _checked(truth, scores_a, scores_b)

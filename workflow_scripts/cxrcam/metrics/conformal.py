@@ -66,33 +66,6 @@ def fewest_images(coverage: float) -> int:
     return math.ceil(coverage / (1.0 - coverage) - _ROUNDING)
 
 
-def conformal_quantile(scores: npt.ArrayLike, coverage: float) -> float:
-    """Largest score at which a class stays in the set, from one calibration.
-
-    Parameters
-    ----------
-    scores : array-like of float, shape (n,)
-        As from `conformal_scores`.
-    coverage : float
-        In (0, 1).
-
-    Returns
-    -------
-    float
-        The ceil((n + 1) · coverage)-th smallest score; infinite where n is below `fewest_images`:
-        then every class stays.
-
-    Raises
-    ------
-    ValueError
-        Coverage outside (0, 1).
-    """
-    _check_coverage(coverage)
-    ordered = np.sort(np.asarray(scores, dtype=np.float64))
-    rank = math.ceil((len(ordered) + 1) * coverage - _ROUNDING)
-    return float(ordered[rank - 1]) if rank <= len(ordered) else math.inf
-
-
 def prediction_sets(
     probabilities: Sequence[npt.ArrayLike], scores: Sequence[npt.ArrayLike], coverage: float
 ) -> npt.NDArray[np.bool_]:
@@ -110,8 +83,9 @@ def prediction_sets(
     Returns
     -------
     bool array, shape (n, classes)
-        With one predictor: the classes with a score of at most `conformal_quantile`. With several
-        (cross-conformal prediction) a class stays if more than 1 − coverage of all calibration
+        With one predictor: the classes with a score of at most the ceil((n + 1) · coverage)-th
+        smallest of n; all, where n is below `fewest_images`. With several (cross-conformal
+        prediction) a class stays if more than 1 − coverage of all calibration
         scores, its own counted with them, are at least as large as its score by the same
         predictor. That guarantees about 1 − 2 (1 − coverage), and as a rule gives the coverage.
 

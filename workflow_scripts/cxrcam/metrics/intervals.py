@@ -7,14 +7,13 @@ of this workflow is shown without such an interval, and the units that are resam
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import ndtri
+from scipy.stats import binomtest
 
 Floats = npt.NDArray[np.float64]
 
@@ -72,15 +71,8 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interva
         raise ValueError(f"n is {n}; a proportion needs at least one image")
     if not 0 <= successes <= n:
         raise ValueError(f"successes is {successes}, outside 0..{n}")
-    z = float(ndtri(0.5 + confidence / 2.0))
-    share = successes / n
-    denominator = 1.0 + z * z / n
-    centre = (share + z * z / (2 * n)) / denominator
-    half = z / denominator * math.sqrt(share * (1.0 - share) / n + z * z / (4.0 * n * n))
-    # At the ends the bound is 0 or 1 exactly; rounding must not leave 1e-17 there.
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == n else min(1.0, centre + half)
-    return Interval(low, high)
+    found = binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    return Interval(float(found.low), float(found.high))
 
 
 def bootstrap_weights(
