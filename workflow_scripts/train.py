@@ -7,6 +7,7 @@ from workflow_scripts.cxrcam.networks.checkpoints import TrainingStopped
 from workflow_scripts.cxrcam.networks.devices import choose_devices
 from workflow_scripts.cxrcam.networks.several_processes import train_in_processes
 from workflow_scripts.cxrcam.networks.training_job import TrainingJob, train_classifier
+from workflow_scripts.cxrcam.networks.without_compiler import compiler_left_out
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
@@ -45,7 +46,8 @@ if __name__ == "__main__":
     )
     try:
         if len(devices) == 1:
-            train_classifier(job, devices[0], log)
+            with compiler_left_out():
+                train_classifier(job, devices[0], log)
         else:
             log.info("Training in %d processes (train.gpus) on %s.", len(devices), devices[0].type)
             train_in_processes(job, devices, snakemake.log[0])
