@@ -5,8 +5,9 @@ import signal
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.networks.checkpoints import TrainingStopped
 from workflow_scripts.cxrcam.networks.devices import choose_devices
-from workflow_scripts.cxrcam.networks.ranks import SINGLE_PROCESS
+from workflow_scripts.cxrcam.networks.several_processes import train_in_processes
 from workflow_scripts.cxrcam.networks.training_job import TrainingJob, train_classifier
+from workflow_scripts.cxrcam.networks.without_compiler import compiler_left_out
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
@@ -45,12 +46,11 @@ if __name__ == "__main__":
     )
     try:
         if len(devices) == 1:
-            train_classifier(job, devices[0], SINGLE_PROCESS, log)
+            with compiler_left_out():
+                train_classifier(job, devices[0], log)
         else:
-            # Only here: it loads much that a training in one process does not need.
-            from workflow_scripts.cxrcam.networks.several_processes import train_in_processes
-
-            train_in_processes(job, devices, snakemake.log[0], log)
+            log.info("Training in %d processes (train.gpus) on %s.", len(devices), devices[0].type)
+            train_in_processes(job, devices, snakemake.log[0])
     except TrainingStopped:
         log.warning(
             "Stopped by a signal; its state is in %s. Run again to go on.", params.checkpoint

@@ -93,7 +93,7 @@ def test_a_precision_that_was_asked_for_is_used(precision):
 
 @pytest.mark.parametrize(("in_hardware", "precision"), [(True, "bfloat16"), (False, "float32")])
 def test_bfloat16_is_chosen_only_where_hardware_multiplies_it(monkeypatch, in_hardware, precision):
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: in_hardware)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": in_hardware})
     assert choose_precision("auto", torch.device("cpu")) == precision
     asked = []
 

@@ -15,7 +15,10 @@ from torch import nn
 
 from workflow_scripts.cxrcam.configuration.stages import STAGES, Stage, stage_problem
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.networks.torchvision_models import torchvision
+from workflow_scripts.cxrcam.networks.without_compiler import compiler_left_out
+
+with compiler_left_out():
+    import torchvision
 
 # Before module names might hold no dots, DenseNet's layers were called norm.1; the published files
 # still say so, and torchvision renames them just like this when it loads them itself.

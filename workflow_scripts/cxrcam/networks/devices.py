@@ -90,7 +90,7 @@ def choose_precision(asked: str, device: torch.device) -> str:
         return asked
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
+    return "bfloat16" if torch.cpu.get_capabilities().get("avx512_bf16") else "float32"
 
 
 def autocast(
@@ -112,7 +112,7 @@ def set_up_torch(threads: int, deterministic: bool) -> None:
     if deterministic:
         # cuBLAS reads this when it first starts.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        # As use_deterministic_algorithms(True), which also imports the compiler: 2 s a job.
+        # As use_deterministic_algorithms(True), which loads the compiler to tell it so.
         torch.set_deterministic_debug_mode("error")
         # Else all memory is written once more when it is taken, for programs that read what nobody
         # wrote: some 5 % of training on a CPU.

@@ -1,98 +1,81 @@
-"""One training shared by several processes: each computes a part of every batch.
+"""One training shared by several processes, each of which computes a part of every batch.
 
-The batch, the order of the images and their flips are those of a training in one process. Gradients
-are averaged by PyTorch's DistributedDataParallel, batch statistics are joined where that is asked
-for, so that the mathematics is the same; only the order in which numbers are added differs.
+What is here asks PyTorch's process group, and does nothing where there is none.
 """
-
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from workflow_scripts.cxrcam.networks.batch_statistics import synchronise_batch_statistics
+
+def world_size() -> int:
+    """Number of processes that share the training."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
-class DistributedRanks:
-    """The processes of a training that `joined` brought together; see `ranks.Ranks`."""
-
-    def __init__(self, rank: int, size: int) -> None:
-        self.rank, self.size = rank, size
-
-    def wrapped(self, model: nn.Module, sync_batch_norm: bool) -> nn.Module:
-        """The model, with gradients averaged over all processes."""
-        if sync_batch_norm:
-            synchronise_batch_statistics(model)
-        # Running statistics play no part in training: `settle` shares them where they are read.
-        return DistributedDataParallel(model, forward_sync_buffers=False)
-
-    def share(self, values: torch.Tensor) -> torch.Tensor:
-        """A block of the batch; those of two processes differ by one image at most."""
-        first, last = (len(values) * k // self.size for k in (self.rank, self.rank + 1))
-        return values[first:last]
-
-    def mean_loss(
-        self, logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float, n_images: int
-    ) -> torch.Tensor:
-        """Sum over the share, scaled: shares of unequal size count by their images."""
-        total = nn.functional.cross_entropy(
-            logits, labels, reduction="sum", label_smoothing=label_smoothing
-        )
-        return total * (self.size / n_images)
-
-    def total(self, value: torch.Tensor) -> torch.Tensor:
-        """Sum over all processes."""
-        summed = value.clone()
-        dist.all_reduce(summed)
-        return summed
-
-    def any(self, flag: bool) -> bool:
-        """Whether it is so in one of the processes; over the CPU, so that no GPU has to wait."""
-        flags = torch.tensor([flag], dtype=torch.uint8)
-        dist.all_reduce(flags, op=dist.ReduceOp.MAX)
-        return bool(flags)
-
-    def gathered(self, value: torch.Tensor) -> Sequence[torch.Tensor]:
-        """The value of each process, on the CPU."""
-        own = value.cpu()
-        everyone = [torch.empty_like(own) for _ in range(self.size)]
-        dist.all_gather(everyone, own)
-        return everyone
-
-    def settle(self, model: nn.Module) -> None:
-        """Take over the running statistics of the first process."""
-        for buffer in model.buffers():
-            dist.broadcast(buffer, src=0)
+def rank() -> int:
+    """Number of this process, from 0; that one writes files."""
+    return dist.get_rank() if world_size() > 1 else 0
 
 
-@contextmanager
-def joined(rank: int, size: int, meeting: Path, device: torch.device) -> Iterator[DistributedRanks]:
-    """Bring the processes of a training together; all of them on this machine.
+def wrapped(model: nn.Module, sync_batch_norm: bool) -> nn.Module:
+    """What to call in a training step, so that gradients are averaged over all processes.
 
-    Parameters
-    ----------
-    rank : int
-        Number of this process, from 0.
-    size : int
-    meeting : Path
-        A file that none of them has made yet, through which they find each other. With a file
-        nothing listens on the network, other than with PyTorch's usual address and port.
-    device : torch.device
-        That this process computes on; GPUs talk by NCCL, CPUs by Gloo.
+    With `sync_batch_norm`, batch statistics are those of the whole batch; on GPUs only.
     """
-    cuda = device.type == "cuda"
-    if cuda:
-        torch.cuda.set_device(device)
-    dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if cuda else "gloo",
-        store=dist.FileStore(str(meeting), size),  # type: ignore[attr-defined]
-        rank=rank,
-        world_size=size,
+    if world_size() == 1:
+        return model
+    if sync_batch_norm:
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    # Running statistics play no part in training: `share_buffers` does it where they are read.
+    return DistributedDataParallel(model, forward_sync_buffers=False)
+
+
+def share(values: torch.Tensor) -> torch.Tensor:
+    """Block of a batch, one value an image, that this process computes; all are nearly equal."""
+    first, last = (len(values) * k // world_size() for k in (rank(), rank() + 1))
+    return values[first:last]
+
+
+def mean_loss(
+    logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float, n_images: int
+) -> torch.Tensor:
+    """Cross entropy whose mean over the processes is that of a batch of `n_images`.
+
+    `logits`, shape (b, classes), and `labels`, int64, are of this process's block; b may be 0.
+    """
+    several = world_size() > 1
+    loss = nn.functional.cross_entropy(
+        *(logits, labels),
+        reduction="sum" if several else "mean",
+        label_smoothing=label_smoothing,
     )
-    yield DistributedRanks(rank, size)
-    # Not after an error: that might wait for processes that are gone.
-    dist.destroy_process_group()
+    return loss * (world_size() / n_images) if several else loss
+
+
+def total(value: torch.Tensor) -> torch.Tensor:
+    """Sum over all processes; each must call it at the same place, and what follows too."""
+    summed = value.clone()
+    if world_size() > 1:
+        dist.all_reduce(summed)
+    return summed
+
+
+def in_any(flag: bool) -> bool:
+    """Whether it is so in one of the processes; over the CPU, so that no GPU has to wait."""
+    return bool(total(torch.tensor(int(flag))))
+
+
+def gathered(value: torch.Tensor) -> list[torch.Tensor]:
+    """The value of each process, on the CPU."""
+    everyone = [value.cpu().clone() for _ in range(world_size())]
+    if world_size() > 1:
+        dist.all_gather(everyone, value.cpu())
+    return everyone
+
+
+def share_buffers(model: nn.Module) -> None:
+    """Give the first process's running statistics to all."""
+    for buffer in model.buffers() if world_size() > 1 else ():
+        dist.broadcast(buffer, src=0)

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.networks.devices import autocast
+from workflow_scripts.cxrcam.networks.distributed import rank, total, world_size
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
-from workflow_scripts.cxrcam.networks.ranks import SINGLE_PROCESS, Ranks
 
 EVALUATION_BATCH = 128
 
@@ -21,7 +21,6 @@ def evaluate_loss(
     input_size: int | None = None,
     batch_size: int = EVALUATION_BATCH,
     on_batch: Callable[[], None] = lambda: None,
-    ranks: Ranks = SINGLE_PROCESS,
 ) -> tuple[float, float]:
     """Mean cross entropy and accuracy on a part; leaves the model in training mode.
 
@@ -32,9 +31,9 @@ def evaluate_loss(
     loss = torch.zeros((), dtype=torch.float64, device=part.labels.device)
     correct = torch.zeros((), dtype=torch.int64, device=part.labels.device)
     with torch.inference_mode():
-        for turn in range(0, len(part), batch_size * ranks.size):
+        for turn in range(0, len(part), batch_size * world_size()):
             on_batch()
-            start = turn + ranks.rank * batch_size
+            start = turn + rank() * batch_size
             if start >= len(part):
                 continue
             rows = torch.arange(start, min(start + batch_size, len(part)), device=part.home)
@@ -46,8 +45,7 @@ def evaluate_loss(
             loss += nn.functional.cross_entropy(logits, labels, reduction="sum").double()
             correct += (logits.argmax(1) == labels).sum()
     model.train()
-    loss, correct = ranks.total(loss), ranks.total(correct)
-    return float(loss) / len(part), int(correct) / len(part)
+    return float(total(loss)) / len(part), int(total(correct)) / len(part)
 
 
 def best_iteration(history: Sequence[Mapping[str, Any]]) -> int:

@@ -1,15 +1,12 @@
 """How a network is trained: settings, and the optimiser, schedule and batches that they mean."""
 
-import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import torch
 from torch import nn
-
-Kind = TypeVar("Kind", bound=torch.optim.Optimizer)
 
 MINIMUM_SIDE = 32
 """Pixels; below it a network that divides the side by 32 has no feature map left."""
@@ -73,34 +70,20 @@ def batch_bounds(n_images: int, batch_size: int, least: int = 2) -> list[tuple[i
     return list(zip(starts, [*starts[1:], n_images], strict=True))
 
 
-def _without_compiler(kind: type[Kind]) -> type[Kind]:
-    """A kind of optimiser that does not load PyTorch's compiler: a second or three of each job.
-
-    PyTorch wraps some methods to tell the compiler, which is not used here, to leave them alone.
-    """
-    names = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
-    methods = {name: inspect.unwrap(getattr(kind, name)) for name in names}
-    step = torch.no_grad()(inspect.unwrap(kind.step))
-    return cast(type[Kind], type(kind.__name__, (kind,), {**methods, "step": step}))
-
-
-Adam, SGD = _without_compiler(torch.optim.Adam), _without_compiler(torch.optim.SGD)
-
-
 def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
     """Adam or SGD with momentum over all parameters that are trained."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     # One kernel for all tensors on a GPU; on a CPU it brings nothing.
     on_gpu = parameters[0].is_cuda
     if settings.optimizer == "adam":
-        return Adam(
+        return torch.optim.Adam(
             parameters,
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
             fused=on_gpu,
             capturable=on_gpu,
         )
-    return SGD(
+    return torch.optim.SGD(
         parameters,
         lr=settings.learning_rate,
         momentum=settings.momentum,

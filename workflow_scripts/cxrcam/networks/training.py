@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.networks import distributed
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, State, TrainingStopped
 from workflow_scripts.cxrcam.networks.cuda_graphs import RecordedStep, own_stream
 from workflow_scripts.cxrcam.networks.devices import autocast
@@ -26,7 +27,6 @@ from workflow_scripts.cxrcam.networks.evaluation import (
     evaluations_since_best,
 )
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
-from workflow_scripts.cxrcam.networks.ranks import SINGLE_PROCESS, Ranks
 from workflow_scripts.cxrcam.networks.recipe import (
     TrainSettings,
     batch_bounds,
@@ -105,10 +105,9 @@ class _Run:
         input_size: int | None,
         checkpoints: Checkpoints | None,
         image_ids: Sequence[str],
-        ranks: Ranks = SINGLE_PROCESS,
         cuda_graphs: bool = True,
     ) -> None:
-        self.image_ids, self.ranks = image_ids, ranks
+        self.image_ids, self.processes = image_ids, distributed.world_size()
         self.training, self.watched = training, watched
         self.settings, self.normalisation = settings, normalisation
         self.precision, self.rng = precision, rng
@@ -116,9 +115,9 @@ class _Run:
         self.checkpoints = checkpoints
         self.device = training.labels.device
         self.model = model.to(self.device).to(memory_format=torch.channels_last).train()
-        self.network = ranks.wrapped(self.model, settings.sync_batch_norm)
+        self.network = distributed.wrapped(self.model, settings.sync_batch_norm)
         # Several processes wait for each other within a step, which is not recorded.
-        self.records = cuda_graphs and self.device.type == "cuda" and ranks.size == 1
+        self.records = cuda_graphs and self.device.type == "cuda" and self.processes == 1
         self.recorded: tuple[int, RecordedStep] | None = None  # with pixels a side of its images
         self.optimizer = make_optimizer(model, settings)
         # A recording reads the learning rate where it lies; the same bits without one.
@@ -126,7 +125,7 @@ class _Run:
             torch.zeros((), device=self.device) if self.device.type == "cuda" else None
         )
         # Batch statistics of a share alone need two images of it.
-        alone = 1 if settings.sync_batch_norm else ranks.size
+        alone = 1 if settings.sync_batch_norm else self.processes
         self.bounds = batch_bounds(len(training), settings.batch_size, least=2 * alone)
         self.iterations = len(self.bounds) * settings.epochs
         each_epoch = settings.evaluate_every == "epoch"
@@ -168,7 +167,7 @@ class _Run:
         """One step of the optimiser; returns the loss, on the device, valid until the next one."""
         self.set_rate()
         n_images = len(batch.rows)
-        rows, flips, labels = map(self.ranks.share, (batch.rows, batch.flips, batch.labels))
+        rows, flips, labels = map(distributed.share, (batch.rows, batch.flips, batch.labels))
         side = self.settings.side_in(batch.epoch, self.side)
         # The rest of an epoch has another shape, for which recording would not pay.
         if self.records and n_images == self.settings.batch_size:
@@ -197,12 +196,12 @@ class _Run:
         # Each weight is cast once a step anyway, and a recording must not read another one's.
         with autocast(self.device, self.precision, keep_casts=False):
             logits = self.network(images)
-            loss = self.ranks.mean_loss(logits, labels, self.settings.label_smoothing, n_images)
+            loss = distributed.mean_loss(logits, labels, self.settings.label_smoothing, n_images)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         loss = loss.detach()
-        self.loss_sum += loss.double() * (n_images / self.ranks.size)
+        self.loss_sum += loss.double() * (n_images / self.processes)
         self.correct += (logits.detach().argmax(1) == labels).sum()
         return loss
 
@@ -233,15 +232,13 @@ class _Run:
 
     def evaluate(self) -> list[dict[str, Any]]:
         """Rows of the history for the newest iteration."""
-        loss_sum, correct = self.ranks.total(self.loss_sum), self.ranks.total(self.correct)
+        loss_sum, correct = distributed.total(self.loss_sum), distributed.total(self.correct)
         values = {"train": (float(loss_sum) / self.at.seen, int(correct) / self.at.seen)}
-        if not self.settings.sync_batch_norm:
-            self.ranks.settle(self.model)
+        distributed.share_buffers(self.model)
         for role, part in self.watched.items():
             values[role] = evaluate_loss(
                 *(self.model, part, self.normalisation, self.precision, self.side),
                 on_batch=self.stop_if_asked,
-                ranks=self.ranks,
             )
         records = [
             {
@@ -316,18 +313,18 @@ class _Run:
             shown += passed
             if shown > 0.5 or self.evaluation_due():
                 # Waits for the device: now the clock is right.
-                mean = self.ranks.size * float(self.loss_sum) / at.seen
+                mean = self.processes * float(self.loss_sum) / at.seen
                 self.check_loss(mean)
                 passed += clock.lap()
             at.seconds += passed
             at.wall_seconds += passed
             if shown > 0.5:
                 shown = 0.0
-                correct = self.ranks.size * int(self.correct) / at.seen
+                correct = self.processes * int(self.correct) / at.seen
                 on_step(Progress(at.iteration, self.iterations, at.seen, mean, correct))
             if self.evaluation_due():
                 evaluate()
-            if self.checkpoints is not None and self.ranks.any(self.checkpoints.due()):
+            if self.checkpoints is not None and distributed.in_any(self.checkpoints.due()):
                 self.stop_if_asked()
                 self.save()
                 at.wall_seconds += clock.lap()
@@ -336,9 +333,9 @@ class _Run:
 
     def stop_if_asked(self) -> None:
         """Write the state and leave, where that was asked for."""
-        if self.checkpoints is not None and self.ranks.any(self.checkpoints.stop_requested):
+        if self.checkpoints is not None and distributed.in_any(self.checkpoints.stop_requested):
             self.save()
-            self.ranks.any(False)  # the others leave when the state is on disk, not before
+            distributed.in_any(False)  # the others leave when the state is on disk, not before
             raise TrainingStopped
 
     def save(self) -> None:
@@ -357,7 +354,7 @@ class _Run:
         if self.device.type == "cuda":
             own["rng.cuda"] = torch.cuda.get_rng_state(self.device)
         for name, value in own.items():
-            everyone = enumerate(self.ranks.gathered(value))
+            everyone = enumerate(distributed.gathered(value))
             tensors |= {f"{name}.{rank}": of_rank for rank, of_rank in everyone}
         optimizer = self.optimizer.state_dict()
         for number, of_parameter in optimizer["state"].items():
@@ -375,7 +372,7 @@ class _Run:
             named.setdefault(group, {})[rest] = tensor
         self.model.load_state_dict(named["model"])
         self.kept = {k: v.to(self.device) for k, v in named.get("kept", {}).items()}
-        rank = self.ranks.rank
+        rank = distributed.rank()
         self.loss_sum.copy_(named["sums"][f"loss.{rank}"])
         self.correct.copy_(named["sums"][f"correct.{rank}"])
         torch.set_rng_state(named["rng"][f"torch.{rank}"])
@@ -404,12 +401,14 @@ def train(
     input_size: int | None = None,
     checkpoints: Checkpoints | None = None,
     image_ids: Sequence[str] = (),
-    ranks: Ranks = SINGLE_PROCESS,
     cuda_graphs: bool = True,
     on_step: Callable[[Progress], None] = lambda _: None,
     on_record: Callable[[Sequence[dict[str, Any]]], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
     """Train a model in place.
+
+    Of several processes that share the training (see `distributed`) each calls this with all images
+    and the same arguments: a batch has `settings.batch_size` images whatever their number.
 
     Parameters
     ----------
@@ -433,10 +432,6 @@ def train(
         CPU in float32 ends with the bits of one that was not.
     image_ids : sequence of str
         Of the training images, for messages.
-    ranks : Ranks
-        The processes that share the training, each of which calls this function with all images and
-        the same arguments. Settings speak of all of them together: a batch has `batch_size` images
-        whatever their number.
     cuda_graphs : bool
         Whether one process on a GPU records its steps and replays them, as in
         `cuda_graphs.RecordedStep`; does not change the result.
@@ -465,7 +460,7 @@ def train(
         )
     run = _Run(
         *(model, training, watched, settings, normalisation, precision, rng, input_size),
-        *(checkpoints, image_ids, ranks, cuda_graphs),
+        *(checkpoints, image_ids, cuda_graphs),
     )
     found = checkpoints.load() if checkpoints else None
     if checkpoints and found:

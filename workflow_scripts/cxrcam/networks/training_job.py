@@ -30,6 +30,7 @@ from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints
 from workflow_scripts.cxrcam.networks.cost import parameter_count
 from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_torch
+from workflow_scripts.cxrcam.networks.distributed import rank, world_size
 from workflow_scripts.cxrcam.networks.evaluation import best_iteration
 from workflow_scripts.cxrcam.networks.freezing import front_removed
 from workflow_scripts.cxrcam.networks.initial_weights import RANDOM_START, Start, read_start
@@ -42,7 +43,6 @@ from workflow_scripts.cxrcam.networks.models import (
     save_model,
 )
 from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Part, Pixels
-from workflow_scripts.cxrcam.networks.ranks import Ranks
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
 from workflow_scripts.cxrcam.networks.training import Progress, train
 from workflow_scripts.cxrcam.seeds import generator, integer_seed
@@ -50,7 +50,7 @@ from workflow_scripts.cxrcam.seeds import generator, integer_seed
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """What to train, on what, and where the results go; plain values only, so that JSON holds them.
+    """What to train, on what, and where the results go; plain values, for any process.
 
     Attributes
     ----------
@@ -215,17 +215,15 @@ def experiment_fingerprint(
     return hashlib.sha256(json.dumps(experiment).encode()).hexdigest()
 
 
-def train_classifier(
-    job: TrainingJob, device: torch.device, ranks: Ranks, log: logging.Logger
-) -> None:
+def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger) -> None:
     """Train as a job asks, from its newest checkpoint where there is one, and write its outputs.
+
+    Of several processes that share the training each calls this, and the first one writes.
 
     Parameters
     ----------
     job : TrainingJob
     device : torch.device
-    ranks : Ranks
-        The processes that share the training, each of which calls this; the first one writes.
     log : logging.Logger
 
     Raises
@@ -243,14 +241,14 @@ def train_classifier(
     precision = choose_precision(job.precision, device)
     set_up_torch(job.threads, job.deterministic)
     # Each process draws dropout of its own images, the first one as if it were alone.
-    own = f"dropout {ranks.rank}" if ranks.rank else "dropout"
+    own = f"dropout {rank()}" if rank() else "dropout"
     torch.manual_seed(integer_seed(job.seed, own, *job.run))
 
     input_size = network_input_size(
         job.model["architecture"], job.image["size"], job.model["input_size"]
     )
     roles = {"train", *settings.watch}
-    parts, image_ids = read_parts(job, roles, device, input_size, ranks.size)
+    parts, image_ids = read_parts(job, roles, device, input_size, world_size())
     training = parts.pop("train")
 
     seed = integer_seed(job.seed, "initialise", *job.run)
@@ -269,10 +267,10 @@ def train_classifier(
     data = job.data_fingerprint()
     checkpoints = Checkpoints(
         Path(job.checkpoint),
-        experiment_fingerprint(job, data, start.origin, precision, device, ranks.size),
+        experiment_fingerprint(job, data, start.origin, precision, device, world_size()),
         job.checkpoint_seconds,
         log,
-        writes=ranks.rank == 0,
+        writes=rank() == 0,
     )
     # What clusters send before they take a machine away, and Ctrl-C.
     signal.signal(signal.SIGTERM, checkpoints.request_stop)
@@ -283,7 +281,7 @@ def train_classifier(
         desc="/".join(map(str, (*job.run, job.seed))),
         unit=" images",
         total=expected,
-        disable=bool(ranks.rank) or not sys.stderr.isatty(),
+        disable=rank() > 0 or not sys.stderr.isatty(),
         leave=False,
     )
 
@@ -321,12 +319,11 @@ def train_classifier(
             input_size,
             checkpoints,
             image_ids,
-            ranks,
             job.cuda_graphs,
             on_step=show,
             on_record=note,
         )
-    if ranks.rank:
+    if rank():
         return
 
     last = history[-1]["iteration"]
@@ -353,7 +350,7 @@ def train_classifier(
                 "precision": precision,
                 "device": device.type,
                 "kept_iteration": kept,
-                **({"processes": ranks.size} if ranks.size > 1 else {}),
+                **({"processes": world_size()} if world_size() > 1 else {}),
             },
         ),
     )
