@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from benchmarks.map_measures import NETWORK, OWN
-from workflow_scripts.cxrcam.figures.style import (
+from workflow_scripts.cxrcam.drawing.style import (
     BLUE,
     GREY,
     MARKERS,

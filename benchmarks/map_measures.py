@@ -16,16 +16,16 @@ from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from benchmarks.map_images import Images
-from workflow_scripts.cxrcam.audit.explanation_tests import drawn_images, explanation_tests
-from workflow_scripts.cxrcam.audit.map_places import TOLERANCE
-from workflow_scripts.cxrcam.audit.map_scores import (
+from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE
+from workflow_scripts.cxrcam.map_tests.explanation_tests import drawn_images, explanation_tests
+from workflow_scripts.cxrcam.map_tests.places import TOLERANCE
+from workflow_scripts.cxrcam.map_tests.scores import (
     MapScore,
     energy_share,
     intersection_over_union,
     pointing_game,
 )
-from workflow_scripts.cxrcam.audit.map_summaries import summarise
-from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE
+from workflow_scripts.cxrcam.map_tests.summaries import summarise
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.metrics.calibration_bins import expected_calibration_error
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.map_measures import NETWORK, OWN, PLACES
-from workflow_scripts.cxrcam.audit.map_similarity import (
+from workflow_scripts.cxrcam.map_tests.similarity import (
     COMPARISON_SIDE,
     compare_maps,
     random_pair_floor,

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from benchmarks.workflow import PROJECT, copy_project, snakemake
-from workflow_scripts.cxrcam.figures.style import MARKERS, PAGE_WIDTH, save_figure
+from workflow_scripts.cxrcam.drawing.style import MARKERS, PAGE_WIDTH, save_figure
 from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 

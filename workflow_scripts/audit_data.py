@@ -17,12 +17,12 @@ from workflow_scripts.cxrcam.audit.acquisition import (
     trace_separability,
 )
 from workflow_scripts.cxrcam.audit.class_by_source import assess_class_by_source
-from workflow_scripts.cxrcam.audit.floor_features import FEATURES
-from workflow_scripts.cxrcam.audit.floors import cross_validated_floors
 from workflow_scripts.cxrcam.data.cached_parts import cached_parts
 from workflow_scripts.cxrcam.data.pixel_parts import at_most, stream_features
 from workflow_scripts.cxrcam.data.splits import deal_folds
 from workflow_scripts.cxrcam.files import atomic_path, write_json
+from workflow_scripts.cxrcam.floors.features import FEATURES
+from workflow_scripts.cxrcam.floors.floors import cross_validated_floors
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.seeds import generator, seed_sequence
 

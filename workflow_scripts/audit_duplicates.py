@@ -5,12 +5,12 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.cxrcam.data.cache import read_pixels
+from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.figures.duplicates import (
     duplicate_clusters_caption,
     duplicate_clusters_figure,
     largest_clusters,
 )
-from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
 

@@ -7,10 +7,10 @@ import numpy.typing as npt
 import pandas as pd
 from torch import nn
 
-from workflow_scripts.cxrcam.audit.explanation_tests import drawn_images, explanation_tests
 from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.files import write_json
 from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.map_tests.explanation_tests import drawn_images, explanation_tests
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.networks.devices import choose_device, choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.input_parts import read_network_input

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.audit.floors import FLOORS, floor_predictions
 from workflow_scripts.cxrcam.data.cached_parts import cached_parts
 from workflow_scripts.cxrcam.data.splits import TEST, TRAIN
 from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.floors.floors import FLOORS, floor_predictions
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.seeds import seed_sequence
 

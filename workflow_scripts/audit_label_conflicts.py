@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.data.cache import read_pixels
+from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.duplicates.across import in_turn, label_conflicts
 from workflow_scripts.cxrcam.figures.duplicates import (
     MOST_CONFLICTS,
     label_conflicts_caption,
     label_conflicts_figure,
 )
-from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.spreadsheets import write_csv

@@ -7,13 +7,13 @@ import numpy.typing as npt
 import pandas as pd
 from torch import nn
 
-from workflow_scripts.cxrcam.audit.explanation_tests import drawn_images, explanation_tests
-from workflow_scripts.cxrcam.audit.map_method_table import methods_to_test
-from workflow_scripts.cxrcam.audit.map_places import place_scores
 from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE, masks_of
 from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.files import write_json
 from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.map_tests.explanation_tests import drawn_images, explanation_tests
+from workflow_scripts.cxrcam.map_tests.method_table import methods_to_test
+from workflow_scripts.cxrcam.map_tests.places import place_scores
 from workflow_scripts.cxrcam.maps.methods import method_maps
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
 from workflow_scripts.cxrcam.networks.devices import choose_device, set_up_torch

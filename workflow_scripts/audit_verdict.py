@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.audit.claim_checklist import claim_checklist_markdown
-from workflow_scripts.cxrcam.audit.map_similarity import (
+from workflow_scripts.cxrcam.data.splits import TEST
+from workflow_scripts.cxrcam.files import atomic_path, write_json, write_text
+from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.map_tests.similarity import (
     COMPARISON_SIDE,
     compare_maps,
     random_pair_floor,
 )
-from workflow_scripts.cxrcam.audit.map_summaries import mean_interval
-from workflow_scripts.cxrcam.data.splits import TEST
-from workflow_scripts.cxrcam.files import atomic_path, write_json, write_text
-from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.map_tests.summaries import mean_interval
 from workflow_scripts.cxrcam.maps.raw_maps import read_evidence_maps
 from workflow_scripts.cxrcam.metrics.shares import pooled
 from workflow_scripts.cxrcam.seeds import generator, seed_sequence

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.audit.map_method_table import TITLES
-from workflow_scripts.cxrcam.figures.style import save_figure
+from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.files import file_name
 from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.map_tests.method_table import TITLES
 from workflow_scripts.cxrcam.maps.gallery import choose_images, choose_of_classes, gallery
 from workflow_scripts.cxrcam.maps.overlays import captioned_overlay, save_png
 from workflow_scripts.cxrcam.maps.placement import log_odds

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.audit.floor_comparison import compare_with_floors
 from workflow_scripts.cxrcam.data.splits import REST, SHARED_TEST, TEST, VALIDATION
 from workflow_scripts.cxrcam.files import atomic_path, write_json
+from workflow_scripts.cxrcam.floors.comparison import compare_with_floors
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.metrics.calibration import apply_temperature, fit_temperature
 from workflow_scripts.cxrcam.metrics.calibration_bins import expected_calibration_error

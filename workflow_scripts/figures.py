@@ -6,11 +6,11 @@ from pathlib import Path
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
+from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.figures.confusion import confusion_figure
 from workflow_scripts.cxrcam.figures.curves import precision_recall_figure, roc_figure
 from workflow_scripts.cxrcam.figures.history import history_figure
 from workflow_scripts.cxrcam.figures.reliability import reliability_figure
-from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.logs import start_log
 
 

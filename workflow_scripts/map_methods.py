@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.audit.map_method_table import TITLES, method_row
+from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.figures.map_methods import map_method_figure
-from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.masks import read_mask
 from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.map_tests.method_table import TITLES, method_row
 from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map
 from workflow_scripts.cxrcam.maps.raw_maps import read_raw_maps
 

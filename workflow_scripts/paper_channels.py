@@ -10,15 +10,15 @@ from torch import nn
 
 from workflow_scripts.cxrcam.data.cache import read_pixels
 from workflow_scripts.cxrcam.data.splits import TEST
+from workflow_scripts.cxrcam.drawing.publication_table import write_table
+from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.figures.channels import channel_caption, channel_figure
-from workflow_scripts.cxrcam.figures.publication_table import write_table
 from workflow_scripts.cxrcam.figures.samples import sample_figure
-from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.maps.cam import captured_features
 from workflow_scripts.cxrcam.maps.channels import COLUMNS, strongest_channels
 from workflow_scripts.cxrcam.maps.placement import place_map
+from workflow_scripts.cxrcam.networks.cam import captured_features
 from workflow_scripts.cxrcam.networks.devices import choose_device, set_up_torch
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard, load_model

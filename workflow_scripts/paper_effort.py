@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.drawing.publication_table import write_table
+from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.figures.effort import (
     accuracy_and_loss_caption,
@@ -11,8 +13,6 @@ from workflow_scripts.cxrcam.figures.effort import (
     accuracy_over_time_caption,
     accuracy_over_time_figure,
 )
-from workflow_scripts.cxrcam.figures.publication_table import write_table
-from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.files import atomic_path, write_text
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.metrics.time_to_target import (

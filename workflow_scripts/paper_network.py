@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.figures.architecture import (
     architecture_caption,
     architecture_figure,
     network_blocks,
 )
-from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.networks.models import load_model

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.figures.publication_table import write_table
+from workflow_scripts.cxrcam.drawing.publication_table import write_table
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.metrics.shares import pooled
 from workflow_scripts.cxrcam.metrics.time_to_target import with_clock

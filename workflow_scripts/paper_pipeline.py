@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.figures.pipeline import STAGES, pipeline_caption, pipeline_figure
-from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
 

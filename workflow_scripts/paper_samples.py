@@ -7,8 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from workflow_scripts.cxrcam.data.splits import TEST
+from workflow_scripts.cxrcam.drawing.publication_table import write_table
+from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.figures.publication_table import write_table
 from workflow_scripts.cxrcam.figures.samples import (
     augmentation_caption,
     augmentation_figure,
@@ -17,7 +18,6 @@ from workflow_scripts.cxrcam.figures.samples import (
     sample_caption,
     sample_figure,
 )
-from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.resizing import resize_grey

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.figures.publication_table import write_table
+from workflow_scripts.cxrcam.drawing.publication_table import write_table
 from workflow_scripts.cxrcam.files import atomic_path, write_text
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.metrics.shares import pooled

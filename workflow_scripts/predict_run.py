@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from workflow_scripts.cxrcam.audit.input_masking import masking_variants
 from workflow_scripts.cxrcam.data.mask_cache import masks_of
 from workflow_scripts.cxrcam.data.splits import TEST
+from workflow_scripts.cxrcam.images.covering import masking_variants
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
 from workflow_scripts.cxrcam.networks.devices import choose_device, choose_precision, set_up_torch

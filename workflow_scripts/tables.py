@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.figures.overview import accuracy_overview_figure
-from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.metrics.tables import metrics_table_row, summarise_over_folds

@@ -24,11 +24,11 @@ from workflow_scripts.cxrcam.data.datasets import list_images
 from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.data.image_files import ImageFile
 from workflow_scripts.cxrcam.data.listed import list_data_set
+from workflow_scripts.cxrcam.drawing.publication_table import write_table
+from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.duplicates.search import find_duplicates
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
 from workflow_scripts.cxrcam.figures.confusion import confusion_figure
-from workflow_scripts.cxrcam.figures.publication_table import write_table
-from workflow_scripts.cxrcam.figures.style import save_figure
 from workflow_scripts.cxrcam.files import LONGEST_NAME, file_name
 from workflow_scripts.cxrcam.maps.overlays import captioned_overlay
 from workflow_scripts.cxrcam.markdown import markdown_text

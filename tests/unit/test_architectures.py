@@ -10,12 +10,12 @@ import torch
 import torchvision
 from torch import nn
 
-from workflow_scripts.cxrcam.maps.cam import (
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone, GridAveragePool
+from workflow_scripts.cxrcam.networks.cam import (
     captured_features,
     classifier_head,
     logits_and_class_maps,
 )
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone, GridAveragePool
 from workflow_scripts.cxrcam.networks.cost import parameter_count
 from workflow_scripts.cxrcam.networks.foreign_checkpoints import fitted_tensors
 from workflow_scripts.cxrcam.networks.models import (

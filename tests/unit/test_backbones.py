@@ -12,10 +12,10 @@ from torch import nn
 
 from workflow_scripts.cxrcam.configuration.stages import STAGES, stage_problem
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.maps.cam import captured_features, logits_and_class_maps
-from workflow_scripts.cxrcam.maps.raw_maps import evidence_maps
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
+from workflow_scripts.cxrcam.networks.cam import captured_features, logits_and_class_maps
 from workflow_scripts.cxrcam.networks.cost import multiply_adds, parameter_count
+from workflow_scripts.cxrcam.networks.evidence import evidence_maps
 from workflow_scripts.cxrcam.networks.models import build_classifier
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")

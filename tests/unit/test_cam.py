@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from workflow_scripts.cxrcam.maps.cam import (
+from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.cam import (
     captured_features,
     class_activation_maps,
     classifier_head,
     logits_and_class_maps,
 )
-from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.models import build_classifier
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")

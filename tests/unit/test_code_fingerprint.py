@@ -218,7 +218,7 @@ def test_scripts_of_the_workflow_depend_on_what_they_should():
     training = closure("train.py")
     assert {"networks/training", "networks/models", "data/cache", "seeds"} <= training
     assert not [name for name in training if name.startswith(("maps/", "figures/", "metrics/"))]
-    assert {"networks/prediction", "maps/cam"} <= closure("predict_run.py")
+    assert {"networks/prediction", "networks/cam"} <= closure("predict_run.py")
     assert "networks/training" not in closure("cache.py")
     assert "networks/models" not in closure("splits.py")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.cxrcam.audit.faithfulness import (
+from workflow_scripts.cxrcam.map_tests.faithfulness import (
     TESTS,
     Curves,
     assess_faithfulness,

@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from workflow_scripts.cxrcam.code_fingerprint import import_closure
+from workflow_scripts.cxrcam.drawing.style import PNG_DPI, fitted, literal, save_figure, wrapped
 from workflow_scripts.cxrcam.figures.confusion import confusion_figure
 from workflow_scripts.cxrcam.figures.curves import precision_recall_figure, roc_figure
 from workflow_scripts.cxrcam.figures.history import history_figure
 from workflow_scripts.cxrcam.figures.overview import accuracy_overview_figure
 from workflow_scripts.cxrcam.figures.reliability import reliability_figure
-from workflow_scripts.cxrcam.figures.style import PNG_DPI, fitted, literal, save_figure, wrapped
 from workflow_scripts.cxrcam.maps.gallery import gallery
 
 MODULES = Path(__file__).parents[2] / "workflow_scripts" / "cxrcam"

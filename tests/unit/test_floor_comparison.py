@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.cxrcam.audit.floor_comparison import compare_with_floors
+from workflow_scripts.cxrcam.floors.comparison import compare_with_floors
 
 CLASSES = ["a", "b"]
 

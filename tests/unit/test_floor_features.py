@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.cxrcam.audit.floor_features import FEATURES, area_weights
+from workflow_scripts.cxrcam.floors.features import FEATURES, area_weights
 
 SIZES = [32, 56, 129, 224, 299]
 

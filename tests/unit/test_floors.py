@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from workflow_scripts.cxrcam.audit.floor_descriptions import DESCRIPTIONS
-from workflow_scripts.cxrcam.audit.floors import (
+from workflow_scripts.cxrcam.floors.descriptions import DESCRIPTIONS
+from workflow_scripts.cxrcam.floors.floors import (
     FLOORS,
     accuracy_gap,
     best_floor,
 )
-from workflow_scripts.cxrcam.audit.floors import floor_predictions as streamed
+from workflow_scripts.cxrcam.floors.floors import floor_predictions as streamed
 
 REAL = Path(__file__).parents[3] / "shared" / "cxr" / "COVID-19_Radiography_Dataset"
 

@@ -11,9 +11,9 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from workflow_scripts.cxrcam.maps import cam
-from workflow_scripts.cxrcam.maps.cam import logits_and_class_maps
-from workflow_scripts.cxrcam.maps.grad_cam import grad_cam
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.cam import logits_and_class_maps
+from workflow_scripts.cxrcam.networks.grad_cam import grad_cam
 from workflow_scripts.cxrcam.networks.models import build_classifier
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")

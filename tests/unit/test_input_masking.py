@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.cxrcam.audit.input_masking import (
+from workflow_scripts.cxrcam.images.covering import (
     border_mask,
     border_only,
     centre_black,

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from workflow_scripts.cxrcam.audit.input_masking import masked_pixels, masking_variants
 from workflow_scripts.cxrcam.configuration import checks
 from workflow_scripts.cxrcam.configuration.checks import LUNG_INPUTS
 from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE, SCHEMA, write_masks
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.images.covering import masked_pixels, masking_variants
 from workflow_scripts.cxrcam.networks import input_parts
 from workflow_scripts.cxrcam.networks.input_parts import WHOLE, covered_pixels, read_network_input
 

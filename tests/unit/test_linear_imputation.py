@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.cxrcam.audit.linear_imputation import impute
+from workflow_scripts.cxrcam.map_tests.linear_imputation import impute
 
 
 def rng() -> np.random.Generator:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflow_scripts.cxrcam.audit.map_method_table import TITLES, method_row, methods_to_test
+from workflow_scripts.cxrcam.map_tests.method_table import TITLES, method_row, methods_to_test
 
 
 def mean(value: float, n: int = 12) -> dict:

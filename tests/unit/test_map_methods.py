@@ -7,10 +7,10 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from workflow_scripts.cxrcam.configuration.stages import STAGES, Stage
-from workflow_scripts.cxrcam.maps.cam import logits_and_class_maps
 from workflow_scripts.cxrcam.maps.methods import METHODS, method_maps
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Architecture, Backbone
+from workflow_scripts.cxrcam.networks.cam import logits_and_class_maps
 from workflow_scripts.cxrcam.networks.models import build_classifier
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 

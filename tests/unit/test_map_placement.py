@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.configuration.stages import STAGES, stage_problem
-from workflow_scripts.cxrcam.maps.cam import captured_features
 from workflow_scripts.cxrcam.maps.placement import place_map
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.cam import captured_features
 
 
 class MeanOfChannels(nn.Module):

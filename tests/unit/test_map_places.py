@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.cxrcam.audit.map_places import place_scores
 from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE
+from workflow_scripts.cxrcam.map_tests.places import place_scores
 
 N = 6
 HALF = MASK_SIDE // 2

@@ -5,8 +5,8 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from workflow_scripts.cxrcam.audit.input_masking import border_mask
-from workflow_scripts.cxrcam.audit.map_scores import (
+from workflow_scripts.cxrcam.images.covering import border_mask
+from workflow_scripts.cxrcam.map_tests.scores import (
     MapScore,
     area_share,
     border_share,
@@ -15,7 +15,7 @@ from workflow_scripts.cxrcam.audit.map_scores import (
     intersection_over_union,
     pointing_game,
 )
-from workflow_scripts.cxrcam.audit.map_summaries import summarise
+from workflow_scripts.cxrcam.map_tests.summaries import summarise
 
 SIZE = 20
 

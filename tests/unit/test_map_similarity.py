@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from workflow_scripts.cxrcam.audit.map_similarity import (
+from workflow_scripts.cxrcam.map_tests.similarity import (
     compare_maps,
     flip_similarity,
     random_pair_floor,
@@ -58,7 +58,7 @@ def test_structural_similarity_of_constant_images_is_the_luminance_term():
 def test_the_result_does_not_depend_on_the_batch(monkeypatch, maps):
     other = np.roll(maps, 1, axis=0)
     whole = compare_maps(maps, other)
-    monkeypatch.setattr("workflow_scripts.cxrcam.audit.map_similarity._BATCH", 2)
+    monkeypatch.setattr("workflow_scripts.cxrcam.map_tests.similarity._BATCH", 2)
     pieces = compare_maps(maps, other)
     np.testing.assert_array_equal(pieces.ssim, whole.ssim)
     np.testing.assert_array_equal(pieces.spearman, whole.spearman)

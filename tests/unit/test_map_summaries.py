@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.cxrcam.audit.map_scores import MapScore, energy_share
-from workflow_scripts.cxrcam.audit.map_summaries import mean_interval, summarise
+from workflow_scripts.cxrcam.map_tests.scores import MapScore, energy_share
+from workflow_scripts.cxrcam.map_tests.summaries import mean_interval, summarise
 from workflow_scripts.cxrcam.metrics.intervals import bootstrap_interval, wilson_interval
 
 SIZE = 20

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from workflow_scripts.cxrcam.audit.acquisition import grey_level_features, spectrum_features
-from workflow_scripts.cxrcam.audit.floor_features import FEATURES
-from workflow_scripts.cxrcam.audit.floors import FLOORS, floor_predictions
 from workflow_scripts.cxrcam.data import cache
 from workflow_scripts.cxrcam.data.cached_parts import cached_parts
 from workflow_scripts.cxrcam.data.pixel_parts import at_most, stream_features
+from workflow_scripts.cxrcam.floors.features import FEATURES
+from workflow_scripts.cxrcam.floors.floors import FLOORS, floor_predictions
 
 SIZE, N = 35, 61  # odd, so that vectors and blocks have ends
 NAMES = [f"{k:02d}" for k in range(N)]

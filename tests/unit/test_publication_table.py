@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.cxrcam.figures.publication_table import (
+from workflow_scripts.cxrcam.drawing.publication_table import (
     MISSING,
     latex_escaped,
     markdown_escaped,

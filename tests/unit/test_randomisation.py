@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torch import nn
 
-from workflow_scripts.cxrcam.audit.randomisation import (
+from workflow_scripts.cxrcam.map_tests.randomisation import (
     Block,
     cascade_blocks,
     cascading_randomisation,

@@ -23,7 +23,7 @@ from tests.unit.pictures import encoded, picture
 from tests.unit.test_dicom import dicom, dicom_bytes
 from workflow_scripts.cxrcam.data.cache import write_shard
 from workflow_scripts.cxrcam.data.decoding import decode_images
-from workflow_scripts.cxrcam.figures.style import save_figure
+from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.files import atomic_path, write_json
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.maps.overlays import captioned_overlay, save_png

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.cxrcam.audit.floors import FLOORS, cross_validated_floors
-from workflow_scripts.cxrcam.audit.trees import fitted_trees
+from workflow_scripts.cxrcam.floors.floors import FLOORS, cross_validated_floors
+from workflow_scripts.cxrcam.floors.trees import fitted_trees
 
 LABELS = np.arange(120) % 2
 FOLDS = np.arange(120) // 2 % 4

@@ -9,11 +9,11 @@ import pytest
 
 from workflow_scripts.cxrcam.audit.acquisition import trace_separability
 from workflow_scripts.cxrcam.audit.class_by_source import assess_class_by_source
-from workflow_scripts.cxrcam.audit.faithfulness import FaithfulnessRow
 from workflow_scripts.cxrcam.audit.leaks import split_leaks
-from workflow_scripts.cxrcam.audit.map_summaries import MeanInterval
-from workflow_scripts.cxrcam.audit.randomisation import CascadeRow
 from workflow_scripts.cxrcam.data.expected import COLUMNS
+from workflow_scripts.cxrcam.map_tests.faithfulness import FaithfulnessRow
+from workflow_scripts.cxrcam.map_tests.randomisation import CascadeRow
+from workflow_scripts.cxrcam.map_tests.summaries import MeanInterval
 from workflow_scripts.cxrcam.metrics.calibration_bins import expected_calibration_error
 from workflow_scripts.cxrcam.metrics.intervals import Interval, wilson_interval
 from workflow_scripts.cxrcam.verdict import data_checks, floor_checks, map_checks, number_checks

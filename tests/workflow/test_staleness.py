@@ -216,7 +216,7 @@ CASES = [
     # Code.
     Case(
         "code of the maps",
-        function("cxrcam/maps/cam.py", "class_activation_maps"),
+        function("cxrcam/networks/cam.py", "class_activation_maps"),
         after_predict(ALL_RUNS),
     ),
     Case(
@@ -271,7 +271,7 @@ CASES = [
     Case("the look of the report", restyle, REPORT),
     Case(
         "code of the floors",
-        function("cxrcam/audit/floors.py", "floor_predictions"),
+        function("cxrcam/floors/floors.py", "floor_predictions"),
         per_run({run.rsplit("/", 1)[0] for run in ALL_RUNS}, "audit_floors")
         | per_run(ALL_RUNS, "evaluate")
         | {"tables", "audit_data"}
@@ -279,13 +279,13 @@ CASES = [
     ),
     Case(
         "code of the masked inputs",
-        function("cxrcam/audit/input_masking.py", "cover"),
+        function("cxrcam/images/covering.py", "cover"),
         # A network can be trained on them.
         after_train(ALL_RUNS),
     ),
     Case(
         "code of the map scores",
-        function("cxrcam/audit/map_scores.py", "energy_share"),
+        function("cxrcam/map_tests/scores.py", "energy_share"),
         per_run(ALL_RUNS, "audit_run") | per_run(runs_of(fold="1"), "audit_explanations") | REPORT,
     ),
     Case(

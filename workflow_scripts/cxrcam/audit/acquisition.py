@@ -29,9 +29,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.fft import rfft2
 
-from workflow_scripts.cxrcam.audit.floor_features import check_pixels, grey_counts, pixel_chunks
-from workflow_scripts.cxrcam.audit.trees import fitted_trees
 from workflow_scripts.cxrcam.data.splits import deal_folds
+from workflow_scripts.cxrcam.floors.features import check_pixels, grey_counts, pixel_chunks
+from workflow_scripts.cxrcam.floors.trees import fitted_trees
 from workflow_scripts.cxrcam.metrics.intervals import bootstrap_interval, weighted_auroc
 
 Floats = npt.NDArray[np.float64]

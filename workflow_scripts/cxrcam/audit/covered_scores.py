@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workflow_scripts.cxrcam.audit.input_masking import masking_variants
+from workflow_scripts.cxrcam.images.covering import masking_variants
 from workflow_scripts.cxrcam.metrics.part_accuracy import part_accuracy
 
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from workflow_scripts.cxrcam.maps.cam import captured_features, classifier_head
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.cam import captured_features, classifier_head
 from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size, resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard
 from workflow_scripts.cxrcam.networks.parts import Normalisation

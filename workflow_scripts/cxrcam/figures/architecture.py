@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
-from workflow_scripts.cxrcam.figures.style import (
+from workflow_scripts.cxrcam.drawing.style import (
     BLACK,
     GREEN,
     GREY,

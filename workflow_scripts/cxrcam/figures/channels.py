@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from workflow_scripts.cxrcam.drawing.style import styled
 from workflow_scripts.cxrcam.figures.picture_grid import PictureGrid, checked_pictures
-from workflow_scripts.cxrcam.figures.style import styled
 from workflow_scripts.cxrcam.maps.overlays import OPACITY, overlay
 from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map
 

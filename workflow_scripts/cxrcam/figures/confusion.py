@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from workflow_scripts.cxrcam.figures.style import BLACK, BLUE, GREY, LIGHT_GREY, styled, wrapped
+from workflow_scripts.cxrcam.drawing.style import BLACK, BLUE, GREY, LIGHT_GREY, styled, wrapped
 
 # From white to the Okabe-Ito blue: one hue, ordered by lightness.
 _SHARES = LinearSegmentedColormap.from_list("share", ["#FFFFFF", BLUE])

@@ -23,7 +23,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from workflow_scripts.cxrcam.figures.style import (
+from workflow_scripts.cxrcam.drawing.style import (
     BLUE,
     COLUMN_WIDTH,
     GREY,
@@ -32,7 +32,7 @@ from workflow_scripts.cxrcam.figures.style import (
     styled,
     wrapped,
 )
-from workflow_scripts.cxrcam.figures.tables import by_run, require_columns
+from workflow_scripts.cxrcam.drawing.tables import by_run, require_columns
 from workflow_scripts.cxrcam.metrics.intervals import (
     Interval,
     auroc_interval,

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
+from workflow_scripts.cxrcam.drawing.style import GREY, PAGE_WIDTH, fitted, styled, wrapped
+from workflow_scripts.cxrcam.drawing.tables import require_columns
 from workflow_scripts.cxrcam.figures.picture_grid import MARGIN, PictureGrid, checked_pictures
-from workflow_scripts.cxrcam.figures.style import GREY, PAGE_WIDTH, fitted, styled, wrapped
-from workflow_scripts.cxrcam.figures.tables import require_columns
 
 MOST_CLUSTERS: Final = 12
 MOST_IMAGES: Final = 6

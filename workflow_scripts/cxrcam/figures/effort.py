@@ -13,13 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from workflow_scripts.cxrcam.figures.history import (
-    draw_runs,
-    iteration_label,
-    mean_over_runs,
-    scale_loss,
-)
-from workflow_scripts.cxrcam.figures.style import (
+from workflow_scripts.cxrcam.drawing.style import (
     BLACK,
     BLUE,
     COLUMN_WIDTH,
@@ -35,7 +29,13 @@ from workflow_scripts.cxrcam.figures.style import (
     styled,
     wrapped,
 )
-from workflow_scripts.cxrcam.figures.tables import by_run, require_columns
+from workflow_scripts.cxrcam.drawing.tables import by_run, require_columns
+from workflow_scripts.cxrcam.figures.history import (
+    draw_runs,
+    iteration_label,
+    mean_over_runs,
+    scale_loss,
+)
 
 _LOOKS: Final[tuple[tuple[str, Any], ...]] = (
     (BLUE, "-"),

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from workflow_scripts.cxrcam.figures.style import (
+from workflow_scripts.cxrcam.drawing.style import (
     BLUE,
     COLUMN_WIDTH,
     GREEN,
@@ -24,7 +24,7 @@ from workflow_scripts.cxrcam.figures.style import (
     styled,
     wrapped,
 )
-from workflow_scripts.cxrcam.figures.tables import by_run, require_columns
+from workflow_scripts.cxrcam.drawing.tables import by_run, require_columns
 
 _ROLES: Final = (
     ("train", "training", BLUE, SKY_BLUE),

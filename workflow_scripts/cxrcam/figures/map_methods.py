@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from workflow_scripts.cxrcam.drawing.style import fitted, styled
 from workflow_scripts.cxrcam.figures.picture_grid import PictureGrid, checked_pictures
-from workflow_scripts.cxrcam.figures.style import fitted, styled
 from workflow_scripts.cxrcam.maps.overlays import overlay
 
 # Lengths in inches.

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workflow_scripts.cxrcam.figures.style import (
+from workflow_scripts.cxrcam.drawing.style import (
     BLACK,
     BLUE,
     GREEN,
@@ -26,7 +26,7 @@ from workflow_scripts.cxrcam.figures.style import (
     styled,
     wrapped,
 )
-from workflow_scripts.cxrcam.figures.tables import require_columns
+from workflow_scripts.cxrcam.drawing.tables import require_columns
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 
 FLOOR_PREFIX: Final = "floor_"

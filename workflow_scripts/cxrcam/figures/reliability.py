@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from workflow_scripts.cxrcam.figures.style import (
+from workflow_scripts.cxrcam.drawing.style import (
     BLUE,
     COLUMN_WIDTH,
     GREY,
@@ -21,7 +21,7 @@ from workflow_scripts.cxrcam.figures.style import (
     styled,
     wrapped,
 )
-from workflow_scripts.cxrcam.figures.tables import by_run, require_columns
+from workflow_scripts.cxrcam.drawing.tables import by_run, require_columns
 from workflow_scripts.cxrcam.metrics.calibration_bins import (
     CALIBRATION_BINS,
     calibration_bins,

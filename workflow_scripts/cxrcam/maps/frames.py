@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from workflow_scripts.cxrcam.figures.captions import caption_font, shorten_middle
+from workflow_scripts.cxrcam.drawing.captions import caption_font, shorten_middle
 
 Bytes = npt.NDArray[np.uint8]
 LegendItem = tuple[Bytes, str]

@@ -13,9 +13,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_scripts.cxrcam.figures.captions import caption_font
-from workflow_scripts.cxrcam.figures.style import BLACK, GREY, PAGE_WIDTH, fitted, styled
-from workflow_scripts.cxrcam.figures.tables import require_columns
+from workflow_scripts.cxrcam.drawing.captions import caption_font
+from workflow_scripts.cxrcam.drawing.style import BLACK, GREY, PAGE_WIDTH, fitted, styled
+from workflow_scripts.cxrcam.drawing.tables import require_columns
 from workflow_scripts.cxrcam.maps.frames import NOTICE, LegendItem
 from workflow_scripts.cxrcam.maps.overlays import OPACITY, legend_items, map_and_unit, overlay
 

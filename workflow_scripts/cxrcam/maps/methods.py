@@ -27,9 +27,9 @@ from pytorch_grad_cam.utils.model_targets import (  # type: ignore[import-untype
 )
 from torch import nn
 
-from workflow_scripts.cxrcam.maps.grad_cam import watched
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.grad_cam import watched
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 

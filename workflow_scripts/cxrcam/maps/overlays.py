@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from workflow_scripts.cxrcam.figures.captions import caption_font, shorten_middle
+from workflow_scripts.cxrcam.drawing.captions import caption_font, shorten_middle
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.maps.frames import (
     INK,

@@ -17,25 +17,9 @@ import pyarrow.parquet as pq
 from workflow_scripts.cxrcam.contracts import maps_schema
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.maps.placement import place_map
+from workflow_scripts.cxrcam.networks.evidence import evidence_maps
 
 Floats = npt.NDArray[np.float32]
-
-
-def evidence_maps(class_maps: Floats) -> Floats:
-    """Centre class activation maps over the classes: see `cam` for what that means.
-
-    Parameters
-    ----------
-    class_maps : float32 array, shape (n, classes, height, width)
-
-    Returns
-    -------
-    float32 array, shape (n, classes, height, width)
-        Evidence for each class at each place, in units of the logit; the sum over the classes is 0
-        everywhere.
-    """
-    centred: Floats = class_maps - class_maps.mean(axis=1, keepdims=True, dtype=np.float32)
-    return centred
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.cxrcam.audit.input_masking import masked_pixels, masking_variants
 from workflow_scripts.cxrcam.data.cache import read_pixels_within
 from workflow_scripts.cxrcam.data.mask_cache import masks_of
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.images.covering import masked_pixels, masking_variants
 
 # As in configuration.checks, which is not imported: what only checks the configuration must not
 # make trained networks stale.
@@ -26,7 +26,7 @@ def covered_pixels(
     ----------
     pixels : uint8 array, shape (n, size, size)
     part : str
-        ``input`` of a scheme: ``whole``, or a name of `input_masking.masking_variants`.
+        ``input`` of a scheme: ``whole``, or a name of `covering.masking_variants`.
     lungs : bool array, shape (n, size, size), or None
         Needed by the variants that are named after the lungs.
 

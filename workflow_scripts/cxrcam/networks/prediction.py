@@ -7,10 +7,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from workflow_scripts.cxrcam.maps.cam import logits_and_class_maps
-from workflow_scripts.cxrcam.maps.raw_maps import evidence_maps
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.cam import logits_and_class_maps
 from workflow_scripts.cxrcam.networks.devices import autocast
+from workflow_scripts.cxrcam.networks.evidence import evidence_maps
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.audit.input_masking import masking_variants
+from workflow_scripts.cxrcam.images.covering import masking_variants
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 from workflow_scripts.cxrcam.verdict.check import (
     FAILED,

@@ -201,7 +201,7 @@ def check_map_tests(map_tests: OfRuns | None) -> list[Check]:
     map_tests : mapping of Run to mapping, or None
         ``randomisation``: rows as `randomisation.CascadeRow`; ``faithfulness``: rows as
         `faithfulness.FaithfulnessRow`; ``flip``: ``ssim`` and ``spearman``, each as
-        `map_summaries.MeanInterval`. Dataclasses as dicts; or ``{"reason": ...}`` in their place.
+        `summaries.MeanInterval`. Dataclasses as dicts; or ``{"reason": ...}`` in their place.
     """
     if not map_tests:
         why = "the maps were not put to the test"
@@ -363,7 +363,7 @@ def check_repeatability(
     Parameters
     ----------
     repeatability : mapping of (task, scheme) to mapping, or None
-        ``spearman`` (as `map_summaries.MeanInterval`) of maps of the same images from pairs of
+        ``spearman`` (as `summaries.MeanInterval`) of maps of the same images from pairs of
         seeds, ``floor`` (the same, of different images; optional); or ``reason``.
     """
     if not repeatability:

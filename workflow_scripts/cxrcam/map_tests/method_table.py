@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from workflow_scripts.cxrcam.audit.map_summaries import MeanInterval
+from workflow_scripts.cxrcam.map_tests.summaries import MeanInterval
 
 TITLES: Final = {
     "exact": "evidence",
@@ -40,7 +40,7 @@ def method_row(method: str, scores: Mapping[str, Any]) -> dict[str, Any]:
     method : str
         Key of `TITLES`.
     scores : mapping
-        What `map_places.place_scores` and `explanation_tests.explanation_tests` gave.
+        What `places.place_scores` and `explanation_tests.explanation_tests` gave.
 
     Returns
     -------

@@ -8,10 +8,16 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from workflow_scripts.cxrcam.audit.faithfulness import assess_faithfulness, summarise_faithfulness
-from workflow_scripts.cxrcam.audit.map_similarity import COMPARISON_SIDE, flip_similarity
-from workflow_scripts.cxrcam.audit.map_summaries import mean_interval
-from workflow_scripts.cxrcam.audit.randomisation import cascading_randomisation, summarise_cascade
+from workflow_scripts.cxrcam.map_tests.faithfulness import (
+    assess_faithfulness,
+    summarise_faithfulness,
+)
+from workflow_scripts.cxrcam.map_tests.randomisation import (
+    cascading_randomisation,
+    summarise_cascade,
+)
+from workflow_scripts.cxrcam.map_tests.similarity import COMPARISON_SIDE, flip_similarity
+from workflow_scripts.cxrcam.map_tests.summaries import mean_interval
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 
 FRACTIONS = (0.1, 0.25, 0.5)  # of the pixels that are taken away or put in

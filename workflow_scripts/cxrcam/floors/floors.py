@@ -1,7 +1,7 @@
 """Floors: what classifiers reach that cannot see the lungs, on the network's own splits.
 
 A network that beats these floors by nothing has shown nothing. Each floor is one fixed classifier
-on one kind of feature (see `floor_features`); nothing is tuned, on test images least of all.
+on one kind of feature (see `features`); nothing is tuned, on test images least of all.
 
 The classifier is a forest of extremely randomised trees (Geurts et al. 2006), chosen among six on
 random splits of 2,100 real X-rays as the one that serves from 60 training images to all of them,
@@ -21,10 +21,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import ExtraTreesClassifier
 
-from workflow_scripts.cxrcam.audit.floor_descriptions import DESCRIPTIONS
-from workflow_scripts.cxrcam.audit.floor_features import FEATURES
-from workflow_scripts.cxrcam.audit.trees import fitted_trees
 from workflow_scripts.cxrcam.data.pixel_parts import PixelParts, at_most, stream_features
+from workflow_scripts.cxrcam.floors.descriptions import DESCRIPTIONS
+from workflow_scripts.cxrcam.floors.features import FEATURES
+from workflow_scripts.cxrcam.floors.trees import fitted_trees
 from workflow_scripts.cxrcam.metrics.intervals import bootstrap_interval, wilson_interval
 
 Floats = npt.NDArray[np.float64]
@@ -201,7 +201,7 @@ def cross_validated_floors(
     Parameters
     ----------
     features : mapping of str to ndarray, shape (n, columns)
-        Of each floor but the majority, as from `floor_features.FEATURES`.
+        Of each floor but the majority, as from `features.FEATURES`.
     labels, n_classes
         As in `floor_predictions`.
     folds : ndarray of int64, shape (n,)

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from workflow_scripts.cxrcam.audit.floor_descriptions import DESCRIPTIONS
-from workflow_scripts.cxrcam.audit.floors import accuracy_gap, best_floor
+from workflow_scripts.cxrcam.floors.descriptions import DESCRIPTIONS
+from workflow_scripts.cxrcam.floors.floors import accuracy_gap, best_floor
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 
 

@@ -6,15 +6,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.cxrcam.audit.map_scores import (
+from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE
+from workflow_scripts.cxrcam.map_tests.scores import (
     MapScore,
     border_share,
     energy_share,
     intersection_over_union,
     pointing_game,
 )
-from workflow_scripts.cxrcam.audit.map_summaries import ScoreSummary, summarise
-from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE
+from workflow_scripts.cxrcam.map_tests.summaries import ScoreSummary, summarise
 
 Bools = npt.NDArray[np.bool_]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.cxrcam.audit.map_scores import MapScore
+from workflow_scripts.cxrcam.map_tests.scores import MapScore
 from workflow_scripts.cxrcam.metrics.intervals import Interval, bootstrap_interval, wilson_interval
 
 

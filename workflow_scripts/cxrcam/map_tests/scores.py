@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
-from workflow_scripts.cxrcam.audit.input_masking import BORDER_WIDTH, border_mask
+from workflow_scripts.cxrcam.images.covering import BORDER_WIDTH, border_mask
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -20,7 +20,7 @@ does not change. It is an exact decomposition over places of the centred logit,
 which is the centred log-ratio of the probabilities, log p_c - mean(log p) (Aitchison, "The
 Statistical Analysis of Compositional Data", 1982). The log-odds of two classes are the difference
 of their centred logits; of two classes in all, twice the centred logit of one. These are the maps
-of this project: the evidence for each class at each place (`raw_maps.evidence_maps`).
+of this project: the evidence for each class at each place (`evidence.evidence_maps`).
 
 Where the last layer is a convolution whose output is pooled (SqueezeNet), that output is M. Where
 several layers lie between feature maps and logit (the whole VGG), no such decomposition exists, and
@@ -113,7 +113,7 @@ def logits_and_class_maps(
     """
     if backbone.map_kind == "grad_cam":
         # Only here: the library brings OpenCV, which the other networks have no use for.
-        from workflow_scripts.cxrcam.maps.grad_cam import grad_cam
+        from workflow_scripts.cxrcam.networks.grad_cam import grad_cam
 
         return grad_cam(model, backbone.feature_layer, images)
     with torch.inference_mode(), captured_features(model, backbone) as features:

@@ -14,7 +14,7 @@ from typing import Any, Final, ParamSpec
 import matplotlib
 from matplotlib.figure import Figure
 
-from workflow_scripts.cxrcam.figures.captions import caption_font, shorten_middle
+from workflow_scripts.cxrcam.drawing.captions import caption_font, shorten_middle
 from workflow_scripts.cxrcam.files import atomic_path
 
 Parameters = ParamSpec("Parameters")

@@ -26,8 +26,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from workflow_scripts.cxrcam.audit.linear_imputation import impute
-from workflow_scripts.cxrcam.audit.map_summaries import MeanInterval, mean_interval
+from workflow_scripts.cxrcam.map_tests.linear_imputation import impute
+from workflow_scripts.cxrcam.map_tests.summaries import MeanInterval, mean_interval
 from workflow_scripts.cxrcam.maps.placement import upsample_map
 
 Test = Literal["insertion", "deletion", "road"]

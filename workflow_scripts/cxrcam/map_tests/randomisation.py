@@ -18,13 +18,13 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from workflow_scripts.cxrcam.audit.map_similarity import (
+from workflow_scripts.cxrcam.map_tests.similarity import (
     Similarity,
     Values,
     compare_maps,
     random_pair_floor,
 )
-from workflow_scripts.cxrcam.audit.map_summaries import MeanInterval, mean_interval
+from workflow_scripts.cxrcam.map_tests.summaries import MeanInterval, mean_interval
 
 Maps = npt.NDArray[np.float32]
 
@@ -186,7 +186,7 @@ def cascading_randomisation(
     rng : np.random.Generator
         Pairs the images for the floor.
     values : {"raw", "absolute", "positive"}
-        What is compared, see `map_similarity.compare_maps`.
+        What is compared, see `similarity.compare_maps`.
     groups : array-like, shape (n,), optional
         Images of one group are no unrelated pair.
     blocks : sequence of Block, optional

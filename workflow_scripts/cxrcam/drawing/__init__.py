@@ -1,0 +1,1 @@
+"""Style, captions and tables that figures, maps and pages share."""

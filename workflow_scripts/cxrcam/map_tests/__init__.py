@@ -1,0 +1,1 @@
+"""Tests of maps: place, faithfulness, randomisation, similarity."""
