@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from workflow_scripts.cxrcam.networks import training
+from workflow_scripts.cxrcam.networks import training, training_step
 from workflow_scripts.cxrcam.networks.cuda_graphs import WARM_UPS, RecordedStep
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
@@ -118,17 +118,16 @@ def fitted(
 ) -> tuple[nn.Module, list[dict[str, object]]]:
     """Train; with a recorder, as on a GPU."""
     model = network()
-    run = training._Run(
-        *(model, images, {}, settings(**changes), PLAIN, "float32", np.random.default_rng(0)),
-        *(None, None, ()),
-    )
-    assert not run.records, "nothing is recorded on a CPU"
+    learner = training_step.Learner(model, images, settings(**changes), PLAIN, "float32")
+    assert not learner.records, "nothing is recorded on a CPU"
     if recorder is not None:
-        run.records = True
-        run.rate_on_gpu = torch.zeros((), dtype=torch.float64)
-        monkeypatch.setattr(training, "RecordedStep", lambda step: RecordedStep(step, recorder))
+        learner.records = True
+        learner.rate_on_gpu = torch.zeros((), dtype=torch.float64)
+        recording = lambda step: RecordedStep(step, recorder)  # noqa: E731
+        monkeypatch.setattr(training_step, "RecordedStep", recording)
     torch.manual_seed(2)
-    run.go_on(lambda _: None, lambda _: None)
+    run = training._Loop(learner, {}, np.random.default_rng(0))
+    run.run(lambda _: None, lambda _: None)
     for record in run.at.history:
         del record["seconds"], record["wall_seconds"]
     return model, run.at.history

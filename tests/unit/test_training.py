@@ -35,6 +35,7 @@ from workflow_scripts.cxrcam.networks.training import (
     TrainingError,
     train,
 )
+from workflow_scripts.cxrcam.networks.training_step import Learner
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -779,12 +780,10 @@ def test_an_error_about_a_memory_format_is_not_taken_for_a_lack_of_memory():
 def test_a_good_checkpoint_is_never_replaced_by_one_whose_loss_is_no_number(tmp_path):
     file = stopped(tmp_path)
     before = file.read_bytes()
-    run = training._Run(
-        *(small_network(), noise(14), {}, settings(), IMAGENET, "float32"),
-        *(np.random.default_rng(0), None, checkpoints(tmp_path), ()),
-    )
+    learner = Learner(small_network(), noise(14), settings(), IMAGENET, "float32")
+    run = training._Loop(learner, {}, np.random.default_rng(0), checkpoints(tmp_path))
     run.at.seen = 6
-    run.loss_sum += torch.nan
+    learner.loss_sum += torch.nan
     with pytest.raises(TrainingError, match="became nan"):
         run.save()
     assert file.read_bytes() == before

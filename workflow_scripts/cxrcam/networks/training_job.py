@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from workflow_scripts.cxrcam.configuration.recipes import PRETRAINED, RANDOM, with_recipe
@@ -117,6 +118,11 @@ class TrainingJob:
     def run(self) -> tuple[str, str, int]:
         """Task, scheme and fold: what, beside the seed, keys the random draws."""
         return self.task, self.scheme, self.fold
+
+    @property
+    def backbone(self) -> Backbone:
+        """The network without its last layer; `model` must not say ``auto`` any more."""
+        return Backbone(*(self.model[key] for key in ("architecture", "last_stage", "map_stride")))
 
     def configuration_hash(self) -> str:
         """Hash of all settings that decide the result."""
@@ -237,7 +243,6 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
     roles_of_split = pq.read_table(job.split, columns=["role"])["role"]
     job = with_start(job, start, roles_of_split.to_pylist().count("train"))
     settings = TrainSettings.from_mapping(job.settings)
-    backbone = Backbone(*(job.model[key] for key in ("architecture", "last_stage", "map_stride")))
     precision = choose_precision(job.precision, device)
     set_up_torch(job.threads, job.deterministic)
     # Each process draws dropout of its own images, the first one as if it were alone.
@@ -250,64 +255,19 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
     roles = {"train", *settings.watch}
     parts, image_ids = read_parts(job, roles, device, input_size, world_size())
     training = parts.pop("train")
-
-    seed = integer_seed(job.seed, "initialise", *job.run)
-    model = build_classifier(backbone, len(job.classes), seed)
-    if start.tensors is not None:
-        for sentence in load_pretrained(model, backbone, start.tensors).sentences():
-            log.warning(sentence)
-    elif start.reason:
-        log.warning("Training starts from random weights. %s", start.reason)
+    model = initial_model(job, start, log)
     log.info(
         "%s from %s weights, %d parameters, on %s in %s with %d threads; %d training images.",
-        *(backbone, start.origin, parameter_count(model), device, precision),
+        *(job.backbone, start.origin, parameter_count(model), device, precision),
         *(job.threads, len(training)),
     )
-
-    data = job.data_fingerprint()
-    checkpoints = Checkpoints(
-        Path(job.checkpoint),
-        experiment_fingerprint(job, data, start.origin, precision, device, world_size()),
-        job.checkpoint_seconds,
-        log,
-        writes=rank() == 0,
-    )
-    # What clusters send before they take a machine away, and Ctrl-C.
-    signal.signal(signal.SIGTERM, checkpoints.request_stop)
-    signal.signal(signal.SIGINT, checkpoints.request_stop)
-
-    expected = len(training) * settings.epochs
-    bar = tqdm(
-        desc="/".join(map(str, (*job.run, job.seed))),
-        unit=" images",
-        total=expected,
-        disable=rank() > 0 or not sys.stderr.isatty(),
-        leave=False,
-    )
-
-    def show(progress: Progress) -> None:
-        """Move the bar in a terminal."""
-        bar.n = round(expected * progress.iteration / progress.iterations)
-        bar.set_postfix(loss=f"{progress.loss:.3f}", accuracy=f"{progress.accuracy:.3f}")
-
-    def note(records: Sequence[dict[str, Any]]) -> None:
-        """Write one plain line an evaluation into the log."""
-        parts_text = ", ".join(
-            f"{r['role']} loss {r['loss']:.4f} accuracy {r['accuracy']:.4f}" for r in records
-        )
-        first = records[0]
-        log.info(
-            "epoch %.2f of %d, iteration %d, %.0f images/s: %s",
-            *(first["epoch"], settings.epochs, first["iteration"]),
-            *(first["epoch"] * len(training) / first["seconds"], parts_text),
-        )
-
+    checkpoints = checkpoints_of(job, start, precision, device, log)
     frozen = (
-        front_removed(model, settings.freeze_until, backbone.known.minimum_size)
+        front_removed(model, settings.freeze_until, job.backbone.known.minimum_size)
         if settings.freeze_until
         else nullcontext(model)
     )
-    with bar, frozen as trained:
+    with _TrainingLog(job, settings, len(training), log) as shown, frozen as trained:
         history = train(
             trained,
             training,
@@ -320,43 +280,134 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
             checkpoints,
             image_ids,
             job.cuda_graphs,
-            on_step=show,
-            on_record=note,
+            on_step=shown.progress,
+            on_record=shown.evaluation,
         )
-    if rank():
-        return
+    if rank() == 0:
+        used = {"precision": precision, "device": device.type}
+        write_outputs(job, model, history, start.origin, input_size, used, log)
+        checkpoints.remove()
 
-    last = history[-1]["iteration"]
-    kept = last if settings.keep == "last" else best_iteration(history)
-    log.info("Stopped after iteration %d; kept the weights of iteration %d.", last, kept)
-    save_model(
-        Path(job.model_file),
-        model,
-        ModelCard(
-            classes=job.classes,
-            architecture=backbone.architecture,
-            last_stage=backbone.last_stage,
-            map_stride=backbone.map_stride,
-            image_size=job.image["size"],
-            input_size=input_size,
-            input_part=job.input_part,
-            mean=job.image["mean"],
-            std=job.image["std"],
-            weights_origin=start.origin,
-            configuration_hash=job.configuration_hash(),
-            data_fingerprint=data,
-            training={
-                **job.settings,
-                "precision": precision,
-                "device": device.type,
-                "kept_iteration": kept,
-                **({"processes": world_size()} if world_size() > 1 else {}),
-            },
-        ),
+
+def initial_model(job: TrainingJob, start: Start, log: logging.Logger) -> nn.Module:
+    """Network of a job with the weights that it starts from; what was adapted goes to the log."""
+    seed = integer_seed(job.seed, "initialise", *job.run)
+    model = build_classifier(job.backbone, len(job.classes), seed)
+    if start.tensors is not None:
+        for sentence in load_pretrained(model, job.backbone, start.tensors).sentences():
+            log.warning(sentence)
+    elif start.reason:
+        log.warning("Training starts from random weights. %s", start.reason)
+    return model
+
+
+def checkpoints_of(
+    job: TrainingJob, start: Start, precision: str, device: torch.device, log: logging.Logger
+) -> Checkpoints:
+    """Where the state of a job is kept; also at a signal to stop."""
+    data = job.data_fingerprint()
+    checkpoints = Checkpoints(
+        Path(job.checkpoint),
+        experiment_fingerprint(job, data, start.origin, precision, device, world_size()),
+        job.checkpoint_seconds,
+        log,
+        writes=rank() == 0,
     )
-    with atomic_path(Path(job.history_file)) as temporary:
-        pq.write_table(pa.Table.from_pylist(history, schema=HISTORY), temporary)
+    # What clusters send before they take a machine away, and Ctrl-C.
+    signal.signal(signal.SIGTERM, checkpoints.request_stop)
+    signal.signal(signal.SIGINT, checkpoints.request_stop)
+    return checkpoints
+
+
+class _TrainingLog:
+    """What a training shows while it runs: a bar in a terminal, a line an evaluation in the log."""
+
+    def __init__(
+        self, job: TrainingJob, settings: TrainSettings, n_images: int, log: logging.Logger
+    ) -> None:
+        self.epochs, self.n_images, self.log = settings.epochs, n_images, log
+        self.bar = tqdm(
+            desc="/".join(map(str, (*job.run, job.seed))),
+            unit=" images",
+            total=n_images * settings.epochs,
+            disable=rank() > 0 or not sys.stderr.isatty(),
+            leave=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.close()
+
+    def progress(self, progress: Progress) -> None:
+        """Move the bar."""
+        total = self.n_images * self.epochs
+        self.bar.n = round(total * progress.iteration / progress.iterations)
+        self.bar.set_postfix(loss=f"{progress.loss:.3f}", accuracy=f"{progress.accuracy:.3f}")
+
+    def evaluation(self, records: Sequence[dict[str, Any]]) -> None:
+        """Write one plain line."""
+        values = ", ".join(
+            f"{r['role']} loss {r['loss']:.4f} accuracy {r['accuracy']:.4f}" for r in records
+        )
+        first = records[0]
+        self.log.info(
+            "epoch %.2f of %d, iteration %d, %.0f images/s: %s",
+            *(first["epoch"], self.epochs, first["iteration"]),
+            *(first["epoch"] * self.n_images / first["seconds"], values),
+        )
+
+
+def write_outputs(
+    job: TrainingJob,
+    model: nn.Module,
+    history: list[dict[str, Any]],
+    weights_origin: str,
+    input_size: int,
+    used: dict[str, str],
+    log: logging.Logger,
+) -> None:
+    """Write the model with its card, the history and the clocks of a training.
+
+    Parameters
+    ----------
+    job : TrainingJob
+        With the settings of its start, see `with_start`.
+    model : nn.Module
+    history : list of dict
+        From `training.train`.
+    weights_origin : str
+    input_size : int
+        Pixels a side at the network's input.
+    used : dict of str
+        ``precision`` and ``device`` of the training.
+    log : logging.Logger
+    """
+    last = history[-1]["iteration"]
+    kept = last if job.settings["keep"] == "last" else best_iteration(history)
+    log.info("Stopped after iteration %d; kept the weights of iteration %d.", last, kept)
+    several = {"processes": world_size()} if world_size() > 1 else {}
+    card = ModelCard(
+        classes=job.classes,
+        architecture=job.backbone.architecture,
+        last_stage=job.backbone.last_stage,
+        map_stride=job.backbone.map_stride,
+        image_size=job.image["size"],
+        input_size=input_size,
+        input_part=job.input_part,
+        mean=job.image["mean"],
+        std=job.image["std"],
+        weights_origin=weights_origin,
+        configuration_hash=job.configuration_hash(),
+        data_fingerprint=job.data_fingerprint(),
+        training={**job.settings, **used, "kept_iteration": kept, **several},
+    )
+    save_model(Path(job.model_file), model, card)
     clocks = [row for row in history if row["role"] == "train"]  # one row an evaluation
-    with atomic_path(Path(job.timings_file)) as temporary:
-        pq.write_table(pa.Table.from_pylist(clocks, schema=TIMINGS), temporary)
-    checkpoints.remove()
+    for file, rows, schema in (
+        (job.history_file, history, HISTORY),
+        (job.timings_file, clocks, TIMINGS),
+    ):
+        with atomic_path(Path(file)) as temporary:
+            pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)

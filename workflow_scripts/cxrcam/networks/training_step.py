@@ -1,0 +1,132 @@
+"""One step of a training: a batch through the network, its gradients, the optimiser.
+
+The data set is a uint8 array on the device; a batch is taken from it by index, flipped and
+normalised there. Nothing is decoded, copied or converted image by image.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import nn
+
+from workflow_scripts.cxrcam.networks import distributed
+from workflow_scripts.cxrcam.networks.cuda_graphs import RecordedStep
+from workflow_scripts.cxrcam.networks.devices import autocast
+from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
+from workflow_scripts.cxrcam.networks.recipe import TrainSettings, make_optimizer
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of one step: which of the training part, which of them mirrored, their classes.
+
+    Attributes
+    ----------
+    epoch : int
+        From 0.
+    rows : int64 tensor, shape (b,)
+    flips : bool tensor, shape (b,)
+    labels : int64 tensor, shape (b,)
+    """
+
+    epoch: int
+    rows: torch.Tensor
+    flips: torch.Tensor
+    labels: torch.Tensor
+
+
+class Learner:
+    """A network that learns from batches, with its optimiser.
+
+    Attributes
+    ----------
+    model : nn.Module
+        What is trained; `network` is the same, wrapped where several processes share the training.
+    training : Part
+    side : int
+        Pixels a side at the network's input.
+    optimizer : torch.optim.Optimizer
+    loss_sum, correct : float64 and int64 tensors, shape ()
+        Sums since the last evaluation over what this process computed. They stay on the device:
+        reading them would make it wait at each step.
+    records : bool
+        Whether steps are recorded and replayed.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        training: Part,
+        settings: TrainSettings,
+        normalisation: Normalisation,
+        precision: str,
+        *,
+        input_size: int | None = None,
+        cuda_graphs: bool = True,
+    ) -> None:
+        self.training, self.settings = training, settings
+        self.normalisation, self.precision = normalisation, precision
+        self.side = input_size or training.side
+        self.device = training.labels.device
+        self.processes = distributed.world_size()
+        self.model = model.to(self.device).to(memory_format=torch.channels_last).train()
+        self.network = distributed.wrapped(self.model, settings.sync_batch_norm)
+        self.optimizer = make_optimizer(model, settings)
+        # Several processes wait for each other within a step, which is not recorded.
+        self.records = cuda_graphs and self.device.type == "cuda" and self.processes == 1
+        self.recorded: tuple[int, RecordedStep] | None = None  # with pixels a side of its images
+        # A recording reads the learning rate where it lies; the same bits without one.
+        self.rate_on_gpu = (
+            torch.zeros((), device=self.device) if self.device.type == "cuda" else None
+        )
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
+
+    def step(self, batch: Batch, rate: float) -> torch.Tensor:
+        """One step of the optimiser; returns the loss, on the device, valid until the next one."""
+        given = rate if self.rate_on_gpu is None else self.rate_on_gpu.fill_(rate)
+        for group in self.optimizer.param_groups:
+            group["lr"] = given
+        n_images = len(batch.rows)
+        rows, flips, labels = map(distributed.share, (batch.rows, batch.flips, batch.labels))
+        side = self.settings.side_in(batch.epoch, self.side)
+        # The rest of an epoch has another shape, for which recording would not pay.
+        if self.records and n_images == self.settings.batch_size:
+            return self._recorded_step(side, rows, flips, labels)
+        return self._learn(self._images(rows, flips, side), labels, n_images)
+
+    def _images(self, rows: torch.Tensor, flips: torch.Tensor, side: int) -> torch.Tensor:
+        """Network input of some training images."""
+        return self.training.batch(rows, flips, side, self.normalisation)
+
+    def _learn(self, images: torch.Tensor, labels: torch.Tensor, n_images: int) -> torch.Tensor:
+        """Learn from a batch of `n_images` that are shared by all processes; returns the loss."""
+        # Each weight is cast once a step anyway, and a recording must not read another one's.
+        with autocast(self.device, self.precision, keep_casts=False):
+            logits = self.network(images)
+            loss = distributed.mean_loss(logits, labels, self.settings.label_smoothing, n_images)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        loss = loss.detach()
+        self.loss_sum += loss.double() * (n_images / self.processes)
+        self.correct += (logits.detach().argmax(1) == labels).sum()
+        return loss
+
+    def _recorded_step(
+        self, side: int, rows: torch.Tensor, flips: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
+        """As `_learn`, of a full batch, by a recording; only the newest is kept, as it is large."""
+        # Pixels that the GPU does not hold cannot be taken within the recording.
+        resident = self.training.home == self.device
+        if self.recorded is None or self.recorded[0] != side:
+            learn = partial(self._learn, n_images=self.settings.batch_size)
+
+            def take_and_learn(*chosen: torch.Tensor) -> torch.Tensor:
+                rows, flips, labels = chosen
+                return learn(self._images(rows, flips, side), labels)
+
+            self.recorded = side, RecordedStep(take_and_learn if resident else learn)
+        inputs = (rows, flips, labels) if resident else (self._images(rows, flips, side), labels)
+        return self.recorded[1](*inputs)
