@@ -39,6 +39,7 @@ lint: $(READY)
 	ruff format --check .
 	snakefmt --check --compact-diff Snakefile rules
 	mypy
+	lint-imports
 	snakemake --lint
 
 unit: $(READY)
