@@ -7,7 +7,6 @@ import numpy.typing as npt
 import pandas as pd
 from torch import nn
 
-from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.files import write_json
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.map_tests.explanation_tests import drawn_images, explanation_tests
@@ -18,6 +17,7 @@ from workflow_scripts.cxrcam.networks.models import build_classifier, load_model
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import predict
 from workflow_scripts.cxrcam.seeds import generator, integer_seed, seed_sequence
+from workflow_scripts.cxrcam.terms import TEST
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.data.cached_parts import cached_parts
-from workflow_scripts.cxrcam.data.splits import TEST, TRAIN
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.floors.floors import FLOORS, floor_predictions
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.seeds import seed_sequence
+from workflow_scripts.cxrcam.terms import TEST, TRAIN
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])

@@ -7,13 +7,12 @@ import pandas as pd
 
 from workflow_scripts.cxrcam.audit.covered_scores import covered_scores
 from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE, masks_of
-from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.files import atomic_path, write_json
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.map_tests.places import place_scores
 from workflow_scripts.cxrcam.maps.raw_maps import read_evidence_maps
-from workflow_scripts.cxrcam.networks.input_parts import WHOLE
 from workflow_scripts.cxrcam.seeds import seed_sequence
+from workflow_scripts.cxrcam.terms import TEST, WHOLE
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])

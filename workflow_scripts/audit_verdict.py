@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.audit.claim_checklist import claim_checklist_markdown
-from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.files import atomic_path, write_json, write_text
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.map_tests.similarity import (
@@ -27,6 +26,7 @@ from workflow_scripts.cxrcam.starting_weights import (
     start_of_model,
     starts_in_words,
 )
+from workflow_scripts.cxrcam.terms import TEST
 from workflow_scripts.cxrcam.verdict.check import Headline
 from workflow_scripts.cxrcam.verdict.checks import AuditTables, all_checks
 from workflow_scripts.cxrcam.verdict.page import one_sentence, verdict_json, verdict_markdown

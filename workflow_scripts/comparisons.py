@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.metrics.comparisons import delong_test, mcnemar_test
+from workflow_scripts.cxrcam.terms import TEST
 
 COLUMNS = [
     *("task", "fold", "division", "scheme_a", "seed_a", "scheme_b", "seed_b", "n"),

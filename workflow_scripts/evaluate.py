@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.data.splits import REST, SHARED_TEST, TEST, VALIDATION
 from workflow_scripts.cxrcam.files import atomic_path, write_json
 from workflow_scripts.cxrcam.floors.comparison import compare_with_floors
 from workflow_scripts.cxrcam.logs import start_log
@@ -16,6 +15,7 @@ from workflow_scripts.cxrcam.metrics.classification import classification_metric
 from workflow_scripts.cxrcam.metrics.decisions import at_threshold, youden_threshold
 from workflow_scripts.cxrcam.metrics.part_accuracy import part_accuracy
 from workflow_scripts.cxrcam.seeds import generator, seed_sequence
+from workflow_scripts.cxrcam.terms import REST, SHARED_TEST, TEST, VALIDATION
 
 
 def other_parts(predictions: pd.DataFrame, classes: list[str]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.export.facts import network_facts
 from workflow_scripts.cxrcam.export.graph import output_names, pt2_bytes, traced
 from workflow_scripts.cxrcam.export.onnx_files import (
@@ -39,6 +38,7 @@ from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import predict
 from workflow_scripts.cxrcam.spreadsheets import write_csv
+from workflow_scripts.cxrcam.terms import TEST
 
 FLOAT32, FLOAT16, PT2 = "model.onnx", "model-float16.onnx", "model.pt2"
 

@@ -12,6 +12,7 @@ from workflow_scripts.cxrcam.figures.curves import precision_recall_figure, roc_
 from workflow_scripts.cxrcam.figures.history import history_figure
 from workflow_scripts.cxrcam.figures.reliability import reliability_figure
 from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.terms import TEST
 
 
 def gathered(tables: Iterable[pd.DataFrame], runs: Sequence[dict[str, object]]) -> pd.DataFrame:
@@ -38,7 +39,7 @@ if __name__ == "__main__":
     predictions = gathered(
         map(with_groups, snakemake.input.predictions, snakemake.input.splits), runs
     )
-    test = predictions[predictions["role"] == "test"].reset_index(drop=True)
+    test = predictions[predictions["role"] == TEST].reset_index(drop=True)
     predicted = test[[f"probability_{name}" for name in classes]].to_numpy().argmax(axis=1)
     matrix = confusion_matrix(test["label"], [classes[k] for k in predicted], labels=classes)
     where = f"{snakemake.wildcards.task}, {snakemake.wildcards.scheme}"

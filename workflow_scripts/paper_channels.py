@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.data.cache import read_pixels
-from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.drawing.publication_table import write_table
 from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.figures.channels import channel_caption, channel_figure
@@ -23,6 +22,7 @@ from workflow_scripts.cxrcam.networks.devices import choose_device, set_up_torch
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard, load_model
 from workflow_scripts.cxrcam.networks.parts import Normalisation
+from workflow_scripts.cxrcam.terms import TEST
 
 BATCH = 64
 

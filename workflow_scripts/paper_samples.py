@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.drawing.publication_table import write_table
 from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.errors import InputError
@@ -24,6 +23,7 @@ from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map
 from workflow_scripts.cxrcam.maps.raw_maps import read_raw_maps
+from workflow_scripts.cxrcam.terms import TEST
 
 PICTURE_SIDE = 299  # pixels; the size of the database's own images
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")

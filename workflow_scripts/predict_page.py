@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from workflow_scripts.cxrcam.data.splits import TRAIN
 from workflow_scripts.cxrcam.duplicates.across import find_cross_duplicates
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
 from workflow_scripts.cxrcam.files import atomic_path, write_text
@@ -38,6 +37,7 @@ from workflow_scripts.cxrcam.report.answers_page import (
 from workflow_scripts.cxrcam.report.cells import Link, relative_href
 from workflow_scripts.cxrcam.report.page import NOTICE, write_static
 from workflow_scripts.cxrcam.spreadsheets import write_csv
+from workflow_scripts.cxrcam.terms import TRAIN
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])

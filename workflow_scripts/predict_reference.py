@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.data.splits import TEST, VALIDATION
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
@@ -25,6 +24,7 @@ from workflow_scripts.cxrcam.new_images.reference import (
     training_images,
     write_reference,
 )
+from workflow_scripts.cxrcam.terms import TEST, VALIDATION
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])

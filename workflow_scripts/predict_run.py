@@ -8,16 +8,16 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.data.mask_cache import masks_of
-from workflow_scripts.cxrcam.data.splits import TEST
 from workflow_scripts.cxrcam.images.covering import masking_variants
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
 from workflow_scripts.cxrcam.networks.devices import choose_device, choose_precision, set_up_torch
-from workflow_scripts.cxrcam.networks.input_parts import WHOLE, covered_pixels, read_network_input
+from workflow_scripts.cxrcam.networks.input_parts import covered_pixels, read_network_input
 from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import Predictions, predict
 from workflow_scripts.cxrcam.networks.prediction_table import write_covered, write_predictions
+from workflow_scripts.cxrcam.terms import TEST, WHOLE
 
 AT_ONCE = 1024  # test images that are covered in memory at a time
 

@@ -10,10 +10,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.contracts import SPLIT
-from workflow_scripts.cxrcam.data.splits import TEST, UNUSED, assign_roles
+from workflow_scripts.cxrcam.data.splits import assign_roles
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.seeds import generator
+from workflow_scripts.cxrcam.terms import TEST, UNUSED
 
 
 def numbered(names: pa.ChunkedArray) -> npt.NDArray[np.int64]:

@@ -13,7 +13,8 @@ from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE, SCHEMA, write_mas
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.images.covering import masked_pixels, masking_variants
 from workflow_scripts.cxrcam.networks import input_parts
-from workflow_scripts.cxrcam.networks.input_parts import WHOLE, covered_pixels, read_network_input
+from workflow_scripts.cxrcam.networks.input_parts import covered_pixels, read_network_input
+from workflow_scripts.cxrcam.terms import WHOLE
 
 SIZE = 32
 NAMES = ["A/1", "A/2", "B/1"]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
-from workflow_scripts.cxrcam.data.splits import TEST, TRAIN, VALIDATION
+from workflow_scripts.cxrcam.terms import TEST, TRAIN, VALIDATION
 
 Bools = npt.NDArray[np.bool_]
 

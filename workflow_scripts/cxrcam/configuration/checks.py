@@ -7,13 +7,13 @@ from typing import Any
 from workflow_scripts.cxrcam.configuration.problems import Problems, did_you_mean, show
 from workflow_scripts.cxrcam.configuration.recipes import possible_starts, with_recipe
 from workflow_scripts.cxrcam.configuration.stages import stage_problem
+from workflow_scripts.cxrcam.terms import WHOLE
 
 # Maps whose keys the user chooses; null removes an entry that an earlier file of the overlay made.
 NAMED_MAPS = ("datasets", "tasks", "schemes")
 # What stands in results/ beside the folders of the data sets.
 RESERVED_DATASET_NAMES = frozenset({"logs", "benchmarks", "report", "weights"})
 # Values of a scheme's `input`: the default, and those that need a lung mask of every image.
-WHOLE = "whole"
 LUNG_INPUTS = ("lungs_out", "lungs_only")
 # Names that Windows keeps for devices: no folder can be called so there.
 DEVICE_NAMES = frozenset(

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from workflow_scripts.cxrcam.configuration.checks import LUNG_INPUTS, WHOLE
+from workflow_scripts.cxrcam.configuration.checks import LUNG_INPUTS
 from workflow_scripts.cxrcam.configuration.problems import Problems, did_you_mean, show
+from workflow_scripts.cxrcam.terms import WHOLE
 
 
 def design_for_new_images(

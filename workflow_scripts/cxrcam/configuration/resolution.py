@@ -20,7 +20,6 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from workflow_scripts.cxrcam.configuration.checks import (
     LUNG_INPUTS,
     NAMED_MAPS,
-    WHOLE,
     check_against_images,
     check_classes,
     check_dataset,
@@ -49,6 +48,7 @@ from workflow_scripts.cxrcam.configuration.problems import (
     under,
 )
 from workflow_scripts.cxrcam.configuration.schema import Schema, complete, expand
+from workflow_scripts.cxrcam.terms import WHOLE
 
 __all__ = [
     "LUNG_INPUTS",

@@ -18,10 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.terms import REST, SHARED_TEST, TEST, TRAIN, UNUSED, VALIDATION
 
 UNITS_AT_ONCE = 1024  # that are drawn together, where all of them fit
-TRAIN, VALIDATION, TEST, UNUSED = "train", "validation", "test", "unused"
-SHARED_TEST, REST = "shared_test", "rest"
 
 
 class SplitError(InputError):

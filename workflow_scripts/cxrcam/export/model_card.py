@@ -11,16 +11,9 @@ from typing import Any, Final
 import pandas as pd
 import yaml
 
-from workflow_scripts.cxrcam.data.splits import (
-    REST,
-    SHARED_TEST,
-    TEST,
-    TRAIN,
-    UNUSED,
-    VALIDATION,
-)
 from workflow_scripts.cxrcam.export.pages import render_page
 from workflow_scripts.cxrcam.starting_weights import RANDOM, start_sentence
+from workflow_scripts.cxrcam.terms import REST, SHARED_TEST, TEST, TRAIN, UNUSED, VALIDATION
 from workflow_scripts.cxrcam.verdict.check import FAILED, NOT_ASSESSABLE, PASSED
 
 ROLES: Final = (TRAIN, VALIDATION, TEST, SHARED_TEST, REST, UNUSED)

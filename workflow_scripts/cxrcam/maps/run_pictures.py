@@ -19,6 +19,7 @@ from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map, place_map
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, read_evidence_maps
 from workflow_scripts.cxrcam.networks.input_parts import covered_pixels
+from workflow_scripts.cxrcam.terms import TEST
 
 
 class Picture(TypedDict):
@@ -125,7 +126,7 @@ def read_run_pictures(
     """
     index = pd.read_parquet(index_file).set_index("image_id")
     predictions = pd.read_parquet(predictions_file)
-    test = predictions[predictions["role"] == "test"].reset_index(drop=True)
+    test = predictions[predictions["role"] == TEST].reset_index(drop=True)
     probabilities = test[[f"probability_{name}" for name in classes]].to_numpy(dtype=float)
     called = probabilities.argmax(axis=1)
     records = test[["image_id", "label"]].assign(

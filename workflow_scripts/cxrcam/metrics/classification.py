@@ -118,58 +118,78 @@ def classification_metrics(
     """
     truth, scores = _checked(labels, probabilities, classes)
     names = list(classes)
-    n, k = scores.shape
     predicted = scores.argmax(axis=1)
-    matrix = confusion_matrix(truth, predicted, labels=np.arange(k))
-    per_truth = matrix.sum(axis=1)
-    correct = int(np.trace(matrix))
+    matrix = confusion_matrix(truth, predicted, labels=np.arange(len(names)))
+    tables = [_fourfold_table(matrix, index) for index in range(len(names))]
     undefined = _Undefined()
-
-    tables = [_fourfold_table(matrix, index) for index in range(k)]
     per_class = {
         name: _class_metrics(name, tables[index], truth == index, scores[:, index], undefined)
         for index, name in enumerate(names)
     }
+    mcc = _matthews_correlation(truth, predicted, undefined)
+    result: dict[str, Any] = {
+        **_counts(matrix, names),
+        **_accuracies(matrix, tables, names),
+        "balanced_accuracy": _class_mean(per_class, "sensitivity", "balanced_accuracy", undefined),
+        "macro_f1": _class_mean(per_class, "f1", "macro_f1", undefined),
+        "mcc": mcc,
+        "macro_auroc": _class_mean(per_class, "auroc", "macro_auroc", undefined),
+        "macro_auprc": _class_mean(per_class, "auprc", "macro_auprc", undefined),
+        **_scores_of_probabilities(truth, scores),
+        "per_class": per_class,
+    }
+    _add_bootstrap_intervals(result, truth, scores, groups, seed, repeats, undefined)
+    result["undefined"] = list(undefined)
+    return result
+
+
+def _counts(matrix: npt.NDArray[np.int64], names: list[str]) -> dict[str, Any]:
+    """Classes, and how many images there are of each."""
+    per_truth, two = matrix.sum(axis=1), len(names) == 2
+    return {
+        "classes": names,
+        "negative_class": names[0] if two else None,
+        "positive_class": names[1] if two else None,
+        "n": int(matrix.sum()),
+        "n_per_class": {name: int(n) for name, n in zip(names, per_truth, strict=True)},
+        "correct": int(np.trace(matrix)),
+        "majority_class": names[int(per_truth.argmax())],
+        "majority_share": float(per_truth.max() / matrix.sum()),
+        "confusion_matrix": matrix.tolist(),
+    }
+
+
+def _accuracies(
+    matrix: npt.NDArray[np.int64], tables: Sequence[_FourfoldTable], names: list[str]
+) -> dict[str, Any]:
+    """Accuracy with its interval, and the paper's equation (1)."""
+    n, correct = int(matrix.sum()), int(np.trace(matrix))
     equation_1 = {
         name: (table.true_positives + table.true_negatives) / n
         for name, table in zip(names, tables, strict=True)
     }
-    mcc = _matthews_correlation(truth, predicted, undefined)
-    one_hot = np.eye(k)[truth]
-    result: dict[str, Any] = {
-        "classes": names,
-        "negative_class": names[0] if k == 2 else None,
-        "positive_class": names[1] if k == 2 else None,
-        "n": n,
-        "n_per_class": {name: int(per_truth[index]) for index, name in enumerate(names)},
-        "correct": correct,
-        "majority_class": names[int(per_truth.argmax())],
-        "majority_share": float(per_truth.max() / n),
-        "confusion_matrix": matrix.tolist(),
+    return {
         "accuracy": correct / n,
         "accuracy_interval": list(wilson_interval(correct, n)),
         "accuracy_equation_1": {
             "per_class": equation_1,
             "mean": float(np.mean(list(equation_1.values()))),
         },
-        "balanced_accuracy": _class_mean(per_class, "sensitivity", "balanced_accuracy", undefined),
-        "macro_f1": _class_mean(per_class, "f1", "macro_f1", undefined),
-        "mcc": mcc,
-        "macro_auroc": _class_mean(per_class, "auroc", "macro_auroc", undefined),
-        "macro_auprc": _class_mean(per_class, "auprc", "macro_auprc", undefined),
-        # Rows renormalised: scikit-learn warns at sums that differ from 1 by a float32 rounding.
-        "log_loss": float(
-            cross_entropy(truth, scores / scores.sum(axis=1, keepdims=True), labels=list(range(k)))
-        ),
-        "brier_score": float(0.5 * ((scores - one_hot) ** 2).sum(axis=1).mean()),
-        "expected_calibration_error": expected_calibration_error(
-            scores.max(axis=1), predicted == truth
-        ),
-        "per_class": per_class,
     }
-    _add_bootstrap_intervals(result, truth, scores, groups, seed, repeats, undefined)
-    result["undefined"] = list(undefined)
-    return result
+
+
+def _scores_of_probabilities(truth: Labels, scores: Floats) -> dict[str, float]:
+    """Log loss, Brier score and expected calibration error."""
+    k = scores.shape[1]
+    # Rows renormalised: scikit-learn warns at sums that differ from 1 by a float32 rounding.
+    renormalised = scores / scores.sum(axis=1, keepdims=True)
+    return {
+        "log_loss": float(cross_entropy(truth, renormalised, labels=list(range(k)))),
+        "brier_score": float(0.5 * ((scores - np.eye(k)[truth]) ** 2).sum(axis=1).mean()),
+        "expected_calibration_error": expected_calibration_error(
+            scores.max(axis=1), scores.argmax(axis=1) == truth
+        ),
+    }
 
 
 def _checked(

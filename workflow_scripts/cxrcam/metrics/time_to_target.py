@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from workflow_scripts.cxrcam.data.splits import SHARED_TEST, TEST
+from workflow_scripts.cxrcam.terms import SHARED_TEST, TEST
 
 
 @dataclass(frozen=True)

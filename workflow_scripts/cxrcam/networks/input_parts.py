@@ -11,10 +11,7 @@ from workflow_scripts.cxrcam.data.cache import read_pixels_within
 from workflow_scripts.cxrcam.data.mask_cache import masks_of
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.images.covering import masked_pixels, masking_variants
-
-# As in configuration.checks, which is not imported: what only checks the configuration must not
-# make trained networks stale.
-WHOLE = "whole"
+from workflow_scripts.cxrcam.terms import WHOLE
 
 
 def covered_pixels(

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workflow_scripts.cxrcam.data.splits import TEST, TRAIN, VALIDATION
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import write_json
 from workflow_scripts.cxrcam.metrics.conformal import (
@@ -20,6 +19,7 @@ from workflow_scripts.cxrcam.metrics.conformal import (
 )
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 from workflow_scripts.cxrcam.new_images.likeness import Likeness, Thresholds
+from workflow_scripts.cxrcam.terms import TEST, TRAIN, VALIDATION
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from workflow_scripts.cxrcam.configuration.resolution import (
-    WHOLE,
     division,
     input_part,
     model_settings,
     train_settings,
 )
+from workflow_scripts.cxrcam.terms import WHOLE
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.data.splits import VALIDATION
 from workflow_scripts.cxrcam.metrics.conformal import fewest_images
 from workflow_scripts.cxrcam.new_images.answers import ABSTAIN
 from workflow_scripts.cxrcam.new_images.copies import Copy
@@ -16,6 +15,7 @@ from workflow_scripts.cxrcam.report.answer_pictures import AnswerCard
 from workflow_scripts.cxrcam.report.cells import NONE, Cell, Link, Table, number_cell
 from workflow_scripts.cxrcam.report.page import NOTICE, page_environment
 from workflow_scripts.cxrcam.starting_weights import start_sentence
+from workflow_scripts.cxrcam.terms import VALIDATION
 
 
 @dataclass(frozen=True)

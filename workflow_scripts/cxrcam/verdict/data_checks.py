@@ -15,7 +15,7 @@ import pandas as pd
 from workflow_scripts.cxrcam.audit.leaks import ANY_DUPLICATE, PATIENT
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.data.expected import say_what_differs
-from workflow_scripts.cxrcam.data.splits import TEST, VALIDATION
+from workflow_scripts.cxrcam.terms import TEST, VALIDATION
 from workflow_scripts.cxrcam.verdict.check import FAILED, PASSED, Check, CheckKind, per_cent
 from workflow_scripts.cxrcam.verdict.pooling import designs, first_reason
 

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workflow_scripts.cxrcam.data.splits import TRAIN
 from workflow_scripts.cxrcam.duplicates.stored import Fingerprints
 from workflow_scripts.cxrcam.new_images.answers import LEAST_CONTRAST, MOST_COLOUR
 from workflow_scripts.cxrcam.new_images.likeness import Thresholds, usual_likeness
+from workflow_scripts.cxrcam.terms import TRAIN
 
 #: Pictures that the page gets: 2 MB, compared in some hundredths of a second.
 MOST_PICTURES: Final = 2000
