@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from torch import nn
 
+from workflow_scripts.cxrcam.arrays import Float32Array, UInt8Array
 from workflow_scripts.cxrcam.files import write_json
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.map_tests.explanation_tests import drawn_images, explanation_tests
@@ -18,8 +17,6 @@ from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import predict
 from workflow_scripts.cxrcam.seeds import generator, integer_seed, seed_sequence
 from workflow_scripts.cxrcam.terms import TEST
-
-Pixels = npt.NDArray[np.uint8]
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
@@ -34,7 +31,7 @@ if __name__ == "__main__":
     backbone = card.backbone
     normalisation = Normalisation(tuple(card.mean), tuple(card.std))
 
-    def outputs(network: nn.Module, images: Pixels) -> tuple[npt.NDArray[np.float32], RawMaps]:
+    def outputs(network: nn.Module, images: UInt8Array) -> tuple[Float32Array, RawMaps]:
         """Probabilities and evidence maps."""
         result = predict(
             network,

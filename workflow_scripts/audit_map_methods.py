@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from torch import nn
 
+from workflow_scripts.cxrcam.arrays import Int64Array, UInt8Array
 from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE, masks_of
 from workflow_scripts.cxrcam.files import write_json
 from workflow_scripts.cxrcam.logs import start_log
@@ -23,8 +23,6 @@ from workflow_scripts.cxrcam.networks.prediction import Predictions, predict
 from workflow_scripts.cxrcam.seeds import generator, integer_seed, seed_sequence
 from workflow_scripts.cxrcam.terms import TEST
 
-Pixels = npt.NDArray[np.uint8]
-
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     compute, wildcards = snakemake.config["compute"], snakemake.wildcards
@@ -37,13 +35,11 @@ if __name__ == "__main__":
     normalisation = Normalisation(tuple(card.mean), tuple(card.std))
     methods = methods_to_test(backbone.map_kind, snakemake.params.methods)
 
-    def predicted(network: nn.Module, images: Pixels) -> Predictions:
+    def predicted(network: nn.Module, images: UInt8Array) -> Predictions:
         """Probabilities and our own maps."""
         return predict(network, backbone, images, normalisation, device, input_size=card.input_size)
 
-    def maps_of(
-        method: str, network: nn.Module, images: Pixels, of: npt.NDArray[np.int64]
-    ) -> RawMaps:
+    def maps_of(method: str, network: nn.Module, images: UInt8Array, of: Int64Array) -> RawMaps:
         """Maps of one class an image, by one method."""
         if method == backbone.map_kind:
             evidence = predicted(network, images).evidence

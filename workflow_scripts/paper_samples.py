@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.drawing.publication_table import write_table
 from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.errors import InputError
@@ -78,7 +78,7 @@ if __name__ == "__main__":
         )
     }
 
-    def picture(image_id: str) -> npt.NDArray[np.uint8]:
+    def picture(image_id: str) -> UInt8Array:
         """X-ray in picture size."""
         return resize_grey(read_grey(Path(paths[image_id]), params.max_pixels).pixels, PICTURE_SIDE)
 

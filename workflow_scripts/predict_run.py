@@ -4,9 +4,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.data.mask_cache import masks_of
 from workflow_scripts.cxrcam.images.covering import masking_variants
 from workflow_scripts.cxrcam.logs import start_log
@@ -36,7 +36,7 @@ if __name__ == "__main__":
     )
     normalisation = Normalisation(tuple(card.mean), tuple(card.std))
 
-    def predicted(images: npt.NDArray[np.uint8], precision: str = "float32") -> Predictions:
+    def predicted(images: UInt8Array, precision: str = "float32") -> Predictions:
         """What the network says of some images."""
         return predict(
             *(model, card.backbone, images, normalisation, device),

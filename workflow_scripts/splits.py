@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from workflow_scripts.cxrcam.arrays import BoolArray, Int64Array
 from workflow_scripts.cxrcam.contracts import SPLIT
 from workflow_scripts.cxrcam.data.splits import assign_roles
 from workflow_scripts.cxrcam.files import atomic_path
@@ -17,11 +18,11 @@ from workflow_scripts.cxrcam.seeds import generator
 from workflow_scripts.cxrcam.terms import TEST, UNUSED
 
 
-def numbered(names: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+def numbered(names: pa.ChunkedArray) -> Int64Array:
     """Number of each name among the different ones in their order."""
     codes = names.combine_chunks().dictionary_encode()
     rank = pc.rank(codes.dictionary).to_numpy() - 1
-    numbers: npt.NDArray[np.int64] = rank[codes.indices.to_numpy()].astype(np.int64)
+    numbers: Int64Array = rank[codes.indices.to_numpy()].astype(np.int64)
     return numbers
 
 
@@ -34,7 +35,7 @@ if __name__ == "__main__":
     labels = pc.index_in(table["label"], value_set=pa.array(classes)).to_numpy().astype(np.int64)
 
     def roles_of(
-        name: str, design: dict[str, Any], fold: int, shared_test: npt.NDArray[np.bool_] | None
+        name: str, design: dict[str, Any], fold: int, shared_test: BoolArray | None
     ) -> npt.NDArray[np.str_]:
         """Roles in one fold of the design of that name."""
         return assign_roles(

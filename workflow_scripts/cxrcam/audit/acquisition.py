@@ -29,14 +29,11 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.fft import rfft2
 
+from workflow_scripts.cxrcam.arrays import Float64Array, Int64Array, UInt8Array
 from workflow_scripts.cxrcam.data.splits import deal_folds
 from workflow_scripts.cxrcam.floors.features import check_pixels, grey_counts, pixel_chunks
 from workflow_scripts.cxrcam.floors.trees import fitted_trees
 from workflow_scripts.cxrcam.metrics.intervals import bootstrap_interval, weighted_auroc
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-UInt8Array = npt.NDArray[np.uint8]
 
 FACT_THRESHOLD: Final = 0.60
 PICTURE_THRESHOLD: Final = 0.75
@@ -98,7 +95,7 @@ class TraceSeparability:
     reason: str | None
 
 
-def size_features(widths: npt.ArrayLike, heights: npt.ArrayLike) -> Floats:
+def size_features(widths: npt.ArrayLike, heights: npt.ArrayLike) -> Float64Array:
     """Width, height and width by height of the image files; a fact.
 
     Parameters
@@ -123,7 +120,7 @@ def size_features(widths: npt.ArrayLike, heights: npt.ArrayLike) -> Floats:
     return np.stack([width, height, width / height], axis=1)
 
 
-def mode_features(modes: Sequence[str | None]) -> Floats:
+def mode_features(modes: Sequence[str | None]) -> Float64Array:
     """One column a mode ("L", "RGB", ...), 1 where an image has it; a fact.
 
     Parameters
@@ -138,13 +135,13 @@ def mode_features(modes: Sequence[str | None]) -> Floats:
     names, codes = np.unique(
         pd.Series(list(modes), dtype=object).fillna("").to_numpy(str), return_inverse=True
     )
-    columns: Floats = np.eye(len(names))[codes]
+    columns: Float64Array = np.eye(len(names))[codes]
     return columns
 
 
 def file_features(
     size_bytes: npt.ArrayLike, widths: npt.ArrayLike, heights: npt.ArrayLike
-) -> Floats:
+) -> Float64Array:
     """Bytes of the files, and bytes a pixel: how hard they were compressed.
 
     Parameters
@@ -167,7 +164,7 @@ def file_features(
     return np.stack([n_bytes, n_bytes / (sizes[:, 0] * sizes[:, 1])], axis=1)
 
 
-def grey_level_features(pixels: UInt8Array) -> Floats:
+def grey_level_features(pixels: UInt8Array) -> Float64Array:
     """Number of distinct grey values, darkest, brightest, share of black and of white pixels.
 
     Parameters
@@ -195,7 +192,7 @@ def grey_level_features(pixels: UInt8Array) -> Floats:
     return features
 
 
-def spectrum_features(pixels: UInt8Array) -> Floats:
+def spectrum_features(pixels: UInt8Array) -> Float64Array:
     """Form of the power spectrum above 0.25 cycles a pixel, averaged over 24 rings.
 
     Parameters
@@ -241,7 +238,7 @@ def spectrum_features(pixels: UInt8Array) -> Floats:
     return spectra
 
 
-def _rings(size: int) -> tuple[Ints, Ints]:
+def _rings(size: int) -> tuple[Int64Array, Int64Array]:
     """Which entries of a flattened `rfft2` count, ring by ring, and how many each ring has."""
     radius = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)).ravel()
     kept = np.flatnonzero(radius >= LOWEST_FREQUENCY)
@@ -302,7 +299,7 @@ def trace_separability(
     """
     values = np.asarray(features, dtype=np.float64)
     names, coded = np.unique(np.asarray(labels), return_inverse=True)
-    label: Ints = coded.astype(np.int64)
+    label: Int64Array = coded.astype(np.int64)
     n = len(label)
     if values.ndim != 2 or len(values) != n or (groups is not None and np.shape(groups) != (n,)):
         raise ValueError(f"features {values.shape}, {n} labels and groups do not belong together")
@@ -350,7 +347,9 @@ def trace_separability(
     )
 
 
-def _not_assessable(values: Floats, labels: Ints, groups: Ints, names: list[str]) -> str | None:
+def _not_assessable(
+    values: Float64Array, labels: Int64Array, groups: Int64Array, names: list[str]
+) -> str | None:
     if len(names) < 2:
         return f"there is only one class, {names[0]!r}" if names else "there are no images"
     unknown = ~np.isfinite(values).all(axis=1)
@@ -367,8 +366,8 @@ def _not_assessable(values: Floats, labels: Ints, groups: Ints, names: list[str]
 
 
 def _left_out_probabilities(
-    values: Floats, labels: Ints, groups: Ints, seed: int, threads: int
-) -> Floats:
+    values: Float64Array, labels: Int64Array, groups: Int64Array, seed: int, threads: int
+) -> Float64Array:
     """Probabilities of each image from trees that saw none of its group, (n, classes)."""
     n_classes = int(labels.max()) + 1
     probabilities = np.zeros((len(labels), n_classes))
@@ -380,16 +379,18 @@ def _left_out_probabilities(
     return probabilities
 
 
-def _macro_auroc(labels: Ints, probabilities: Floats, counts: npt.ArrayLike) -> Floats:
+def _macro_auroc(
+    labels: Int64Array, probabilities: Float64Array, counts: npt.ArrayLike
+) -> Float64Array:
     # Of two classes the second area is the first one again.
     of_interest = range(1, 2) if probabilities.shape[1] == 2 else range(probabilities.shape[1])
     areas = [weighted_auroc(labels == k, probabilities[:, k], counts) for k in of_interest]
-    mean: Floats = np.mean(areas, axis=0)
+    mean: Float64Array = np.mean(areas, axis=0)
     return mean
 
 
-def _share(correct: Floats, counts: Floats) -> Floats:
-    share: Floats = counts @ correct / counts.sum(axis=1)
+def _share(correct: Float64Array, counts: Float64Array) -> Float64Array:
+    share: Float64Array = counts @ correct / counts.sum(axis=1)
     return share
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-Counts = npt.NDArray[np.int64]
+from workflow_scripts.cxrcam.arrays import Int64Array
 
 ASSOCIATED: Final = 0.3
 """Corrected Cramér's V from which class and source count as associated ("medium", Cohen 1988)."""
@@ -200,7 +200,7 @@ def assess_class_by_source(
     )
 
 
-def _unshared_pairs(counts: Counts, classes: list[str]) -> list[tuple[str, str]]:
+def _unshared_pairs(counts: Int64Array, classes: list[str]) -> list[tuple[str, str]]:
     """Pairs of classes, both with images, without a common source."""
     holds = (counts > 0).astype(np.int64)
     shared = holds @ holds.T
@@ -209,7 +209,7 @@ def _unshared_pairs(counts: Counts, classes: list[str]) -> list[tuple[str, str]]
 
 
 def _judge(
-    counts: Counts,
+    counts: Int64Array,
     classes: list[str],
     unshared: list[tuple[str, str]],
     corrected: float | None,

@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array
 from workflow_scripts.cxrcam.images.covering import masking_variants
 from workflow_scripts.cxrcam.metrics.part_accuracy import part_accuracy
 
@@ -49,9 +49,9 @@ def covered_scores(
 
 
 def _accuracy(
-    truth: npt.NDArray[np.int64],
-    covered: npt.NDArray[np.float32],
-    whole: npt.NDArray[np.float32],
+    truth: Int64Array,
+    covered: Float32Array,
+    whole: Float32Array,
 ) -> dict[str, Any]:
     names = [str(k) for k in range(covered.shape[1])]
     result = part_accuracy(truth, covered.argmax(axis=1), names)

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.cxrcam.arrays import BoolArray
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.terms import TEST, TRAIN, VALIDATION
-
-Bools = npt.NDArray[np.bool_]
 
 KINDS: Final = ("exact", "near", "mirrored", "inverted", "cropped")
 """Kinds of duplicates, as `duplicates.find_duplicates` names them."""
@@ -69,7 +67,9 @@ class SplitLeaks:
     verdict: str
 
 
-def _duplicate_leaks(image_ids: pd.Index, train: Bools, pairs: pd.DataFrame) -> dict[str, Bools]:
+def _duplicate_leaks(
+    image_ids: pd.Index, train: BoolArray, pairs: pd.DataFrame
+) -> dict[str, BoolArray]:
     """Whether each image has a twin in train, by kind of duplicate."""
     # Numbers for all images that occur: a copy outside the split may link two inside it.
     names = pd.Index(
@@ -96,14 +96,18 @@ def _duplicate_leaks(image_ids: pd.Index, train: Bools, pairs: pd.DataFrame) -> 
     return {name: found[: len(image_ids)] for name, found in leaks.items()}
 
 
-def _patient_leaks(patients: pd.Series, train: Bools) -> tuple[Bools, Bools]:
+def _patient_leaks(patients: pd.Series, train: BoolArray) -> tuple[BoolArray, BoolArray]:
     """Whether an image's patient is known, and whether he is in train too."""
     known = (patients.notna() & (patients.astype(str).str.strip() != "")).to_numpy(dtype=bool)
     return known, known & patients.isin(patients[known & train]).to_numpy(dtype=bool)
 
 
 def _rows_of_role(
-    role: str, chosen: Bools, leaked: dict[str, Bools], known: Bools, reasons: dict[str, str]
+    role: str,
+    chosen: BoolArray,
+    leaked: dict[str, BoolArray],
+    known: BoolArray,
+    reasons: dict[str, str],
 ) -> list[LeakRow]:
     rows = []
     for kind, found in leaked.items():

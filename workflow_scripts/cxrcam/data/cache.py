@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
+from workflow_scripts.cxrcam.arrays import Int64Array, UInt8Array
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.workers import slices
@@ -37,8 +37,8 @@ class _Damaged(Exception):
     """What a shard holds is not what was written."""
 
 
-WriteRows = Callable[[Sequence[str], Mapping[str, npt.NDArray[np.uint8]]], None]
-WriteImages = Callable[[Sequence[str], npt.NDArray[np.uint8]], None]
+WriteRows = Callable[[Sequence[str], Mapping[str, UInt8Array]], None]
+WriteImages = Callable[[Sequence[str], UInt8Array], None]
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def rows_writer(
         ) as file,
     ):
 
-        def write(image_ids: Sequence[str], columns: Mapping[str, npt.NDArray[np.uint8]]) -> None:
+        def write(image_ids: Sequence[str], columns: Mapping[str, UInt8Array]) -> None:
             flat = {name: np.ascontiguousarray(columns[name]) for name in kinds}
             for rows in slices(len(image_ids), ROWS_AT_ONCE):
                 some = list(image_ids[rows])
@@ -97,16 +97,14 @@ def rows_writer(
         file.add_key_value_metadata({**about, CHECKSUMS.decode(): json.dumps(checksums)})
 
 
-def _checksum(image_ids: Sequence[str], rows: npt.NDArray[np.uint8]) -> str:
+def _checksum(image_ids: Sequence[str], rows: UInt8Array) -> str:
     """128-bit XXH3 of the names and one column of a row group, hexadecimal."""
     digest = xxhash.xxh3_128("\x1f".join(image_ids).encode())
     digest.update(rows.data)
     return str(digest.hexdigest())
 
 
-def _row_groups(
-    path: Path, column: str, width: int
-) -> Iterator[tuple[list[str], npt.NDArray[np.uint8]]]:
+def _row_groups(path: Path, column: str, width: int) -> Iterator[tuple[list[str], UInt8Array]]:
     """Names and rows of one column of a file by `rows_writer`, their checksums verified."""
     with pq.ParquetFile(path) as file:
         stored = file.schema_arrow.field(column).type.byte_width
@@ -128,7 +126,7 @@ def _row_groups(
             yield names, rows.reshape(-1, width)
 
 
-def _bytes_of(column: pa.ChunkedArray, width: int) -> npt.NDArray[np.uint8]:
+def _bytes_of(column: pa.ChunkedArray, width: int) -> UInt8Array:
     """Bytes of one row group's fixed-size binary, not copied and without a Python object a row."""
     (array,) = column.chunks  # Arrow reads a row group in one piece
     content = np.frombuffer(array.buffers()[1], np.uint8)
@@ -140,8 +138,8 @@ def read_rows(
     image_ids: Sequence[str],
     column: str,
     width: int,
-    target: npt.NDArray[np.uint8] | None = None,
-) -> npt.NDArray[np.uint8]:
+    target: UInt8Array | None = None,
+) -> UInt8Array:
     """Rows of bytes of some images, in the order asked for, whatever shards they lie in.
 
     Parameters
@@ -164,7 +162,7 @@ def read_rows(
     result = np.empty((len(image_ids), width), dtype=np.uint8) if target is None else target
     wanted = _places(image_ids)
 
-    def copy(shard: Path) -> list[npt.NDArray[np.int64]]:
+    def copy(shard: Path) -> list[Int64Array]:
         filled = []
         for to, rows in _wanted_rows(shard, wanted, column, width):
             result[to] = rows
@@ -180,7 +178,7 @@ def read_rows(
 
 def row_parts(
     shards: Sequence[Path], image_ids: Sequence[str], column: str, width: int
-) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]]:
+) -> Iterator[tuple[Int64Array, UInt8Array]]:
     """Rows of bytes of some images in the order in which they are stored, some hundred at a time.
 
     Parameters and errors are those of `read_rows`.
@@ -206,7 +204,7 @@ def _places(image_ids: Sequence[str]) -> dict[str, int]:
 
 def _wanted_rows(
     shard: Path, wanted: Mapping[str, int], column: str, width: int
-) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]]:
+) -> Iterator[tuple[Int64Array, UInt8Array]]:
     """Rows of the wanted images that one shard has, and their places."""
     try:
         for names, rows in _row_groups(shard, column, width):
@@ -222,7 +220,7 @@ def _wanted_rows(
         ) from error
 
 
-def _check_found(image_ids: Sequence[str], found: Sequence[npt.NDArray[np.int64]]) -> None:
+def _check_found(image_ids: Sequence[str], found: Sequence[Int64Array]) -> None:
     """Raise a `CacheError` where an image is at none of the places that were found."""
     lacking = np.ones(len(image_ids), dtype=bool)
     for places in found:
@@ -235,7 +233,7 @@ def _check_found(image_ids: Sequence[str], found: Sequence[npt.NDArray[np.int64]
         )
 
 
-def content_fingerprint(image_ids: Sequence[str], pixels: npt.NDArray[np.uint8]) -> str:
+def content_fingerprint(image_ids: Sequence[str], pixels: UInt8Array) -> str:
     """Hash of the names and pixels of a shard: of the images themselves, not of times of files.
 
     It is the sum of a hash an image, so that shards can be added up (`joined_fingerprint`) to one
@@ -285,7 +283,7 @@ def shard_writer(path: Path, size: int, metadata: Mapping[str, object]) -> Itera
     fingerprints = []
     with rows_writer(path, {"pixels": size * size}, about) as write_rows:
 
-        def write(image_ids: Sequence[str], pixels: npt.NDArray[np.uint8]) -> None:
+        def write(image_ids: Sequence[str], pixels: UInt8Array) -> None:
             fingerprints.append(content_fingerprint(image_ids, pixels))
             write_rows(image_ids, {"pixels": pixels.reshape(-1, size * size)})
 
@@ -296,7 +294,7 @@ def shard_writer(path: Path, size: int, metadata: Mapping[str, object]) -> Itera
 def write_shard(
     path: Path,
     image_ids: Sequence[str],
-    pixels: npt.NDArray[np.uint8],
+    pixels: UInt8Array,
     metadata: Mapping[str, object],
 ) -> None:
     """Write one shard of pixels that are in memory, shape (n, size, size), by `shard_writer`."""
@@ -308,8 +306,8 @@ def read_pixels(
     shards: Sequence[Path],
     image_ids: Sequence[str],
     size: int,
-    target: npt.NDArray[np.uint8] | None = None,
-) -> npt.NDArray[np.uint8]:
+    target: UInt8Array | None = None,
+) -> UInt8Array:
     """Pixels of some images, in the order asked for, whatever shards they lie in.
 
     Parameters
@@ -338,7 +336,7 @@ def read_pixels(
 
 def read_pixels_within(
     shards: Sequence[Path], image_ids: Sequence[str], size: int, memory_mb: float
-) -> npt.NDArray[np.uint8]:
+) -> UInt8Array:
     """As `read_pixels`, but in a file mapped into memory where the pixels exceed `memory_mb`.
 
     The file lies in the system's folder for temporary files and has no name there, so that it is

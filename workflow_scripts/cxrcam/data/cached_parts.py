@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow_scripts.cxrcam.arrays import BoolArray, Int64Array, UInt8Array
 from workflow_scripts.cxrcam.data.cache import row_parts
-from workflow_scripts.cxrcam.data.pixel_parts import Bools, Ints, PixelParts, UInt8Array
+from workflow_scripts.cxrcam.data.pixel_parts import PixelParts
 
 
 def cached_parts(shards: Sequence[Path], image_ids: Sequence[str], size: int) -> PixelParts:
@@ -20,7 +21,7 @@ def cached_parts(shards: Sequence[Path], image_ids: Sequence[str], size: int) ->
         Pixels a side that the shards must have.
     """
 
-    def parts(wanted: Bools) -> Iterator[tuple[Ints, UInt8Array]]:
+    def parts(wanted: BoolArray) -> Iterator[tuple[Int64Array, UInt8Array]]:
         positions = np.flatnonzero(wanted)
         names = [image_ids[k] for k in positions.tolist()]
         for to, rows in row_parts(shards, names, "pixels", size**2):

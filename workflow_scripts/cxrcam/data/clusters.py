@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-IndexArray = npt.NDArray[np.int64]
+from workflow_scripts.cxrcam.arrays import Int64Array
 
 
-def cluster_labels(n: int, pairs: IndexArray) -> IndexArray:
+def cluster_labels(n: int, pairs: Int64Array) -> Int64Array:
     """Label each image with the smallest row number that it is connected to.
 
     Parameters
@@ -37,5 +36,5 @@ def cluster_labels(n: int, pairs: IndexArray) -> IndexArray:
     count, component = connected_components(graph, directed=False)
     smallest = np.full(count, n, np.int64)
     np.minimum.at(smallest, component, np.arange(n))
-    labels: IndexArray = smallest[component]
+    labels: Int64Array = smallest[component]
     return labels

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.contracts import FACTS
 from workflow_scripts.cxrcam.data.fingerprints import (
     REDUCING_GAP,
@@ -41,7 +41,7 @@ class DecodedImage:
     """
 
     facts: dict[str, Any]
-    pixels: npt.NDArray[np.uint8] | None = None
+    pixels: UInt8Array | None = None
 
 
 def least_decoded_side(size: int) -> int:
@@ -99,7 +99,7 @@ def decoded_batches(
     resampling: Resampling,
     max_pixels: int,
     threads: int,
-) -> Iterator[tuple[pa.Table, list[str], npt.NDArray[np.uint8]]]:
+) -> Iterator[tuple[pa.Table, list[str], UInt8Array]]:
     """Decode many images, `FILES_AT_ONCE` of them after the other; memory does not grow with them.
 
     Parameters
@@ -140,7 +140,7 @@ def decode_images(
     resampling: Resampling,
     max_pixels: int,
     threads: int,
-) -> tuple[pa.Table, list[str], npt.NDArray[np.uint8]]:
+) -> tuple[pa.Table, list[str], UInt8Array]:
     """All that `decoded_batches` yields, at once; for as many images as memory holds.
 
     Returns

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow.parquet as pq
 import torch
 
+from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.data.cache import CacheError, read_rows, rows_writer
 
 VIEWS = ("plain", "mirrored")
 """Horizontal flips cannot be made from features: both views are kept."""
 
 
-def _as_bytes(features: torch.Tensor) -> npt.NDArray[np.uint8]:
+def _as_bytes(features: torch.Tensor) -> UInt8Array:
     """Bytes of a tensor, shape (n, bytes a row)."""
     flat = features.detach().cpu().contiguous().reshape(len(features), -1)
     return flat.view(torch.uint8).numpy()

@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from workflow_scripts.cxrcam.arrays import BoolArray, UInt8Array
+
 #: Bits of the difference hash along each side.
 HASH_SIDE: Final = 16
 HASH_BITS: Final = HASH_SIDE * HASH_SIDE
@@ -45,7 +47,7 @@ def file_sha256(encoded: bytes) -> str:
     return hashlib.sha256(encoded).hexdigest()
 
 
-def pixel_sha256(pixels: npt.NDArray[np.uint8]) -> str:
+def pixel_sha256(pixels: UInt8Array) -> str:
     """SHA-256 of a decoded image: equal for equal pictures in different files or formats.
 
     Parameters
@@ -64,7 +66,7 @@ def pixel_sha256(pixels: npt.NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
-def dhash256(pixels: npt.NDArray[np.uint8]) -> bytes:
+def dhash256(pixels: UInt8Array) -> bytes:
     """256-bit difference hash.
 
     Parameters
@@ -81,7 +83,7 @@ def dhash256(pixels: npt.NDArray[np.uint8]) -> bytes:
     return np.packbits(difference_bits(_shrunk(pixels, HASH_SIDE, HASH_SIDE + 1))).tobytes()
 
 
-def difference_bits(small: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def difference_bits(small: npt.NDArray[Any]) -> BoolArray:
     """Bits of the difference hash of small images.
 
     Parameters
@@ -94,11 +96,11 @@ def difference_bits(small: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     ndarray of bool, shape (..., 16, 16)
         True where a pixel is brighter than its left neighbour.
     """
-    bits: npt.NDArray[np.bool_] = small[..., 1:] > small[..., :-1]
+    bits: BoolArray = small[..., 1:] > small[..., :-1]
     return bits
 
 
-def thumbnail(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def thumbnail(pixels: UInt8Array) -> UInt8Array:
     """Thumbnail that confirms or rejects a match of hashes.
 
     Parameters
@@ -116,7 +118,7 @@ def thumbnail(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return _shrunk(pixels, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
 
 
-def _shrunk(pixels: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
+def _shrunk(pixels: UInt8Array, height: int, width: int) -> UInt8Array:
     image = Image.fromarray(pixels)
     return np.asarray(
         image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)

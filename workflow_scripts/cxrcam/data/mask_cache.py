@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workflow_scripts.cxrcam.arrays import BoolArray
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
 from workflow_scripts.cxrcam.images.masks import read_mask
@@ -99,7 +99,7 @@ def write_masks(file: Path, tables: Iterable[pa.Table]) -> int:
 
 def masks_of(
     file: Path, image_ids: Sequence[str], kind: str, size: int = MASK_SIDE
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+) -> tuple[BoolArray, BoolArray]:
     """Masks of some images, in the order asked for.
 
     Parameters

@@ -5,11 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-UInt8Array = npt.NDArray[np.uint8]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
+from workflow_scripts.cxrcam.arrays import BoolArray, Int64Array, UInt8Array
 
-PixelParts = Callable[[Bools], Iterator[tuple[Ints, UInt8Array]]]
+PixelParts = Callable[[BoolArray], Iterator[tuple[Int64Array, UInt8Array]]]
 """Given which of n images are wanted (bool, shape (n,)): positions and pixels, part by part.
 
 Parts may come in any order and of any size: what is computed of an image must not depend on those
@@ -21,7 +19,7 @@ Features = Callable[[UInt8Array], npt.NDArray[np.floating]]
 
 
 def stream_features(
-    parts: PixelParts, wanted: Bools, functions: Mapping[str, Features]
+    parts: PixelParts, wanted: BoolArray, functions: Mapping[str, Features]
 ) -> dict[str, npt.NDArray[np.floating]]:
     """Features of some images, from one pass over their pixels.
 
@@ -49,7 +47,7 @@ def stream_features(
     return features
 
 
-def at_most(wanted: Bools, most: int, rng: np.random.Generator) -> Bools:
+def at_most(wanted: BoolArray, most: int, rng: np.random.Generator) -> BoolArray:
     """All that are wanted, or so many of them at random."""
     if wanted.sum() <= most:
         return wanted

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.cxrcam.arrays import BoolArray, Int64Array
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.terms import REST, SHARED_TEST, TEST, TRAIN, UNUSED, VALIDATION
 
@@ -32,9 +33,7 @@ def part_size(n_images: int, fraction: float) -> int:
     return int(np.floor(n_images * fraction + 0.5))
 
 
-def _units(
-    labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], n_classes: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _units(labels: Int64Array, groups: Int64Array, n_classes: int) -> tuple[Int64Array, Int64Array]:
     """Indivisible units: number of each image's unit, and images of each class a unit holds."""
     _, unit = np.unique(groups, return_inverse=True)
     counts = np.zeros((int(unit.max(initial=-1)) + 1, n_classes), dtype=np.int64)
@@ -43,12 +42,12 @@ def _units(
 
 
 def draw_part(
-    labels: npt.NDArray[np.int64],
-    groups: npt.NDArray[np.int64],
+    labels: Int64Array,
+    groups: Int64Array,
     wanted: Sequence[int],
     classes: Sequence[str],
     rng: np.random.Generator,
-) -> npt.NDArray[np.bool_]:
+) -> BoolArray:
     """Draw a given number of images of each class at random, whole groups at a time.
 
     Groups come in random order, and each is taken if it still fits; single images fill the rest
@@ -92,7 +91,7 @@ def draw_part(
             left -= counts[some].sum(axis=0)
         if not left.any():
             break
-    drawn: npt.NDArray[np.bool_] = taken[unit]
+    drawn: BoolArray = taken[unit]
     for number, n_wanted in enumerate(wanted):
         if n_wanted and not (drawn & (labels == number)).any():
             largest = int(counts[:, number].max(initial=0))
@@ -104,12 +103,12 @@ def draw_part(
 
 
 def deal_folds(
-    labels: npt.NDArray[np.int64],
-    groups: npt.NDArray[np.int64],
+    labels: Int64Array,
+    groups: Int64Array,
     n_classes: int,
     folds: int,
     rng: np.random.Generator,
-) -> npt.NDArray[np.int64]:
+) -> Int64Array:
     """Deal images into folds of equal class shares, whole groups at a time.
 
     Large groups are dealt first, each to the fold that lacks most of its classes, so that the
@@ -144,14 +143,14 @@ def deal_folds(
 
 
 def assign_roles(
-    labels: npt.NDArray[np.int64],
-    groups: npt.NDArray[np.int64],
+    labels: Int64Array,
+    groups: Int64Array,
     classes: Sequence[str],
     scheme: Mapping[str, Any],
     fold: int,
     rng_of: Callable[[str | int], np.random.Generator],
     given: Sequence[str | None] = (),
-    shared_test: npt.NDArray[np.bool_] | None = None,
+    shared_test: BoolArray | None = None,
 ) -> npt.NDArray[np.str_]:
     """Role of each image in one fold of a scheme.
 
@@ -256,12 +255,12 @@ def _given_roles(given: Sequence[str | None]) -> list[str]:
 
 
 def _subsample(
-    labels: npt.NDArray[np.int64],
-    free: npt.NDArray[np.bool_],
+    labels: Int64Array,
+    free: BoolArray,
     classes: Sequence[str],
     per_class: int,
     rng: np.random.Generator,
-) -> npt.NDArray[np.int64]:
+) -> Int64Array:
     """Draw exactly `per_class` free images of each class, without replacement; sorted positions."""
     drawn = []
     for number, name in enumerate(classes):

@@ -9,17 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Unpack
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.cxrcam.arrays import Int64Array, UInt8Array
 from workflow_scripts.cxrcam.duplicates.search import (
     LARGEST_COMPLETE_GROUP,
     MatchCriteria,
     find_duplicates,
 )
-
-UInt8Array = npt.NDArray[np.uint8]
-IndexArray = npt.NDArray[np.int64]
 
 
 def find_cross_duplicates(
@@ -182,8 +179,8 @@ def _copies(pixel_sha256s: Sequence[str]) -> list[list[int]]:
 
 
 def _spread(
-    groups: IndexArray, copies_a: list[list[int]], copies_b: list[list[int]]
-) -> tuple[IndexArray, IndexArray, IndexArray]:
+    groups: Int64Array, copies_a: list[list[int]], copies_b: list[list[int]]
+) -> tuple[Int64Array, Int64Array, Int64Array]:
     """Replace pairs of groups by pairs of rows: number of the pair, row in a, row in b."""
     spread = [
         (pair, row_a, row_b)

@@ -8,13 +8,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.cxrcam.arrays import Int64Array, UInt8Array
 from workflow_scripts.cxrcam.data.fingerprints import HASH_BITS, HASH_BYTES
 from workflow_scripts.cxrcam.workers import Workers
 
-UInt8Array = npt.NDArray[np.uint8]
 UInt64Array = npt.NDArray[np.uint64]
-IndexArray = npt.NDArray[np.int64]
-PairBlock = tuple[IndexArray, IndexArray]
+PairBlock = tuple[Int64Array, Int64Array]
 
 #: Hashes that one step compares with each other: few enough for the processor's caches.
 ROWS: Final = 64

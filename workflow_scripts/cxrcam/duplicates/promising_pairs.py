@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-import numpy as np
-import numpy.typing as npt
-
+from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, Int64Array, UInt8Array
 from workflow_scripts.cxrcam.duplicates.hash_search import candidate_pair_blocks
 from workflow_scripts.cxrcam.duplicates.thumbnail_alignment import cropped_thumbnails
 from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
@@ -22,10 +20,6 @@ from workflow_scripts.cxrcam.duplicates.thumbnail_views import Thumbnails, Thumb
 from workflow_scripts.cxrcam.workers import Workers
 
 Kind = Literal["exact", "near", "mirrored", "inverted", "cropped"]
-UInt8Array = npt.NDArray[np.uint8]
-IndexArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float32]
-BoolArray = npt.NDArray[np.bool_]
 
 #: Agreement of the better tiles that confirms a pair, where aligning does not help: a copy with
 #: arrows and a date written over it agrees fully in the rest.
@@ -94,9 +88,9 @@ class PromisingPairs:
     """
 
     search: Search
-    pairs: IndexArray
-    distances: IndexArray
-    correlations: FloatArray
+    pairs: Int64Array
+    distances: Int64Array
+    correlations: Float32Array
     strong: BoolArray
     in_place: BoolArray
 
@@ -171,7 +165,7 @@ def _promising(
     if search.finds_crops:
         lowest = min(lowest, PROMISING_CORRELATION)
 
-    def judged(block: tuple[IndexArray, IndexArray]) -> PromisingPairs:
+    def judged(block: tuple[Int64Array, Int64Array]) -> PromisingPairs:
         pairs, distances = block
         correlations = pair_correlations(pairs, other, plain)
         # A symmetric image matches its own mirror image: no pair.

@@ -32,9 +32,9 @@ from itertools import combinations
 from typing import Final, TypedDict, Unpack
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, Int64Array, UInt8Array
 from workflow_scripts.cxrcam.duplicates.hash_search import check_hashes, check_radius
 from workflow_scripts.cxrcam.duplicates.promising_pairs import (
     Kind,
@@ -48,11 +48,6 @@ from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
 )
 from workflow_scripts.cxrcam.duplicates.thumbnail_views import Thumbnails, ThumbnailView
 from workflow_scripts.cxrcam.workers import Workers
-
-UInt8Array = npt.NDArray[np.uint8]
-IndexArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float32]
-BoolArray = npt.NDArray[np.bool_]
 
 #: Largest Hamming distance of two hashes that may belong to one picture, in bits of 256. The known
 #: copies need 33; the rest is slack for brightness changes that clip.
@@ -169,9 +164,9 @@ def find_duplicates(
 class _Copies:
     """Identical images: rows of group g are ``order[starts[g] : starts[g] + sizes[g]]``."""
 
-    order: IndexArray
-    starts: IndexArray
-    sizes: IndexArray
+    order: Int64Array
+    starts: Int64Array
+    sizes: Int64Array
 
     @classmethod
     def of(cls, pixel_sha256s: Sequence[str]) -> _Copies:
@@ -182,17 +177,17 @@ class _Copies:
         return cls(order, np.cumsum(sizes) - sizes, sizes)
 
     @property
-    def first(self) -> IndexArray:
+    def first(self) -> Int64Array:
         """First row of each group."""
         return self.order[self.starts]
 
-    def rows(self, group: int) -> IndexArray:
+    def rows(self, group: int) -> Int64Array:
         """All rows of a group."""
         start = self.starts[group]
         return self.order[start : start + self.sizes[group]]
 
 
-def _group_pairs(rows: IndexArray) -> Iterator[tuple[int, int]]:
+def _group_pairs(rows: Int64Array) -> Iterator[tuple[int, int]]:
     """Pairs within a group of identical images; with the first only, where the group is large."""
     if len(rows) > LARGEST_COMPLETE_GROUP:
         yield from ((int(rows[0]), int(row)) for row in rows[1:])
@@ -285,7 +280,7 @@ def confirmed_pairs(
     return unique.reset_index(drop=True)
 
 
-def _structured(thumbnails: Thumbnails) -> IndexArray:
+def _structured(thumbnails: Thumbnails) -> Int64Array:
     """Rows of the images that are not of one grey throughout."""
     kept = np.empty(len(thumbnails), bool)
     for start in range(0, len(thumbnails), THUMBNAIL_CHUNK):
@@ -294,7 +289,7 @@ def _structured(thumbnails: Thumbnails) -> IndexArray:
     return np.flatnonzero(kept)
 
 
-def _chosen(thumbnails: Thumbnails, rows: IndexArray) -> ThumbnailView:
+def _chosen(thumbnails: Thumbnails, rows: Int64Array) -> ThumbnailView:
     """Some rows, not copied."""
     if isinstance(thumbnails, ThumbnailView):
         return replace(thumbnails, rows=thumbnails.rows[rows])
@@ -329,12 +324,12 @@ def _aligned(
             yield from _of_one_search(found, aligned)
 
 
-def _of_one_search(found: PromisingPairs, aligned_others: FloatArray) -> Iterator[pd.DataFrame]:
+def _of_one_search(found: PromisingPairs, aligned_others: Float32Array) -> Iterator[pd.DataFrame]:
     """Confirmed pairs by kind; `aligned_others` are the correlations of those not in place."""
     aligned = np.full(len(found.pairs), -1, np.float32)
     aligned[~found.in_place] = aligned_others
     fits = aligned >= ALIGNED_CORRELATION
-    kinds: list[tuple[Kind, BoolArray, FloatArray]] = []
+    kinds: list[tuple[Kind, BoolArray, Float32Array]] = []
     if found.search.kind != "cropped":
         kinds.append((found.search.kind, found.in_place | found.strong & fits, found.correlations))
     if found.search.finds_crops:

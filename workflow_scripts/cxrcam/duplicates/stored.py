@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.contracts import DHASH_BYTES, THUMBNAIL_SIDE
-
-UInt8Array = npt.NDArray[np.uint8]
 
 
 class Fingerprints(NamedTuple):

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.fft import rfft2
 
+from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array, UInt8Array
 from workflow_scripts.cxrcam.data.fingerprints import THUMBNAIL_SIDE
 from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
     THUMBNAIL_CHUNK,
@@ -24,9 +25,6 @@ from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
 from workflow_scripts.cxrcam.duplicates.thumbnail_views import Thumbnails
 from workflow_scripts.cxrcam.workers import ALONE, Workers, slices
 
-UInt8Array = npt.NDArray[np.uint8]
-IndexArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float32]
 ComplexArray = npt.NDArray[np.complex64]
 
 #: Shares of the width that a crop may have left: all, 1.5 % and 3 % cut on each side.
@@ -73,8 +71,8 @@ def cropped_thumbnails(thumbnails: Thumbnails, scale: float) -> UInt8Array:
 
 
 def aligned_correlations(
-    pairs: IndexArray, left: Thumbnails, right: Thumbnails, workers: Workers = ALONE
-) -> FloatArray:
+    pairs: Int64Array, left: Thumbnails, right: Thumbnails, workers: Workers = ALONE
+) -> Float32Array:
     """Correlation of pairs at the best crop of either image and the best shift.
 
     Either image is cropped as in `CROP_SCALES`, then shifted along both axes as in `SHIFTS`. All
@@ -113,7 +111,7 @@ def aligned_correlations(
     return best[inverse]
 
 
-def _groups(ends: IndexArray) -> Iterator[IndexArray]:
+def _groups(ends: Int64Array) -> Iterator[Int64Array]:
     """Divide pairs so that each group has at most `HELD_SPECTRA` images, and few share one."""
     if len(np.unique(ends)) <= HELD_SPECTRA:
         yield np.arange(len(ends))
@@ -122,7 +120,7 @@ def _groups(ends: IndexArray) -> Iterator[IndexArray]:
     tiles = ends // side
     order = np.lexsort((tiles[:, 1], tiles[:, 0]))
     starts = np.flatnonzero(np.diff(tiles[order], axis=0, prepend=-1).any(axis=1))
-    group: list[IndexArray] = []
+    group: list[Int64Array] = []
     # A tile of pairs has at most 2 x side images, and so have side pairs of any tiles.
     for tile in np.split(order, starts[1:]):
         if group and sum(map(len, group)) + len(tile) > side:
@@ -133,7 +131,7 @@ def _groups(ends: IndexArray) -> Iterator[IndexArray]:
 
 
 def _spectra_of(
-    rows: IndexArray, left: Thumbnails, right: Thumbnails, workers: Workers
+    rows: Int64Array, left: Thumbnails, right: Thumbnails, workers: Workers
 ) -> ComplexArray:
     """Spectra of all crops of some images, shape (crops, rows, 17 * 32)."""
     spectra = np.empty(
@@ -163,7 +161,7 @@ def _spectra(thumbnails: UInt8Array) -> ComplexArray:
     return flat.astype(np.complex64, copy=False)
 
 
-def _shift_weights() -> tuple[FloatArray, FloatArray]:
+def _shift_weights() -> tuple[Float32Array, Float32Array]:
     """Matrices that turn a product of spectra into correlations at all shifts, axis by axis.
 
     Complex numbers are pairs of real ones. The first is for the second axis of the spectra and
@@ -185,14 +183,14 @@ def _shift_weights() -> tuple[FloatArray, FloatArray]:
 
 def _best_alignment(
     spectra: ComplexArray,
-    i: IndexArray,
-    j: IndexArray,
-    weights: tuple[FloatArray, FloatArray],
+    i: Int64Array,
+    j: Int64Array,
+    weights: tuple[Float32Array, Float32Array],
     some: slice,
-) -> FloatArray:
+) -> Float32Array:
     """Largest correlations of some pairs; `spectra` and `weights` as from the functions above."""
 
-    def taken(crop: int, rows: IndexArray) -> ComplexArray:
+    def taken(crop: int, rows: Int64Array) -> ComplexArray:
         of_crop: ComplexArray = spectra[crop].take(rows[some], axis=0)
         return of_crop
 
@@ -205,8 +203,8 @@ def _best_alignment(
 
 
 def _best_shift(
-    left: ComplexArray, conjugate_right: ComplexArray, weights: tuple[FloatArray, FloatArray]
-) -> FloatArray:
+    left: ComplexArray, conjugate_right: ComplexArray, weights: tuple[Float32Array, Float32Array]
+) -> Float32Array:
     """Largest correlations of n pairs of spectra, shape (n, 17 * 32)."""
     down, across = weights
     n = len(left)
@@ -215,5 +213,5 @@ def _best_shift(
     # Complex numbers are moved in half of the time of pairs of real ones.
     by_shift = np.ascontiguousarray(along.transpose(0, 2, 1)).view(np.float32)
     correlations = by_shift.reshape(-1, len(across)) @ across
-    best: FloatArray = correlations.reshape(n, -1).max(axis=1)
+    best: Float32Array = correlations.reshape(n, -1).max(axis=1)
     return best

@@ -15,12 +15,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array
 from workflow_scripts.cxrcam.data.fingerprints import THUMBNAIL_SIDE
 from workflow_scripts.cxrcam.duplicates.thumbnail_views import Thumbnails
 from workflow_scripts.cxrcam.workers import ALONE, Workers, slices
 
-IndexArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float32]
 Int8Array = npt.NDArray[np.int8]
 
 #: Window of the local contrast normalisation, in thumbnail pixels.
@@ -58,7 +57,7 @@ class NormalisedThumbnails:
     """
 
     codes: Int8Array
-    lengths: FloatArray
+    lengths: Float32Array
 
 
 def normalised_thumbnails(thumbnails: Thumbnails, workers: Workers = ALONE) -> NormalisedThumbnails:
@@ -104,12 +103,12 @@ def normalised_thumbnails(thumbnails: Thumbnails, workers: Workers = ALONE) -> N
     return NormalisedThumbnails(codes, lengths)
 
 
-def _local_means(pictures: FloatArray) -> FloatArray:
+def _local_means(pictures: Float32Array) -> Float32Array:
     """Means of 3 x 3 pixels, the borders mirrored; twice as fast as scipy's filter."""
     padded = np.pad(pictures, ((0, 0), (1, 1), (1, 1)), mode="symmetric")
     columns = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
     sums = columns[:, :, :-2] + columns[:, :, 1:-1] + columns[:, :, 2:]
-    means: FloatArray = sums / np.float32(NORMALISATION_WINDOW**2)
+    means: Float32Array = sums / np.float32(NORMALISATION_WINDOW**2)
     return means
 
 
@@ -129,8 +128,8 @@ def check_thumbnails(thumbnails: Thumbnails) -> None:
 
 
 def pair_correlations(
-    pairs: IndexArray, left: NormalisedThumbnails, right: NormalisedThumbnails
-) -> FloatArray:
+    pairs: Int64Array, left: NormalisedThumbnails, right: NormalisedThumbnails
+) -> Float32Array:
     """Pearson correlation of the normalised thumbnails of pairs.
 
     Parameters
@@ -157,7 +156,7 @@ def pair_correlations(
     return correlations
 
 
-def distinct_rows(rows: IndexArray, n: int) -> tuple[IndexArray, IndexArray]:
+def distinct_rows(rows: Int64Array, n: int) -> tuple[Int64Array, Int64Array]:
     """Find which row numbers occur, as `np.unique` does, without sorting.
 
     Parameters
@@ -181,8 +180,8 @@ def distinct_rows(rows: IndexArray, n: int) -> tuple[IndexArray, IndexArray]:
 
 
 def tile_correlations(
-    pairs: IndexArray, left: NormalisedThumbnails, right: NormalisedThumbnails
-) -> FloatArray:
+    pairs: Int64Array, left: NormalisedThumbnails, right: NormalisedThumbnails
+) -> Float32Array:
     """How well the tiles of pairs agree that agree best.
 
     Text, arrows and pasted panels spoil some tiles, not most; strangers whose ribs happen to run
@@ -211,7 +210,7 @@ def tile_correlations(
     return agreement
 
 
-def _tiles(codes: Int8Array, side: int) -> FloatArray:
+def _tiles(codes: Int8Array, side: int) -> Float32Array:
     """Tiles of mean 0 and length 1, shape (n, tiles, side * side)."""
     across = THUMBNAIL_SIDE // side
     in_order = codes.reshape(len(codes), across, side, across, side).transpose(0, 1, 3, 2, 4)
@@ -219,5 +218,5 @@ def _tiles(codes: Int8Array, side: int) -> FloatArray:
     tiles -= tiles.mean(axis=2, keepdims=True)
     lengths = np.linalg.norm(tiles, axis=2, keepdims=True)
     # Codes are whole numbers: what is shorter than 1 is rounding.
-    ready: FloatArray = tiles / np.maximum(lengths, np.float32(1))
+    ready: Float32Array = tiles / np.maximum(lengths, np.float32(1))
     return ready

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from workflow_scripts.cxrcam.arrays import Float32Array, UInt8Array
 from workflow_scripts.cxrcam.data.fingerprints import (
     HASH_BITS,
     HASH_BYTES,
@@ -18,9 +18,6 @@ from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
 )
 from workflow_scripts.cxrcam.duplicates.thumbnail_views import Thumbnails
 from workflow_scripts.cxrcam.workers import ALONE, Workers, slices
-
-UInt8Array = npt.NDArray[np.uint8]
-FloatArray = npt.NDArray[np.float32]
 
 
 def thumbnail_dhashes(thumbnails: Thumbnails, workers: Workers = ALONE) -> UInt8Array:
@@ -58,7 +55,7 @@ def thumbnail_dhashes(thumbnails: Thumbnails, workers: Workers = ALONE) -> UInt8
     return hashes
 
 
-def _hash_images(thumbnails: UInt8Array) -> FloatArray:
+def _hash_images(thumbnails: UInt8Array) -> Float32Array:
     """Shrink thumbnails from 32 x 32 to 16 x 17 by area; in whole numbers, shape (n, 16, 17).
 
     Whole numbers, so that equal neighbours stay equal, whichever way round they are added up.
@@ -73,5 +70,5 @@ def _hash_images(thumbnails: UInt8Array) -> FloatArray:
     )
     weights = np.maximum(overlap, 0).astype(np.float32)
     values = thumbnails.astype(np.float32)
-    small: FloatArray = (values[:, ::2] + values[:, 1::2]) @ weights
+    small: Float32Array = (values[:, ::2] + values[:, 1::2]) @ weights
     return small

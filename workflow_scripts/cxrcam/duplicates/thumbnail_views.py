@@ -10,10 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-UInt8Array = npt.NDArray[np.uint8]
-IndexArray = npt.NDArray[np.int64]
+from workflow_scripts.cxrcam.arrays import Int64Array, UInt8Array
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class ThumbnailView:
     """
 
     source: UInt8Array
-    rows: IndexArray
+    rows: Int64Array
     change: Callable[[UInt8Array], UInt8Array] = lambda thumbnails: thumbnails
 
     @property
@@ -46,7 +44,7 @@ class ThumbnailView:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, chosen: slice | IndexArray) -> UInt8Array:
+    def __getitem__(self, chosen: slice | Int64Array) -> UInt8Array:
         return self.change(self.source[self.rows[chosen]])
 
 

@@ -11,12 +11,10 @@ import onnxruntime
 import torch
 from scipy.special import softmax
 
+from workflow_scripts.cxrcam.arrays import Float32Array, Float64Array, Int64Array, UInt8Array
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.export.graph import INPUT, LOGITS, MAPS
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
-
-Floats = npt.NDArray[np.float32]
-Pixels = npt.NDArray[np.uint8]
 
 TOLERANCE: Final = 1e-4
 """Largest difference of a float32 file, of logits and maps."""
@@ -42,30 +40,30 @@ class Outputs:
         None where the file holds no maps.
     """
 
-    logits: Floats
-    maps: Floats | None
+    logits: Float32Array
+    maps: Float32Array | None
 
     @property
-    def probabilities(self) -> npt.NDArray[np.float64]:
+    def probabilities(self) -> Float64Array:
         """Softmax of the logits, shape (n, c)."""
-        shares: npt.NDArray[np.float64] = softmax(self.logits.astype(np.float64), axis=1)
+        shares: Float64Array = softmax(self.logits.astype(np.float64), axis=1)
         return shares
 
-    def of(self, images: npt.NDArray[np.int64]) -> "Outputs":
+    def of(self, images: Int64Array) -> "Outputs":
         """Of some of the images, by their positions."""
         return Outputs(self.logits[images], None if self.maps is None else self.maps[images])
 
 
-def spread_evenly(n: int, wanted: int) -> npt.NDArray[np.int64]:
+def spread_evenly(n: int, wanted: int) -> Int64Array:
     """Positions of up to `wanted` of n images, evenly apart, none twice."""
     return np.linspace(0, n - 1, min(n, wanted)).round().astype(np.int64)
 
 
-def _network_input(pixels: Pixels) -> Floats:
+def _network_input(pixels: UInt8Array) -> Float32Array:
     return pixels[:, None].astype(np.float32)
 
 
-def onnx_outputs(file: Path, pixels: Pixels, threads: int = 1) -> Outputs:
+def onnx_outputs(file: Path, pixels: UInt8Array, threads: int = 1) -> Outputs:
     """What an ONNX file says of some images, by onnxruntime on the CPU.
 
     Parameters
@@ -91,7 +89,7 @@ def onnx_outputs(file: Path, pixels: Pixels, threads: int = 1) -> Outputs:
     return Outputs(joined[LOGITS], joined.get(MAPS))
 
 
-def pt2_outputs(file: Path, pixels: Pixels) -> Outputs:
+def pt2_outputs(file: Path, pixels: UInt8Array) -> Outputs:
     """What a PT2 file says of some images, by PyTorch on the CPU; as `onnx_outputs`."""
     network = torch.export.load(file).module()
     with torch.no_grad():
@@ -168,7 +166,7 @@ def require_parity(name: str, measured: Mapping[str, Any]) -> None:
 
 
 def loss(
-    probabilities: npt.NDArray[Any], reference: npt.NDArray[Any], truth: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[Any], reference: npt.NDArray[Any], truth: Int64Array
 ) -> dict[str, Any]:
     """What a file's answers are worth, beside those of the run.
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from workflow_scripts.cxrcam.arrays import Float32Array, Float64Array, UInt8Array
 from workflow_scripts.cxrcam.drawing.style import styled
 from workflow_scripts.cxrcam.figures.picture_grid import PictureGrid, checked_pictures
 from workflow_scripts.cxrcam.maps.overlays import OPACITY, overlay
@@ -86,9 +87,9 @@ def channel_figure(
 
 
 def _check_shapes(
-    pictures: npt.NDArray[np.uint8],
-    maps: npt.NDArray[np.float32],
-    added: npt.NDArray[np.float64],
+    pictures: UInt8Array,
+    maps: Float32Array,
+    added: Float64Array,
     numbers: npt.NDArray[Any],
 ) -> None:
     """Refuse arrays that do not fit each other, and contributions that are not finite."""

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from workflow_scripts.cxrcam.arrays import Float64Array, Int64Array
 from workflow_scripts.cxrcam.drawing.style import BLACK, BLUE, GREY, LIGHT_GREY, styled, wrapped
 
 # From white to the Okabe-Ito blue: one hue, ordered by lightness.
@@ -81,9 +82,7 @@ def confusion_figure(
     return figure
 
 
-def _write_cells(
-    axes: Axes, counts: npt.NDArray[np.int64], shares: npt.NDArray[np.float64]
-) -> None:
+def _write_cells(axes: Axes, counts: Int64Array, shares: Float64Array) -> None:
     """Write share and count into each cell, those of the diagonal in bold letters."""
     for (row, column), count in np.ndenumerate(counts):
         share = shares[row, column]

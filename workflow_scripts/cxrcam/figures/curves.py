@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Final, TypedDict, Unpack
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,6 +22,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
+from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array
 from workflow_scripts.cxrcam.drawing.style import (
     BLUE,
     COLUMN_WIDTH,
@@ -38,9 +38,6 @@ from workflow_scripts.cxrcam.metrics.intervals import (
     auroc_interval,
     average_precision_interval,
 )
-
-Booleans = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 
 
 class CurveOptions(TypedDict, total=False):
@@ -90,8 +87,8 @@ class _CurveKind:
         Where the legend hides least, from the share of positives.
     """
 
-    points: Callable[[Booleans, Floats], tuple[Floats, Floats]]
-    area: Callable[[Booleans, Floats], float]
+    points: Callable[[BoolArray, Float64Array], tuple[Float64Array, Float64Array]]
+    area: Callable[[BoolArray, Float64Array], float]
     interval: Callable[..., Interval]
     name: str
     area_name: str
@@ -101,12 +98,14 @@ class _CurveKind:
     legend_corner: Callable[[float], Any]
 
 
-def _roc_points(positive: Booleans, scores: Floats) -> tuple[Floats, Floats]:
+def _roc_points(positive: BoolArray, scores: Float64Array) -> tuple[Float64Array, Float64Array]:
     false_positive_rate, sensitivity, _ = roc_curve(positive, scores)
     return false_positive_rate, sensitivity
 
 
-def _precision_recall_points(positive: Booleans, scores: Floats) -> tuple[Floats, Floats]:
+def _precision_recall_points(
+    positive: BoolArray, scores: Float64Array
+) -> tuple[Float64Array, Float64Array]:
     precision, recall, _ = precision_recall_curve(positive, scores, drop_intermediate=True)
     return recall, precision
 
@@ -236,7 +235,7 @@ def _panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
     return figure, panels
 
 
-def _truth_and_scores(predictions: pd.DataFrame, name: str) -> tuple[Booleans, Floats]:
+def _truth_and_scores(predictions: pd.DataFrame, name: str) -> tuple[BoolArray, Float64Array]:
     """Whether each image is of the class, and the class's probability."""
     positive = (predictions["label"] == name).to_numpy(dtype=bool)
     return positive, predictions[f"probability_{name}"].to_numpy(dtype=np.float64)

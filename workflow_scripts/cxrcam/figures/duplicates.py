@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.drawing.style import GREY, PAGE_WIDTH, fitted, styled, wrapped
 from workflow_scripts.cxrcam.drawing.tables import require_columns
@@ -132,7 +133,7 @@ def _labelled_pictures(
     labels: Sequence[str],
     thumbnails: npt.ArrayLike,
     shown: Sequence[Sequence[str]],
-) -> dict[str, tuple[str, npt.NDArray[np.uint8]]]:
+) -> dict[str, tuple[str, UInt8Array]]:
     """Label and picture of each image; those of the clusters that are shown must be there."""
     pictures = checked_pictures(thumbnails, len(image_ids), "image ids")
     if len(labels) != len(image_ids):
@@ -238,7 +239,7 @@ def label_conflicts_figure(
     return grid.figure
 
 
-def _first_pictures(thumbnails: npt.ArrayLike, number: int, name: str) -> npt.NDArray[np.uint8]:
+def _first_pictures(thumbnails: npt.ArrayLike, number: int, name: str) -> UInt8Array:
     """Pictures of the pairs that are shown; `name` is that of the argument, for the message."""
     given = np.asarray(thumbnails)
     if len(given) < number:

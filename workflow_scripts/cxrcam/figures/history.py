@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from workflow_scripts.cxrcam.arrays import Float64Array
 from workflow_scripts.cxrcam.drawing.style import (
     BLUE,
     COLUMN_WIDTH,
@@ -135,7 +135,7 @@ def draw_runs(
     axes.plot(mean.index, mean, linewidth=linewidth, zorder=3, **look)
 
 
-def scale_loss(axes: Axes, losses: npt.NDArray[np.float64]) -> None:
+def scale_loss(axes: Axes, losses: Float64Array) -> None:
     """From zero; logarithmic where one spike would flatten all other curves onto the axis."""
     positive = losses[np.isfinite(losses) & (losses > 0)]
     wide = positive.size == losses.size and positive.max() > WIDE_LOSS * np.median(positive)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.drawing.style import (
     BLACK,
     COLUMN_WIDTH,
@@ -19,8 +20,6 @@ from workflow_scripts.cxrcam.drawing.style import (
     wrapped,
 )
 from workflow_scripts.cxrcam.maps.overlays import OPACITY, colour_bar
-
-Pictures = npt.NDArray[np.uint8]
 
 # All lengths in inches.
 MARGIN: Final = 0.08
@@ -198,7 +197,7 @@ class PictureGrid:
             self.text(self.left, top - 0.03, meaning, va="bottom")
 
 
-def checked_pictures(images: npt.ArrayLike, number: int, what: str) -> Pictures:
+def checked_pictures(images: npt.ArrayLike, number: int, what: str) -> UInt8Array:
     """Grey pictures of 8 bits, as many as there are names for.
 
     Parameters
@@ -218,7 +217,7 @@ def checked_pictures(images: npt.ArrayLike, number: int, what: str) -> Pictures:
     ValueError
         If they are of another kind or number.
     """
-    pictures: Pictures = np.asarray(images)
+    pictures: UInt8Array = np.asarray(images)
     if pictures.dtype != np.uint8 or pictures.ndim != 3 or 0 in pictures.shape:
         raise ValueError(f"images are {pictures.dtype} {pictures.shape}, expected uint8 (k, s, s)")
     if len(pictures) != number:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array
 from workflow_scripts.cxrcam.drawing.style import (
     BLUE,
     COLUMN_WIDTH,
@@ -152,9 +152,7 @@ def _draw_counts(axes: Axes, table: pd.DataFrame, bins: int) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
 
 
-def _top_label(
-    predictions: pd.DataFrame, names: Sequence[str]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+def _top_label(predictions: pd.DataFrame, names: Sequence[str]) -> tuple[Float64Array, BoolArray]:
     """Probability of each image's predicted class, and whether the image is of that class."""
     scores = predictions[[f"probability_{name}" for name in names]].to_numpy(dtype=np.float64)
     called = np.asarray(names, dtype=object)[scores.argmax(axis=1)]

@@ -13,8 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-UInt8Array = npt.NDArray[np.uint8]
-Features = npt.NDArray[np.float32]
+from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array, UInt8Array
 
 REFERENCE_SIDE: Final = 224
 """Side of the images, in pixels, in which the widths below are given."""
@@ -59,7 +58,7 @@ def pixel_chunks(pixels: UInt8Array) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, len(pixels), step))
 
 
-def area_weights(inputs: int, outputs: int) -> Features:
+def area_weights(inputs: int, outputs: int) -> Float32Array:
     """Weights that average `inputs` neighbouring values into `outputs` cells of equal length.
 
     Parameters
@@ -85,7 +84,7 @@ def area_weights(inputs: int, outputs: int) -> Features:
     overlap = np.minimum(edges_in[1:, None], edges_out[None, 1:]) - np.maximum(
         edges_in[:-1, None], edges_out[None, :-1]
     )
-    weights: Features = (np.maximum(overlap, 0) / inputs).astype(np.float32)
+    weights: Float32Array = (np.maximum(overlap, 0) / inputs).astype(np.float32)
     return weights
 
 
@@ -93,16 +92,16 @@ def _scaled(reference_pixels: int, size: int, least: int) -> int:
     return max(least, round(size * reference_pixels / REFERENCE_SIDE))
 
 
-def _area_averaged(part: npt.NDArray[np.generic], rows: int, columns: int) -> Features:
+def _area_averaged(part: npt.NDArray[np.generic], rows: int, columns: int) -> Float32Array:
     """Cells of area means of images (n, height, width), flattened: (n, rows · columns)."""
     values = part.astype(np.float32)
     across = values @ area_weights(part.shape[2], columns)
     cells = area_weights(part.shape[1], rows).T @ across
-    averaged: Features = cells.reshape(len(part), rows * columns)
+    averaged: Float32Array = cells.reshape(len(part), rows * columns)
     return averaged
 
 
-def histogram(pixels: UInt8Array) -> Features:
+def histogram(pixels: UInt8Array) -> Float32Array:
     """Share of the pixels in each of 64 grey bins: all about the greys, nothing about the places.
 
     Parameters
@@ -123,11 +122,11 @@ def histogram(pixels: UInt8Array) -> Features:
     counts = np.empty((len(pixels), GREY_BINS), np.float32)
     for rows in pixel_chunks(pixels):
         counts[rows] = grey_counts(pixels[rows] // np.uint8(256 // GREY_BINS), GREY_BINS)
-    shares: Features = counts / np.float32(pixels.shape[1] * pixels.shape[2])
+    shares: Float32Array = counts / np.float32(pixels.shape[1] * pixels.shape[2])
     return shares
 
 
-def grey_counts(values: UInt8Array, bins: int = 256) -> npt.NDArray[np.int64]:
+def grey_counts(values: UInt8Array, bins: int = 256) -> Int64Array:
     """How often each value occurs in each image.
 
     Parameters
@@ -145,7 +144,7 @@ def grey_counts(values: UInt8Array, bins: int = 256) -> npt.NDArray[np.int64]:
     return np.bincount(shifted.ravel(), minlength=len(values) * bins).reshape(-1, bins)
 
 
-def border(pixels: UInt8Array) -> Features:
+def border(pixels: UInt8Array) -> Float32Array:
     """Mean greys along the outer ring, in 28 sections of each of the four sides.
 
     The ring is 4/224 of the side wide, at least 2 pixels.
@@ -178,7 +177,7 @@ def border(pixels: UInt8Array) -> Features:
     )
 
 
-def corners(pixels: UInt8Array) -> Features:
+def corners(pixels: UInt8Array) -> Float32Array:
     """Greys of four corner squares, 6/224 of the side each, at least 3 pixels.
 
     Parameters
@@ -209,7 +208,7 @@ def corners(pixels: UInt8Array) -> Features:
     )
 
 
-def _thumbnail(pixels: UInt8Array, blackened: slice | None) -> Features:
+def _thumbnail(pixels: UInt8Array, blackened: slice | None) -> Float32Array:
     check_pixels(pixels)
     cells = THUMBNAIL_CELLS
     thumbnails = np.empty((len(pixels), cells * cells), np.float32)
@@ -222,7 +221,7 @@ def _thumbnail(pixels: UInt8Array, blackened: slice | None) -> Features:
     return thumbnails
 
 
-def centre_black(pixels: UInt8Array) -> Features:
+def centre_black(pixels: UInt8Array) -> Float32Array:
     """Thumbnail of 28 x 28 cells after the central 60 % square was blacked out.
 
     Parameters
@@ -244,7 +243,7 @@ def centre_black(pixels: UInt8Array) -> Features:
     return _thumbnail(pixels, slice(margin, size - margin))
 
 
-def thumbnail(pixels: UInt8Array) -> Features:
+def thumbnail(pixels: UInt8Array) -> Float32Array:
     """Thumbnail of 28 x 28 cells, each the mean of its area: no texture of a lung is left.
 
     Parameters, result and errors are those of `centre_black`.
@@ -252,7 +251,7 @@ def thumbnail(pixels: UInt8Array) -> Features:
     return _thumbnail(pixels, None)
 
 
-FEATURES: Final[dict[str, Callable[[UInt8Array], Features]]] = {
+FEATURES: Final[dict[str, Callable[[UInt8Array], Float32Array]]] = {
     "histogram": histogram,
     "border": border,
     "corners": corners,

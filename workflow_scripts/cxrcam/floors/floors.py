@@ -21,15 +21,12 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import ExtraTreesClassifier
 
+from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array, Int64Array
 from workflow_scripts.cxrcam.data.pixel_parts import PixelParts, at_most, stream_features
 from workflow_scripts.cxrcam.floors.descriptions import DESCRIPTIONS
 from workflow_scripts.cxrcam.floors.features import FEATURES
 from workflow_scripts.cxrcam.floors.trees import fitted_trees
 from workflow_scripts.cxrcam.metrics.intervals import bootstrap_interval, wilson_interval
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 FLOORS: Final = tuple(DESCRIPTIONS)
 """Names of the floors, from the blindest to the one that sees most."""
@@ -72,7 +69,9 @@ class AccuracyGap:
     reason: str | None
 
 
-def _check_selection(labels: Ints, train: Bools, test: Bools, n: int, n_classes: int) -> None:
+def _check_selection(
+    labels: Int64Array, train: BoolArray, test: BoolArray, n: int, n_classes: int
+) -> None:
     for name, array in (("labels", labels), ("train", train), ("test", test)):
         if array.shape != (n,):
             raise ValueError(f"{name} has shape {array.shape}, expected ({n},)")
@@ -89,12 +88,12 @@ def _check_selection(labels: Ints, train: Bools, test: Bools, n: int, n_classes:
 
 def floor_predictions(
     parts: PixelParts,
-    labels: Ints,
-    train: Bools,
-    test: Bools,
+    labels: Int64Array,
+    train: BoolArray,
+    test: BoolArray,
     n_classes: int,
     seeds: Mapping[str, int | np.random.SeedSequence],
-) -> dict[str, Floats]:
+) -> dict[str, Float64Array]:
     """Train floors on the training images and predict the test images.
 
     Memory grows with the rows of the result only: pixels stream past twice, and of more than
@@ -156,14 +155,14 @@ def floor_predictions(
 class _Floor:
     """A forest, or the shares of the classes in training where there is nothing to learn from."""
 
-    shares: Floats
+    shares: Float64Array
     forest: ExtraTreesClassifier | None
 
     @classmethod
     def fitted(
         cls,
         features: npt.NDArray[np.floating] | None,
-        labels: Ints,
+        labels: Int64Array,
         n_classes: int,
         seed: int | np.random.SeedSequence,
         threads: int = 1,
@@ -174,10 +173,10 @@ class _Floor:
             return cls(shares, None)
         return cls(shares, fitted_trees(features, known, TREES, _forest_seed(seed), threads))
 
-    def constant(self, n: int) -> Floats:
+    def constant(self, n: int) -> Float64Array:
         return np.tile(self.shares, (n, 1))
 
-    def predicted(self, features: npt.NDArray[np.floating]) -> Floats:
+    def predicted(self, features: npt.NDArray[np.floating]) -> Float64Array:
         if self.forest is None or not len(features):
             return self.constant(len(features))
         probabilities = np.zeros((len(features), len(self.shares)))
@@ -187,8 +186,8 @@ class _Floor:
 
 def cross_validated_floors(
     features: Mapping[str, npt.NDArray[np.floating]],
-    labels: Ints,
-    folds: Ints,
+    labels: Int64Array,
+    folds: Int64Array,
     n_classes: int,
     seed_of: Callable[[str, int], int | np.random.SeedSequence],
     threads: int = 1,
@@ -276,8 +275,8 @@ def best_floor(accuracies: Mapping[str, float]) -> tuple[str, float]:
     return best, float(accuracies[best])
 
 
-def _total_gap(differences: Floats, counts: Floats) -> Floats:
-    gap: Floats = counts @ differences / counts.sum(axis=1)
+def _total_gap(differences: Float64Array, counts: Float64Array) -> Float64Array:
+    gap: Float64Array = counts @ differences / counts.sum(axis=1)
     return gap
 
 

@@ -4,10 +4,12 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import ExtraTreesClassifier
 
+from workflow_scripts.cxrcam.arrays import Int64Array
+
 
 def fitted_trees(
     features: npt.NDArray[np.floating],
-    labels: npt.NDArray[np.int64],
+    labels: Int64Array,
     trees: int,
     seed: int,
     threads: int = 1,

@@ -10,9 +10,9 @@ import io
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from workflow_scripts.cxrcam.arrays import Float64Array
 from workflow_scripts.cxrcam.images.raster import RASTER_FORMATS
 
 #: Pillow's modes without colours, beside those that start with "I" (integers of more bits).
@@ -65,7 +65,7 @@ def _dicom_colours(encoded: bytes) -> Image.Image:
     from pydicom.pixels import apply_color_lut, pixel_array
 
     dataset = dcmread(io.BytesIO(encoded), force=True)
-    values: npt.NDArray[np.float64] = np.asarray(pixel_array(dataset))
+    values: Float64Array = np.asarray(pixel_array(dataset))
     if str(dataset.PhotometricInterpretation) == "PALETTE COLOR":
         values = np.asarray(apply_color_lut(values, dataset))
     if values.ndim == 2:

@@ -17,8 +17,8 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-Pixels = npt.NDArray[np.uint8]
-Bools = npt.NDArray[np.bool_]
+from workflow_scripts.cxrcam.arrays import BoolArray, UInt8Array
+
 Fill = Literal["black", "mean"]
 
 CENTRE_SIDE: Final = 0.6
@@ -95,13 +95,13 @@ def masking_variants(has_lung_masks: bool = True) -> tuple[MaskingVariant, ...]:
     return tuple(v for v in _VARIANTS if has_lung_masks or not v.needs_lung_masks)
 
 
-def border_mask(size: int, width_fraction: float) -> Bools:
+def border_mask(size: int, width_fraction: float) -> BoolArray:
     """Ring along the four edges of a square image.
 
     Parameters
     ----------
     size : int
-        Pixels a side, at least 3.
+        UInt8Array a side, at least 3.
     width_fraction : float
         Width of the ring as a share of the side, strictly between 0 and 0.5; rounded to whole
         pixels, at least one, and leaving at least one in the middle.
@@ -125,13 +125,13 @@ def border_mask(size: int, width_fraction: float) -> Bools:
     return ring
 
 
-def centre_mask(size: int, side_fraction: float = CENTRE_SIDE) -> Bools:
+def centre_mask(size: int, side_fraction: float = CENTRE_SIDE) -> BoolArray:
     """Square in the centre of a square image.
 
     Parameters
     ----------
     size : int
-        Pixels a side, at least 3.
+        UInt8Array a side, at least 3.
     side_fraction : float, default 0.6
         Side of the square as a share of the image's side, strictly between 0 and 1. The ring
         around it is rounded to whole pixels, the same on all four sides.
@@ -150,7 +150,7 @@ def centre_mask(size: int, side_fraction: float = CENTRE_SIDE) -> Bools:
     return ~border_mask(size, (1.0 - side_fraction) / 2.0)
 
 
-def cover(pixels: Pixels, covered: npt.ArrayLike, fill: Fill = "black") -> Pixels:
+def cover(pixels: UInt8Array, covered: npt.ArrayLike, fill: Fill = "black") -> UInt8Array:
     """Images with the masked pixels replaced by one grey value.
 
     Parameters
@@ -186,36 +186,36 @@ def cover(pixels: Pixels, covered: npt.ArrayLike, fill: Fill = "black") -> Pixel
     return np.where(region, mean[:, None, None], pixels)
 
 
-def lungs_out(pixels: Pixels, lungs: npt.ArrayLike, fill: Fill = "black") -> Pixels:
+def lungs_out(pixels: UInt8Array, lungs: npt.ArrayLike, fill: Fill = "black") -> UInt8Array:
     """Cover the lungs; see `cover` and `masked_pixels`."""
     return cover(pixels, _full_masks(pixels, lungs), fill)
 
 
-def lungs_only(pixels: Pixels, lungs: npt.ArrayLike, fill: Fill = "black") -> Pixels:
+def lungs_only(pixels: UInt8Array, lungs: npt.ArrayLike, fill: Fill = "black") -> UInt8Array:
     """Cover everything but the lungs; see `cover` and `masked_pixels`."""
     return cover(pixels, ~_full_masks(pixels, lungs), fill)
 
 
 def centre_black(
-    pixels: Pixels, fill: Fill = "black", side_fraction: float = CENTRE_SIDE
-) -> Pixels:
+    pixels: UInt8Array, fill: Fill = "black", side_fraction: float = CENTRE_SIDE
+) -> UInt8Array:
     """Cover a square in the centre; see `cover` and `centre_mask`."""
     return cover(pixels, centre_mask(_side(pixels), side_fraction), fill)
 
 
 def border_only(
-    pixels: Pixels, fill: Fill = "black", width_fraction: float = BORDER_WIDTH
-) -> Pixels:
+    pixels: UInt8Array, fill: Fill = "black", width_fraction: float = BORDER_WIDTH
+) -> UInt8Array:
     """Cover everything but a ring along the edges; see `cover` and `border_mask`."""
     return cover(pixels, ~border_mask(_side(pixels), width_fraction), fill)
 
 
 def masked_pixels(
-    pixels: Pixels,
+    pixels: UInt8Array,
     variant: str,
     lungs: npt.ArrayLike | None = None,
     fill: Fill = "black",
-) -> Pixels:
+) -> UInt8Array:
     """Images in one of the variants of `masking_variants`.
 
     Parameters
@@ -250,7 +250,7 @@ def masked_pixels(
     raise ValueError(f"{variant!r} is none of {[known.name for known in _VARIANTS]}")
 
 
-def _full_masks(pixels: Pixels, lungs: npt.ArrayLike) -> Bools:
+def _full_masks(pixels: UInt8Array, lungs: npt.ArrayLike) -> BoolArray:
     """Lung masks, one for each image: the mask of one image says nothing about another."""
     masks = np.asarray(lungs)
     if masks.dtype != np.bool_ or masks.shape != pixels.shape:
@@ -260,7 +260,7 @@ def _full_masks(pixels: Pixels, lungs: npt.ArrayLike) -> Bools:
     return masks
 
 
-def _side(pixels: Pixels) -> int:
+def _side(pixels: UInt8Array) -> int:
     if pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2]:
         raise ValueError(f"pixels have shape {pixels.shape}, expected (n, size, size)")
     return int(pixels.shape[1])

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from workflow_scripts.cxrcam.arrays import BoolArray, UInt8Array
 from workflow_scripts.cxrcam.images.grey_levels import scale_to_8_bit, stretch_to_8_bit
 from workflow_scripts.cxrcam.images.limits import UnreadableImage, check_size, maximum_bytes
 
@@ -39,7 +40,7 @@ def has_preamble(encoded: bytes) -> bool:
     return encoded[128:132] == b"DICM"
 
 
-def decode_dicom(encoded: bytes, max_pixels: int) -> tuple[npt.NDArray[np.uint8], str]:
+def decode_dicom(encoded: bytes, max_pixels: int) -> tuple[UInt8Array, str]:
     """Decode a single-frame DICOM image.
 
     Parameters
@@ -133,7 +134,7 @@ def _check_dicom(dataset: Dataset, max_pixels: int) -> None:
         )
 
 
-def _dicom_grey(dataset: Dataset, photometric: str) -> npt.NDArray[np.uint8]:
+def _dicom_grey(dataset: Dataset, photometric: str) -> UInt8Array:
     """Decode and render a DICOM image: modality table, VOI table or window, polarity."""
     from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
 
@@ -156,7 +157,7 @@ def _dicom_grey(dataset: Dataset, photometric: str) -> npt.NDArray[np.uint8]:
     return 255 - pixels if photometric == "MONOCHROME1" else pixels
 
 
-def _padding(dataset: Dataset, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
+def _padding(dataset: Dataset, stored: npt.NDArray[Any]) -> BoolArray | None:
     """Find pixels outside the detector, whose artificial value would spoil the contrast."""
     padding = dataset.get("PixelPaddingValue")
     return None if padding is None else np.asarray(stored == int(padding))
@@ -164,7 +165,7 @@ def _padding(dataset: Dataset, stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_
 
 def _voi_transform(
     dataset: Dataset, values: npt.NDArray[Any]
-) -> Callable[[npt.NDArray[Any]], npt.NDArray[np.uint8]] | None:
+) -> Callable[[npt.NDArray[Any]], UInt8Array] | None:
     """Choose the first VOI look-up table or window of a DICOM image, if there is one."""
     from pydicom.pixels import apply_voi
 
@@ -188,9 +189,7 @@ def _first(value: Any) -> float | None:  # noqa: ANN401 - DICOM elements hold an
     return float(value[0]) if len(value) else None
 
 
-def _windowed(
-    values: npt.NDArray[Any], center: float, width: float, function: str
-) -> npt.NDArray[np.uint8]:
+def _windowed(values: npt.NDArray[Any], center: float, width: float, function: str) -> UInt8Array:
     """Apply a window: DICOM PS3.3, C.11.2.1.2 and C.11.2.1.3, with output 0..255."""
     narrowest = 1.0 if function == "LINEAR" else 0.0
     if width < narrowest or (function != "LINEAR" and width == 0):

@@ -22,10 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.images.dicom import decode_dicom, has_preamble
 from workflow_scripts.cxrcam.images.limits import UnreadableImage, maximum_bytes
 from workflow_scripts.cxrcam.images.raster import RASTER_SIGNATURES, decode_raster
@@ -49,7 +48,7 @@ class GreyImage:
         "CMYK", ...) or "DICOM " and the photometric interpretation ("DICOM MONOCHROME2").
     """
 
-    pixels: npt.NDArray[np.uint8]
+    pixels: UInt8Array
     width: int
     height: int
     mode: str

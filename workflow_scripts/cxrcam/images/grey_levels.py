@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.cxrcam.arrays import BoolArray, UInt8Array
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
 
 
-def stretch_to_8_bit(
-    values: npt.NDArray[Any], padding: npt.NDArray[np.bool_] | None = None
-) -> npt.NDArray[np.uint8]:
+def stretch_to_8_bit(values: npt.NDArray[Any], padding: BoolArray | None = None) -> UInt8Array:
     """Map an image's own minimum..maximum to 0..255.
 
     Parameters
@@ -39,9 +38,7 @@ def stretch_to_8_bit(
     return scale_to_8_bit(values, lowest, highest)
 
 
-def scale_to_8_bit(
-    values: npt.NDArray[Any], lowest: float, highest: float
-) -> npt.NDArray[np.uint8]:
+def scale_to_8_bit(values: npt.NDArray[Any], lowest: float, highest: float) -> UInt8Array:
     """Map lowest..highest to 0..255, rounded and clipped.
 
     Parameters
@@ -57,7 +54,7 @@ def scale_to_8_bit(
         All 0 where `highest` is not above `lowest`.
     """
 
-    def to_grey(numbers: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    def to_grey(numbers: npt.NDArray[Any]) -> UInt8Array:
         span = highest - lowest
         if span <= 0:
             return np.zeros(numbers.shape, np.uint8)
@@ -67,6 +64,6 @@ def scale_to_8_bit(
     if values.dtype == np.uint16:
         # A table of all 65,536 values is faster, and eight times smaller than a float image.
         table = to_grey(np.arange(65536))
-        looked_up: npt.NDArray[np.uint8] = table[values]
+        looked_up: UInt8Array = table[values]
         return looked_up
     return to_grey(values)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from workflow_scripts.cxrcam.arrays import BoolArray
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
 from workflow_scripts.cxrcam.images.resizing import resize_grey
 
 
-def read_mask(path: Path, size: int | None, max_pixels: int) -> npt.NDArray[np.bool_]:
+def read_mask(path: Path, size: int | None, max_pixels: int) -> BoolArray:
     """Read a lung mask: grey values above 127 are inside.
 
     Parameters
@@ -36,7 +36,7 @@ def read_mask(path: Path, size: int | None, max_pixels: int) -> npt.NDArray[np.b
         (labels stored as 0 and 1): read as it stands it would silently be an empty mask.
     """
     pixels = read_grey(path, max_pixels).pixels
-    inside: npt.NDArray[np.bool_] = pixels > 127
+    inside: BoolArray = pixels > 127
     if not inside.any() and pixels.any():
         raise UnreadableImage(
             f"The mask's largest value is {pixels.max()}; inside must be brighter than 127."
@@ -44,5 +44,5 @@ def read_mask(path: Path, size: int | None, max_pixels: int) -> npt.NDArray[np.b
     if size is None:
         return inside
     area = resize_grey(inside.astype(np.uint8) * np.uint8(255), size, "box")
-    resized: npt.NDArray[np.bool_] = area > 127
+    resized: BoolArray = area > 127
     return resized

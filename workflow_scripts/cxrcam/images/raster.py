@@ -6,9 +6,9 @@ import io
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.images.grey_levels import stretch_to_8_bit
 from workflow_scripts.cxrcam.images.limits import UnreadableImage, check_size
 from workflow_scripts.cxrcam.images.png import (
@@ -55,7 +55,7 @@ MINIMUM_HIGH_BYTE: Final = 32
 
 def decode_raster(
     encoded: bytes, max_pixels: int, least_side: int | None = None
-) -> tuple[npt.NDArray[np.uint8], str, tuple[int, int]]:
+) -> tuple[UInt8Array, str, tuple[int, int]]:
     """Decode a raster file.
 
     Parameters
@@ -153,7 +153,7 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if orientation == 1 else ImageOps.exif_transpose(image)
 
 
-def _grey_pixels(image: Image.Image) -> npt.NDArray[np.uint8]:
+def _grey_pixels(image: Image.Image) -> UInt8Array:
     """Convert a decoded image of any mode to 8-bit grey."""
     mode = image.mode
     if mode.startswith("I") or mode == "F":
@@ -165,7 +165,7 @@ def _grey_pixels(image: Image.Image) -> npt.NDArray[np.uint8]:
     return np.array(image if mode == "L" else image.convert("L"))
 
 
-def _composited_over_black(image: Image.Image) -> npt.NDArray[np.uint8]:
+def _composited_over_black(image: Image.Image) -> UInt8Array:
     """Flatten an image with transparency."""
     image = image.convert("RGBA")
     grey = image.convert("L")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
+
+from workflow_scripts.cxrcam.arrays import UInt8Array
 
 Resampling = Literal["bilinear", "lanczos", "bicubic", "box"]
 
@@ -18,9 +19,7 @@ RESAMPLING_FILTERS: Final[dict[str, Image.Resampling]] = {
 }
 
 
-def resize_grey(
-    pixels: npt.NDArray[np.uint8], size: int, resampling: Resampling = "bilinear"
-) -> npt.NDArray[np.uint8]:
+def resize_grey(pixels: UInt8Array, size: int, resampling: Resampling = "bilinear") -> UInt8Array:
     """Stretch a grey image to a square, with antialiasing.
 
     Parameters

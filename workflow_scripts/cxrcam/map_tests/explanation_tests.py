@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array, UInt8Array
 from workflow_scripts.cxrcam.map_tests.faithfulness import (
     assess_faithfulness,
     summarise_faithfulness,
@@ -22,12 +23,10 @@ from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 
 FRACTIONS = (0.1, 0.25, 0.5)  # of the pixels that are taken away or put in
 
-Pixels = npt.NDArray[np.uint8]
-Classes = npt.NDArray[np.int64]
-MapsOf = Callable[[nn.Module, Pixels, Classes], RawMaps]
+MapsOf = Callable[[nn.Module, UInt8Array, Int64Array], RawMaps]
 
 
-def drawn_images(n_images: int, most: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def drawn_images(n_images: int, most: int, rng: np.random.Generator) -> Int64Array:
     """Positions of the test images on which maps are tested, ascending; at most `most`."""
     return np.sort(rng.permutation(n_images)[:most])
 
@@ -35,9 +34,9 @@ def drawn_images(n_images: int, most: int, rng: np.random.Generator) -> npt.NDAr
 def explanation_tests(
     model: nn.Module,
     untrained: nn.Module,
-    probabilities_of: Callable[[Pixels], npt.NDArray[np.float32]],
+    probabilities_of: Callable[[UInt8Array], Float32Array],
     maps_of: MapsOf,
-    pixels: Pixels,
+    pixels: UInt8Array,
     groups: npt.NDArray[Any],
     rng: np.random.Generator,
     seed: np.random.SeedSequence,
@@ -69,7 +68,7 @@ def explanation_tests(
     """
     called = probabilities_of(pixels).argmax(axis=1)
 
-    def placed(raw: RawMaps, side: int) -> npt.NDArray[np.float32]:
+    def placed(raw: RawMaps, side: int) -> Float32Array:
         return raw.placed(np.zeros(len(pixels), dtype=np.int64), side)
 
     raw = maps_of(model, pixels, called)

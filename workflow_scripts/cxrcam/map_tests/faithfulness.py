@@ -26,15 +26,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
+from workflow_scripts.cxrcam.arrays import Float32Array, Float64Array, Int64Array, UInt8Array
 from workflow_scripts.cxrcam.map_tests.linear_imputation import impute
 from workflow_scripts.cxrcam.map_tests.summaries import MeanInterval, mean_interval
 from workflow_scripts.cxrcam.maps.placement import upsample_map
 
 Test = Literal["insertion", "deletion", "road"]
-Pixels = npt.NDArray[np.uint8]
-Heat = npt.NDArray[np.float32]
-Floats = npt.NDArray[np.float64]
-ProbabilitiesOf = Callable[[Pixels], npt.ArrayLike]
+ProbabilitiesOf = Callable[[UInt8Array], npt.ArrayLike]
 
 TESTS: Final[tuple[Test, ...]] = get_args(Test)
 
@@ -70,11 +68,11 @@ class Curves:
     probabilities : float64 array, shape (n, k)
     """
 
-    fractions: Floats
-    probabilities: Floats
+    fractions: Float64Array
+    probabilities: Float64Array
 
     @property
-    def areas(self) -> Floats:
+    def areas(self) -> Float64Array:
         """Area under each curve over its range of fractions, shape (n,).
 
         Trapezoids, divided by the range: the mean probability on the way, in [0, 1]. It is not the
@@ -97,7 +95,7 @@ class Faithfulness:
         `map` is ``"map"``, ``"centre"``, ``"blurred"`` or ``"random"``.
     """
 
-    images: npt.NDArray[np.int64]
+    images: Int64Array
     curves: Mapping[tuple[Test, str], Curves]
 
 
@@ -123,7 +121,7 @@ class FaithfulnessRow:
     advantage: MeanInterval | None
 
 
-def hottest_first(heat: npt.ArrayLike, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def hottest_first(heat: npt.ArrayLike, rng: np.random.Generator) -> Int64Array:
     """Positions of the pixels of each map in falling order of their heat.
 
     Parameters
@@ -159,7 +157,7 @@ def hottest_first(heat: npt.ArrayLike, rng: np.random.Generator) -> npt.NDArray[
 
 def faithfulness_curves(
     test: Test,
-    pixels: Pixels,
+    pixels: UInt8Array,
     heat: npt.ArrayLike,
     classes: npt.ArrayLike,
     probabilities_of: ProbabilitiesOf,
@@ -219,11 +217,11 @@ def faithfulness_curves(
 
 def _changed_images(
     test: Test,
-    pixels: Pixels,
-    order: npt.NDArray[np.int64],
-    shares: Floats,
+    pixels: UInt8Array,
+    order: Int64Array,
+    shares: Float64Array,
     rng: np.random.Generator,
-) -> Iterator[Pixels]:
+) -> Iterator[UInt8Array]:
     """Images of each step of a curve, in the order of the shares."""
     blurred = pixels if test == "road" else blurred_images(pixels)
     for share in shares:
@@ -236,7 +234,7 @@ def _changed_images(
             yield np.where(masks == (test == "insertion"), pixels, blurred)
 
 
-def _probability_of_class(probabilities: npt.ArrayLike, classes: npt.NDArray[np.int64]) -> Floats:
+def _probability_of_class(probabilities: npt.ArrayLike, classes: Int64Array) -> Float64Array:
     every = np.asarray(probabilities, dtype=np.float64)
     if every.ndim != 2 or len(every) != len(classes) or not np.isfinite(every).all():
         raise ValueError(
@@ -246,7 +244,7 @@ def _probability_of_class(probabilities: npt.ArrayLike, classes: npt.NDArray[np.
     return np.asarray(every[np.arange(len(classes)), classes], dtype=np.float64)
 
 
-def blurred_images(pixels: Pixels, blur: float = BLUR) -> Pixels:
+def blurred_images(pixels: UInt8Array, blur: float = BLUR) -> UInt8Array:
     """Images without detail, the baseline of insertion and deletion.
 
     Parameters
@@ -265,7 +263,7 @@ def blurred_images(pixels: Pixels, blur: float = BLUR) -> Pixels:
     return np.asarray(np.clip(np.rint(smooth), 0, 255), dtype=np.uint8)
 
 
-def control_maps(heat: npt.ArrayLike, rng: np.random.Generator) -> dict[str, Heat]:
+def control_maps(heat: npt.ArrayLike, rng: np.random.Generator) -> dict[str, Float32Array]:
     """Maps that know nothing of the network, or less than the map itself.
 
     Parameters
@@ -297,7 +295,7 @@ def control_maps(heat: npt.ArrayLike, rng: np.random.Generator) -> dict[str, Hea
 
 
 def assess_faithfulness(
-    pixels: Pixels,
+    pixels: UInt8Array,
     heat: npt.ArrayLike,
     classes: npt.ArrayLike,
     probabilities_of: ProbabilitiesOf,
@@ -339,7 +337,7 @@ def assess_faithfulness(
     # Every curve of a test begins with the same images: the network is asked once.
     known: dict[bytes, npt.ArrayLike] = {}
 
-    def asked_once(changed: Pixels) -> npt.ArrayLike:
+    def asked_once(changed: UInt8Array) -> npt.ArrayLike:
         key = hashlib.sha256(np.ascontiguousarray(changed).data).digest()
         if key not in known:
             known[key] = probabilities_of(changed)
@@ -388,7 +386,7 @@ def summarise_faithfulness(
         One for each test and map.
     """
 
-    def mean(values: Floats) -> MeanInterval:
+    def mean(values: Float64Array) -> MeanInterval:
         return mean_interval(
             values, groups=groups, seed=seed, repeats=repeats, confidence=confidence
         )

@@ -17,9 +17,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import splu
 
-Pixels = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array, Int64Array, UInt8Array
 
 NOISE: Final = 0.01 * 255
 """Standard deviation of the noise in grey levels: 0.01 of the range, as in the paper's code."""
@@ -34,8 +32,8 @@ _NEIGHBOURS: Final = tuple(
 
 
 def impute(
-    pixels: Pixels, removed: npt.ArrayLike, rng: np.random.Generator, noise: float = NOISE
-) -> Pixels:
+    pixels: UInt8Array, removed: npt.ArrayLike, rng: np.random.Generator, noise: float = NOISE
+) -> UInt8Array:
     """Images with the removed pixels replaced by noisy linear imputation.
 
     Parameters
@@ -86,7 +84,7 @@ def impute(
     return np.where(masks, np.clip(np.rint(filled), 0, 255), pixels).astype(np.uint8)
 
 
-def _solution(images: Floats, mask: Bools) -> Floats:
+def _solution(images: Float64Array, mask: BoolArray) -> Float64Array:
     """Values of the removed pixels of images that share a mask, shape (images, removed)."""
     n_removed = int(mask.sum())
     if n_removed == mask.size:
@@ -96,7 +94,7 @@ def _solution(images: Floats, mask: Bools) -> Floats:
     number[mask] = np.arange(n_removed)
     total_weight = np.zeros(n_removed)
     known = np.zeros((n_removed, len(images)))
-    entries: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]] = []
+    entries: list[tuple[Int64Array, Int64Array, Float64Array]] = []
     for row_step, column_step, weight in _NEIGHBOURS:
         row, column = rows + row_step, columns + column_step
         # Beyond the edge there is no neighbour: the others share its weight.

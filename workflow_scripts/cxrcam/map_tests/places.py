@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array
 from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE
 from workflow_scripts.cxrcam.map_tests.scores import (
     MapScore,
@@ -16,19 +17,17 @@ from workflow_scripts.cxrcam.map_tests.scores import (
 )
 from workflow_scripts.cxrcam.map_tests.summaries import ScoreSummary, summarise
 
-Bools = npt.NDArray[np.bool_]
-
 # The pointing game's authors allow 15 pixels in images of about 500 (Zhang et al. 2018).
 TOLERANCE: Final = 15 / 500 * MASK_SIDE
 
 
 def place_scores(
-    heat: npt.NDArray[np.float32],
-    lungs: tuple[Bools, Bools],
-    lesions: tuple[Bools, Bools],
-    right: Bools,
+    heat: Float32Array,
+    lungs: tuple[BoolArray, BoolArray],
+    lesions: tuple[BoolArray, BoolArray],
+    right: BoolArray,
     groups: npt.NDArray[Any],
-    parts: Mapping[str, Bools],
+    parts: Mapping[str, BoolArray],
     seed_of: Callable[[str], np.random.SeedSequence],
 ) -> dict[str, Any]:
     """Share in lungs and border, pointing game and intersection over union, ready for JSON.
@@ -59,9 +58,9 @@ def place_scores(
 
     def scored(
         measure: Callable[..., MapScore],
-        chosen: Bools,
+        chosen: BoolArray,
         reason: str,
-        *masks: Bools,
+        *masks: BoolArray,
         **options: float,
     ) -> dict[str, Any]:
         """Summary over the chosen images, all and by part; a reason where none are."""

@@ -26,8 +26,6 @@ from workflow_scripts.cxrcam.map_tests.similarity import (
 )
 from workflow_scripts.cxrcam.map_tests.summaries import MeanInterval, mean_interval
 
-Maps = npt.NDArray[np.float32]
-
 # Below this number of blocks a network is "features and classifier": its blocks lie one level down.
 _LEAST_BLOCKS = 3
 

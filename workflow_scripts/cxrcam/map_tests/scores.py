@@ -20,10 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
+from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, Float64Array
 from workflow_scripts.cxrcam.images.covering import BORDER_WIDTH, border_mask
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 TIE: Final = 1e-6
 """Pixels that differ by less than this share of the map's maximum count as equal: the rounding of
@@ -46,25 +44,25 @@ class MapScore:
         Images whose mask is empty.
     """
 
-    values: Floats
-    chance: Floats
-    without_energy: Bools
-    without_region: Bools
+    values: Float64Array
+    chance: Float64Array
+    without_energy: BoolArray
+    without_region: BoolArray
 
     @property
-    def scored(self) -> Bools:
+    def scored(self) -> BoolArray:
         """Images that have both positive energy and a region, shape (n,)."""
         return ~(self.without_energy | self.without_region)
 
     @property
-    def ratio(self) -> Floats:
+    def ratio(self) -> Float64Array:
         """Score divided by chance, shape (n,): 1 is no preference; 0 where not `scored`."""
         return np.divide(
             self.values, self.chance, out=np.zeros_like(self.values), where=self.scored
         )
 
 
-def _positive_part(heat: npt.ArrayLike) -> npt.NDArray[np.float32]:
+def _positive_part(heat: npt.ArrayLike) -> Float32Array:
     maps = np.asarray(heat, dtype=np.float32)
     if maps.ndim != 3 or 0 in maps.shape[1:]:
         raise ValueError(f"heat has shape {maps.shape}, expected (n, height, width)")
@@ -73,7 +71,7 @@ def _positive_part(heat: npt.ArrayLike) -> npt.NDArray[np.float32]:
     return np.maximum(maps, 0.0)
 
 
-def _checked_masks(masks: npt.ArrayLike, shape: tuple[int, ...] | None = None) -> Bools:
+def _checked_masks(masks: npt.ArrayLike, shape: tuple[int, ...] | None = None) -> BoolArray:
     regions = np.asarray(masks)
     if regions.dtype != np.bool_:
         raise ValueError(f"masks are {regions.dtype}, expected bool")
@@ -82,11 +80,11 @@ def _checked_masks(masks: npt.ArrayLike, shape: tuple[int, ...] | None = None) -
     return regions
 
 
-def _is_empty(masks: Bools) -> Bools:
+def _is_empty(masks: BoolArray) -> BoolArray:
     return np.asarray(~masks.any(axis=(1, 2)), dtype=bool)
 
 
-def area_share(masks: npt.ArrayLike) -> Floats:
+def area_share(masks: npt.ArrayLike) -> Float64Array:
     """Share of the image that a mask covers.
 
     Parameters
@@ -166,7 +164,7 @@ def border_share(heat: npt.ArrayLike, width_fraction: float = BORDER_WIDTH) -> M
     return energy_share(positive, np.broadcast_to(ring, positive.shape))
 
 
-def dilate(masks: npt.ArrayLike, radius: float) -> Bools:
+def dilate(masks: npt.ArrayLike, radius: float) -> BoolArray:
     """Masks grown by all pixels whose centre lies within `radius` of a pixel of the mask.
 
     Parameters

@@ -18,8 +18,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.ndimage import gaussian_filter
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array
+
 Values = Literal["raw", "absolute", "positive"]
 
 WINDOW_SIGMA: Final = 1.5
@@ -57,12 +57,14 @@ class Similarity:
         Pairs of which at least one map is constant, so that it has no ranks.
     """
 
-    ssim: Floats
-    spearman: Floats
-    constant: Bools
+    ssim: Float64Array
+    spearman: Float64Array
+    constant: BoolArray
 
 
-def structural_similarity(first: npt.ArrayLike, second: npt.ArrayLike, data_range: float) -> Floats:
+def structural_similarity(
+    first: npt.ArrayLike, second: npt.ArrayLike, data_range: float
+) -> Float64Array:
     """Mean structural similarity (SSIM) of pairs of images, with the Gaussian window.
 
     Parameters
@@ -108,7 +110,7 @@ def structural_similarity(first: npt.ArrayLike, second: npt.ArrayLike, data_rang
     return result
 
 
-def _batch_ssim(first: Floats, second: Floats, data_range: float) -> Floats:
+def _batch_ssim(first: Float64Array, second: Float64Array, data_range: float) -> Float64Array:
     mean_1, mean_2 = _local_mean(first), _local_mean(second)
     variance_1 = _local_mean(first * first) - mean_1 * mean_1
     variance_2 = _local_mean(second * second) - mean_2 * mean_2
@@ -120,14 +122,14 @@ def _batch_ssim(first: Floats, second: Floats, data_range: float) -> Floats:
     return np.asarray(index.mean(axis=(1, 2)), dtype=np.float64)
 
 
-def _local_mean(images: Floats) -> Floats:
+def _local_mean(images: Float64Array) -> Float64Array:
     """Gaussian mean around each pixel whose window lies inside, shape (n, h - 10, w - 10)."""
     smooth = gaussian_filter(images, WINDOW_SIGMA, axes=(1, 2), radius=WINDOW_RADIUS)
     inside = slice(WINDOW_RADIUS, -WINDOW_RADIUS)
     return np.asarray(smooth[:, inside, inside], dtype=np.float64)
 
 
-def spearman_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
+def spearman_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> Float64Array:
     """Spearman's rank correlation over the pixels of pairs of maps; ties get their mean rank.
 
     Parameters
@@ -158,7 +160,7 @@ def spearman_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
     return result
 
 
-def _centred_ranks(maps: Floats) -> Floats:
+def _centred_ranks(maps: Float64Array) -> Float64Array:
     # As scipy.stats.rankdata, whose import takes longer than all ranks of a job.
     ranks = pd.DataFrame(maps.reshape(len(maps), -1)).rank(axis=1).to_numpy()
     return np.asarray(ranks - (ranks.shape[1] + 1) / 2.0, dtype=np.float64)
@@ -263,7 +265,7 @@ def flip_similarity(
     return compare_maps(maps, np.flip(np.asarray(maps_of_flipped), axis=-1), values)
 
 
-def _checked_pair(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[Floats, Floats]:
+def _checked_pair(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[Float64Array, Float64Array]:
     one, two = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if one.ndim != 3 or one.shape != two.shape or 0 in one.shape[1:]:
         raise ValueError(f"maps have shapes {one.shape} and {two.shape}, expected one (n, h, w)")
@@ -273,7 +275,7 @@ def _checked_pair(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[Floats, 
     return one, two
 
 
-def _unit_maps(maps: Floats, values: Values) -> Floats:
+def _unit_maps(maps: Float64Array, values: Values) -> Float64Array:
     if values == "absolute":
         maps = np.abs(maps)
     elif values == "positive":
@@ -284,6 +286,6 @@ def _unit_maps(maps: Floats, values: Values) -> Floats:
     return np.asarray(np.divide(maps, peak, out=np.zeros_like(maps), where=peak > 0.0))
 
 
-def _is_constant(maps: Floats) -> Bools:
+def _is_constant(maps: Float64Array) -> BoolArray:
     spread = maps.max(axis=(1, 2)) - maps.min(axis=(1, 2))
     return np.asarray(spread <= CONSTANT * np.abs(maps).max(axis=(1, 2)))

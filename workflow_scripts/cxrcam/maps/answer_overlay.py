@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from workflow_scripts.cxrcam.arrays import Float32Array, UInt8Array
 from workflow_scripts.cxrcam.drawing.captions import caption_font, shorten_middle
 from workflow_scripts.cxrcam.maps.frames import (
     INK,
@@ -24,8 +24,8 @@ _GROUND: Final = 236
 
 
 def answer_overlay(
-    grey: npt.NDArray[np.uint8],
-    evidence: npt.NDArray[np.float32] | None,
+    grey: UInt8Array,
+    evidence: Float32Array | None,
     *,
     image_id: str,
     lines: list[str],

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.cxrcam.arrays import Int64Array
+
 Floats = npt.NDArray[np.floating]
 
 COLUMNS = ["class", "rank", "channel", "contribution", "share"]
@@ -21,7 +23,7 @@ COLUMNS = ["class", "rank", "channel", "contribution", "share"]
 def strongest_channels(
     pooled: Floats,
     weights: Floats,
-    labels: npt.NDArray[np.int64],
+    labels: Int64Array,
     classes: Sequence[str],
     top: int,
 ) -> pd.DataFrame:

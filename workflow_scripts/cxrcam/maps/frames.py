@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.drawing.captions import caption_font, shorten_middle
 
-Bytes = npt.NDArray[np.uint8]
-LegendItem = tuple[Bytes, str]
+LegendItem = tuple[UInt8Array, str]
 """A sample of a colour or line, shape (h, w, 3), and what it means."""
 
 NOTICE: Final = "research use only"
@@ -29,7 +28,7 @@ _BESIDE_SAMPLE: Final = 5
 _BETWEEN_ITEMS: Final = 14
 
 
-def framed_pair(xray: Bytes, mapped: Bytes, image_id: str, foot: int) -> Image.Image:
+def framed_pair(xray: UInt8Array, mapped: UInt8Array, image_id: str, foot: int) -> Image.Image:
     """Place an X-ray and its map side by side below a title.
 
     Parameters

@@ -12,7 +12,6 @@ from contextlib import redirect_stderr
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from pytorch_grad_cam import (  # type: ignore[import-untyped]
     EigenCAM,
@@ -27,6 +26,7 @@ from pytorch_grad_cam.utils.model_targets import (  # type: ignore[import-untype
 )
 from torch import nn
 
+from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array, UInt8Array
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.grad_cam import watched
@@ -51,8 +51,8 @@ def method_maps(
     method: str,
     model: nn.Module,
     backbone: Backbone,
-    pixels: npt.NDArray[np.uint8],
-    classes: npt.NDArray[np.int64],
+    pixels: UInt8Array,
+    classes: Int64Array,
     normalisation: Normalisation,
     device: torch.device,
     input_size: int,
@@ -103,8 +103,8 @@ def _maps_of_batch(
     model: nn.Module,
     backbone: Backbone,
     images: torch.Tensor,
-    classes: npt.NDArray[np.int64],
-) -> npt.NDArray[np.float32]:
+    classes: Int64Array,
+) -> Float32Array:
     """Raw maps, shape (n, h, w), of normalised images, shape (n, 3, height, width)."""
     targets = [ClassifierOutputTarget(int(k)) for k in classes]
     layer, rectified_later = backbone.feature_layer, backbone.known.rectified_later

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, UInt8Array
 from workflow_scripts.cxrcam.drawing.captions import caption_font, shorten_middle
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.maps.frames import (
@@ -29,8 +30,6 @@ from workflow_scripts.cxrcam.maps.frames import (
 from workflow_scripts.cxrcam.maps.placement import upsample_map
 from workflow_scripts.cxrcam.maps.regions import evidence_regions
 
-Bytes = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_]
 Colour = tuple[int, int, int]
 
 OPACITY: Final = 0.5
@@ -76,7 +75,7 @@ _PNG_LEVEL: Final = 1
 
 
 @lru_cache(maxsize=1)
-def evidence_colours() -> Bytes:
+def evidence_colours() -> UInt8Array:
     """Colours of evidence for a class from none to full.
 
     Returns
@@ -85,7 +84,7 @@ def evidence_colours() -> Bytes:
         Lightness grows from the first to the last, `FOR_COLOUR`; read-only.
     """
     ramp = np.linspace(_WEAKEST_COLOUR, FOR_COLOUR, 256)
-    colours: Bytes = np.round(ramp).astype(np.uint8)
+    colours: UInt8Array = np.round(ramp).astype(np.uint8)
     colours.setflags(write=False)
     return colours
 
@@ -107,7 +106,7 @@ def _hatch_opacity() -> bytes:
     return levels.astype(np.uint8).tobytes()
 
 
-def _layer(levels: Bytes, colours: bytes, opacities: bytes) -> Image.Image:
+def _layer(levels: UInt8Array, colours: bytes, opacities: bytes) -> Image.Image:
     """Palette image with opacity: a third of the bytes of RGBA."""
     layer = Image.fromarray(levels).convert("P")
     layer.putpalette(colours)
@@ -115,7 +114,7 @@ def _layer(levels: Bytes, colours: bytes, opacities: bytes) -> Image.Image:
     return layer
 
 
-def mask_outline(mask: npt.ArrayLike, width: int = 1) -> Mask:
+def mask_outline(mask: npt.ArrayLike, width: int = 1) -> BoolArray:
     """Inner outline of a mask: its pixels within `width` of a 4-neighbour outside.
 
     Parameters
@@ -135,11 +134,11 @@ def mask_outline(mask: npt.ArrayLike, width: int = 1) -> Mask:
     for _ in range(width):
         framed = np.pad(core, 1, mode="edge")
         core = core & framed[:-2, 1:-1] & framed[2:, 1:-1] & framed[1:-1, :-2] & framed[1:-1, 2:]
-    outline: Mask = inside & ~core
+    outline: BoolArray = inside & ~core
     return outline
 
 
-def _region_line(region: Mask, width: int, strength: npt.NDArray[np.float32]) -> Mask:
+def _region_line(region: BoolArray, width: int, strength: Float32Array) -> BoolArray:
     """Outline of a region of evidence, dashed where the evidence is faint."""
     line = mask_outline(region, width)
     if strength.max() < FAINT:
@@ -245,7 +244,7 @@ def overlay(
     against: bool = False,
     lung_mask: npt.ArrayLike | None = None,
     lesion_mask: npt.ArrayLike | None = None,
-) -> Bytes:
+) -> UInt8Array:
     """Draw evidence, and the outlines of lungs and lesions, on an X-ray.
 
     Parameters
@@ -284,11 +283,11 @@ def overlay(
     ):
         if layer is not None:
             picture.alpha_composite(layer.convert("RGBA"))
-    drawn: Bytes = np.array(picture.convert("RGB"))
+    drawn: UInt8Array = np.array(picture.convert("RGB"))
     return drawn
 
 
-def colour_bar(width: int, height: int, opacity: float = OPACITY) -> Bytes:
+def colour_bar(width: int, height: int, opacity: float = OPACITY) -> UInt8Array:
     """Draw the colours of evidence as they look on soft tissue, from none to full.
 
     Parameters
@@ -308,7 +307,7 @@ def colour_bar(width: int, height: int, opacity: float = OPACITY) -> Bytes:
         np.tile(ramp, (height, 1)), evidence_colours().tobytes(), _fill_opacity(opacity)
     ).convert("RGBA")
     ground = Image.new("RGBA", bar.size, (*[_SAMPLE_GREY] * 3, 255))
-    drawn: Bytes = np.array(Image.alpha_composite(ground, bar).convert("RGB"))
+    drawn: UInt8Array = np.array(Image.alpha_composite(ground, bar).convert("RGB"))
     return drawn
 
 
@@ -353,7 +352,7 @@ def legend_items(
     return items
 
 
-def _line_sample(colour: Colour, width: int, dashed: bool = False) -> Bytes:
+def _line_sample(colour: Colour, width: int, dashed: bool = False) -> UInt8Array:
     """A line as it looks on soft tissue."""
     sample = np.full((11, 22, 3), _SAMPLE_GREY, dtype=np.uint8)
     drawn = np.arange(22) % _DASH_PERIOD < _DASH if dashed else np.ones(22, dtype=bool)
@@ -384,7 +383,7 @@ def map_and_unit(explained: str, method: str | None) -> str:
     return f"{method} {explained}, in a unit of its own"
 
 
-def _enlarged(picture: npt.ArrayLike, panel: int, method: Image.Resampling) -> Bytes:
+def _enlarged(picture: npt.ArrayLike, panel: int, method: Image.Resampling) -> UInt8Array:
     return np.asarray(Image.fromarray(np.asarray(picture)).resize((panel, panel), method))
 
 
@@ -482,7 +481,7 @@ def _write_answer(
     draw.text((MARGIN, top + 36), verdict, INK, bold)
 
 
-def png_bytes(picture: Image.Image | Bytes) -> bytes:
+def png_bytes(picture: Image.Image | UInt8Array) -> bytes:
     """Encode a picture as PNG.
 
     Parameters
@@ -501,7 +500,7 @@ def png_bytes(picture: Image.Image | Bytes) -> bytes:
     return buffer.getvalue()
 
 
-def save_png(picture: Image.Image | Bytes, path: str | Path) -> None:
+def save_png(picture: Image.Image | UInt8Array, path: str | Path) -> None:
     """Write a picture as PNG; the file appears whole or not at all.
 
     Parameters

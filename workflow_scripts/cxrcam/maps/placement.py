@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-Heat = npt.NDArray[np.float32]
+from workflow_scripts.cxrcam.arrays import Float32Array, Float64Array
 
 SCALE_QUANTILE: Final = 0.995
 """Share of the positive map values of a run that lie inside the drawing scale."""
@@ -49,7 +49,7 @@ def heat_scale(raw_maps: npt.ArrayLike, quantile: float = SCALE_QUANTILE) -> flo
     return float(np.quantile(positive, quantile)) if positive.size else 1.0
 
 
-def normalise_map(raw: npt.ArrayLike, scale_max: float) -> Heat:
+def normalise_map(raw: npt.ArrayLike, scale_max: float) -> Float32Array:
     """Express a raw map in units of the run's scale.
 
     Parameters
@@ -100,10 +100,7 @@ def log_odds(evidence: float, n_classes: int) -> float:
     return evidence * n_classes / (n_classes - 1)
 
 
-Positions = npt.NDArray[np.float64]
-
-
-def _interpolate(raw: npt.ArrayLike, rows: Positions, columns: Positions) -> Heat:
+def _interpolate(raw: npt.ArrayLike, rows: Float64Array, columns: Float64Array) -> Float32Array:
     """Bilinear values of maps at fractional cell positions; beyond the edge the edge goes on.
 
     Parameters
@@ -133,15 +130,15 @@ def _interpolate(raw: npt.ArrayLike, rows: Positions, columns: Positions) -> Hea
     return maps
 
 
-def _pixel_positions(source: int, target: int) -> Positions:
+def _pixel_positions(source: int, target: int) -> Float64Array:
     """Where the pixels of an image of `target` pixels lie on one of `source`, by their centres."""
     if target < 1:
         raise ValueError(f"size is {target}; give a number of pixels")
-    positions: Positions = (np.arange(target) + 0.5) * source / target - 0.5
+    positions: Float64Array = (np.arange(target) + 0.5) * source / target - 0.5
     return positions
 
 
-def upsample_map(raw: npt.ArrayLike, size: int) -> Heat:
+def upsample_map(raw: npt.ArrayLike, size: int) -> Float32Array:
     """Enlarge a map that already has the form of an image, bilinearly.
 
     Raw activation maps go through `place_map`, which knows where their cells lie.
@@ -170,7 +167,7 @@ def upsample_map(raw: npt.ArrayLike, size: int) -> Heat:
 
 def place_map(
     raw: npt.ArrayLike, size: int, *, input_size: int, stride: float, offset: float
-) -> Heat:
+) -> Float32Array:
     """Lay raw activation maps over their image, each cell where its receptive field is centred.
 
     Cell i of the last feature map is centred on input pixel ``offset + i · stride``. In a network

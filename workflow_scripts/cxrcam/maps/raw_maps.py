@@ -10,16 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array
 from workflow_scripts.cxrcam.contracts import maps_schema
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.maps.placement import place_map
 from workflow_scripts.cxrcam.networks.evidence import evidence_maps
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -37,12 +35,12 @@ class RawMaps:
         Input pixels from the first pixel to the first cell.
     """
 
-    values: Floats
+    values: Float32Array
     input_size: int
     stride: float
     offset: float
 
-    def of_class(self, which: npt.NDArray[np.int64]) -> "RawMaps":
+    def of_class(self, which: Int64Array) -> "RawMaps":
         """Maps of one class an image, values of shape (n, 1, height, width).
 
         Parameters
@@ -52,7 +50,7 @@ class RawMaps:
         """
         return replace(self, values=self.values[np.arange(len(which)), which][:, None])
 
-    def placed(self, which: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.float32]:
+    def placed(self, which: Int64Array, size: int) -> Float32Array:
         """Maps of one class an image, laid over pictures of `size` pixels a side.
 
         Parameters

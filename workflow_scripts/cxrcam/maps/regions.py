@@ -6,13 +6,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.cxrcam.arrays import BoolArray
+
 SHARES: Final = (0.5, 0.25)
 """Shares of the evidence that pictures outline, the larger region first."""
 
 
-def evidence_regions(
-    placed: npt.ArrayLike, shares: Sequence[float] = SHARES
-) -> npt.NDArray[np.bool_]:
+def evidence_regions(placed: npt.ArrayLike, shares: Sequence[float] = SHARES) -> BoolArray:
     """Smallest regions that hold given shares of the positive evidence of a map.
 
     The pixels of largest value are taken until their sum reaches the share. Pixels of equal value
@@ -49,5 +49,5 @@ def evidence_regions(
         return np.zeros((len(shares), *values.shape), dtype=np.bool_)
     held = np.cumsum(positive, dtype=np.float64)
     least = positive[np.searchsorted(held, np.asarray(shares) * held[-1])]
-    regions: npt.NDArray[np.bool_] = values >= least[:, None, None]
+    regions: BoolArray = values >= least[:, None, None]
     return regions

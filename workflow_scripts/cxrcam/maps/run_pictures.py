@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, UInt8Array
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.masks import read_mask
 from workflow_scripts.cxrcam.images.resizing import resize_grey
@@ -28,10 +28,10 @@ class Picture(TypedDict):
     All of shape (side, side); a mask is None where there is none.
     """
 
-    grey: npt.NDArray[np.uint8]
-    evidence: npt.NDArray[np.float32]
-    lung_mask: npt.NDArray[np.bool_] | None
-    lesion_mask: npt.NDArray[np.bool_] | None
+    grey: UInt8Array
+    evidence: Float32Array
+    lung_mask: BoolArray | None
+    lesion_mask: BoolArray | None
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class RunPictures:
         records = self.records.set_index("image_id").loc[list(image_ids)].reset_index()
         return replace(self, records=records, scale=heat_scale(maps.values), maps=maps)
 
-    def _mask(self, path: object, side: int) -> npt.NDArray[np.bool_] | None:
+    def _mask(self, path: object, side: int) -> BoolArray | None:
         """Mask in picture size, where the index names one."""
         return read_mask(Path(path), side, self.max_pixels) if isinstance(path, str) else None
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-Floats = npt.NDArray[np.float64]
+from workflow_scripts.cxrcam.arrays import Float64Array
 
 LOWEST_TEMPERATURE: Final = 0.05
 """Bound of the search: where every validation image is right, the best temperature would be 0."""
@@ -54,7 +54,7 @@ class TemperatureFit:
     reason: str | None
 
 
-def _checked(logits: npt.ArrayLike) -> Floats:
+def _checked(logits: npt.ArrayLike) -> Float64Array:
     values = np.asarray(logits, dtype=np.float64)
     if values.ndim != 2 or values.shape[1] < 2:
         raise ValueError(f"logits have shape {values.shape}, expected (n, classes)")
@@ -63,7 +63,7 @@ def _checked(logits: npt.ArrayLike) -> Floats:
     return values
 
 
-def apply_temperature(logits: npt.ArrayLike, temperature: float) -> Floats:
+def apply_temperature(logits: npt.ArrayLike, temperature: float) -> Float64Array:
     """Probabilities of logits that are divided by a temperature.
 
     Parameters
@@ -85,7 +85,7 @@ def apply_temperature(logits: npt.ArrayLike, temperature: float) -> Floats:
     """
     if not (math.isfinite(temperature) and temperature > 0.0):
         raise ValueError(f"temperature is {temperature}; it must be greater than 0")
-    probabilities: Floats = softmax(_checked(logits) / temperature, axis=1)
+    probabilities: Float64Array = softmax(_checked(logits) / temperature, axis=1)
     return probabilities
 
 

@@ -26,6 +26,7 @@ from sklearn.metrics import (
 )
 from sklearn.metrics import log_loss as cross_entropy
 
+from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array, Int64Array
 from workflow_scripts.cxrcam.metrics.calibration_bins import expected_calibration_error
 from workflow_scripts.cxrcam.metrics.intervals import (
     Interval,
@@ -34,9 +35,6 @@ from workflow_scripts.cxrcam.metrics.intervals import (
     weighted_average_precision,
     wilson_interval,
 )
-
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
 
 # A softmax computed in half precision sums to 1 only within about 1e-3.
 _SUM_TOLERANCE: Final = 2e-3
@@ -143,7 +141,7 @@ def classification_metrics(
     return result
 
 
-def _counts(matrix: npt.NDArray[np.int64], names: list[str]) -> dict[str, Any]:
+def _counts(matrix: Int64Array, names: list[str]) -> dict[str, Any]:
     """Classes, and how many images there are of each."""
     per_truth, two = matrix.sum(axis=1), len(names) == 2
     return {
@@ -160,7 +158,7 @@ def _counts(matrix: npt.NDArray[np.int64], names: list[str]) -> dict[str, Any]:
 
 
 def _accuracies(
-    matrix: npt.NDArray[np.int64], tables: Sequence[_FourfoldTable], names: list[str]
+    matrix: Int64Array, tables: Sequence[_FourfoldTable], names: list[str]
 ) -> dict[str, Any]:
     """Accuracy with its interval, and the paper's equation (1)."""
     n, correct = int(matrix.sum()), int(np.trace(matrix))
@@ -178,7 +176,7 @@ def _accuracies(
     }
 
 
-def _scores_of_probabilities(truth: Labels, scores: Floats) -> dict[str, float]:
+def _scores_of_probabilities(truth: Int64Array, scores: Float64Array) -> dict[str, float]:
     """Log loss, Brier score and expected calibration error."""
     k = scores.shape[1]
     # Rows renormalised: scikit-learn warns at sums that differ from 1 by a float32 rounding.
@@ -194,7 +192,7 @@ def _scores_of_probabilities(truth: Labels, scores: Floats) -> dict[str, float]:
 
 def _checked(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, classes: Sequence[str]
-) -> tuple[Labels, Floats]:
+) -> tuple[Int64Array, Float64Array]:
     """Check predictions and return class numbers (n,) and float64 probabilities (n, k)."""
     names = list(classes)
     if len(names) < 2:
@@ -237,7 +235,7 @@ def _checked(
     return np.array([number[label] for label in truth], dtype=np.int64), scores
 
 
-def _fourfold_table(matrix: Labels, index: int) -> _FourfoldTable:
+def _fourfold_table(matrix: Int64Array, index: int) -> _FourfoldTable:
     """Fourfold table of one class, from a confusion matrix with the truth in rows."""
     hits = int(matrix[index, index])
     misses = int(matrix[index].sum()) - hits
@@ -250,8 +248,8 @@ def _fourfold_table(matrix: Labels, index: int) -> _FourfoldTable:
 def _class_metrics(
     name: str,
     table: _FourfoldTable,
-    positive: npt.NDArray[np.bool_],
-    scores: Floats,
+    positive: BoolArray,
+    scores: Float64Array,
     undefined: _Undefined,
 ) -> dict[str, Any]:
     """All numbers of one class against the rest but the bootstrap intervals."""
@@ -300,7 +298,9 @@ def _class_mean(
     return float(np.mean([entry[metric] for entry in per_class.values()]))
 
 
-def _matthews_correlation(truth: Labels, predicted: Labels, undefined: _Undefined) -> float | None:
+def _matthews_correlation(
+    truth: Int64Array, predicted: Int64Array, undefined: _Undefined
+) -> float | None:
     """Matthews' correlation coefficient, Gorodkin's for more than two classes."""
     for numbers, which in ((truth, "images are of"), (predicted, "predictions name")):
         if np.unique(numbers).size < 2:
@@ -311,8 +311,8 @@ def _matthews_correlation(truth: Labels, predicted: Labels, undefined: _Undefine
 
 def _add_bootstrap_intervals(
     result: dict[str, Any],
-    truth: Labels,
-    scores: Floats,
+    truth: Int64Array,
+    scores: Float64Array,
     groups: npt.ArrayLike | None,
     seed: int | np.random.SeedSequence | None,
     repeats: int,

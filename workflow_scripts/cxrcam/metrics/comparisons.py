@@ -16,8 +16,7 @@ import numpy.typing as npt
 from scipy.special import ndtri
 from scipy.stats import binomtest, chi2, norm, rankdata
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array
 
 EXACT_BELOW: Final = 25
 """Fewer discordant images than this: exact binomial test (chi-squared needs about 10 a side)."""
@@ -83,7 +82,7 @@ class McNemarResult:
     reason: str | None
 
 
-def _checked(truth: npt.ArrayLike, *scores: npt.ArrayLike) -> tuple[Bools, Floats]:
+def _checked(truth: npt.ArrayLike, *scores: npt.ArrayLike) -> tuple[BoolArray, Float64Array]:
     positive = np.asarray(truth)
     if positive.ndim != 1 or not np.isin(positive, (0, 1)).all():
         raise ValueError("truth must be one-dimensional and hold nothing but 0 and 1")
@@ -102,7 +101,9 @@ def _check_confidence(confidence: float) -> None:
         raise ValueError(f"confidence is {confidence}; give a share between 0 and 1, such as 0.95")
 
 
-def _structural_components(positive: Bools, scores: Floats) -> tuple[Floats, Floats]:
+def _structural_components(
+    positive: BoolArray, scores: Float64Array
+) -> tuple[Float64Array, Float64Array]:
     """Share of the other kind that each image outranks, by midranks; both kinds must occur.
 
     Returns
@@ -120,20 +121,20 @@ def _structural_components(positive: Bools, scores: Floats) -> tuple[Floats, Flo
     return of_positives, of_negatives
 
 
-def _standard_error(of_positives: Floats, of_negatives: Floats) -> float:
+def _standard_error(of_positives: Float64Array, of_negatives: Float64Array) -> float:
     """DeLong's standard error of a mean of components, shapes (positives,) and (negatives,)."""
     variance = of_positives.var(ddof=1) / of_positives.size
     return math.sqrt(variance + of_negatives.var(ddof=1) / of_negatives.size)
 
 
-def _one_kind(positive: Bools) -> str | None:
+def _one_kind(positive: BoolArray) -> str | None:
     if positive.size and positive.any() and not positive.all():
         return None
     kind = "positive" if positive.any() else "negative"
     return f"AUROC is undefined: all {positive.size} images are {kind}"
 
 
-def _too_few(positive: Bools) -> str:
+def _too_few(positive: BoolArray) -> str:
     kind = "positive" if positive.sum() < 2 else "negative"
     return f"only one {kind} image: DeLong's variance needs two of either kind"
 

@@ -24,13 +24,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array
 
 # Shares such as 1 - 0.9 are a hair off; no more than this decides nothing.
 _ROUNDING = 1e-9
 
 
-def conformal_scores(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> Floats:
+def conformal_scores(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> Float64Array:
     """How badly the truth fitted each image of the calibration.
 
     Parameters
@@ -48,7 +48,7 @@ def conformal_scores(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> Flo
     truth = np.asarray(labels, dtype=np.int64)
     if values.ndim != 2 or truth.shape != (len(values),):
         raise ValueError(f"{truth.shape} labels do not belong to probabilities {values.shape}")
-    scores: Floats = 1.0 - values[np.arange(len(values)), truth]
+    scores: Float64Array = 1.0 - values[np.arange(len(values)), truth]
     return scores
 
 
@@ -68,7 +68,7 @@ def fewest_images(coverage: float) -> int:
 
 def prediction_sets(
     probabilities: Sequence[npt.ArrayLike], scores: Sequence[npt.ArrayLike], coverage: float
-) -> npt.NDArray[np.bool_]:
+) -> BoolArray:
     """Classes that stay possible for new images, by one or several calibrated predictors.
 
     Parameters
@@ -105,7 +105,7 @@ def prediction_sets(
         at_least_as_large += len(ordered) - np.searchsorted(ordered, of_classes)
         total += len(ordered)
     share = (1.0 + at_least_as_large) / (1.0 + total)
-    stays: npt.NDArray[np.bool_] = share > 1.0 - coverage + _ROUNDING
+    stays: BoolArray = share > 1.0 - coverage + _ROUNDING
     return stays
 
 

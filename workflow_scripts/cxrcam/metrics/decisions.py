@@ -1,15 +1,13 @@
 """Decisions from probabilities at a threshold that another part chose."""
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.metrics import roc_curve
 
+from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 
-Floats = npt.NDArray[np.float64]
 
-
-def youden_threshold(positive: npt.NDArray[np.bool_], score: Floats) -> float:
+def youden_threshold(positive: BoolArray, score: Float64Array) -> float:
     """Threshold with the largest sensitivity + specificity - 1 (Youden 1950).
 
     Parameters
@@ -48,7 +46,7 @@ def youden_threshold(positive: npt.NDArray[np.bool_], score: Floats) -> float:
 
 
 def at_threshold(
-    positive: npt.NDArray[np.bool_], score: Floats, threshold: float
+    positive: BoolArray, score: Float64Array, threshold: float
 ) -> dict[str, float | list[float] | None]:
     """Accuracy, sensitivity and specificity at a threshold, with Wilson intervals (95 %).
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import binomtest
 
-Floats = npt.NDArray[np.float64]
+from workflow_scripts.cxrcam.arrays import Float64Array, Int64Array
 
 # Elements of the largest temporary array of a vectorised bootstrap: 4 million float64 are 32 MB.
 _BATCH_ELEMENTS = 4_000_000
@@ -81,7 +81,7 @@ def bootstrap_weights(
     groups: npt.ArrayLike | None = None,
     seed: int | np.random.SeedSequence,
     repeats: int = 2000,
-) -> Iterator[npt.NDArray[np.int64]]:
+) -> Iterator[Int64Array]:
     """Bootstrap resamples as counts: how often each observation was drawn.
 
     Whole groups are drawn with replacement, as many as there are groups, so that the duplicates
@@ -194,7 +194,7 @@ def bootstrap_interval(
     lengths = [len(array) for array in data]
     if len(set(lengths)) != 1:
         raise ValueError(f"arrays to resample together differ in length: {lengths}")
-    values: list[Floats] = []
+    values: list[Float64Array] = []
     for counts in bootstrap_weights(n, groups=groups, seed=seed, repeats=repeats):
         if weighted:
             values.append(np.asarray(statistic(*data, counts), dtype=np.float64))
@@ -218,7 +218,7 @@ def bootstrap_interval(
 
 def _weights_by_score(
     positive: npt.ArrayLike, scores: npt.ArrayLike, weights: npt.ArrayLike
-) -> tuple[Floats, Floats]:
+) -> tuple[Float64Array, Float64Array]:
     """Sum the weights of positives and negatives at each distinct score, in ascending order.
 
     Returns
@@ -247,7 +247,7 @@ def _weights_by_score(
 
 def weighted_auroc(
     positive: npt.ArrayLike, scores: npt.ArrayLike, weights: npt.ArrayLike
-) -> Floats:
+) -> Float64Array:
     """Area under the ROC curve for many sets of weights at once.
 
     The Mann-Whitney form: the share of (positive, negative) pairs in which the positive has the
@@ -276,13 +276,13 @@ def weighted_auroc(
     negatives_below = np.cumsum(of_negatives, axis=1) - 0.5 * of_negatives
     won = (of_positives * negatives_below).sum(axis=1)
     pairs = of_positives.sum(axis=1) * of_negatives.sum(axis=1)
-    auroc: Floats = np.divide(won, pairs, out=np.full_like(won, np.nan), where=pairs > 0)
+    auroc: Float64Array = np.divide(won, pairs, out=np.full_like(won, np.nan), where=pairs > 0)
     return auroc
 
 
 def weighted_average_precision(
     positive: npt.ArrayLike, scores: npt.ArrayLike, weights: npt.ArrayLike
-) -> Floats:
+) -> Float64Array:
     """Average precision (area under the precision-recall curve) for many sets of weights.
 
     The step-wise sum Σ (Rᵢ − Rᵢ₋₁)·Pᵢ over falling thresholds, as
@@ -317,7 +317,7 @@ def weighted_average_precision(
     )
     positives = true_positives[:, -1]
     gained = (of_positives * precision).sum(axis=1)
-    average_precision: Floats = np.divide(
+    average_precision: Float64Array = np.divide(
         gained, positives, out=np.full_like(gained, np.nan), where=positives > 0
     )
     return np.minimum(average_precision, 1.0)  # which its rounding can exceed

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from workflow_scripts.cxrcam.arrays import Int64Array
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 
 
 def part_accuracy(
-    truth: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], classes: Sequence[str]
+    truth: Int64Array, predicted: Int64Array, classes: Sequence[str]
 ) -> dict[str, Any]:
     """Accuracy on one part of the images, with what unequal class sizes do to it.
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from workflow_scripts.cxrcam.arrays import BoolArray
 from workflow_scripts.cxrcam.terms import SHARED_TEST, TEST
 
 
@@ -86,7 +86,7 @@ def effort_to_target(history: pd.DataFrame, target: float, sustained: int) -> Ef
     rows = history.sort_values("iteration", ignore_index=True)
     reached = (rows["accuracy"] >= target).to_numpy()
 
-    def place(hits: npt.NDArray[np.bool_]) -> tuple[int | None, float | None]:
+    def place(hits: BoolArray) -> tuple[int | None, float | None]:
         if not hits.any():
             return None, None
         row = rows.iloc[int(np.argmax(hits))]

@@ -4,12 +4,11 @@ The derivation stands in `cam` and in docs/maps.md. No PyTorch: whoever reads ma
 """
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from workflow_scripts.cxrcam.arrays import Float32Array
 
 
-def evidence_maps(class_maps: Floats) -> Floats:
+def evidence_maps(class_maps: Float32Array) -> Float32Array:
     """Centre class activation maps over the classes: see `cam` for what that means.
 
     Parameters
@@ -22,5 +21,5 @@ def evidence_maps(class_maps: Floats) -> Floats:
         Evidence for each class at each place, in units of the logit; the sum over the classes is 0
         everywhere.
     """
-    centred: Floats = class_maps - class_maps.mean(axis=1, keepdims=True, dtype=np.float32)
+    centred: Float32Array = class_maps - class_maps.mean(axis=1, keepdims=True, dtype=np.float32)
     return centred

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from workflow_scripts.cxrcam.arrays import BoolArray, UInt8Array
 from workflow_scripts.cxrcam.data.cache import read_pixels_within
 from workflow_scripts.cxrcam.data.mask_cache import masks_of
 from workflow_scripts.cxrcam.errors import InputError
@@ -14,9 +14,7 @@ from workflow_scripts.cxrcam.images.covering import masked_pixels, masking_varia
 from workflow_scripts.cxrcam.terms import WHOLE
 
 
-def covered_pixels(
-    pixels: npt.NDArray[np.uint8], part: str, lungs: npt.NDArray[np.bool_] | None
-) -> npt.NDArray[np.uint8]:
+def covered_pixels(pixels: UInt8Array, part: str, lungs: BoolArray | None) -> UInt8Array:
     """Images as a network sees them; covered with the mean grey of what stays.
 
     Parameters
@@ -43,7 +41,7 @@ def read_network_input(
     part: str,
     masks: str | None,
     memory_mb: float = math.inf,
-) -> npt.NDArray[np.uint8]:
+) -> UInt8Array:
     """Pixels of some images as a network sees them, in the order asked for.
 
     Parameters

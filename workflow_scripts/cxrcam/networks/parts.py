@@ -5,9 +5,9 @@ from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from workflow_scripts.cxrcam.arrays import Int64Array, UInt8Array
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 
 
@@ -117,9 +117,7 @@ class Pixels:
     labels: torch.Tensor
 
     @staticmethod
-    def on(
-        device: torch.device, pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]
-    ) -> "Pixels":
+    def on(device: torch.device, pixels: UInt8Array, labels: Int64Array) -> "Pixels":
         """Put arrays on a device; pixels that are mapped from a file stay in the host's memory."""
         given = torch.from_numpy(pixels)
         mapped = isinstance(pixels.base, np.memmap)

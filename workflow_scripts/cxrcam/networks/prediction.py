@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
+from workflow_scripts.cxrcam.arrays import Float32Array, UInt8Array
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.cam import logits_and_class_maps
 from workflow_scripts.cxrcam.networks.devices import autocast
@@ -28,12 +27,12 @@ class Predictions:
         See `cam.logits_and_class_maps`.
     """
 
-    logits: npt.NDArray[np.float32]
-    probabilities: npt.NDArray[np.float32]
-    class_maps: npt.NDArray[np.float32]
+    logits: Float32Array
+    probabilities: Float32Array
+    class_maps: Float32Array
 
     @property
-    def evidence(self) -> npt.NDArray[np.float32]:
+    def evidence(self) -> Float32Array:
         """Class activation maps centred over the classes, shape (n, c, h, w)."""
         return evidence_maps(self.class_maps)
 
@@ -41,7 +40,7 @@ class Predictions:
 def predict(
     model: nn.Module,
     backbone: Backbone,
-    pixels: npt.NDArray[np.uint8],
+    pixels: UInt8Array,
     normalisation: Normalisation,
     device: torch.device,
     batch_size: int = 64,

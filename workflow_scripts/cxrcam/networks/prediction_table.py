@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workflow_scripts.cxrcam.arrays import Float32Array
 from workflow_scripts.cxrcam.contracts import covered_schema, predictions_schema
 from workflow_scripts.cxrcam.files import atomic_path
 
@@ -17,8 +16,8 @@ def write_predictions(
     path: Path,
     images: pd.DataFrame,
     classes: Sequence[str],
-    logits: npt.NDArray[np.float32],
-    probabilities: npt.NDArray[np.float32],
+    logits: Float32Array,
+    probabilities: Float32Array,
 ) -> None:
     """Write predictions, whole or not at all.
 
@@ -42,7 +41,7 @@ def write_predictions(
 
 def write_covered(
     path: Path,
-    parts: Sequence[tuple[str, Sequence[str], npt.NDArray[np.float32]]],
+    parts: Sequence[tuple[str, Sequence[str], Float32Array]],
     classes: Sequence[str],
 ) -> None:
     """Write what a network says of images with a part taken away, whole or not at all.

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
+from workflow_scripts.cxrcam.arrays import BoolArray, Int64Array
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks import distributed
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, TrainingStopped
@@ -79,7 +79,7 @@ class _Loop:
         each_epoch = self.settings.evaluate_every == "epoch"
         self.every = len(self.bounds) if each_epoch else int(self.settings.evaluate_every)
 
-    def draw_epoch(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    def draw_epoch(self) -> tuple[Int64Array, BoolArray]:
         """Order and flips of the images of one epoch."""
         self.at.epoch_rng = dict(self.rng.bit_generator.state)
         n_images = len(self.training)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, Float64Array
 from workflow_scripts.cxrcam.metrics.calibration import apply_temperature
 from workflow_scripts.cxrcam.metrics.conformal import fewest_images, prediction_sets
 from workflow_scripts.cxrcam.new_images.likeness import Likeness
@@ -23,9 +23,7 @@ MOST_COLOUR: Final = 0.08
 LEAST_CONTRAST: Final = 5.0
 
 
-def member_probabilities(
-    logits: npt.NDArray[np.float32], reference: Reference
-) -> npt.NDArray[np.float64]:
+def member_probabilities(logits: Float32Array, reference: Reference) -> Float64Array:
     """Calibrated probabilities of each network.
 
     Parameters
@@ -47,9 +45,7 @@ def member_probabilities(
     )
 
 
-def sets_of(
-    probabilities: npt.NDArray[np.float64], scores: pd.DataFrame, reference: Reference
-) -> npt.NDArray[np.bool_]:
+def sets_of(probabilities: Float64Array, scores: pd.DataFrame, reference: Reference) -> BoolArray:
     """Classes that stay possible; the networks of one fold (its seeds) answer together.
 
     Parameters
@@ -110,8 +106,8 @@ def input_fault(
 
 def answers(
     facts: pd.DataFrame,
-    probabilities: npt.NDArray[np.float64],
-    sets: npt.NDArray[np.bool_],
+    probabilities: Float64Array,
+    sets: BoolArray,
     found: Likeness,
     reference: Reference,
 ) -> pd.DataFrame:
@@ -172,11 +168,11 @@ def answers(
     return table
 
 
-def _named(chosen: npt.NDArray[np.bool_], classes: Sequence[str]) -> str:
+def _named(chosen: BoolArray, classes: Sequence[str]) -> str:
     return " or ".join(np.array(classes)[chosen]) or "none"
 
 
-def _undecided(chosen: npt.NDArray[np.bool_], reference: Reference) -> str | None:
+def _undecided(chosen: BoolArray, reference: Reference) -> str | None:
     """Why a set says nothing; None if it does."""
     share = f"{100 * reference.coverage:g} %"
     if not reference.enough:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.images.colour import colourfulness, may_hold_colour
 from workflow_scripts.cxrcam.images.files import read_encoded
@@ -33,7 +33,7 @@ class Batch:
     """
 
     facts: pa.Table
-    pixels: npt.NDArray[np.uint8]
+    pixels: UInt8Array
 
 
 def decoded_batches(

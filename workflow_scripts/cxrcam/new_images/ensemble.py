@@ -3,25 +3,23 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import torch
 from torch import nn
 
+from workflow_scripts.cxrcam.arrays import Float32Array
 from workflow_scripts.cxrcam.networks.input_parts import covered_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import predict
 from workflow_scripts.cxrcam.new_images.decoding import Batch
 
-Floats = npt.NDArray[np.float32]
-
 
 def ask_networks(
     networks: Sequence[tuple[nn.Module, ModelCard]],
     batches: Iterable[Batch],
     device: torch.device,
-) -> tuple[pa.Table, Floats, Floats]:
+) -> tuple[pa.Table, Float32Array, Float32Array]:
     """Run networks of one design over images as they are decoded.
 
     Parameters
@@ -49,7 +47,7 @@ def ask_networks(
         if not len(batch.pixels):
             continue
         said = []
-        mean_maps: Floats | None = None
+        mean_maps: Float32Array | None = None
         for model, card in networks:
             result = predict(
                 model,

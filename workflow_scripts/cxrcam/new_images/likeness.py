@@ -18,10 +18,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-Thumbnails = npt.NDArray[np.uint8]
+from workflow_scripts.cxrcam.arrays import Float32Array, UInt8Array
 
 #: Share of the training images that each of the two thresholds would call unusual.
 UNUSUAL_SHARE: Final = 0.005
@@ -33,7 +31,7 @@ MOST_QUERIES: Final = 4000
 _AT_ONCE: Final = 1024
 
 #: What may have been done to an image, and how it is undone (`rot90` turns to the left).
-CHANGES: Final[dict[str, Callable[[Thumbnails], Thumbnails]]] = {
+CHANGES: Final[dict[str, Callable[[UInt8Array], UInt8Array]]] = {
     "turned by 90° to the right": lambda pictures: np.rot90(pictures, 1, axes=(1, 2)),
     "upside down": lambda pictures: np.rot90(pictures, 2, axes=(1, 2)),
     "turned by 90° to the left": lambda pictures: np.rot90(pictures, 3, axes=(1, 2)),
@@ -56,8 +54,8 @@ class Likeness:
         Which change that is.
     """
 
-    similarity: Floats
-    gain: Floats
+    similarity: Float32Array
+    gain: Float32Array
     change: list[str]
 
 
@@ -78,8 +76,8 @@ class Thresholds:
 
 
 def likeness(
-    pictures: Thumbnails,
-    training: Thumbnails,
+    pictures: UInt8Array,
+    training: UInt8Array,
     groups: Sequence[str] | None = None,
     training_groups: Sequence[str] | None = None,
 ) -> Likeness:
@@ -106,7 +104,7 @@ def likeness(
             for names in (groups, training_groups)
         )
         apart = (left, right)
-    undo: list[Callable[[Thumbnails], Thumbnails]] = [lambda same: same, *CHANGES.values()]
+    undo: list[Callable[[UInt8Array], UInt8Array]] = [lambda same: same, *CHANGES.values()]
     similarities = np.empty((len(pictures), len(undo)), dtype=np.float32)
     for start in range(0, len(pictures), _AT_ONCE):
         chosen = slice(start, start + _AT_ONCE)
@@ -125,7 +123,7 @@ def likeness(
     )
 
 
-def usual_likeness(training: Thumbnails, groups: Sequence[str]) -> Thresholds:
+def usual_likeness(training: UInt8Array, groups: Sequence[str]) -> Thresholds:
     """Thresholds at which few training images would be unusual among the others.
 
     Parameters
@@ -151,10 +149,10 @@ def usual_likeness(training: Thumbnails, groups: Sequence[str]) -> Thresholds:
     )
 
 
-def _normalised(pictures: Thumbnails) -> Floats:
+def _normalised(pictures: UInt8Array) -> Float32Array:
     """Pictures as rows of mean 0 and length 1, so that their products are correlations."""
     rows = pictures.reshape(len(pictures), -1).astype(np.float32)
     rows -= rows.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    scaled: Floats = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    scaled: Float32Array = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
     return scaled

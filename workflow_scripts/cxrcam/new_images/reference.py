@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.cxrcam.arrays import BoolArray
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import write_json
 from workflow_scripts.cxrcam.metrics.conformal import (
@@ -42,7 +42,7 @@ class Share:
     high: float
 
     @classmethod
-    def of(cls, hits: npt.NDArray[np.bool_]) -> "Share":
+    def of(cls, hits: BoolArray) -> "Share":
         """Share of a list of yes and no; without any, anything is possible."""
         n = len(hits)
         low, high = wilson_interval(int(hits.sum()), n) if n else (0.0, 1.0)
@@ -166,11 +166,9 @@ def calibration_scores(
     return pd.concat(tables, ignore_index=True)
 
 
-def is_unlike(found: Likeness, thresholds: Thresholds) -> npt.NDArray[np.bool_]:
+def is_unlike(found: Likeness, thresholds: Thresholds) -> BoolArray:
     """Which images are unlike the training images, turned or inverted."""
-    unlike: npt.NDArray[np.bool_] = (found.similarity < thresholds.similarity) | (
-        found.gain > thresholds.gain
-    )
+    unlike: BoolArray = (found.similarity < thresholds.similarity) | (found.gain > thresholds.gain)
     return unlike
 
 

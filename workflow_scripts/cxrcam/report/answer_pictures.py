@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from workflow_scripts.cxrcam.arrays import Float32Array
 from workflow_scripts.cxrcam.files import atomic_path, file_name
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
@@ -173,7 +172,7 @@ def _drawn(
     )
 
 
-def _evidence(maps: RawMaps, scale: float) -> npt.NDArray[np.float32]:
+def _evidence(maps: RawMaps, scale: float) -> Float32Array:
     """The map of one image, values of shape (1, height, width), on its picture."""
     placed = place_map(
         maps.values[0],

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.duplicates.stored import Fingerprints
 from workflow_scripts.cxrcam.new_images.answers import LEAST_CONTRAST, MOST_COLOUR
 from workflow_scripts.cxrcam.new_images.likeness import Thresholds, usual_likeness
@@ -36,7 +36,7 @@ class TrainingPictures:
         From where on a picture is unlike these.
     """
 
-    pictures: npt.NDArray[np.uint8]
+    pictures: UInt8Array
     labels: list[int]
     n_training: int
     thresholds: Thresholds
