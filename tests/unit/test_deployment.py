@@ -40,7 +40,7 @@ def test_every_line_of_a_profile_is_an_option_of_snakemake(name: str) -> None:
 
 def test_the_default_profile_sets_nothing_that_a_cluster_must_not_inherit() -> None:
     # It loads by itself, and what it says wins over --profile.
-    harmless = {"rerun-triggers", "rerun-incomplete", "show-failed-logs", "latency-wait"}
+    harmless = {"rerun-triggers", "rerun-incomplete", "show-failed-logs", "latency-wait", "quiet"}
     assert set(PROFILES["default"]) == harmless
 
 

@@ -10,7 +10,7 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
-from workflow_scripts.cxrcam.maps import cam
+from workflow_scripts.cxrcam.networks import cam
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.cam import logits_and_class_maps
 from workflow_scripts.cxrcam.networks.grad_cam import grad_cam

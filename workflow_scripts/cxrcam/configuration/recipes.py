@@ -77,7 +77,7 @@ def with_recipe(
         finest = max(chosen_model["map_stride"], stage.finest)
         chosen_model["map_stride"] = min(finest, stage.stride)
     chosen_train = _filled(train, recipe, TRAIN_KEYS)
-    if train["progressive"] == AUTO and train.get("freeze_until"):
+    if train.get("progressive") == AUTO and train.get("freeze_until"):
         chosen_train["progressive"] = []  # frozen layers are computed once, at one side
     if train["epochs"] == AUTO:
         steps_an_epoch = math.ceil(n_images / chosen_train["batch_size"])
