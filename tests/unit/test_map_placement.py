@@ -108,7 +108,7 @@ def test_cells_are_centred_where_stride_and_offset_say(backbone, monkeypatch):
     assert centre == pytest.approx(backbone.offset + cell * backbone.stride, abs=0.1)
 
 
-# Images that hold a larger field take minutes each; `test_cells_are_centred` has those networks too.
+# Images that hold a larger field take minutes each; the test above has those networks too.
 MEASURED = [b for b in backbones() if b.stage.receptive_field <= 1000]
 
 
