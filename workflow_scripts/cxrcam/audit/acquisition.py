@@ -331,10 +331,10 @@ def trace_separability(
         _share, correct, groups=own, seed=seed, repeats=repeats, weighted=True
     )
     fails = low > threshold
-    told = "classes differ by" if fails else "no alarm from"
+    wording = "classes differ by" if fails else "no alarm from"
     return TraceSeparability(
         fails=fails,
-        verdict=f"{told} {trace}: AUROC {area:.2f} ({low:.2f}-{high:.2f})",
+        verdict=f"{wording} {trace}: AUROC {area:.2f} ({low:.2f}-{high:.2f})",
         auroc=area,
         low=low,
         high=high,

@@ -191,12 +191,12 @@ class Datasheet:
 
     def _collection(self) -> list[Answer]:
         sources = self.images["source"].value_counts()
-        told = "; ".join(f"{name} {n:,}" for name, n in sources.items())
+        listed = "; ".join(f"{name} {n:,}" for name, n in sources.items())
         drawn = "Drawn by `workflow_scripts/cxrcam/phantom`, from a seed."
         return [
             Answer(
                 "Where do the images come from?",
-                f"Declared sources: {told}." if told else "No source is declared.",
+                f"Declared sources: {listed}." if listed else "No source is declared.",
                 "" if self._is_drawn else COLLECTORS,
             ),
             self._unless_drawn(

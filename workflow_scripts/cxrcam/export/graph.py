@@ -134,8 +134,8 @@ def traced(model: nn.Module, card: ModelCard) -> torch.export.ExportedProgram:
     for module in program.graph_module.modules():
         if isinstance(module, torch.fx.GraphModule):
             for node in module.graph.nodes:
-                for told in ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node"):
-                    node.meta.pop(told, None)
+                for trace in ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node"):
+                    node.meta.pop(trace, None)
     program.example_inputs = None
     return program
 
@@ -151,6 +151,6 @@ def pt2_bytes(program: torch.export.ExportedProgram, facts: Mapping[str, Any]) -
     """
     # In memory, as the archive's folders are named after the file otherwise.
     buffer = io.BytesIO()
-    told = json.dumps(facts, ensure_ascii=False, indent=2)
-    torch.export.save(program, buffer, extra_files={"model.json": told})
+    facts_json = json.dumps(facts, ensure_ascii=False, indent=2)
+    torch.export.save(program, buffer, extra_files={"model.json": facts_json})
     return buffer.getvalue()

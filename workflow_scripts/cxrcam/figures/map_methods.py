@@ -28,7 +28,7 @@ def map_method_figure(
     evidence: npt.ArrayLike,
     methods: Sequence[str],
     classes: Sequence[str],
-    said: Sequence[str],
+    captions: Sequence[str],
     lung_masks: Sequence[npt.ArrayLike | None],
     lesion_masks: Sequence[npt.ArrayLike | None],
 ) -> Figure:
@@ -44,7 +44,7 @@ def map_method_figure(
         Names of the methods, for the columns.
     classes : sequence of str, length k
         True class of each image.
-    said : sequence of str, length k
+    captions : sequence of str, length k
         What the network said of each image, in a few words.
     lung_masks, lesion_masks : sequence of (s, s) array-like or None, length k
         Outlines to draw over the maps.
@@ -71,7 +71,9 @@ def map_method_figure(
     for row, picture in enumerate(pictures):
         grid.name_class(row, classes[row])
         left, upper = grid.corner(row, 0)
-        grid.text(left, upper + grid.side + 0.03, fitted(said[row], grid.width - left - 0.1, 7.0))
+        grid.text(
+            left, upper + grid.side + 0.03, fitted(captions[row], grid.width - left - 0.1, 7.0)
+        )
         grid.show(picture, row, 0)
         masks: dict[str, Any] = {"lung_mask": lung_masks[row], "lesion_mask": lesion_masks[row]}
         for column in range(len(methods)):

@@ -474,9 +474,9 @@ def _write_answer(
     draw = ImageDraw.Draw(picture)
     text, bold = caption_font(13), caption_font(13, bold=True)
     draw.text((MARGIN, top), shorten_middle(f"true: {label}", room, text), INK, text)
-    said = f" ({probability:.3f})"
-    name = shorten_middle(f"predicted: {predicted}", room - text.getlength(said), text)
-    draw.text((MARGIN, top + 18), name + said, INK, text)
+    shown_probability = f" ({probability:.3f})"
+    name = shorten_middle(f"predicted: {predicted}", room - text.getlength(shown_probability), text)
+    draw.text((MARGIN, top + 18), name + shown_probability, INK, text)
     verdict = "✓ correct" if label == predicted else "✗ wrong"
     draw.text((MARGIN, top + 36), verdict, INK, bold)
 

@@ -51,16 +51,16 @@ class Adaptation:
 
     def sentences(self) -> list[str]:
         """Plain sentences for the log; none if the checkpoint was taken as published ones are."""
-        said = []
+        lines = []
         if self.renamed:
             how = f" by taking off {self.prefix!r}" if self.prefix else ", from their older names"
-            said.append(f"{self.renamed} tensors of the weights were renamed{how}.")
-        said.extend(self.adapted)
+            lines.append(f"{self.renamed} tensors of the weights were renamed{how}.")
+        lines.extend(self.adapted)
         odd = [name for name in self.left_out if name not in self.as_usual]
         if odd:
             names = ", ".join(odd[:SHOWN]) + (", ..." if len(odd) > SHOWN else "")
-            said.append(f"{len(odd)} tensors of the weights were left out ({names}).")
-        return [*said, *self.warnings]
+            lines.append(f"{len(odd)} tensors of the weights were left out ({names}).")
+        return [*lines, *self.warnings]
 
 
 def fitted_tensors(

@@ -46,7 +46,7 @@ def ask_networks(
         tables.append(batch.facts)
         if not len(batch.pixels):
             continue
-        said = []
+        logits_of_network = []
         mean_maps: Float32Array | None = None
         for model, card in networks:
             result = predict(
@@ -57,9 +57,9 @@ def ask_networks(
                 device,
                 input_size=card.input_size,
             )
-            said.append(result.logits)
+            logits_of_network.append(result.logits)
             mean_maps = result.class_maps if mean_maps is None else mean_maps + result.class_maps
-        logits.append(np.stack(said))
+        logits.append(np.stack(logits_of_network))
         assert mean_maps is not None  # noqa: S101 (there is a network)
         maps.append(mean_maps / np.float32(len(networks)))
     if not logits:

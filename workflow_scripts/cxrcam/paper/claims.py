@@ -83,7 +83,7 @@ def _data(evidence: Evidence) -> list[Claim]:
                 "data", claim, "15,153", "Nothing is expected of this data set (`expected:`)."
             )
         ]
-    said = say_what_differs(evidence.expected)
+    difference = say_what_differs(evidence.expected)
     agrees = bool(evidence.expected["agrees"].all())
     views = " Views (AP or PA) are not recorded in the database: not assessable."
     return [
@@ -91,7 +91,7 @@ def _data(evidence: Evidence) -> list[Claim]:
             "data",
             claim,
             "15,153",
-            said,
+            difference,
             REPRODUCED if agrees else NOT_REPRODUCED,
             ("Counts and sizes agree." if agrees else "This is not the paper's data set.") + views,
         )
@@ -244,13 +244,13 @@ def _compare_effort(
     """Whether one side reaches the target with less effort than the other."""
     (less_name, less_values), (more_name, more_values) = less, more
 
-    def told(name: str, values: pd.Series) -> str:
+    def in_words(name: str, values: pd.Series) -> str:
         got = values.dropna()
         if got.empty:
             return f"{name}: {target:.0%} not reached in {len(values)} runs"
         return f"{name}: {got.mean():,.0f} {unit} ({len(got)} of {len(values)} runs reached it)"
 
-    ours = f"{told(less_name, less_values)}; {told(more_name, more_values)}"
+    ours = f"{in_words(less_name, less_values)}; {in_words(more_name, more_values)}"
     n = len(less_values) + len(more_values)
     got_less, got_more = less_values.dropna(), more_values.dropna()
     if min(len(less_values), len(more_values)) < 2:
@@ -327,13 +327,13 @@ def _channels(evidence: Evidence) -> list[Claim]:
         return [_untestable("IV, channels", claim, "-", why)]
     shares = table.groupby("class", sort=False)["share"].sum()
     most = int(table.groupby("class").size().max())
-    told = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    in_words = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
     return [
         Claim(
             "IV, channels",
             claim,
             "-",
-            f"the {most} strongest channels carry of the positive evidence: {told}",
+            f"the {most} strongest channels carry of the positive evidence: {in_words}",
             REPRODUCED,
             "They can be named; that they mean anything does not follow.",
             value=float(shares.mean()),

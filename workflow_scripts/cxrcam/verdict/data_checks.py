@@ -146,13 +146,13 @@ def check_leaks(leaks: pd.DataFrame | None) -> list[Check]:
 
 def _leak(kind: CheckKind, name: str, subject: str, rows: pd.DataFrame) -> Check:
     test = rows[(rows["role"] == TEST) & (rows["kind"] == name)]
-    told = test[test["n_leaked"].notna()]
-    untold = test[test["n_leaked"].isna()]
-    reason = first_reason(untold, f"there is no row {name!r} for test images")
+    known = test[test["n_leaked"].notna()]
+    unknown = test[test["n_leaked"].isna()]
+    reason = first_reason(unknown, f"there is no row {name!r} for test images")
     reason = reason.removeprefix("not assessable: ")
-    if told.empty:
+    if known.empty:
         return kind.not_assessable(reason, subject=subject)
-    n, leaked = int(told["n_images"].sum()), int(told["n_leaked"].sum())
+    n, leaked = int(known["n_images"].sum()), int(known["n_leaked"].sum())
     what = "a copy in training" if name == ANY_DUPLICATE else "their patient in training"
     finding = f"{leaked:,} of {n:,} test images ({per_cent(leaked / max(1, n))}) have {what}"
     checked = rows[(rows["role"] == VALIDATION) & (rows["kind"] == name)].dropna(
@@ -171,14 +171,14 @@ def _leak(kind: CheckKind, name: str, subject: str, rows: pd.DataFrame) -> Check
             else "the split is not grouped; `grouped: true` keeps copies and patients together"
         )
         return kind.result(FAILED, finding, why, subject=subject, clause=finding.split(";")[0])
-    if len(untold):
-        why = f"none in {len(told)} folds, but {reason} in {len(untold)}"
+    if len(unknown):
+        why = f"none in {len(known)} folds, but {reason} in {len(unknown)}"
         return kind.not_assessable(why, finding=finding, subject=subject)
     everyone = rows[(rows["role"] == TEST) & (rows["kind"] == ANY_DUPLICATE)]["n_images"].sum()
     if name == PATIENT and n < KNOWN_PATIENTS * everyone:
         why = f"the patient is known of {n:,} of {int(everyone):,} test images only"
         return kind.not_assessable(why, finding=finding, subject=subject)
-    return kind.result(PASSED, finding, f"none in {len(told)} fold(s)", subject=subject)
+    return kind.result(PASSED, finding, f"none in {len(known)} fold(s)", subject=subject)
 
 
 def check_sources(sources: Mapping[str, Any] | None, subject: str = "") -> list[Check]:
@@ -273,12 +273,12 @@ def check_expected(comparison: pd.DataFrame | None) -> list[Check]:
     """
     if comparison is None or comparison.empty:
         return [EXPECTED.not_assessable("nothing is expected of this data set (`expected:`)")]
-    said = say_what_differs(comparison)
+    difference = say_what_differs(comparison)
     agrees = bool(comparison["agrees"].astype(bool).all())
     return [
         EXPECTED.result(
             PASSED if agrees else FAILED,
-            said,
+            difference,
             "counts and sizes agree" if agrees else "counts or sizes differ",
             clause="the data set is not the one that it is said to be",
         )

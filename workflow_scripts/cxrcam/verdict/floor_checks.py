@@ -152,14 +152,14 @@ def check_given_away(every_floor: pd.DataFrame | None) -> list[Check]:
 def _given_away(subject: str, rows: pd.DataFrame, comparisons: int) -> Check:
     confidence = confidence_of(comparisons)
     majority = pooled_share(rows, "majority_share")
-    told, alarms, unnoticed = [], [], []
+    findings, alarms, unnoticed = [], [], []
     judged = 0
     for floor, of_floor in rows.groupby("floor", sort=False):
         name = str(floor)
         share = pooled_share(of_floor, confidence=confidence)
         if share is None or majority is None or name == "majority":
             continue
-        told.append(f"{name} {share}")
+        findings.append(f"{name} {share}")
         if name in NOT_JUDGED:
             continue
         judged += 1
@@ -175,7 +175,7 @@ def _given_away(subject: str, rows: pd.DataFrame, comparisons: int) -> Check:
     if not judged or majority is None:
         why = first_reason(rows, "no floor that could be judged has an accuracy")
         return GIVEN_AWAY.not_assessable(why, subject=subject)
-    finding = f"{'; '.join(told)}; commonest class {per_cent(majority.value)}"
+    finding = f"{'; '.join(findings)}; commonest class {per_cent(majority.value)}"
     rule = f"intervals at {100 * confidence:.1f} %, as {comparisons} floors were judged"
     if alarms:
         # Border and corners first: what they find needs no explanation.

@@ -294,7 +294,7 @@ def _advantage(rows: Any, test: str, control: str) -> Numbers | None:  # noqa: A
 
 def _faithfulness(subject: str, test: str, entries: Mapping[Run, Any]) -> Check:
     comparisons = len(MAP_TESTS) * len(DECIDING_CONTROLS)
-    told, lost, undecided = [], [], []
+    advantages, lost, undecided = [], [], []
     for control in (*DECIDING_CONTROLS, "blurred"):
         table, reason = _table(
             {run: _advantage(rows, test, control) for run, rows in entries.items()}, "mean"
@@ -305,7 +305,7 @@ def _faithfulness(subject: str, test: str, entries: Mapping[Run, Any]) -> Check:
                 why = reason or "it was not run"
                 return FAITHFULNESS.not_assessable(why, subject=subject, detail=test)
             continue
-        told.append(
+        advantages.append(
             f"{control} {advantage.value:+.3f} ({advantage.low:+.3f} to {advantage.high:+.3f},"
             f" n = {advantage.n:,})"
         )
@@ -313,7 +313,7 @@ def _faithfulness(subject: str, test: str, entries: Mapping[Run, Any]) -> Check:
             lost.append(control)
         elif control in DECIDING_CONTROLS and advantage.low <= 0.0:
             undecided.append(control)
-    finding = f"advantage over {', '.join(told)}"
+    finding = f"advantage over {', '.join(advantages)}"
     if lost:
         why = f"beaten by {' and '.join(lost)}"
         known = {"random": "random maps", "centre": "a blob in the centre of the image"}

@@ -83,8 +83,8 @@ def one_sentence(checks: Sequence[Check], headline: Headline | None) -> str:
         return "Nothing was checked, so nothing can be said."
     if headline is None:
         failed = [check for check in ordered(checks) if check.status == FAILED]
-        told = f"; {_counted(len(failed), 'check')} failed: {_clause(failed[0])}" if failed else ""
-        return f"There is no number of a network to judge{told}."
+        rest = f"; {_counted(len(failed), 'check')} failed: {_clause(failed[0])}" if failed else ""
+        return f"There is no number of a network to judge{rest}."
     number = share_in_words(headline.accuracy, headline.low, headline.high, headline.n)
     concerned = [check for check in ordered(checks) if check.subject in headline.subjects]
     failed = [check for check in concerned if check.status == FAILED]
@@ -95,8 +95,8 @@ def one_sentence(checks: Sequence[Check], headline: Headline | None) -> str:
     gravity = list(CONSEQUENCES)
     worst = min(failed, key=lambda check: gravity.index(check.about))
     more = len(failed) - 1
-    told = f": {_clause(worst)}"
-    told += f"; {_counted(more, 'further check')} failed" if more else ""
+    rest = f": {_clause(worst)}"
+    rest += f"; {_counted(more, 'further check')} failed" if more else ""
     start = {
         "shortcut": f"The network's {number} cannot be taken as recognition of "
         f"{headline.recognised}",
@@ -107,8 +107,8 @@ def one_sentence(checks: Sequence[Check], headline: Headline | None) -> str:
         "must be read with care",
     }[worst.about]
     if worst.about in ("explanation", "limits"):
-        told += _untested(concerned, "; moreover, ")
-    return start + told + others + "."
+        rest += _untested(concerned, "; moreover, ")
+    return start + rest + others + "."
 
 
 def _not_contradicted(number: str, recognised: str, checks: Sequence[Check]) -> str:
@@ -174,14 +174,14 @@ def verdict_markdown(
         Markdown: the short answer and the sentence, the notes, the counts, one line a check (failed
         ones first), and what a failure means.
     """
-    told = ", ".join(f"{n} {status}" for status, n in counts(checks).items())
+    counted = ", ".join(f"{n} {status}" for status, n in counts(checks).items())
     lines = [
         f"# {markdown_text(title)}",
         "",
         f"**{short_answer(checks, headline)}** {markdown_text(one_sentence(checks, headline))}",
         "",
         *(line for note in notes for line in (markdown_text(note), "")),
-        f"{told} ({len(checks)} in all). Files are relative to the folder of the data set.",
+        f"{counted} ({len(checks)} in all). Files are relative to the folder of the data set.",
     ]
     for status in (FAILED, NOT_ASSESSABLE, PASSED):  # what matters most to the reader, first
         of_status = [check for check in ordered(checks) if check.status == status]

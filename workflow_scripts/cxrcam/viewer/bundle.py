@@ -42,9 +42,9 @@ def _run(command: list[str], folder: Path, what: str, advice: str = "") -> str:
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
         # Warnings come first.
-        said = [line for line in lines if "error" in line.lower() and "log" not in line] or lines
+        errors = [line for line in lines if "error" in line.lower() and "log" not in line] or lines
         raise InputError(
-            f"{what} failed (exit code {done.returncode}): {said[0].strip()} "
+            f"{what} failed (exit code {done.returncode}): {errors[0].strip()} "
             f"(command: {' '.join(map(str, command[1:]))}). {advice}".rstrip()
         )
     return done.stdout
