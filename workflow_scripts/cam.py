@@ -8,8 +8,8 @@ import pandas as pd
 from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.files import file_name
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.map_tests.method_table import TITLES
 from workflow_scripts.cxrcam.maps.gallery import choose_images, choose_of_classes, gallery
+from workflow_scripts.cxrcam.maps.method_names import TITLES
 from workflow_scripts.cxrcam.maps.overlays import captioned_overlay, save_png
 from workflow_scripts.cxrcam.maps.placement import log_odds
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps

@@ -13,7 +13,8 @@ from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.masks import read_mask
 from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.map_tests.method_table import TITLES, method_row
+from workflow_scripts.cxrcam.map_tests.method_table import method_row
+from workflow_scripts.cxrcam.maps.method_names import TITLES
 from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map
 from workflow_scripts.cxrcam.maps.raw_maps import read_raw_maps
 

@@ -5,7 +5,7 @@ import pytest
 
 from tests.unit.figure_layout import assert_nothing_is_cut_off_or_overlaps
 from workflow_scripts.cxrcam.figures.map_methods import map_method_figure
-from workflow_scripts.cxrcam.map_tests.method_table import TITLES
+from workflow_scripts.cxrcam.maps.method_names import TITLES
 from workflow_scripts.cxrcam.maps.overlays import overlay
 
 CLASSES = ["$a_1^2$ vs $b$", "Bilateral interstitial pneumonia of unknown origin", "COVID"]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from workflow_scripts.cxrcam.map_tests.method_table import TITLES, method_row, methods_to_test
+from workflow_scripts.cxrcam.map_tests.method_table import method_row, methods_to_test
+from workflow_scripts.cxrcam.maps.method_names import TITLES
 
 
 def mean(value: float, n: int = 12) -> dict:

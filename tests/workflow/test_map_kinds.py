@@ -5,6 +5,7 @@ from PIL import Image
 
 from tests.workflow.small_project import Project
 
+PICTURE_SIDE, TITLE = 299, 26  # pixels of a panel, and above it
 RUN = "results/small/cam/two_class/holdout/fold-1/seed-0"
 
 
@@ -22,12 +23,14 @@ def test_another_kind_of_map_changes_the_pictures_and_nothing_else(project: Proj
     project.run("--", f"{RUN}/overlays")
     after = pictures(project)
     assert list(after) == list(before)
+    side, top = PICTURE_SIDE, TITLE
+    new_maps = []
     for name, picture in after.items():
-        side = picture.shape[1] // 2
-        # Left the X-ray, right the map on it, below the words: another map, in another unit.
-        assert (picture[:side, :side] == before[name][:side, :side]).all()
-        assert (picture[:side, side:] != before[name][:side, side:]).any()
-        assert (picture[side:] != before[name][side:]).any()
+        # Left the X-ray, right the map on it, below the words. Some images have no evidence at all.
+        same = picture == before[name]
+        assert same[top : top + side, :side].all()
+        new_maps.append(not same[top : top + side, -side:].all() and not same[top + side :].all())
+    assert any(new_maps)
     changed = {name for name, made in project.results().items() if made != results.get(name)}
     kept = ("/overlays/", "/gallery/", "results/logs/", "results/benchmarks/")
     assert [name for name in sorted(changed) if not any(part in name for part in kept)] == []

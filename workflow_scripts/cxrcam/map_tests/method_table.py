@@ -4,17 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from workflow_scripts.cxrcam.map_tests.summaries import MeanInterval
-
-TITLES: Final = {
-    "exact": "evidence",
-    "grad_cam": "Grad-CAM",
-    "grad_cam_plus_plus": "Grad-CAM++",
-    "hires_cam": "HiResCAM",
-    "layer_cam": "LayerCAM",
-    "score_cam": "Score-CAM",
-    "eigen_cam": "Eigen-CAM",
-}
-"""Names for readers, by ``audit.map_methods``; ``exact`` is our own (``docs/maps.md``)."""
+from workflow_scripts.cxrcam.maps.method_names import TITLES
 
 PLACES: Final = ("lung_share", "border_share", "pointing_game", "intersection_over_union")
 
