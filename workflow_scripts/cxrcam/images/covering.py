@@ -84,6 +84,8 @@ def border_mask(size: int, width_fraction: float) -> BoolArray:
     -------
     ndarray of bool, shape (size, size)
     """
+    if not 0.0 < width_fraction < 0.5:
+        raise ValueError(f"width_fraction is {width_fraction}, outside (0, 0.5)")
     width = min(max(1, round(size * width_fraction)), (size - 1) // 2)
     ring = np.ones((size, size), dtype=bool)
     ring[width:-width, width:-width] = False
