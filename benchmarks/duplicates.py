@@ -23,12 +23,8 @@ from PIL import Image
 
 from workflow_scripts.cxrcam.data.fingerprints import dhash256, pixel_sha256, thumbnail
 from workflow_scripts.cxrcam.duplicates.search import find_duplicates
-from workflow_scripts.cxrcam.phantom.dataset import (
-    FINDINGS,
-    PhantomSettings,
-    draw_phantom,
-    phantom_rng,
-)
+from workflow_scripts.cxrcam.phantom.dataset import draw_phantom, phantom_rng
+from workflow_scripts.cxrcam.phantom.traits import FINDINGS, PhantomSettings
 
 Pixels = npt.NDArray[np.uint8]
 Fingerprints = tuple[str, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]

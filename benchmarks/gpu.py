@@ -28,6 +28,7 @@ from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.prediction import predict
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
 from workflow_scripts.cxrcam.networks.training import train
+from workflow_scripts.cxrcam.networks.training_step import Learner
 from workflow_scripts.cxrcam.phantom.dataset import draw_phantom, phantom_rng
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 
@@ -75,7 +76,8 @@ def training_speed(
     recipe = settings(batch_size, epochs, every)
     busy: list[float] = []
     with watched(busy):
-        history = train(*(model, part, {}, recipe, IMAGENET, precision, rng), cuda_graphs=recorded)
+        learner = Learner(model, part, recipe, IMAGENET, precision, cuda_graphs=recorded)
+        history = train(learner, {}, rng)
     first, last = history[0], history[-1]
     steps_a_second = (last["iteration"] - first["iteration"]) / (last["seconds"] - first["seconds"])
     # The first half is starting up; a sample looks back over a part of a second.

@@ -49,6 +49,7 @@ from workflow_scripts.cxrcam.networks.models import build_classifier, load_pretr
 from workflow_scripts.cxrcam.networks.parts import Pixels
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
 from workflow_scripts.cxrcam.networks.training import train
+from workflow_scripts.cxrcam.networks.training_step import Learner
 from workflow_scripts.cxrcam.networks.weights_files import read_state_dict
 
 COMMON: dict[str, Any] = {
@@ -200,10 +201,9 @@ def trained(job: Job, study: Study, weights: Path | None) -> tuple[Network, floa
     # On one thread, seconds of the processor are those of a machine that does nothing else.
     settings = TrainSettings.from_mapping(job.recipe(len(part)))
     with patch("time.perf_counter", time.process_time):
-        history = train(
-            *(model, Pixels.on(CPU, part.pixels, part.labels), {}, settings),
-            *(IMAGENET, choose_precision("auto", CPU), np.random.default_rng(job.seed)),
-        )
+        pixels, precision = Pixels.on(CPU, part.pixels, part.labels), choose_precision("auto", CPU)
+        learner = Learner(model, pixels, settings, IMAGENET, precision)
+        history = train(learner, {}, np.random.default_rng(job.seed))
     return Network(model.eval(), arm.backbone, arm.side), history[-1]["seconds"]
 
 

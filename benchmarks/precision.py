@@ -25,6 +25,7 @@ from workflow_scripts.cxrcam.networks.models import build_classifier
 from workflow_scripts.cxrcam.networks.parts import Pixels
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
 from workflow_scripts.cxrcam.networks.training import train
+from workflow_scripts.cxrcam.networks.training_step import Learner
 from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 
@@ -39,16 +40,9 @@ def trained(parts: tuple[Pixels, Pixels], precision: str, seed: int) -> dict[str
     set_up_torch(1, deterministic=True)
     training, test = parts
     settings = TrainSettings.from_mapping({**COMMON, **RECIPE, "evaluate_every": AT_THE_END})
-    history = train(
-        *(
-            build_classifier(Backbone("resnet18"), 2, seed),
-            training,
-            {"test": test},
-            settings,
-            IMAGENET,
-        ),
-        *(precision, np.random.default_rng(seed)),
-    )
+    model = build_classifier(Backbone("resnet18"), 2, seed)
+    learner = Learner(model, training, settings, IMAGENET, precision)
+    history = train(learner, {"test": test}, np.random.default_rng(seed))
     last = [row for row in history if row["role"] == "test"][-1]
     row = {"precision": precision, "seed": seed, "n": len(test)}
     row |= {"accuracy": last["accuracy"], "loss": last["loss"], "seconds": last["seconds"]}

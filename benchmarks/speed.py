@@ -31,7 +31,7 @@ from torchvision.transforms import v2
 
 from benchmarks.decoding import SIDE, decoding
 from benchmarks.workflow import clocked, copy_project, settings
-from workflow_scripts.cxrcam.data.cache import read_pixels, write_shard
+from workflow_scripts.cxrcam.data.cache import read_pixels, shard_writer
 from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.devices import autocast, choose_precision, set_up_torch
@@ -41,6 +41,7 @@ from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Pixe
 from workflow_scripts.cxrcam.networks.prediction import predict
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
 from workflow_scripts.cxrcam.networks.training import train
+from workflow_scripts.cxrcam.networks.training_step import Learner
 from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 
@@ -111,7 +112,8 @@ def train_ours(part: Pixels | Features, batch_size: int, model: nn.Module, preci
     epochs = max(1, round(10 * batch_size / len(part)))
     rng = np.random.default_rng(0)
     set_up_torch(torch.get_num_threads(), deterministic=True)
-    history = train(model, part, {}, recipe(batch_size, epochs), IMAGENET, precision, rng)
+    learner = Learner(model, part, recipe(batch_size, epochs), IMAGENET, precision)
+    history = train(learner, {}, rng)
     torch.set_deterministic_debug_mode("default")  # the others may do as they like
     first, last = history[0], history[-1]
     images = (last["epoch"] - first["epoch"]) * len(part)
@@ -238,7 +240,8 @@ def data_rows(files: list[tuple[str, Path]], folder: Path, cores: int) -> list[d
     names = [f"i{k}" for k in range(len(many))]
     shards = [folder / f"many-{k}.parquet" for k in range(4)]  # of 2,048 images, as in config.yaml
     for shard, rows in zip(shards, np.split(np.arange(len(many)), len(shards)), strict=True):
-        write_shard(shard, [names[k] for k in rows], many[rows], {})
+        with shard_writer(shard, many.shape[1], {}) as write:
+            write([names[k] for k in rows], many[rows])
     size = many.nbytes / 2**30
     reading = medians(
         {

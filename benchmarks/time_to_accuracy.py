@@ -32,6 +32,7 @@ from workflow_scripts.cxrcam.networks.models import build_classifier, load_pretr
 from workflow_scripts.cxrcam.networks.parts import Pixels
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
 from workflow_scripts.cxrcam.networks.training import train
+from workflow_scripts.cxrcam.networks.training_step import Learner
 
 CLASSES = ("Normal", "COVID", "Viral Pneumonia")
 SIDE = 224
@@ -134,12 +135,9 @@ def seconds_to_targets(
     if start.tensors is not None:
         load_pretrained(model, backbone, start.tensors)
     try:
-        train(
-            *(model, study.training, {"test": study.test}, settings, IMAGENET),
-            *(choose_precision("auto", choose_device("cpu", None)), np.random.default_rng(seed)),
-            input_size,
-            on_record=judge,
-        )
+        precision = choose_precision("auto", choose_device("cpu", None))
+        learner = Learner(model, study.training, settings, IMAGENET, precision, input_size)
+        train(learner, {"test": study.test}, np.random.default_rng(seed), on_record=judge)
     except Enough:
         pass
     return [

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.phantom.dataset import PhantomSettings, write_phantom_dataset
+from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
+from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])

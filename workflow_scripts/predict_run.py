@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.data.mask_cache import masks_of
-from workflow_scripts.cxrcam.images.covering import masking_variants
+from workflow_scripts.cxrcam.images.covering import MASKING_VARIANTS, covered_pixels
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
 from workflow_scripts.cxrcam.networks.devices import choose_device, choose_precision, set_up_torch
-from workflow_scripts.cxrcam.networks.input_parts import covered_pixels, read_network_input
+from workflow_scripts.cxrcam.networks.input_parts import read_network_input
 from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import Predictions, predict
@@ -73,7 +73,7 @@ if __name__ == "__main__":
         has_lungs, lungs = masks_of(
             *(Path(snakemake.input.masks), image_ids.tolist(), "lung", card.image_size)
         )
-        for variant in masking_variants():
+        for variant in MASKING_VARIANTS:
             chosen = has_lungs if variant.needs_lung_masks else np.ones(len(rows), dtype=bool)
             if chosen.any():
                 images = covered_pixels(pixels[rows[chosen]], variant.name, lungs[chosen])

@@ -243,9 +243,9 @@ def expected(network: torch.nn.Module, images: list[Path]) -> Predictions:
     """What Python says, from the file to the map."""
     pixels = []
     for file in images:
-        decoded = decode_image(file.stem, file, SIZE, "bilinear", 10**8)
-        assert decoded.pixels is not None, decoded.facts["quarantine_reason"]
-        pixels.append(decoded.pixels)
+        facts, decoded = decode_image(file.stem, file, SIZE, "bilinear", 10**8)
+        assert decoded is not None, facts["quarantine_reason"]
+        pixels.append(decoded)
     return answers_of(network, np.stack(pixels))
 
 
@@ -288,9 +288,9 @@ def test_a_large_jpeg_differs_by_its_rounding_only(
         Image.fromarray(xray(number, side)).convert("RGB").save(file, quality=92)
         choose(loaded, file)
         seen = loaded.execute_script("return window.last")
-        decoded = decode_image("large", file, SIZE, "bilinear", 10**8)
-        assert decoded.pixels is not None
-        wanted = answers_of(network, decoded.pixels[None])
+        _, decoded = decode_image("large", file, SIZE, "bilinear", 10**8)
+        assert decoded is not None
+        wanted = answers_of(network, decoded[None])
         probabilities = apply_temperature(wanted.logits, TEMPERATURE)[0]
         difference = np.abs(np.array(seen["probabilities"]) - probabilities).max()
         maps = np.abs(np.array(seen["maps"]).ravel() - wanted.evidence.ravel()).max()
@@ -364,7 +364,7 @@ def test_no_prediction_stands_without_verdict_and_notice(
 def test_likeness_is_that_of_python(
     found: list[dict[str, Any]], images: list[Path], trained_on: TrainingPictures
 ) -> None:
-    decoded = [decode_image(file.stem, file, SIZE, "bilinear", 10**8).facts for file in images]
+    decoded = [decode_image(file.stem, file, SIZE, "bilinear", 10**8)[0] for file in images]
     small = np.frombuffer(b"".join(facts["thumbnail"] for facts in decoded), dtype=np.uint8)
     small = small.reshape(-1, *trained_on.pictures.shape[1:])
     wanted = likeness(small, trained_on.pictures)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.fuzz import corpus
+from tests.shards import write_shard
 from tests.unit.pictures import MAX_PIXELS, NOWHERE, assert_plain, encoded, picture, read
-from workflow_scripts.cxrcam.data.cache import CacheError, read_pixels, write_shard
+from workflow_scripts.cxrcam.data.cache import CacheError, read_pixels
 from workflow_scripts.cxrcam.data.decoding import decode_image, decode_images
 from workflow_scripts.cxrcam.data.mask_cache import pack_masks
 from workflow_scripts.cxrcam.images.files import read_grey
@@ -125,7 +126,7 @@ def test_a_file_too_long_for_an_image_is_set_apart_unread(tmp_path, monkeypatch)
     with path.open("wb") as stream:
         stream.truncate(100 * 2**20)
     monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("read"))
-    facts = decode_image("A/x", path, SIZE, "bilinear", 1000).facts
+    facts, _ = decode_image("A/x", path, SIZE, "bilinear", 1000)
     assert "more than an image" in facts["quarantine_reason"]
 
 

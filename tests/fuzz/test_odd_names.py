@@ -18,8 +18,9 @@ from PIL import Image
 
 from tests.conftest import smooth_noise
 from tests.fuzz import corpus
+from tests.shards import write_shard
 from tests.unit.test_verdict import check
-from workflow_scripts.cxrcam.data.cache import read_pixels, write_shard
+from workflow_scripts.cxrcam.data.cache import read_pixels
 from workflow_scripts.cxrcam.data.datasets import list_images
 from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.data.image_files import ImageFile

@@ -21,6 +21,7 @@ from workflow_scripts.cxrcam.networks.parts import Normalisation, Part, Pixels
 from workflow_scripts.cxrcam.networks.prediction import predict
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
 from workflow_scripts.cxrcam.networks.training import train
+from workflow_scripts.cxrcam.networks.training_step import Learner
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU here")
 
@@ -67,11 +68,9 @@ def fit(
     )
     model = build_classifier(Backbone(architecture), 2, 0)
     torch.manual_seed(1)
-    history = train(
-        *(model, training, {"test": part(pixels(20))}, settings, IMAGENET, precision),
-        *(np.random.default_rng(0), None, checkpoints),
-        cuda_graphs=cuda_graphs,
-    )
+    learner = Learner(model, training, settings, IMAGENET, precision, cuda_graphs=cuda_graphs)
+    watched = {"test": part(pixels(20))}
+    history = train(learner, watched, np.random.default_rng(0), checkpoints)
     return model, history
 
 

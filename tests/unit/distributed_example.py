@@ -18,6 +18,7 @@ from workflow_scripts.cxrcam.networks.distributed import rank, world_size
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
 from workflow_scripts.cxrcam.networks.training import train
+from workflow_scripts.cxrcam.networks.training_step import Learner
 
 CPU = torch.device("cpu")
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -90,11 +91,10 @@ def trained(name: str, checkpoints: Checkpoints | None = None) -> tuple[nn.Modul
     """One of `TRAININGS`: the network, and its history without its clocks."""
     n_images, changes = TRAININGS[name]
     model = network(name)
-    history = train(
-        *(model, noise(n_images), {"validation": noise(150, 1), "test": noise(5, 2)}),
-        *(TrainSettings.from_mapping(PLAIN | changes), IMAGENET, "float32"),
-        *(np.random.default_rng(0), None, checkpoints),
-    )
+    settings = TrainSettings.from_mapping(PLAIN | changes)
+    learner = Learner(model, noise(n_images), settings, IMAGENET, "float32")
+    watched = {"validation": noise(150, 1), "test": noise(5, 2)}
+    history = train(learner, watched, np.random.default_rng(0), checkpoints)
     return model, [{k: v for k, v in row.items() if "seconds" not in k} for row in history]
 
 
@@ -133,11 +133,11 @@ def passed() -> list[list[int]]:
     pixels = np.arange(1, 14, dtype=np.uint8)[:, None, None].repeat(4, 1).repeat(4, 2)
     pixels[:, 0, 0] = 255
     recorder = Recorder()
-    train(
-        *(recorder, Pixels.on(CPU, pixels, np.arange(13) % 2), {}),
-        TrainSettings.from_mapping(PLAIN | {"batch_size": 4}),
-        *(Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)), "float32", np.random.default_rng(0)),
-    )
+    part = Pixels.on(CPU, pixels, np.arange(13) % 2)
+    settings = TrainSettings.from_mapping(PLAIN | {"batch_size": 4})
+    plain = Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    learner = Learner(recorder, part, settings, plain, "float32")
+    train(learner, {}, np.random.default_rng(0))
     return recorder.seen
 
 

@@ -38,8 +38,8 @@ def read(content: bytes, path: Path = NOWHERE, max_pixels: int = MAX_PIXELS) -> 
 def reason(content: bytes, path: Path = NOWHERE, max_pixels: int = MAX_PIXELS) -> str:
     with pytest.raises(UnreadableImage) as caught:
         read(content, path, max_pixels)
-    assert_plain(caught.value.reason)
-    return caught.value.reason
+    assert_plain(str(caught.value))
+    return str(caught.value)
 
 
 def assert_plain(sentence: str) -> None:

@@ -182,4 +182,4 @@ def test_damaged_dicom_raises_nothing_but_unreadable_image(junk, position):
     try:
         read(bytes(content))
     except UnreadableImage as error:
-        assert_plain(error.reason)
+        assert_plain(str(error))

@@ -19,8 +19,8 @@ import torch
 from safetensors.torch import load_file
 from torch import multiprocessing
 
+from tests.shards import write_shard
 from tests.unit import distributed_example as example
-from workflow_scripts.cxrcam.data.cache import write_shard
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks.several_processes import train_in_processes
 from workflow_scripts.cxrcam.networks.training_job import TrainingJob, experiment_fingerprint

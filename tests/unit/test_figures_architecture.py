@@ -33,7 +33,7 @@ def places(name, stage=None):
 @pytest.mark.parametrize(("name", "stage"), EVERY)
 def test_blocks_account_for_every_parameter_and_shape(name, stage):
     model, backbone = network(name, stage), Backbone(name, stage)
-    size = backbone.known.native_size
+    size = backbone.known.imagenet.transforms().crop_size[0]
     blocks = network_blocks(model, size)
     assert sum(block.parameters for block in blocks) == sum(p.numel() for p in model.parameters())
     assert blocks[0].output == (3, size, size)
@@ -65,7 +65,7 @@ def test_resnet18_is_what_he_et_al_describe():
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_no_text_is_cut_off_or_overlaps(name):
     figure = architecture_figure(
-        network_blocks(network(name), ARCHITECTURES[name].native_size),
+        network_blocks(network(name), ARCHITECTURES[name].imagenet.transforms().crop_size[0]),
         classes=[*ODD, LONG, *map(str, range(9))],
         title=f"Figure 1: {name}",
         **places(name),

@@ -9,7 +9,6 @@ from PIL import Image
 from workflow_scripts.cxrcam.data.fingerprints import (
     dhash256,
     difference_bits,
-    file_sha256,
     pixel_sha256,
     thumbnail,
 )
@@ -95,7 +94,3 @@ def test_pixel_hash_depends_on_values_and_shape_only():
     changed[3, 3] ^= 1
     assert pixel_sha256(pixels) != pixel_sha256(changed)
     assert pixel_sha256(pixels) == hashlib.sha256(b"16x16:" + pixels.tobytes()).hexdigest()
-
-
-def test_file_hash_is_sha256():
-    assert file_sha256(b"abc").startswith("ba7816bf8f01cfea414140de5dae2223")

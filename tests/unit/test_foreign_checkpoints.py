@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
 from workflow_scripts.cxrcam.networks.foreign_checkpoints import (
-    Adaptation,
     fitted_tensors,
     radiology_normalisation,
 )
@@ -51,26 +50,18 @@ def published(resnet) -> State:
 
 
 def fitted(
-    state: State, architecture: str = "resnet18", model: nn.Module | None = None, **settings
-) -> tuple[State, Adaptation]:
-    known = ARCHITECTURES[architecture]
-    return fitted_tensors(
-        state,
-        (model or built(architecture, 2)).state_dict(),
-        known.head,
-        architecture=architecture,
-        auxiliary=known.auxiliary,
-        modern_name=known.modern_name,
-        **settings,
-    )
+    state: State, architecture: str = "resnet18", model: nn.Module | None = None
+) -> tuple[State, list[str]]:
+    expected = (model or built(architecture, 2)).state_dict()
+    return fitted_tensors(state, expected, Backbone(architecture))
 
 
 def loaded(state: State, architecture: str = "resnet18", model: nn.Module | None = None):
     """A network with the fitted tensors, without its last layer; and what was done for it."""
     model = model or built(architecture, 2, seed=9)
-    tensors, adaptation = fitted(state, architecture, model)
+    tensors, notes = fitted(state, architecture, model)
     model.load_state_dict(tensors, strict=False)
-    return headless(model, architecture), adaptation
+    return headless(model, architecture), notes
 
 
 def headless(model: nn.Module, architecture: str = "resnet18") -> nn.Module:
@@ -79,9 +70,9 @@ def headless(model: nn.Module, architecture: str = "resnet18") -> nn.Module:
     return model
 
 
-def refusal(state: State, architecture: str = "resnet18", **settings) -> str:
+def refusal(state: State, architecture: str = "resnet18") -> str:
     with pytest.raises(WeightsError) as caught:
-        fitted(state, architecture, **settings)
+        fitted(state, architecture)
     assert "model.weights" in str(caught.value)
     return str(caught.value)
 
@@ -102,12 +93,10 @@ def grey(side: int = 64, images: int = 2) -> torch.Tensor:
 
 
 def test_published_weights_are_taken_as_they_are_but_for_their_head(published):
-    tensors, adaptation = fitted(published)
-    assert same(tensors, body(published))
-    head = ("fc.weight", "fc.bias")
-    assert adaptation == Adaptation(left_out=head, as_usual=head)
-    assert adaptation.sentences() == []
-    assert fitted(body(published))[1] == Adaptation()
+    for state in (published, body(published)):
+        tensors, notes = fitted(state)
+        assert same(tensors, body(published))
+        assert notes == []
 
 
 @pytest.mark.parametrize(
@@ -118,20 +107,19 @@ def test_published_weights_are_taken_as_they_are_but_for_their_head(published):
     ],
 )
 def test_a_prefix_is_taken_off_and_said(published, prefix):
-    tensors, adaptation = fitted({prefix + name: v for name, v in published.items()})
+    tensors, notes = fitted({prefix + name: v for name, v in published.items()})
     assert same(tensors, body(published))
-    assert adaptation.prefix == prefix
-    assert adaptation.left_out == (f"{prefix}fc.weight", f"{prefix}fc.bias")
-    assert (
+    assert notes == [
         f"{len(tensors)} tensors of the weights were renamed by taking off '{prefix}'."
-        in adaptation.sentences()
-    )
+    ]
 
 
 def test_what_stands_beside_a_prefix_is_left_out_only_if_it_is_a_head_or_a_counter(published):
     wrapped = {f"backbone.{name}": v for name, v in body(published).items()}
     beside = {"classifier.weight": torch.zeros(3, 512), "n_averaged": torch.tensor(4)}
-    assert fitted(wrapped | beside)[1].left_out == tuple(beside)
+    assert fitted(wrapped | beside)[1][1:] == [
+        "2 tensors of the weights were left out (classifier.weight, n_averaged)."
+    ]
     for name in ("decoder.0.weight", "conv1.weight", "layer1.0.conv1.weight"):
         assert f"1 unknown tensors (for example {name})" in refusal(
             wrapped | {name: torch.zeros(64, 3, 7, 7)}
@@ -176,11 +164,12 @@ def test_names_of_old_densenet_files_are_taken_for_today_s(prefix):
 
     olden = {prefix + old(name): v for name, v in state.items()}
     assert f"{prefix}features.denseblock1.denselayer1.norm.1.weight" in olden
-    tensors, adaptation = fitted(olden, "densenet121")
+    tensors, notes = fitted(olden, "densenet121")
     assert same(tensors, body(state, "classifier"))
-    assert adaptation.renamed > 500
     how = f"by taking off '{prefix}'." if prefix else "from their older names."
-    assert adaptation.sentences()[0].endswith(how)
+    assert len(notes) == 1
+    assert int(notes[0].split()[0]) > 500
+    assert notes[0].endswith(how)
 
 
 # --- what is left out -----------------------------------------------------------------------------
@@ -201,10 +190,9 @@ def test_names_of_old_densenet_files_are_taken_for_today_s(prefix):
 )
 def test_a_head_of_any_name_and_shape_is_left_out_and_the_body_taken(published, head):
     state = body(published) | {name: torch.zeros(shape) for name, shape in head.items()}
-    tensors, adaptation = fitted(state)
+    tensors, notes = fitted(state)
     assert same(tensors, body(published))
-    assert adaptation.left_out == tuple(head)
-    said = " ".join(adaptation.sentences())
+    said = " ".join(notes)
     assert all((name in said) == (not name.startswith("fc.")) for name in head)
 
 
@@ -212,26 +200,19 @@ def test_layers_of_a_head_s_name_that_the_network_needs_are_no_head():
     # As VGG has: three dense layers, of which the last one is the head.
     vgg = nn.ModuleDict({"classifier": nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))})
     state = vgg.state_dict()
-    tensors, _ = fitted_tensors(state, state, "classifier.1", architecture="vgg19")
+    head_is_the_second = Backbone("mobilenet_v2")
+    tensors, _ = fitted_tensors(state, state, head_is_the_second)
     assert list(tensors) == ["classifier.0.weight", "classifier.0.bias"]
     del state["classifier.0.weight"]
     with pytest.raises(WeightsError, match=r"1 tensors missing \(for example classifier\.0"):
-        fitted_tensors(state, vgg.state_dict(), "classifier.1", architecture="vgg19")
+        fitted_tensors(state, vgg.state_dict(), head_is_the_second)
 
 
 def test_of_many_tensors_that_are_left_out_the_first_are_named(published):
     extras = {f"head.{k}.weight": torch.zeros(1) for k in range(5)}
-    assert fitted(published | extras)[1].sentences() == [
+    assert fitted(published | extras)[1] == [
         "5 tensors of the weights were left out (head.0.weight, head.1.weight, head.2.weight, ...)."
     ]
-
-
-def test_the_head_is_left_out_whatever_it_is_called():
-    network = nn.ModuleDict({"dense": nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))})
-    state = network.state_dict()
-    tensors, adaptation = fitted_tensors(state, state, "dense.1", architecture="other")
-    assert list(tensors) == ["dense.0.weight", "dense.0.bias"]
-    assert adaptation.left_out == ("dense.1.weight", "dense.1.bias")
 
 
 def test_thresholds_of_torchxrayvision_and_counters_are_left_out(published):
@@ -239,7 +220,9 @@ def test_thresholds_of_torchxrayvision_and_counters_are_left_out(published):
         "op_threshs": torch.full((18,), float("nan")),
         "bn9.num_batches_tracked": torch.ones(1),
     }
-    assert fitted(published | extras)[1].left_out[-2:] == tuple(extras)
+    assert fitted(published | extras)[1] == [
+        "2 tensors of the weights were left out (op_threshs, bn9.num_batches_tracked)."
+    ]
 
 
 @pytest.mark.parametrize("counter", [torch.tensor(7.0), torch.tensor([7])], ids=["float", "shape"])
@@ -252,25 +235,23 @@ def test_a_counter_of_another_kind_is_no_reason_to_refuse(published, counter):
 
 def test_the_auxiliary_classifier_of_inception_is_left_out():
     state = trained(built("inception_v3")).state_dict()
-    tensors, adaptation = fitted(state | {"AuxLogits.fc.bias": torch.zeros(1000)}, "inception_v3")
+    tensors, notes = fitted(state | {"AuxLogits.fc.bias": torch.zeros(1000)}, "inception_v3")
     assert same(tensors, body(state))
-    assert "AuxLogits.fc.bias" in adaptation.left_out
+    assert notes == []
 
 
 def test_a_network_cut_before_its_last_stage_leaves_out_what_lies_behind(published):
-    cut = built("resnet18", 2)
-    cut.layer4 = nn.Identity()
-    tensors, adaptation = fitted(published, model=cut, full_names=published.keys())
+    backbone = Backbone("resnet18", last_stage=3)
+    own = backbone.build(2).state_dict()
+    tensors, notes = fitted_tensors(published, own, backbone)
     assert same(tensors, {k: v for k, v in body(published).items() if "layer4" not in k})
-    assert {name.partition(".")[0] for name in adaptation.left_out} == {"layer4", "fc"}
-    assert len(adaptation.left_out) == 32
-    assert adaptation.sentences() == []
-    # Not so what the published network does not have either, nor without its names.
+    assert notes == []
+    # Not so what the published network does not have either, nor without being cut.
     more = published | {"layer4.2.conv1.weight": torch.zeros(1)}
-    assert "1 unknown tensors (for example layer4.2.conv1.weight)" in refusal(
-        more, model=cut, full_names=published.keys()
-    )
-    assert "25 unknown tensors" in refusal(published, model=cut)
+    with pytest.raises(WeightsError, match=r"1 unknown tensors \(for example layer4\.2\.conv1"):
+        fitted_tensors(more, own, backbone)
+    with pytest.raises(WeightsError, match="25 unknown tensors"):
+        fitted_tensors(published, own, Backbone("resnet18"))
 
 
 # --- channels -------------------------------------------------------------------------------------
@@ -287,15 +268,12 @@ def with_channels(model: nn.Module, channels: int) -> nn.Module:
 @pytest.mark.parametrize(("given", "wanted"), [(1, 3), (3, 1)])
 def test_a_first_convolution_of_other_channels_computes_the_same_of_grey(resnet, given, wanted):
     theirs = with_channels(resnet, given)
-    ours, adaptation = loaded(
-        theirs.state_dict(), model=with_channels(built("resnet18", 2), wanted)
-    )
+    ours, notes = loaded(theirs.state_dict(), model=with_channels(built("resnet18", 2), wanted))
     with torch.inference_mode():
         expected = headless(theirs)(grey().expand(-1, given, -1, -1))
         torch.testing.assert_close(ours(grey().expand(-1, wanted, -1, -1)), expected)
-    assert len(adaptation.adapted) == 1
-    assert adaptation.adapted[0].startswith("conv1.weight of the weights has")
-    assert adaptation.adapted[0] in adaptation.sentences()
+    assert len(notes) == 1
+    assert notes[0].startswith("conv1.weight of the weights has")
 
 
 @pytest.mark.parametrize("shape", [(64, 4, 7, 7), (64, 1, 3, 3), (32, 1, 7, 7), (64, 7, 7), (1,)])
@@ -347,9 +325,9 @@ def test_numbers_of_another_type_are_refused(published, dtype):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
 def test_other_precisions_become_single(published, dtype):
     other = {k: v.to(dtype) if v.is_floating_point() else v for k, v in published.items()}
-    tensors, adaptation = fitted(other)
+    tensors, notes = fitted(other)
     assert same(tensors, {k: v.to(published[k].dtype) for k, v in body(other).items()})
-    assert adaptation.renamed == 0
+    assert notes == []
 
 
 # --- batch normalisation --------------------------------------------------------------------------
@@ -374,20 +352,19 @@ def test_folded_batch_normalisation_is_taken_with_a_warning(resnet):
     image = grey().expand(-1, 3, -1, -1)
     with torch.inference_mode():
         torch.testing.assert_close(model(image), resnet(image), rtol=1e-3, atol=1e-3)
-    _, adaptation = fitted(model.state_dict())
-    assert len(adaptation.warnings) == 1
-    assert "fine in evaluation and ruinous in training" in adaptation.warnings[0]
-    assert adaptation.sentences()[-1] == adaptation.warnings[0]
+    _, notes = fitted(model.state_dict())
+    assert len(notes) == 1
+    assert "fine in evaluation and ruinous in training" in notes[0]
 
 
 def test_there_is_no_warning_of_statistics_that_are_there_or_were_never_taken(resnet):
-    assert fitted(resnet.state_dict())[1].warnings == ()
-    assert fitted(built("resnet18").state_dict())[1].warnings == ()
-    assert fitted(built("squeezenet1_1").state_dict(), "squeezenet1_1")[1].warnings == ()
+    assert fitted(resnet.state_dict())[1] == []
+    assert fitted(built("resnet18").state_dict())[1] == []
+    assert fitted(built("squeezenet1_1").state_dict(), "squeezenet1_1")[1] == []
     for statistic in ("running_mean", "running_var"):
         almost = folded(resnet)
         getattr(almost.layer4[1].bn2, statistic)[7] = 0.9
-        assert fitted(almost.state_dict())[1].warnings == ()
+        assert fitted(almost.state_dict())[1] == []
 
 
 # --- TorchXRayVision ------------------------------------------------------------------------------
@@ -415,7 +392,7 @@ def test_a_network_of_torchxrayvision_computes_the_same_of_our_images(radiology,
     normalisation = radiology_normalisation(state)
     assert normalisation is not None
     mean, std = (torch.tensor(values)[:, None, None] for values in normalisation)
-    ours, adaptation = loaded(state, "densenet121")
+    ours, notes = loaded(state, "densenet121")
     # In double precision, as chance weights make much of rounding: what is left is that of a third.
     ours, theirs, image = ours.double(), copy.deepcopy(radiology).double(), grey(96).double()
     with torch.inference_mode():
@@ -424,7 +401,7 @@ def test_a_network_of_torchxrayvision_computes_the_same_of_our_images(radiology,
     assert expected.std() > 0.1
     # Borders included: what is padded is 0 in both, which is mid-grey.
     torch.testing.assert_close(computed, expected, rtol=1e-4, atol=1e-4)
-    assert f"{prefix}op_threshs" in adaptation.left_out
+    assert f"({prefix}op_threshs)" in notes[-1]
 
 
 def test_only_networks_of_torchxrayvision_get_their_normalisation(radiology, published):

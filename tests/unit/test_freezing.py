@@ -20,6 +20,7 @@ from workflow_scripts.cxrcam.networks.models import build_classifier
 from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings, batch_bounds
 from workflow_scripts.cxrcam.networks.training import train
+from workflow_scripts.cxrcam.networks.training_step import Learner
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -105,8 +106,8 @@ def test_training_on_features_ends_with_the_weights_of_training_on_images(flip: 
     cached = build_classifier(Backbone("resnet18"), 2, 0)
     features = features_of(cached, part, "layer3")
     with front_removed(cached, "layer3", SIDE) as rest:
-        rng = np.random.default_rng(1)
-        train(rest, features, {}, recipe, IMAGENET, "float32", rng)
+        learner = Learner(rest, features, recipe, IMAGENET, "float32")
+        train(learner, {}, np.random.default_rng(1))
 
     # The plain way: the whole network each time, its early layers held still.
     plain = build_classifier(Backbone("resnet18"), 2, 0).to(memory_format=torch.channels_last)

@@ -1,5 +1,6 @@
 """Jobs spread over the GPUs of a machine; a killed job gives its own back."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,10 +10,9 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 JOB = (
-    "import sys, pathlib\n"
+    "import sys\n"
     "from workflow_scripts.cxrcam.networks.gpu_slots import claim_gpus\n"
-    "devices, count, folder = sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3])\n"
-    "print(*claim_gpus(list(devices), count, folder), flush=True)\n"
+    "print(*claim_gpus(list(sys.argv[1]), int(sys.argv[2])), flush=True)\n"
     "sys.stdin.read()\n"
 )
 
@@ -31,8 +31,9 @@ class Jobs:
 
     def start_with(self, count: int) -> list[int]:
         job = subprocess.Popen(
-            [sys.executable, "-c", JOB, self.devices, str(count), str(self.folder)],
+            [sys.executable, "-c", JOB, self.devices, str(count)],
             cwd=PROJECT,
+            env={**os.environ, "TMPDIR": str(self.folder)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -48,7 +49,7 @@ class Jobs:
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> Iterator[Jobs]:
-    several = Jobs(tmp_path / "locks")
+    several = Jobs(tmp_path)
     yield several
     for number in range(len(several.running)):
         several.kill(number)

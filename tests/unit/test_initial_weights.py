@@ -27,12 +27,14 @@ from workflow_scripts.cxrcam.networks import weights_download
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.initial_weights import (
     Start,
-    WeightsError,
     choose_imagenet,
-    file_origin,
     read_start,
+)
+from workflow_scripts.cxrcam.networks.recorded_start import recorded_start
+from workflow_scripts.cxrcam.networks.weights_files import (
+    WeightsError,
+    file_origin,
     read_state_dict,
-    recorded_start,
 )
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")

@@ -11,9 +11,9 @@ from workflow_scripts.cxrcam.configuration import checks
 from workflow_scripts.cxrcam.configuration.checks import LUNG_INPUTS
 from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE, SCHEMA, write_masks
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.images.covering import masked_pixels, masking_variants
+from workflow_scripts.cxrcam.images.covering import MASKING_VARIANTS, covered_pixels
 from workflow_scripts.cxrcam.networks import input_parts
-from workflow_scripts.cxrcam.networks.input_parts import covered_pixels, read_network_input
+from workflow_scripts.cxrcam.networks.input_parts import read_network_input
 from workflow_scripts.cxrcam.terms import WHOLE
 
 SIZE = 32
@@ -51,7 +51,7 @@ def test_the_whole_is_the_image_itself_and_needs_no_masks():
 @pytest.mark.parametrize("part", ["centre_black", "border_only"])
 def test_a_part_is_what_the_audit_covers_at_test_time(part):
     seen = read_network_input([], NAMES, SIZE, part, None)
-    np.testing.assert_array_equal(seen, masked_pixels(PIXELS, part, fill="mean"))
+    np.testing.assert_array_equal(seen, covered_pixels(PIXELS, part))
     assert (seen != PIXELS).mean() > 0.3
 
 
@@ -77,7 +77,7 @@ def test_an_image_without_a_mask_is_named(part, masks):
 def test_pictures_are_covered_as_the_network_saw_them():
     np.testing.assert_array_equal(
         covered_pixels(PIXELS, "border_only", None),
-        masked_pixels(PIXELS, "border_only", None, "mean"),
+        covered_pixels(PIXELS, "border_only"),
     )
     assert covered_pixels(PIXELS, WHOLE, None) is PIXELS
 
@@ -86,7 +86,7 @@ def test_the_configuration_offers_exactly_the_audits_variants():
     offered = yaml.safe_load(FILE.read_text(encoding="utf-8"))["$defs"]["same_splits"][
         "properties"
     ]["input"]
-    variants = masking_variants()
+    variants = MASKING_VARIANTS
     assert offered["enum"] == [WHOLE, *(variant.name for variant in variants)]
     assert offered["default"] == WHOLE == checks.WHOLE
     assert LUNG_INPUTS == tuple(v.name for v in variants if v.needs_lung_masks)

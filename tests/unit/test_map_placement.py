@@ -125,7 +125,8 @@ def test_cells_lie_evenly_in_an_image_of_the_native_size(architecture):
     backbone = Backbone(architecture)
     cells = 8 if architecture == "inception_v3" else 7
     last = backbone.offset + (cells - 1) * backbone.stride
-    assert backbone.offset == backbone.known.native_size - 1 - last
+    native_size = backbone.known.imagenet.transforms().crop_size[0]
+    assert backbone.offset == native_size - 1 - last
 
 
 def test_an_impulse_is_drawn_where_its_cell_looks():

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.shards import write_shard
 from workflow_scripts.cxrcam.audit.acquisition import grey_level_features, spectrum_features
 from workflow_scripts.cxrcam.data import cache
 from workflow_scripts.cxrcam.data.cached_parts import cached_parts
@@ -24,7 +25,7 @@ def shards(folder: Path, count: int) -> list[Path]:
     order = np.random.default_rng(count).permutation(N)
     files = [folder / f"{count}-{number}.parquet" for number in range(count)]
     for file, rows in zip(files, np.array_split(order, count), strict=True):
-        cache.write_shard(file, [NAMES[k] for k in rows], PIXELS[rows], {})
+        write_shard(file, [NAMES[k] for k in rows], PIXELS[rows], {})
     return files
 
 

@@ -172,6 +172,6 @@ def test_no_byte_of_a_file_can_be_changed_unnoticed(place: int, value: int):
     try:
         found = read(bytes(content)).pixels
     except UnreadableImage as error:
-        assert_plain(error.reason)
+        assert_plain(str(error))
     else:
         assert np.array_equal(found, pixels)

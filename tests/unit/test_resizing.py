@@ -19,12 +19,3 @@ def test_resizing_to_the_same_size_copies():
     pixels = picture(32, 32)
     same = resize_grey(pixels, 32)
     assert np.array_equal(same, pixels) and not np.shares_memory(same, pixels)
-
-
-def test_resizing_names_what_is_wrong():
-    with pytest.raises(ValueError, match="'nearest'"):
-        resize_grey(picture(), 16, "nearest")
-    with pytest.raises(ValueError, match="size is 0"):
-        resize_grey(picture(), 0)
-    with pytest.raises(ValueError, match="float64"):
-        resize_grey(picture().astype(float), 16)

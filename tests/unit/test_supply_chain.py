@@ -19,9 +19,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import save_file
 
+from tests.shards import write_shard
 from tests.unit.pictures import encoded, picture
 from tests.unit.test_dicom import dicom, dicom_bytes
-from workflow_scripts.cxrcam.data.cache import write_shard
 from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.files import atomic_path, write_json

@@ -15,7 +15,7 @@ from torchvision.transforms.functional import normalize, to_tensor
 
 from workflow_scripts.cxrcam.contracts import HISTORY, TIMINGS
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.networks import training
+from workflow_scripts.cxrcam.networks import evaluation, training
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, State, TrainingStopped
 from workflow_scripts.cxrcam.networks.evaluation import (
@@ -97,16 +97,8 @@ def fit(
 ):
     """Train the small network; returns it and its history."""
     model = small_network() if model is None else model
-    history = train(
-        model,
-        part,
-        watched or {},
-        settings(**changes),
-        IMAGENET,
-        "float32",
-        np.random.default_rng(seed),
-        checkpoints=checkpoints,
-    )
+    learner = Learner(model, part, settings(**changes), IMAGENET, "float32")
+    history = train(learner, watched or {}, np.random.default_rng(seed), checkpoints)
     return model, history
 
 
@@ -171,7 +163,8 @@ def passed(n: int = 13, seed: int = 0, **changes) -> list[list[int]]:
     recorder = Recorder()
     plain = Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     rng = np.random.default_rng(seed)
-    train(recorder, part, {}, settings(batch_size=4, **changes), plain, "float32", rng)
+    learner = Learner(recorder, part, settings(batch_size=4, **changes), plain, "float32")
+    train(learner, {}, rng)
     return recorder.seen
 
 
@@ -273,8 +266,8 @@ def test_the_settings_reach_the_optimiser():
 
 def test_mixed_precision_leaves_the_weights_in_float32():
     model = small_network()
-    rng = np.random.default_rng(0)
-    history = train(model, dark_and_bright(12), {}, settings(epochs=3), IMAGENET, "bfloat16", rng)
+    learner = Learner(model, dark_and_bright(12), settings(epochs=3), IMAGENET, "bfloat16")
+    history = train(learner, {}, np.random.default_rng(0))
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert np.isfinite(column(history, "loss")).all()
     assert not same(model, fit(dark_and_bright(12), epochs=3)[0])
@@ -306,7 +299,8 @@ def test_half_of_the_images_are_flipped_each_on_its_own():
 
     part = Pixels.on(CPU, pixels, np.arange(n) % 2)
     plain = Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    train(Sides(), part, {}, settings(batch_size=50), plain, "float32", np.random.default_rng(0))
+    learner = Learner(Sides(), part, settings(batch_size=50), plain, "float32")
+    train(learner, {}, np.random.default_rng(0))
     assert len(left) == 2 * n
     assert 0.4 < np.mean(left) < 0.6
     assert left[:n] != left[n:]  # drawn anew in each epoch
@@ -347,11 +341,8 @@ def test_the_training_loss_is_the_cross_entropy_of_the_network_as_it_learns():
 
 def test_rows_are_handed_out_when_they_are_made():
     given_out: list[dict] = []
-    history = train(
-        *(small_network(), noise(12), {}, settings(), IMAGENET, "float32"),
-        np.random.default_rng(0),
-        on_record=given_out.extend,
-    )
+    learner = Learner(small_network(), noise(12), settings(), IMAGENET, "float32")
+    history = train(learner, {}, np.random.default_rng(0), on_record=given_out.extend)
     assert given_out == history
 
 
@@ -398,11 +389,8 @@ def test_seconds_grow_and_never_exceed_wall_seconds():
 
 def test_progress_is_told_about_twice_a_second(clock):
     told = []
-    rng = np.random.default_rng(0)
-    train(
-        *(Slow(clock), noise(12), {}, settings(epochs=2), IMAGENET, "float32", rng),
-        on_step=told.append,
-    )
+    learner = Learner(Slow(clock), noise(12), settings(epochs=2), IMAGENET, "float32")
+    train(learner, {}, np.random.default_rng(0), on_step=told.append)
     assert [(p.iteration, p.iterations, p.images) for p in told] == [
         *((1, 4, 6), (2, 4, 12), (3, 4, 6), (4, 4, 12)),
     ]
@@ -495,27 +483,26 @@ def test_the_images_of_a_batch_that_breaks_training_are_named():
             return self.network(x) * (np.nan if self.steps == 2 else 1.0)
 
     names = [f"X-{k}" for k in range(4)]
-    rng = np.random.default_rng(0)
+    recipe = settings(epochs=1, batch_size=2)
+    learner = Learner(Breaking(), noise(4), recipe, IMAGENET, "float32")
     second = np.random.default_rng(0).permutation(4)[2:]
     with pytest.raises(TrainingError, match="iteration 2 of 2") as caught:
-        train(
-            *(Breaking(), noise(4), {}, settings(epochs=1, batch_size=2), IMAGENET, "float32", rng),
-            image_ids=names,
-        )
+        train(learner, {}, np.random.default_rng(0), image_ids=names)
     assert ", ".join(names[k] for k in second) in str(caught.value)
 
 
 # --- evaluation -----------------------------------------------------------------------------------
 
 
-def test_evaluation_is_the_mean_over_all_images_whatever_the_batch_size():
+def test_evaluation_is_the_mean_over_all_images_whatever_the_batch_size(monkeypatch):
     model, part = small_network(), noise(11)
     with torch.no_grad():
         logits = model.eval()(IMAGENET.apply(part.pixels))
     loss = nn.functional.cross_entropy(logits, part.labels).item()
     accuracy = (logits.argmax(1) == part.labels).double().mean().item()
     for batch_size in (1, 4, 11, 128):
-        measured = evaluate_loss(model, part, IMAGENET, "float32", batch_size=batch_size)
+        monkeypatch.setattr(evaluation, "BATCH_SIZE", batch_size)
+        measured = evaluate_loss(model, part, IMAGENET, "float32")
         assert measured == pytest.approx((loss, accuracy), abs=1e-6)
 
 

@@ -112,13 +112,6 @@ def test_a_network_of_covered_images_gets_no_viewer() -> None:
         network_card(exported("lungs_only"), VERDICT, TRAINED_ON)
 
 
-def test_an_export_without_an_entry_is_noticed_when_the_page_is_made() -> None:
-    facts = exported()
-    del facts["temperature"]
-    with pytest.raises(KeyError, match="temperature"):
-        network_card(facts, VERDICT, TRAINED_ON)
-
-
 def test_every_answer_of_the_server_is_under_the_policy_of_the_page(served: str) -> None:
     for name, kind in (
         ("", "text/html"),

@@ -41,9 +41,9 @@ def address(server: WeightsServer, name: str = NAME) -> str:
     return f"{server.address}/models/{name}"
 
 
-def refusal(url: str, folder: Path, **settings: float) -> str:
+def refusal(url: str, folder: Path) -> str:
     with pytest.raises(WeightsError) as caught:
-        fetch_verified(url, folder, **settings)
+        fetch_verified(url, folder)
     assert isinstance(caught.value, InputError)
     assert url in str(caught.value)
     assert str(caught.value).endswith(".")
@@ -149,15 +149,19 @@ def test_no_route_is_said_to_be_one(tmp_path):
     assert "refused" in message
 
 
-def test_a_server_that_does_not_answer_is_given_up(server, tmp_path):
+def test_a_server_that_does_not_answer_is_given_up(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(weights_download, "TIMEOUT", 0.2)
     server.faults = ["silent"]
-    assert "no answer within 0.2 s" in refusal(address(server), tmp_path, timeout=0.2)
+    assert "no answer within 0.2 s" in refusal(address(server), tmp_path)
     assert len(server.asked) == 1
 
 
-def test_a_server_that_falls_silent_is_given_up_and_what_came_is_kept(server, tmp_path):
+def test_a_server_that_falls_silent_is_given_up_and_what_came_is_kept(
+    server, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(weights_download, "TIMEOUT", 0.2)
     server.faults = [("stall", CUT)]
-    message = refusal(address(server), tmp_path, timeout=0.2)
+    message = refusal(address(server), tmp_path)
     assert "nothing came for 0.2 s" in message
     assert "run again to go on" in message
     assert (tmp_path / f"{NAME}.part").read_bytes() == CONTENT[:CUT]

@@ -16,6 +16,7 @@ from workflow_scripts.cxrcam.networks.models import build_classifier
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
 from workflow_scripts.cxrcam.networks.training import train
+from workflow_scripts.cxrcam.networks.training_step import Learner
 from workflow_scripts.cxrcam.networks.without_compiler import compiler_left_out
 
 recipe = TrainSettings(
@@ -30,7 +31,8 @@ def weights():
     set_up_torch(1, deterministic=True)
     model = build_classifier(Backbone("resnet18"), 2, 0)
     normalisation = Normalisation((0.5,) * 3, (0.2,) * 3)
-    train(model, part, {{}}, recipe, normalisation, "float32", np.random.default_rng(0))
+    learner = Learner(model, part, recipe, normalisation, "float32")
+    train(learner, {{}}, np.random.default_rng(0))
     return model.state_dict()
 
 with compiler_left_out():

@@ -279,7 +279,7 @@ CASES = [
     ),
     Case(
         "code of the masked inputs",
-        function("cxrcam/images/covering.py", "cover"),
+        function("cxrcam/images/covering.py", "covered_pixels"),
         # A network can be trained on them.
         after_train(ALL_RUNS),
     ),

@@ -145,8 +145,6 @@ def import_closure(script: Path, root: Path, memory: Path | None = None) -> list
 
     Parameters
     ----------
-    script : Path
-        Entry script.
     root : Path
         Folder that holds the package ``workflow_scripts``.
     memory : Path, optional
@@ -183,15 +181,11 @@ def code_fingerprint(
 
     Parameters
     ----------
-    script : Path
-        Entry script of a rule.
-    root : Path
-        Folder that holds the package ``workflow_scripts``.
+    script, root, memory
+        As in `import_closure`.
     libraries : tuple of str
         Packages, as they are imported, whose version changes results (for example ``torch`` or
         ``PIL``). Only those that the script's closure imports count.
-    memory : Path, optional
-        As in `import_closure`.
 
     Returns
     -------

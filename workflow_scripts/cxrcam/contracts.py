@@ -83,11 +83,6 @@ TIMINGS = pa.schema(
 )
 
 
-def cache_schema(size: int) -> pa.Schema:
-    """Schema of a cache shard of ``size × size`` uint8 grey pixels, stored row by row."""
-    return pa.schema([("image_id", pa.string()), ("pixels", pa.binary(size * size))])
-
-
 def predictions_schema(classes: list[str]) -> pa.Schema:
     """Schema of a run's predictions: logits and probabilities, a column each and class."""
     return pa.schema(

@@ -46,16 +46,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def file_name(text: str) -> str:
     """Name of a file for a text from the data: no folder, nothing that a shell reads, not too long.
 
-    Parameters
-    ----------
-    text : str
-        Such as an image id or a class; letters outside ASCII take nine characters each.
-
-    Returns
-    -------
-    str
-        At most `LONGEST_NAME` characters. Different texts have different names; those that had to
-        be cut end in a part of their hash.
+    It has at most `LONGEST_NAME` characters; letters outside ASCII take nine each. Different texts
+    have different names; those that had to be cut end in a part of their hash.
     """
     name = quote(text, safe=" ()+,=@")
     if len(name) <= LONGEST_NAME:

@@ -46,16 +46,9 @@ def start_log(log_file: str | Path, rank: int | None = None) -> logging.Logger:
 
     Parameters
     ----------
-    log_file : str or Path
-        The ``log:`` of the rule.
     rank : int, optional
         Number of this process, where the job has started several: they add to the file that it has
         begun, the first one all that it says, the others errors only.
-
-    Returns
-    -------
-    logging.Logger
-        Logger named ``cxrcam``.
     """
     path = Path(log_file)
     path.parent.mkdir(parents=True, exist_ok=True)

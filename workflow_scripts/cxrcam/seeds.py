@@ -10,13 +10,6 @@ def seed_sequence(seed: int, *keys: str | int) -> np.random.SeedSequence:
 
     Keys are hashed, not added up: neighbouring seeds or folds share nothing, and a new task or
     fold changes no other draw.
-
-    Parameters
-    ----------
-    seed : int
-        Non-negative seed of the configuration.
-    keys : str or int
-        Names of the purpose, in a fixed order.
     """
     digest = hashlib.sha256("\x1f".join(map(str, keys)).encode()).digest()
     return np.random.SeedSequence([seed, *np.frombuffer(digest, dtype="<u4").tolist()])

@@ -12,16 +12,11 @@ FORMULA = re.compile(r"[=@\t]|[+-](?![\d.,]+$)(?=.)")
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """Write a table whose texts come from the data, whole or not at all.
+    """Write a table whose texts come from the data, without its index, whole or not at all.
 
-    Parameters
-    ----------
-    path : Path
-    frame : DataFrame
-        Its index is not written. Texts that a spreadsheet would run as a formula get an apostrophe
-        in front, which it takes as "this is text" and a program can take off; a carriage return
-        becomes a line feed. Numbers, and the Parquet files from which programs should read names,
-        stay as they are.
+    Texts that a spreadsheet would run as a formula get an apostrophe in front, which it takes as
+    "this is text" and a program can take off; a carriage return becomes a line feed. Numbers, and
+    the Parquet files from which programs should read names, stay as they are.
     """
     safe = frame.apply(lambda column: column.map(_as_text))
     with atomic_path(path) as temporary:

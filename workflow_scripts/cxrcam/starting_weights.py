@@ -20,19 +20,10 @@ Start = Mapping[str, str]
 
 
 def planned_starts(weights: Mapping[str, str], files: Iterable[str]) -> dict[str, Start]:
-    """What the networks of each scheme are to start from.
+    """What the networks of each scheme are to start from, by scheme.
 
-    Parameters
-    ----------
-    weights : mapping of str to str
-        ``model.weights``, by scheme.
-    files : iterable of str
-        File of each scheme whose weights are not random, in the same order.
-
-    Returns
-    -------
-    dict of str to mapping
-        By scheme.
+    `weights` are ``model.weights`` by scheme, `files` those of the schemes whose weights are not
+    random, in the same order.
     """
     remaining = iter(files)
     starts: dict[str, Start] = {}
@@ -46,14 +37,9 @@ def planned_starts(weights: Mapping[str, str], files: Iterable[str]) -> dict[str
 
 
 def start_of_model(model: Path, planned: Start) -> Start:
-    """What a trained network did start from, by its own card.
+    """What a trained network (``model.safetensors`` of a run) did start from, by its own card.
 
-    Parameters
-    ----------
-    model : Path
-        ``model.safetensors`` of a run.
-    planned : mapping
-        One of `planned_starts`: its words are kept where the card says the same.
+    The words of what was `planned` are kept where the card says the same.
     """
     with safe_open(model, framework="numpy") as file:
         origin = str(json.loads(file.metadata()[METADATA_KEY])["weights_origin"])
@@ -65,11 +51,7 @@ def start_of_model(model: Path, planned: Start) -> Start:
 def start_sentence(start: Start, of: str = "") -> str:
     """Say what networks start from, and, where that was not chosen, why and how to change it.
 
-    Parameters
-    ----------
-    start : mapping
-    of : str
-        Whose networks; empty for those of the whole study.
+    `of` tells whose networks; it is empty for those of the whole study.
     """
     who = f"Networks of {of} start" if of else "Networks start"
     name = start["origin"].partition(" sha256:")[0]
@@ -89,13 +71,7 @@ def start_sentence(start: Start, of: str = "") -> str:
 
 
 def starts_in_words(starts: Mapping[str, Start]) -> list[str]:
-    """One sentence for each way to start, with the schemes where there are several ways.
-
-    Parameters
-    ----------
-    starts : mapping of str to mapping
-        By scheme.
-    """
+    """One sentence for each way to start, with the schemes where there are several ways."""
     schemes: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for scheme, start in starts.items():
         schemes.setdefault(tuple(sorted(start.items())), []).append(scheme)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array
-from workflow_scripts.cxrcam.images.covering import masking_variants
+from workflow_scripts.cxrcam.images.covering import MASKING_VARIANTS
 from workflow_scripts.cxrcam.metrics.part_accuracy import part_accuracy
 
 
@@ -28,7 +28,7 @@ def covered_scores(
     Returns
     -------
     DataFrame
-        One row a variant of `masking_variants`: ``variant``, ``title``, ``n`` and, where n > 0,
+        One row a variant of `MASKING_VARIANTS`: ``variant``, ``title``, ``n`` and, where n > 0,
         ``accuracy``, ``low``, ``high`` (Wilson, 95 %), ``balanced_accuracy``,
         ``original_accuracy``, ``original_balanced_accuracy``, ``majority_share``,
         ``classes_with_images``; else ``reason``.
@@ -36,7 +36,7 @@ def covered_scores(
     columns = [f"probability_{name}" for name in classes]
     whole = test.set_index("image_id")
     rows: list[dict[str, Any]] = []
-    for variant in masking_variants():
+    for variant in MASKING_VARIANTS:
         called = covered[covered["variant"] == variant.name]
         row = {"variant": variant.name, "title": variant.title, "n": len(called)}
         if called.empty:

@@ -1,7 +1,7 @@
 """What a schema cannot say of a configuration: what depends on two keys, the data or the disk."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from workflow_scripts.cxrcam.configuration.problems import Problems, did_you_mean, show
@@ -15,10 +15,6 @@ NAMED_MAPS = ("datasets", "tasks", "schemes")
 RESERVED_DATASET_NAMES = frozenset({"logs", "benchmarks", "report", "weights"})
 # Values of a scheme's `input`: the default, and those that need a lung mask of every image.
 LUNG_INPUTS = ("lungs_out", "lungs_only")
-# Names that Windows keeps for devices: no folder can be called so there.
-DEVICE_NAMES = frozenset(
-    {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
-)
 
 
 # --- before the schema has been asked: anything may stand anywhere --------------------------------
@@ -73,7 +69,7 @@ def check_external(config: Mapping[str, Any], problems: Problems) -> None:
 def check_names(config: Mapping[str, Any], problems: Problems) -> None:
     """Names that the schema allows but the file system or the results folder does not."""
     for section in NAMED_MAPS:
-        reserved = DEVICE_NAMES | (RESERVED_DATASET_NAMES if section == "datasets" else frozenset())
+        reserved = RESERVED_DATASET_NAMES if section == "datasets" else frozenset()
         spellings: dict[str, str] = {}
         for name in entries(config, section):
             lower = name.lower()
@@ -173,52 +169,46 @@ def _check_references(
             )
 
 
+def _designs(config: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Scheme, task and settings of training of each design."""
+    for scheme, settings in config["schemes"].items():
+        for task in settings["tasks"] or config["tasks"]:
+            if task in config["tasks"]:
+                own = config["tasks"][task]["train"] | settings["train"]
+                yield scheme, task, config["train"] | own
+
+
 def check_validation(config: Mapping[str, Any], problems: Problems) -> None:
     """What looks at a validation part needs one."""
-    for scheme, settings in config["schemes"].items():
+    for scheme, task, train in _designs(config):
+        settings = config["schemes"][scheme]
         design = config["schemes"].get(settings.get("of"), settings)
         # A predefined division may bring a validation part; training says so if it does not.
         has_part = design["kind"] == "predefined" or design.get("validation_fraction", 0) > 0
-        for task in settings["tasks"] or config["tasks"]:
-            if task not in config["tasks"]:
-                continue
-            train = config["train"] | config["tasks"][task]["train"] | settings["train"]
-            asks = [
-                f"{key}: {train[key]}"
-                for key, off in (("keep", "last"), ("patience", 0))
-                if train[key] != off
-            ]
-            if asks and not (has_part and "validation" in train["watch"]):
-                problems.add(
-                    ("schemes", scheme, "train"),
-                    f"{' and '.join(asks)} for {task}/{scheme} needs a validation part that is "
-                    f"watched: set schemes.{scheme}.validation_fraction (now "
-                    f"{design.get('validation_fraction', 0)}) above 0 and put validation into "
-                    "train.watch, or set train.keep: last and train.patience: 0.",
-                )
-                break
+        asks = [
+            f"{key}: {train[key]}"
+            for key, off in (("keep", "last"), ("patience", 0))
+            if train[key] != off
+        ]
+        if asks and not (has_part and "validation" in train["watch"]):
+            problems.add(
+                ("schemes", scheme, "train"),
+                f"{' and '.join(asks)} for {task}/{scheme} needs a validation part that is "
+                f"watched: set schemes.{scheme}.validation_fraction (now "
+                f"{design.get('validation_fraction', 0)}) above 0 and put validation into "
+                "train.watch, or set train.keep: last and train.patience: 0.",
+            )
 
 
 def check_recipes(config: Mapping[str, Any], problems: Problems) -> None:
     """Settings of networks and of training that exclude each other."""
-    for scheme, settings in config["schemes"].items():
-        model = config["model"] | settings["model"]
-        for task in settings["tasks"] or config["tasks"]:
-            if task not in config["tasks"]:
-                continue
-            train = config["train"] | config["tasks"][task]["train"] | settings["train"]
-            faults = [
-                fault
-                for start in possible_starts(model["weights"])
-                for fault in _recipe_faults(
-                    *with_recipe(model, train, config["recipes"][start], n_images=1),
-                    f"{task}/{scheme}",
-                    settings.get("input", WHOLE),
-                )
-            ]
-            if faults:
-                problems.add(("schemes", scheme, "train"), faults[0])
-                break
+    for scheme, task, train in _designs(config):
+        settings = config["schemes"][scheme]
+        model, part = config["model"] | settings["model"], settings.get("input", WHOLE)
+        for start in possible_starts(model["weights"]):
+            chosen = with_recipe(model, train, config["recipes"][start], n_images=1)
+            for fault in _recipe_faults(*chosen, f"{task}/{scheme}", part):
+                problems.add(("schemes", scheme, "train"), fault)
 
 
 def _recipe_faults(
@@ -267,16 +257,8 @@ def check_against_images(
 ) -> None:
     """Refuse tasks and schemes for which the data set has no or too few images.
 
-    Groups and predefined parts are not known yet: `splits` may still refuse a division.
-
-    Parameters
-    ----------
-    config : mapping
-        From `resolve_configuration`.
-    images_per_class : mapping of str to int
-        Images found, by class.
-    where : str
-        Folder or file in which the images were looked for, for the messages.
+    Groups and predefined parts are not known yet: `splits` may still refuse a division. `where` is
+    the folder or file in which the images were looked for, for the messages.
 
     Raises
     ------
@@ -317,12 +299,7 @@ def check_against_images(
 def check_masks(config: Mapping[str, Any], images: Sequence[Any]) -> None:
     """Refuse schemes whose networks see lungs only, or all but lungs, of images without lung masks.
 
-    Parameters
-    ----------
-    config : mapping
-        From `resolve_configuration`.
-    images : sequence of datasets.ImageFile
-        All images of the data set.
+    `images` are all of the data set, each a `datasets.ImageFile`.
 
     Raises
     ------
@@ -351,17 +328,7 @@ def check_masks(config: Mapping[str, Any], images: Sequence[Any]) -> None:
 def missing_classes(
     config: Mapping[str, Any], task: str, images_per_class: Mapping[str, int]
 ) -> list[str]:
-    """Classes of a task of which a data set has no image: the task can be tested if there is none.
-
-    Parameters
-    ----------
-    config : mapping
-        From `resolve_configuration`.
-    task : str
-        Key of ``tasks``.
-    images_per_class : mapping of str to int
-        Images found in the data set, by class.
-    """
+    """Classes of a task of which a data set has no image: without any, the task can be tested."""
     return [name for name in config["tasks"][task]["classes"] if not images_per_class.get(name)]
 
 
@@ -371,17 +338,7 @@ def check_external_images(
     """Refuse an external data set on which no task can be tested.
 
     One that lacks classes of some tasks only is accepted: those tasks are "not assessable" on it.
-
-    Parameters
-    ----------
-    config : mapping
-        From `resolve_configuration`.
-    name : str
-        One of ``external``.
-    images_per_class : mapping of str to int
-        Images found in it, by class.
-    where : str
-        Folder or file in which they were looked for, for the message.
+    `where` is the folder or file in which its images were looked for, for the message.
 
     Raises
     ------

@@ -23,16 +23,9 @@ from workflow_scripts.cxrcam.configuration.schema import Schema, at, kinds, type
 
 
 def explain(error: Any, config: Mapping[str, Any], schema: Schema, problems: Problems) -> None:  # noqa: ANN401
-    """Note what an error of jsonschema means.
+    """Note what an error of jsonschema means, given for the whole configuration and schema.
 
-    Parameters
-    ----------
-    error : jsonschema.ValidationError
-        One of those that `schema` gives for `config`.
-    config, schema : mapping
-        The whole configuration and the whole, expanded schema.
-    problems : Problems
-        Receives the sentences; errors about keys that have one already are passed over.
+    Errors about keys that have a problem already are passed over.
     """
     path: KeyPath = tuple(error.absolute_path)
     if path in problems:

@@ -11,16 +11,9 @@ from workflow_scripts.cxrcam.terms import WHOLE
 def design_for_new_images(
     config: Mapping[str, Any], headline: Mapping[str, str], designs: list[tuple[str, str]]
 ) -> dict[str, str]:
-    """Task and scheme whose networks answer.
+    """Task and scheme whose networks answer, of all `designs` that are trained.
 
-    Parameters
-    ----------
-    config : mapping
-        Resolved.
-    headline : mapping
-        `task` and `scheme` of the number that the verdict judges: what is not chosen is its.
-    designs : list of (task, scheme)
-        All that are trained.
+    What is not chosen is that of the `headline`, the number that the verdict judges.
     """
     task = config["predict"]["task"] or headline["task"]
     scheme = config["predict"]["scheme"] or headline["scheme"]

@@ -29,17 +29,8 @@ def used_recipes(
 ) -> dict[str, dict[str, Any]]:
     """What of the recipes a training may look at: nothing else can make its model stale.
 
-    Parameters
-    ----------
-    model, train : mapping
-        As for `with_recipe`.
-    recipes : mapping
-        ``recipes`` of the configuration.
-
-    Returns
-    -------
-    dict
-        Part of the recipe of each start that is possible.
+    Part of the recipe of each start that is possible; `model` and `train` are those of
+    `with_recipe`.
     """
     keys = [key for part in (model, train) for key, value in part.items() if value == AUTO]
     if "epochs" in keys:

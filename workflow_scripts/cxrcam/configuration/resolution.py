@@ -72,14 +72,6 @@ __all__ = [
     "train_settings",
 ]
 
-# Which key of a scheme counts its folds, by kind; None where there is one.
-FOLDS_KEY = {
-    "holdout": None,
-    "random_subsample": "repeats",
-    "stratified_kfold": "folds",
-    "predefined": None,
-}
-
 # No configuration has more entries, aliases written out, or more levels. A few lines of aliases of
 # aliases stand for billions of entries, and would take all memory when they are copied.
 MOST_ENTRIES = 100_000
@@ -93,17 +85,7 @@ _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def load_schema(path: Path) -> dict[str, Any]:
-    """Read the schema of the configuration.
-
-    Parameters
-    ----------
-    path : Path
-        ``schemas/config.schema.yaml``.
-
-    Returns
-    -------
-    dict
-        The schema, definitions put in the place of references.
+    """Read the schema of the configuration, definitions put in the place of references.
 
     Raises
     ------
@@ -118,11 +100,6 @@ def load_schema(path: Path) -> dict[str, Any]:
 
 def refuse_repeated_keys(path: Path) -> None:
     """Refuse a file in which a key stands twice in one mapping: loaders silently keep the last.
-
-    Parameters
-    ----------
-    path : Path
-        A configuration file.
 
     Raises
     ------
@@ -341,14 +318,7 @@ def removed_entries(config: Mapping[str, Any]) -> dict[str, dict[str, None]]:
 
 
 def train_settings(config: Mapping[str, Any], task: str, scheme: str) -> dict[str, Any]:
-    """Merge the settings of training for one task and scheme.
-
-    Parameters
-    ----------
-    config : mapping
-        From `resolve_configuration`.
-    task, scheme : str
-        Keys of ``tasks`` and ``schemes``.
+    """Settings of training for one task and scheme.
 
     Returns
     -------
@@ -375,17 +345,9 @@ def train_settings(config: Mapping[str, Any], task: str, scheme: str) -> dict[st
 def result_settings(config: Mapping[str, Any], task: str, scheme: str) -> dict[str, Any]:
     """Settings of training that decide its result, for one task and scheme.
 
-    Parameters
-    ----------
-    config, task, scheme
-        As in `train_settings`, which raises the same.
-
-    Returns
-    -------
-    dict
-        `train_settings` without ``gpus`` and ``sync_batch_norm`` where the mathematics does not
-        depend on them: as with ``compute.device``, a model that was trained on one GPU is still
-        valid when there are two.
+    These are `train_settings` without ``gpus`` and ``sync_batch_norm`` where the mathematics does
+    not depend on them: as with ``compute.device``, a model that was trained on one GPU is still
+    valid when there are two.
     """
     settings = train_settings(config, task, scheme)
     if settings["gpus"] == 1 or settings["sync_batch_norm"]:
@@ -425,15 +387,6 @@ def division(config: Mapping[str, Any], scheme: str) -> tuple[str, dict[str, Any
 
 
 def fold_count(config: Mapping[str, Any], scheme: str) -> int:
-    """Count the folds of a scheme: its repeats or folds, or 1 where there is a single division.
-
-    Parameters
-    ----------
-    config : mapping
-        From `resolve_configuration`.
-    scheme : str
-        Key of ``schemes``.
-    """
+    """Count the folds of a scheme: its repeats or folds, or 1 where there is a single division."""
     _, settings = division(config, scheme)
-    key = FOLDS_KEY[settings["kind"]]
-    return int(settings[key]) if key else 1
+    return int(settings.get("repeats", settings.get("folds", 1)))

@@ -16,17 +16,7 @@ def expand(schema: Schema) -> dict[str, Any]:
     """Put every definition in the place of the references to it.
 
     Keys beside a reference win over those of the definition. Under ``x-partial`` no key has a
-    default any more: what is left out there comes from elsewhere.
-
-    Parameters
-    ----------
-    schema : mapping
-        As it stands in the file; no definition may contain itself.
-
-    Returns
-    -------
-    dict
-        Schema that allows the same, without ``$defs`` and ``$ref``.
+    default any more: what is left out there comes from elsewhere. No definition may contain itself.
     """
     definitions = schema.get("$defs", {})
 

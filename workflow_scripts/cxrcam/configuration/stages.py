@@ -19,31 +19,14 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Stage:
-    """A place where a network can end.
+    """A place where a network can end; lengths are in input pixels."""
 
-    Attributes
-    ----------
-    layer : str
-        Dotted name of the layer whose output is pooled and classified there.
-    channels : int
-        Of that output.
-    stride : int
-        Input pixels between the receptive field centres of neighbouring cells of that output.
-    offset : float
-        Input pixels from the centre of the first pixel to the receptive field centre of the first
-        cell.
-    receptive_field : int
-        Input pixels a side that one cell can see.
-    finest : int
-        Smallest stride to which dilation can bring this stage (`model.map_stride`).
-    """
-
-    layer: str
-    channels: int
-    stride: int
-    offset: float
-    receptive_field: int
-    finest: int = 8
+    layer: str  # dotted name of the layer whose output is pooled and classified there
+    channels: int  # of that output
+    stride: int  # between the receptive field centres of neighbouring cells of that output
+    offset: float  # from the centre of the first pixel to that centre of the first cell
+    receptive_field: int  # a side, that one cell can see
+    finest: int = 8  # smallest stride to which dilation can bring this stage (`model.map_stride`)
 
 
 def _resnet(channels: tuple[int, ...], receptive_fields: tuple[int, ...]) -> dict[int, Stage]:
@@ -107,14 +90,7 @@ STAGES: Final[dict[str, dict[int, Stage]]] = {
 def stage_problem(architecture: str, last_stage: int | None, map_stride: int | None) -> str:
     """Why a network cannot end at a stage or have maps of a stride, in one sentence; else empty.
 
-    Parameters
-    ----------
-    architecture : str
-        Key of `STAGES`.
-    last_stage : int or None
-        None is the whole network.
-    map_stride : int or None
-        None is the stage's own.
+    None is the whole network, and the stage's own stride.
     """
     stages = STAGES[architecture]
     if last_stage is not None and last_stage not in stages:

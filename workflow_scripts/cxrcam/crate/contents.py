@@ -16,9 +16,17 @@ WORKFLOW_FOLDER: Final = "workflow"
 _WORKFLOW_FILES: Final = (
     # Neither config.yaml nor what a site may have filled in (presets, profiles of clusters): it can
     # name folders and accounts. The crate has the configuration as it was used instead.
-    *("Snakefile", "LICENSE", "CITATION.cff", "README.md", "results/README.md"),
-    *("rules/*.smk", "schemas/*.yaml", "envs/*", "profiles/default/*"),
-    *("workflow_scripts/*.py", "workflow_scripts/cxrcam/**/*"),
+    "Snakefile",
+    "LICENSE",
+    "CITATION.cff",
+    "README.md",
+    "results/README.md",
+    "rules/*.smk",
+    "schemas/*.yaml",
+    "envs/*",
+    "profiles/default/*",
+    "workflow_scripts/*.py",
+    "workflow_scripts/cxrcam/**/*",
 )
 _NO_CODE: Final = frozenset({"__pycache__", "node_modules"})
 
@@ -78,27 +86,13 @@ _DESCRIPTIONS: Final = (
 
 @dataclass(frozen=True)
 class Item:
-    """A file or folder of the crate.
+    """A file or folder of the crate."""
 
-    Attributes
-    ----------
-    path : str
-        Relative to the crate's folder, with ``/``; that of a folder ends in ``/``.
-    description : str
-        What it is; empty where the name says all.
-    encoding : str
-        Media type; empty for a folder.
-    size : int
-        Bytes; 0 for a folder.
-    sha256 : str
-        Of the content; empty for a folder.
-    """
-
-    path: str
-    description: str
-    encoding: str
-    size: int
-    sha256: str
+    path: str  # relative to the crate's folder, with "/"; that of a folder ends in "/"
+    description: str  # what it is; empty where the name says all
+    encoding: str  # media type; empty for a folder
+    size: int  # bytes; 0 for a folder
+    sha256: str  # of the content; empty for a folder
 
     @property
     def is_folder(self) -> bool:
@@ -118,19 +112,7 @@ def workflow_files(project: Path) -> list[Path]:
 
 
 def copy_workflow(project: Path, folder: Path) -> list[Path]:
-    """Copy the workflow, with its folders; what was there before goes.
-
-    Parameters
-    ----------
-    project : Path
-        Where the Snakefile lies.
-    folder : Path
-
-    Returns
-    -------
-    list of Path
-        The copies.
-    """
+    """Copy the workflow, with its folders; what was there before goes. Returns the copies."""
     shutil.rmtree(folder, ignore_errors=True)
     copies = []
     for file in workflow_files(project):
@@ -149,12 +131,7 @@ def describe(path: str) -> str:
 def list_items(root: Path, files: Iterable[Path]) -> list[Item]:
     """Describe files and folders of a crate, sorted by path.
 
-    Parameters
-    ----------
-    root : Path
-        The crate's folder.
-    files : iterable of Path
-        Those that lie elsewhere are left out: a crate holds only what is below it.
+    Those that lie elsewhere are left out: a crate holds only what is below its folder `root`.
     """
     return sorted(_items(root, files), key=lambda item: item.path)
 

@@ -35,39 +35,18 @@ _PLACES: Final = ("root", "path", "file")
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run.
+    """A finished run."""
 
-    Attributes
-    ----------
-    dataset : str
-        Its name in the configuration.
-    verdict : str
-        Its answer and sentence.
-    version : str
-        Of the workflow: its commit where there is a repository, else its release.
-    configuration : mapping
-        As it was used; where images lie is left out of the crate.
-    n_images : int
-    images_sha256 : str
-        Over checksums of all images, so that the same images can be told.
-    versions : sequence of (str, str)
-        Software and its version.
-    began, ended : float
-        Seconds since 1970.
-    workflow, results : sequence of Item
-        Files of the crate.
-    """
-
-    dataset: str
-    verdict: str
-    version: str
-    configuration: Mapping[str, Any]
+    dataset: str  # its name in the configuration
+    verdict: str  # its answer and sentence
+    version: str  # of the workflow: its commit where there is a repository, else its release
+    configuration: Mapping[str, Any]  # as it was used; where images lie is left out of the crate
     n_images: int
-    images_sha256: str
-    versions: Sequence[tuple[str, str]]
-    began: float
+    images_sha256: str  # over checksums of all images, so that the same images can be told
+    versions: Sequence[tuple[str, str]]  # software and its version
+    began: float  # seconds since 1970
     ended: float
-    workflow: Sequence[Item]
+    workflow: Sequence[Item]  # files of the crate
     results: Sequence[Item]
 
 
@@ -110,7 +89,7 @@ def _add(crate: ROCrate, of_id: str, kind: str, **properties: Any) -> ContextEnt
     return entity
 
 
-def _add_item(crate: ROCrate, item: Item, kind: str | list[str] = "File") -> Any:  # noqa: ANN401  # rocrate has no types
+def _add_item(crate: ROCrate, item: Item) -> Any:  # noqa: ANN401  # rocrate has no types
     """Add a file or folder that lies in the crate."""
     properties: dict[str, Any] = {"name": item.path}
     if item.description:
@@ -118,7 +97,7 @@ def _add_item(crate: ROCrate, item: Item, kind: str | list[str] = "File") -> Any
     if item.is_folder:
         return crate.add_dataset(dest_path=item.path, properties=properties)
     properties |= {
-        "@type": kind,
+        "@type": "File",
         "contentSize": str(item.size),
         "encodingFormat": item.encoding,
         "sha256": item.sha256,
@@ -126,86 +105,113 @@ def _add_item(crate: ROCrate, item: Item, kind: str | list[str] = "File") -> Any
     return crate.add_file(dest_path=item.path, properties=properties)
 
 
+def _add_parameter(crate: ROCrate, name: str, kind: str) -> ContextEntity:
+    """Add an input or output of the workflow, by its name and type."""
+    return _add(
+        crate,
+        f"#parameter-{name}",
+        "FormalParameter",
+        name=name,
+        additionalType=kind,
+        conformsTo={"@id": _FORMAL_PARAMETER},
+    )
+
+
 def _add_workflow(crate: ROCrate, run: Run, parameters: Mapping[str, str]) -> Any:  # noqa: ANN401  # rocrate has no types
     """Add the Snakefile as main entity, with the rest of the code as its parts."""
     main = f"{WORKFLOW_FOLDER}/Snakefile"
     items = {item.path: item for item in run.workflow}
-    authors = _add(crate, "#authors", "Organization", name="The CXR-CAM authors")
-    licence = _add(crate, _MIT, "CreativeWork", name="MIT License")
-    versions = dict(run.versions)
-    language = _add(
-        *(crate, "https://w3id.org/workflowhub/workflow-ro-crate#snakemake", "ComputerLanguage"),
-        name="Snakemake",
-        identifier={"@id": "https://doi.org/10.1093/bioinformatics/bts480"},
-        url={"@id": "https://snakemake.readthedocs.io"},
-        version=versions.get("snakemake", "not known"),
-    )
-    software = [
-        _add(
-            *(crate, f"#software-{name.lower()}", "SoftwareApplication"),
-            name=name,
-            softwareVersion=version,
-        )
-        for name, version in run.versions
-    ]
-    inputs = [
-        _add(
-            *(crate, f"#parameter-{name}", "FormalParameter"),
-            name=name,
-            additionalType="Text",
-            conformsTo={"@id": _FORMAL_PARAMETER},
-        )
-        for name in parameters
-    ]
-    outputs = [
-        _add(
-            *(crate, f"#parameter-{name}", "FormalParameter"),
-            name=name,
-            additionalType=kind,
-            conformsTo={"@id": _FORMAL_PARAMETER},
-        )
-        for name, kind in (("files", "File"), ("folders", "Dataset"))
-    ]
-    parts = [_add_item(crate, item) for path, item in items.items() if path != main]
-    workflow = crate.add(
-        ComputationalWorkflow(
+    properties: dict[str, Any] = {
+        "author": _add(crate, "#authors", "Organization", name="The CXR-CAM authors"),
+        "license": _add(crate, _MIT, "CreativeWork", name="MIT License"),
+        "programmingLanguage": _add(
             crate,
-            dest_path=main,
-            properties={
-                "name": "CXR-CAM: train, audit and explain chest X-ray classifiers",
-                "version": run.version,
-                "contentSize": str(items[main].size),
-                "sha256": items[main].sha256,
-                "encodingFormat": "text/plain",
-                "conformsTo": {"@id": _WORKFLOW_PROFILE},
-            },
-        )
-    )
-    workflow["programmingLanguage"] = language
-    workflow["license"] = licence
-    workflow["author"] = authors
-    workflow["softwareRequirements"] = software
-    workflow["input"] = inputs
-    workflow["output"] = outputs
-    workflow["hasPart"] = parts
+            "https://w3id.org/workflowhub/workflow-ro-crate#snakemake",
+            "ComputerLanguage",
+            name="Snakemake",
+            identifier={"@id": "https://doi.org/10.1093/bioinformatics/bts480"},
+            url={"@id": "https://snakemake.readthedocs.io"},
+            version=dict(run.versions).get("snakemake", "not known"),
+        ),
+        "softwareRequirements": [
+            _add(
+                crate,
+                f"#software-{name.lower()}",
+                "SoftwareApplication",
+                name=name,
+                softwareVersion=version,
+            )
+            for name, version in run.versions
+        ],
+        "input": [_add_parameter(crate, name, "Text") for name in parameters],
+        "output": [
+            _add_parameter(crate, "files", "File"),
+            _add_parameter(crate, "folders", "Dataset"),
+        ],
+        "hasPart": [_add_item(crate, item) for path, item in items.items() if path != main],
+    }
+    about = {
+        "name": "CXR-CAM: train, audit and explain chest X-ray classifiers",
+        "version": run.version,
+        "contentSize": str(items[main].size),
+        "sha256": items[main].sha256,
+        "encodingFormat": "text/plain",
+        "conformsTo": {"@id": _WORKFLOW_PROFILE},
+    }
+    workflow = crate.add(ComputationalWorkflow(crate, dest_path=main, properties=about))
+    for name, value in properties.items():
+        workflow[name] = value
     citation = crate.get(f"{WORKFLOW_FOLDER}/CITATION.cff")
     if citation is not None:
         workflow["citation"] = citation
     return workflow
 
 
+def _add_action(
+    crate: ROCrate,
+    run: Run,
+    workflow: Any,  # noqa: ANN401  # rocrate has no types
+    parameters: Mapping[str, str],
+) -> ContextEntity:
+    """Add the run itself: what made which files of what, and when."""
+    results = []
+    for item in run.results:
+        entity = _add_item(crate, item)
+        entity["exampleOfWork"] = crate.get(
+            "#parameter-folders" if item.is_folder else "#parameter-files"
+        )
+        results.append(entity)
+    action = _add(
+        crate,
+        "#run",
+        "CreateAction",
+        name=f"Run of CXR-CAM on {run.dataset}",
+        startTime=_time(run.began),
+        endTime=_time(run.ended),
+        description="Every job of the default target; their seconds and memory stand in "
+        "report/provenance.html.",
+        actionStatus="http://schema.org/CompletedActionStatus",
+    )
+    action["instrument"] = workflow
+    action["object"] = [
+        _add(
+            crate,
+            f"#value-{name}",
+            "PropertyValue",
+            name=name,
+            value=value,
+            exampleOfWork={"@id": f"#parameter-{name}"},
+        )
+        for name, value in parameters.items()
+    ]
+    action["result"] = results
+    return action
+
+
 def run_crate(run: Run) -> dict[str, Any]:
     """Metadata of a run: the content of ro-crate-metadata.json.
 
-    Parameters
-    ----------
-    run : Run
-
-    Returns
-    -------
-    dict
-        JSON-LD; the same for the same run, at whatever time it is made. All paths are relative to
-        the crate.
+    The same for the same run, at whatever time it is made. All paths are relative to the crate.
     """
     crate = ROCrate(version="1.1")
     crate.metadata["conformsTo"] = [
@@ -225,7 +231,9 @@ def run_crate(run: Run) -> dict[str, Any]:
     # Of the run, not of the moment in which the crate is written.
     root["datePublished"] = _time(run.ended)[:10]
     root["license"] = _add(
-        *(crate, "#terms", "CreativeWork"),
+        crate,
+        "#terms",
+        "CreativeWork",
         name="Terms of the images",
         description="Results are made from the images and are under their terms; the code in "
         f"{WORKFLOW_FOLDER}/ is under the MIT License.",
@@ -233,33 +241,6 @@ def run_crate(run: Run) -> dict[str, Any]:
     parameters = parameters_of(run)
     workflow = _add_workflow(crate, run, parameters)
     root["mainEntity"] = workflow
-    results = []
-    for item in run.results:
-        entity = _add_item(crate, item)
-        entity["exampleOfWork"] = crate.get(
-            "#parameter-folders" if item.is_folder else "#parameter-files"
-        )
-        results.append(entity)
-    action = _add(
-        *(crate, "#run", "CreateAction"),
-        name=f"Run of CXR-CAM on {run.dataset}",
-        startTime=_time(run.began),
-        endTime=_time(run.ended),
-        description="Every job of the default target; their seconds and memory stand in "
-        "report/provenance.html.",
-        actionStatus="http://schema.org/CompletedActionStatus",
-    )
-    action["instrument"] = workflow
-    action["object"] = [
-        _add(
-            *(crate, f"#value-{name}", "PropertyValue"),
-            name=name,
-            value=value,
-            exampleOfWork={"@id": f"#parameter-{name}"},
-        )
-        for name, value in parameters.items()
-    ]
-    action["result"] = results
-    root["mentions"] = action
+    root["mentions"] = _add_action(crate, run, workflow, parameters)
     metadata: dict[str, Any] = crate.metadata.generate()
     return metadata

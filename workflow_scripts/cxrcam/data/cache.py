@@ -148,7 +148,6 @@ def read_rows(
         All shards of the data set; each thread holds `ROWS_AT_ONCE` rows of one in memory.
     image_ids : sequence of str
         Images wanted.
-    column : str
     width : int
         Bytes a row that the shards must have.
     target : uint8 array, shape (len(image_ids), width), optional
@@ -241,7 +240,7 @@ def content_fingerprint(image_ids: Sequence[str], pixels: UInt8Array) -> str:
 
     Parameters
     ----------
-    image_ids : sequence of str
+    image_ids : sequence of str, length n
     pixels : uint8 array, shape (n, size, size)
 
     Returns
@@ -263,7 +262,7 @@ def joined_fingerprint(fingerprints: Iterable[str]) -> str:
 
 @contextmanager
 def shard_writer(path: Path, size: int, metadata: Mapping[str, object]) -> Iterator[WriteImages]:
-    """Write one shard of pixels, schema `contracts.cache_schema`, some images after the other.
+    """Write one shard of pixels, uint8 and row by row, some images after the other.
 
     Parameters
     ----------
@@ -291,17 +290,6 @@ def shard_writer(path: Path, size: int, metadata: Mapping[str, object]) -> Itera
         about["content_fingerprint"] = joined_fingerprint(fingerprints)
 
 
-def write_shard(
-    path: Path,
-    image_ids: Sequence[str],
-    pixels: UInt8Array,
-    metadata: Mapping[str, object],
-) -> None:
-    """Write one shard of pixels that are in memory, shape (n, size, size), by `shard_writer`."""
-    with shard_writer(path, pixels.shape[1], metadata) as write:
-        write(image_ids, pixels)
-
-
 def read_pixels(
     shards: Sequence[Path],
     image_ids: Sequence[str],
@@ -310,25 +298,11 @@ def read_pixels(
 ) -> UInt8Array:
     """Pixels of some images, in the order asked for, whatever shards they lie in.
 
-    Parameters
-    ----------
-    shards : sequence of Path
-        All cache shards of the data set.
-    image_ids : sequence of str
-        Images wanted.
-    size : int
-        Pixels a side that the shards must have.
-    target : uint8 array, shape (len(image_ids), size · size), optional
-        Filled instead of memory, for example a file mapped into memory.
+    As `read_rows`, with `size` pixels a side; a `target` has the shape (n, size · size).
 
     Returns
     -------
     uint8 array, shape (len(image_ids), size, size)
-
-    Raises
-    ------
-    CacheError
-        See `read_rows`.
     """
     rows = read_rows(shards, image_ids, "pixels", size * size, target)
     return rows.reshape(len(image_ids), size, size)

@@ -1,7 +1,7 @@
 """Decode each image once: its pixels, small and grey, and what is to be known of the file."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from workflow_scripts.cxrcam.data.fingerprints import (
     REDUCING_GAP,
     THUMBNAIL_SIDE,
     dhash256,
-    file_sha256,
     pixel_sha256,
     thumbnail,
 )
@@ -29,21 +28,6 @@ FINGERPRINTED_SIDE = REDUCING_GAP * THUMBNAIL_SIDE  # that the thumbnail starts 
 FILES_AT_ONCE = 64  # their pixels take 3 MB at 224 px
 
 
-@dataclass(frozen=True)
-class DecodedImage:
-    """What one reading of an image file gives: its facts, and its pixels where it is readable.
-
-    Attributes
-    ----------
-    facts : dict
-        Columns of `contracts.FACTS`.
-    pixels : uint8 array, shape (size, size), or None
-    """
-
-    facts: dict[str, Any]
-    pixels: UInt8Array | None = None
-
-
 def least_decoded_side(size: int) -> int:
     """Pixels a side that a JPEG is not reduced below while it is decoded, for images of `size`."""
     return DECODED_SIDES * max(size, FINGERPRINTED_SIDE)
@@ -51,7 +35,7 @@ def least_decoded_side(size: int) -> int:
 
 def decode_image(
     image_id: str, path: Path, size: int, resampling: Resampling, max_pixels: int
-) -> DecodedImage:
+) -> tuple[dict[str, Any], UInt8Array | None]:
     """Read one image file once: checksums, fingerprints and resized pixels.
 
     Parameters
@@ -59,7 +43,6 @@ def decode_image(
     image_id : str
         Name under which it is kept.
     path : Path
-        Image file.
     size : int
         Pixels a side of the result.
     resampling : {"bilinear", "lanczos", "bicubic", "box"}
@@ -69,19 +52,20 @@ def decode_image(
 
     Returns
     -------
-    DecodedImage
-        An unreadable image has a ``quarantine_reason`` and no pixels. Nothing is raised for a bad
-        file.
+    facts : dict
+        Columns of `contracts.FACTS`; a bad file has a ``quarantine_reason``, nothing is raised.
+    pixels : uint8 array, shape (size, size), or None
+        None for a bad file.
     """
     facts: dict[str, Any] = dict.fromkeys(FACTS.names)
     facts["image_id"] = image_id
     try:
         encoded = read_encoded(path, max_pixels)
-        facts["file_sha256"] = file_sha256(encoded)
+        facts["file_sha256"] = hashlib.sha256(encoded).hexdigest()
         image = read_grey(path, max_pixels, encoded, least_decoded_side(size))
     except UnreadableImage as error:
         facts["quarantine_reason"] = str(error)
-        return DecodedImage(facts)
+        return facts, None
     facts |= {
         "width": image.width,
         "height": image.height,
@@ -90,7 +74,7 @@ def decode_image(
         "dhash": dhash256(image.pixels),
         "thumbnail": thumbnail(image.pixels).tobytes(),
     }
-    return DecodedImage(facts, resize_grey(image.pixels, size, resampling))
+    return facts, resize_grey(image.pixels, size, resampling)
 
 
 def decoded_batches(
@@ -121,17 +105,17 @@ def decoded_batches(
     pixels : uint8 array, shape (readable images, size, size)
     """
 
-    def decode(file: tuple[str, Path]) -> DecodedImage:
-        return decode_image(*file, size, resampling, max_pixels)
+    def decode(file: tuple[str, Path]) -> tuple[dict[str, Any], UInt8Array | None]:
+        image_id, path = file
+        return decode_image(image_id, path, size, resampling, max_pixels)
 
     with Workers(threads) as workers:
         decoded = workers.map(decode, files)
         while images := list(islice(decoded, FILES_AT_ONCE)):
-            facts = pa.Table.from_pylist([image.facts for image in images], schema=FACTS)
-            readable = [image for image in images if image.pixels is not None]
-            pixels = np.array([image.pixels for image in readable], dtype=np.uint8)
-            names = [image.facts["image_id"] for image in readable]
-            yield facts, names, pixels.reshape(-1, size, size)
+            facts = pa.Table.from_pylist([facts for facts, _ in images], schema=FACTS)
+            names = [facts["image_id"] for facts, pixels in images if pixels is not None]
+            readable = [pixels for _, pixels in images if pixels is not None]
+            yield facts, names, np.array(readable, dtype=np.uint8).reshape(-1, size, size)
 
 
 def decode_images(
@@ -141,16 +125,7 @@ def decode_images(
     max_pixels: int,
     threads: int,
 ) -> tuple[pa.Table, list[str], UInt8Array]:
-    """All that `decoded_batches` yields, at once; for as many images as memory holds.
-
-    Returns
-    -------
-    facts : pa.Table
-        One row an image, schema `contracts.FACTS`.
-    image_ids : list of str
-        The readable ones.
-    pixels : uint8 array, shape (readable images, size, size)
-    """
+    """All that `decoded_batches` yields, at once; for as many images as memory holds."""
     facts = [FACTS.empty_table()]
     readable: list[str] = []
     pixels = [np.empty((0, size, size), dtype=np.uint8)]

@@ -32,9 +32,6 @@ def write_features(
 
     Parameters
     ----------
-    path : Path
-        Parquet file.
-    image_ids : sequence of str
     views : two tensors, shape (n, ...), float32 or bfloat16
         In the order of `VIEWS`.
     made_with : str

@@ -31,35 +31,10 @@ THUMBNAIL_SIDE: Final = 32
 REDUCING_GAP: Final = 3
 
 
-def file_sha256(encoded: bytes) -> str:
-    """SHA-256 of a file's bytes.
-
-    Parameters
-    ----------
-    encoded : bytes
-        Content of the file.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
-    return hashlib.sha256(encoded).hexdigest()
-
-
 def pixel_sha256(pixels: UInt8Array) -> str:
     """SHA-256 of a decoded image: equal for equal pictures in different files or formats.
 
-    Parameters
-    ----------
-    pixels : ndarray of uint8, shape (height, width)
-        Grey image at full size.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits. The shape is part of it: 2 x 8 and 4 x 4 pixels of the same values
-        differ.
+    The shape is part of it: 2 x 8 and 4 x 4 pixels of the same values differ.
     """
     digest = hashlib.sha256(f"{pixels.shape[0]}x{pixels.shape[1]}:".encode())
     digest.update(np.ascontiguousarray(pixels).data)
@@ -67,53 +42,26 @@ def pixel_sha256(pixels: UInt8Array) -> str:
 
 
 def dhash256(pixels: UInt8Array) -> bytes:
-    """256-bit difference hash.
+    """256-bit difference hash of a grey image at full size, in 32 bytes.
 
-    Parameters
-    ----------
-    pixels : ndarray of uint8, shape (height, width)
-        Grey image at full size.
-
-    Returns
-    -------
-    bytes
-        32 bytes: 16 rows of 16 bits, most significant bit first. ``dhash256(p).hex()`` reads like
-        ``str(imagehash.dhash(image, hash_size=16))``.
+    16 rows of 16 bits, most significant bit first: ``dhash256(p).hex()`` reads like
+    ``str(imagehash.dhash(image, hash_size=16))``.
     """
     return np.packbits(difference_bits(_shrunk(pixels, HASH_SIDE, HASH_SIDE + 1))).tobytes()
 
 
 def difference_bits(small: npt.NDArray[Any]) -> BoolArray:
-    """Bits of the difference hash of small images.
-
-    Parameters
-    ----------
-    small : ndarray, shape (..., 16, 17)
-        Small images, of any real dtype.
-
-    Returns
-    -------
-    ndarray of bool, shape (..., 16, 16)
-        True where a pixel is brighter than its left neighbour.
-    """
+    """Bits of the difference hash, shape (..., 16, 16), of small images, shape (..., 16, 17)."""
     bits: BoolArray = small[..., 1:] > small[..., :-1]
     return bits
 
 
 def thumbnail(pixels: UInt8Array) -> UInt8Array:
-    """Thumbnail that confirms or rejects a match of hashes.
+    """Thumbnail, shape (32, 32), that confirms or rejects a match of hashes.
 
-    Parameters
-    ----------
-    pixels : ndarray of uint8, shape (height, width)
-        Grey image at full size.
-
-    Returns
-    -------
-    ndarray of uint8, shape (32, 32)
-        Antialiased (Lanczos), stretched to a square. Not by Pillow's box filter, which weighs whole
-        pixels only: copies of different sizes would correlate at 0.94 after local normalisation,
-        against 0.99 with Lanczos.
+    Antialiased (Lanczos), stretched to a square. Not by Pillow's box filter, which weighs whole
+    pixels only: copies of different sizes would correlate at 0.94 after local normalisation,
+    against 0.99 with Lanczos.
     """
     return _shrunk(pixels, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
 

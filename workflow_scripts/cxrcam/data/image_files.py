@@ -14,36 +14,21 @@ class DatasetError(InputError):
 
 @dataclass(frozen=True)
 class ImageFile:
-    """One image of a data set, as listed.
+    """One image of a data set, as listed."""
 
-    Attributes
-    ----------
-    image_id : str
-        Stable name: class (or folder) and file name without suffix, for example
-        ``COVID/COVID-12``. Everything after the index is keyed by it.
-    path, mask_path, lesion_mask_path : str
-        Files, relative to the working directory or absolute; masks empty where there is none.
-    label : str
-        Class name as the data set spells it.
-    patient, source, split : str
-        From a manifest; empty where unknown.
-    size_bytes, modified_ns : int
-        Of the file, to notice that it was replaced.
-    extra : dict
-        Further manifest columns.
-    """
-
+    # Stable name: class (or folder) and file name without suffix, for example COVID/COVID-12.
+    # Everything after the index is keyed by it.
     image_id: str
-    path: str
-    label: str
-    mask_path: str = ""
+    path: str  # files are relative to the working directory or absolute
+    label: str  # class name as the data set spells it
+    mask_path: str = ""  # empty where there is no mask
     lesion_mask_path: str = ""
-    patient: str = ""
+    patient: str = ""  # from a manifest; empty where unknown, as what follows
     source: str = ""
     split: str = ""
-    size_bytes: int = 0
+    size_bytes: int = 0  # these two tell when the file was replaced
     modified_ns: int = 0
-    extra: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, str] = field(default_factory=dict)  # further manifest columns
 
 
 def printable(text: object) -> str:

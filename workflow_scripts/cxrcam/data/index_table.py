@@ -65,13 +65,8 @@ def group_images(
     Images are linked when they are of one patient or (near-)duplicates of each other; a group is
     all that hangs together by such links.
 
-    Parameters
-    ----------
-    image_ids : sequence of str
-    patients : sequence of str
-        Empty where unknown.
-    duplicate_pairs : DataFrame
-        Columns ``image_id_a``, ``image_id_b``.
+    Patients are empty where unknown; `duplicate_pairs` has the columns ``image_id_a`` and
+    ``image_id_b``.
 
     Returns
     -------

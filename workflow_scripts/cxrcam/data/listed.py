@@ -22,27 +22,13 @@ from workflow_scripts.cxrcam.data.image_files import ImageFile
 
 @dataclass(frozen=True)
 class ListedDataSet:
-    """One data set, listed.
+    """One data set, listed."""
 
-    Attributes
-    ----------
-    settings : mapping
-        Its entry under ``datasets`` in the configuration.
-    phantom_root : Path
-        Folder into which phantoms are (or will be) drawn; used by that kind only.
-    images : list of ImageFile
-        Sorted by `image_id`.
-    shards : list of str
-        Names of the cache shards, ``00000`` and so on.
-    shard_fingerprints : list of str
-        As from `datasets.shard_fingerprints`, one a shard.
-    """
-
-    settings: Mapping[str, Any]
-    phantom_root: Path
-    images: list[ImageFile]
-    shards: list[str]
-    shard_fingerprints: list[str]
+    settings: Mapping[str, Any]  # its entry under `datasets` in the configuration
+    phantom_root: Path  # folder into which phantoms are (or will be) drawn; used by that kind only
+    images: list[ImageFile]  # sorted by `image_id`
+    shards: list[str]  # names of the cache shards, 00000 and so on
+    shard_fingerprints: list[str]  # as from `datasets.shard_fingerprints`, one a shard
 
     @property
     def class_sizes(self) -> dict[str, int]:
@@ -58,19 +44,9 @@ class ListedDataSet:
 def list_data_set(
     settings: Mapping[str, Any], phantom_root: Path, shard_images: int
 ) -> ListedDataSet:
-    """List a data set and divide it into shards.
+    """List a data set, as `datasets.list_images` does, and divide it into shards.
 
-    Parameters
-    ----------
-    settings, phantom_root
-        As for `datasets.list_images`.
-    shard_images : int
-        Images a shard, at most on average.
-
-    Raises
-    ------
-    DatasetError
-        As for `datasets.list_images`.
+    `shard_images` are images a shard, at most on average.
     """
     images = list_images(settings, phantom_root)
     n_shards = shard_count(len(images), shard_images)

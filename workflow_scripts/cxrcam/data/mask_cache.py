@@ -30,14 +30,7 @@ def pack_masks(
 ) -> tuple[pa.Table, list[str]]:
     """Read the masks of many images.
 
-    Parameters
-    ----------
-    image_ids : sequence of str, length n
-    paths : mapping of str to sequence of str or None
-        Mask file of each image by kind (`KINDS`), None where there is none.
-    max_pixels : int
-        As for `masks.read_mask`.
-    threads : int
+    `paths` has the mask file of each of n images by kind (`KINDS`), None where there is none.
 
     Returns
     -------
@@ -76,13 +69,8 @@ def pack_masks(
 def write_masks(file: Path, tables: Iterable[pa.Table]) -> int:
     """Write packed masks, whole or not at all.
 
-    Parameters
-    ----------
-    file : Path
-        Parquet file; each table becomes a row group.
-    tables : iterable of pa.Table
-        As from `pack_masks`. Made one at a time, `IMAGES_AT_ONCE` images each, a million masks need
-        the memory of a few thousand.
+    The tables, as from `pack_masks`, become row groups. Made one at a time, `IMAGES_AT_ONCE` images
+    each, a million masks need the memory of a few thousand.
 
     Returns
     -------

@@ -21,6 +21,7 @@ from workflow_scripts.cxrcam.arrays import BoolArray, Int64Array
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.terms import REST, SHARED_TEST, TEST, TRAIN, UNUSED, VALIDATION
 
+ROLE = f"<U{len(SHARED_TEST)}"  # type of an array of roles: the longest name fits
 UNITS_AT_ONCE = 1024  # that are drawn together, where all of them fit
 
 
@@ -63,7 +64,6 @@ def draw_part(
         Images to draw of each class.
     classes : sequence of str
         Their names, for messages.
-    rng : np.random.Generator
 
     Returns
     -------
@@ -156,14 +156,11 @@ def assign_roles(
 
     Parameters
     ----------
-    labels : int array, shape (n,)
-        Position of each image's class in `classes`.
-    groups : int array, shape (n,)
-        Group of each image; pass distinct numbers for an ungrouped design.
-    classes : sequence of str
-        For messages.
+    labels, groups : int array, shape (n,)
+        Position of each image's class in `classes`, and its group; pass distinct numbers for an
+        ungrouped design.
     scheme : mapping
-        Entry of ``schemes``: ``kind`` and its parameters.
+        Entry of ``schemes``.
     fold : int
         Counted from 1.
     rng_of : callable
@@ -179,46 +176,16 @@ def assign_roles(
     str array, shape (n,)
         ``train``, ``validation``, ``test``; of a sub-sample also ``shared_test``, ``rest`` (with
         ``score_rest``) and ``unused``. No image of `rest` or `shared_test` shares a group with a
-        training image.
-
-    Raises
-    ------
-    SplitError
-        A class or a part would be empty.
+        training image. A class or part that would be empty is a `SplitError`.
     """
-    n_classes = len(classes)
-    roles = np.full(len(labels), TRAIN, dtype=f"<U{len(SHARED_TEST)}")  # the longest name
-    rng = rng_of(fold)
-    kind = scheme["kind"]
-    everyone = np.arange(len(labels))
     if shared_test is None:
         shared_test = np.zeros(len(labels), dtype=bool)
+    kind = scheme["kind"]
     try:
         if kind == "predefined":
-            roles[:] = _given_roles(given)
-        elif kind == "stratified_kfold":
-            dealt = deal_folds(labels, groups, n_classes, scheme["folds"], rng_of("folds"))
-            roles[dealt == fold - 1] = TEST
+            roles = np.array(_given_roles(given), dtype=ROLE)
         else:
-            if kind == "random_subsample":
-                per_class = scheme["images_per_class"]
-                # Twins of shared test images stay out as well, where the design knows of twins.
-                free = ~np.isin(groups, groups[shared_test])
-                everyone = _subsample(labels, free, classes, per_class, rng)
-                roles[:] = REST if scheme.get("score_rest", False) else UNUSED
-                roles[shared_test] = SHARED_TEST
-                roles[everyone] = TRAIN
-            sizes = np.bincount(labels[everyone], minlength=n_classes)
-            wanted = [part_size(n, scheme["test_fraction"]) for n in sizes]
-            drawn = draw_part(labels[everyone], groups[everyone], wanted, classes, rng)
-            roles[everyone[drawn]] = TEST
-        validation_fraction = scheme.get("validation_fraction", 0.0)
-        if validation_fraction:
-            rest = everyone[roles[everyone] == TRAIN]
-            sizes = np.bincount(labels[everyone], minlength=n_classes)
-            wanted = [part_size(n, validation_fraction) for n in sizes]
-            drawn = draw_part(labels[rest], groups[rest], wanted, classes, rng)
-            roles[rest[drawn]] = VALIDATION
+            roles = _drawn_roles(labels, groups, classes, scheme, fold, rng_of, shared_test)
     except SplitError as error:
         raise SplitError(
             f"Fold {fold} of a {kind} design cannot be drawn: {error}. {_way_out(kind)}"
@@ -226,12 +193,52 @@ def assign_roles(
     unseen = np.isin(roles, (REST, SHARED_TEST))
     roles[unseen & np.isin(groups, groups[roles == TRAIN])] = UNUSED
     for number, name in enumerate(classes):
-        for role in (TRAIN, TEST):
-            if not ((labels == number) & (roles == role)).any():
-                raise SplitError(
-                    f"Class {name!r} has no image in the {role} part of fold {fold} "
-                    f"({int((labels == number).sum())} readable images). {_way_out(kind)}"
-                )
+        of_class = roles[labels == number]
+        lacking = [role for role in (TRAIN, TEST) if role not in of_class]
+        if lacking:
+            raise SplitError(
+                f"Class {name!r} has no image in the {lacking[0]} part of fold {fold} "
+                f"({len(of_class)} readable images). {_way_out(kind)}"
+            )
+    return roles
+
+
+def _drawn_roles(
+    labels: Int64Array,
+    groups: Int64Array,
+    classes: Sequence[str],
+    scheme: Mapping[str, Any],
+    fold: int,
+    rng_of: Callable[[str | int], np.random.Generator],
+    shared_test: BoolArray,
+) -> npt.NDArray[np.str_]:
+    """Roles by chance; parameters are those of `assign_roles`."""
+    rng = rng_of(fold)
+    roles = np.full(len(labels), TRAIN, dtype=ROLE)
+    everyone = np.arange(len(labels))
+    if scheme["kind"] == "random_subsample":
+        # Twins of shared test images stay out as well, where the design knows of twins.
+        free = ~np.isin(groups, groups[shared_test])
+        everyone = _subsample(labels, free, classes, scheme["images_per_class"], rng)
+        roles[:] = REST if scheme.get("score_rest", False) else UNUSED
+        roles[shared_test] = SHARED_TEST
+        roles[everyone] = TRAIN
+    sizes = np.bincount(labels[everyone], minlength=len(classes))
+
+    def draw(role: str, fraction: float) -> None:
+        """Give a role to a share of each class, taken out of the training part."""
+        among = everyone[roles[everyone] == TRAIN]
+        wanted = [part_size(n, fraction) for n in sizes]
+        drawn = draw_part(labels[among], groups[among], wanted, classes, rng)
+        roles[among[drawn]] = role
+
+    if scheme["kind"] == "stratified_kfold":
+        dealt = deal_folds(labels, groups, len(classes), scheme["folds"], rng_of("folds"))
+        roles[dealt == fold - 1] = TEST
+    else:
+        draw(TEST, scheme["test_fraction"])
+    if scheme.get("validation_fraction"):
+        draw(VALIDATION, scheme["validation_fraction"])
     return roles
 
 

@@ -30,19 +30,10 @@ def may_hold_colour(mode: str) -> bool:
 
 
 def colourfulness(encoded: bytes, mode: str) -> float:
-    """Mean distance between the largest and the smallest of red, green and blue.
+    """Mean distance between the largest and the smallest of red, green and blue, in [0, 1].
 
-    Parameters
-    ----------
-    encoded : bytes
-        Content of a file that could be read as an image.
-    mode : str
-        As `images.files.GreyImage.mode`.
-
-    Returns
-    -------
-    float
-        In [0, 1]; 0 for grey, also where grey is stored in three channels.
+    0 for grey, also where it is stored in three channels. `encoded` is the content of a file that
+    could be read as an image, `mode` as `images.files.GreyImage.mode`.
     """
     if not may_hold_colour(mode):
         return 0.0

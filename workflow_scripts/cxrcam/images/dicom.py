@@ -27,15 +27,7 @@ DEFLATED_TRANSFER_SYNTAX: Final = "1.2.840.10008.1.2.1.99"
 def has_preamble(encoded: bytes) -> bool:
     """Tell whether a file starts as DICOM PS3.10 says: 128 bytes of anything, then "DICM".
 
-    Parameters
-    ----------
-    encoded : bytes
-        The file's content, or its first 132 bytes.
-
-    Returns
-    -------
-    bool
-        Old files can be DICOM without it.
+    Old files can be DICOM without it.
     """
     return encoded[128:132] == b"DICM"
 
@@ -43,12 +35,7 @@ def has_preamble(encoded: bytes) -> bool:
 def decode_dicom(encoded: bytes, max_pixels: int) -> tuple[UInt8Array, str]:
     """Decode a single-frame DICOM image.
 
-    Parameters
-    ----------
-    encoded : bytes
-        The file's content, with or without preamble.
-    max_pixels : int
-        Files that declare more than this many pixels are refused before they are decoded.
+    Files that declare more than `max_pixels` are refused before they are decoded.
 
     Returns
     -------

@@ -34,23 +34,15 @@ DICOM_SUFFIXES: Final = frozenset({".dcm", ".dicom"})
 
 @dataclass(frozen=True)
 class GreyImage:
-    """A decoded image.
+    """A decoded image."""
 
-    Attributes
-    ----------
-    pixels : ndarray of uint8, shape (height, width)
-        Grey values, 0 (black) to 255 (white), C-contiguous, upright (EXIF orientation applied).
-    width, height : int
-        Size of the image in the file, upright, in pixels: that of `pixels`, unless a JPEG was
-        decoded at a fraction of it.
-    mode : str
-        How the file stores its pixels: Pillow's mode ("L", "I;16", "RGB", "RGBA", "P", "1",
-        "CMYK", ...) or "DICOM " and the photometric interpretation ("DICOM MONOCHROME2").
-    """
-
+    # Shape (height, width): 0 (black) to 255 (white), C-contiguous, upright (EXIF applied).
     pixels: UInt8Array
+    # Of the image in the file, upright: those of `pixels`, unless a JPEG was decoded at a fraction.
     width: int
     height: int
+    # Pillow's mode of the file ("L", "I;16", "RGB", "RGBA", "P", "1", "CMYK", ...), or "DICOM " and
+    # the photometric interpretation ("DICOM MONOCHROME2").
     mode: str
 
 

@@ -39,20 +39,7 @@ def stretch_to_8_bit(values: npt.NDArray[Any], padding: BoolArray | None = None)
 
 
 def scale_to_8_bit(values: npt.NDArray[Any], lowest: float, highest: float) -> UInt8Array:
-    """Map lowest..highest to 0..255, rounded and clipped.
-
-    Parameters
-    ----------
-    values : ndarray of any shape
-        Integers or floats.
-    lowest, highest : float
-        Values that become 0 and 255.
-
-    Returns
-    -------
-    ndarray of uint8, same shape
-        All 0 where `highest` is not above `lowest`.
-    """
+    """Map lowest..highest to 0..255, rounded and clipped; all 0 if highest is not above lowest."""
 
     def to_grey(numbers: npt.NDArray[Any]) -> UInt8Array:
         span = highest - lowest

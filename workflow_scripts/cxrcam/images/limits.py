@@ -13,49 +13,20 @@ MAXIMUM_HEADER_BYTES: Final = 64 * 2**20
 
 
 class UnreadableImage(ValueError):
-    """A file that cannot be used as an image.
-
-    Attributes
-    ----------
-    reason : str
-        One plain sentence for the quarantine table.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    """A file that cannot be used as an image; says why in one plain sentence."""
 
 
 def maximum_bytes(max_pixels: int) -> int:
-    """Length that no file of one image exceeds, uncompressed.
-
-    Parameters
-    ----------
-    max_pixels : int
-        Largest number of pixels (width × height) of the image.
-
-    Returns
-    -------
-    int
-        Bytes.
-    """
+    """Bytes that no file of one image of so many pixels exceeds, uncompressed."""
     return MAXIMUM_BYTES_PER_PIXEL * max_pixels + MAXIMUM_HEADER_BYTES
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:
-    """Refuse sizes outside the limits, from the header alone.
-
-    Parameters
-    ----------
-    width, height : int
-        Size that the file declares, in pixels.
-    max_pixels : int
-        Largest width × height.
+    """Refuse declared sizes of more than `max_pixels`, or with a side under 16 pixels.
 
     Raises
     ------
     UnreadableImage
-        More than `max_pixels`, or a side under 16 pixels.
     """
     if width * height > max_pixels:
         raise UnreadableImage(

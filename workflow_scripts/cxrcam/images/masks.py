@@ -18,7 +18,7 @@ def read_mask(path: Path, size: int | None, max_pixels: int) -> BoolArray:
     Parameters
     ----------
     path : Path
-        Mask file, of any format that `read_grey` reads.
+        Of any format that `read_grey` reads.
     size : int or None
         Side of the square to stretch the mask to, in pixels. None keeps the file's own size.
     max_pixels : int

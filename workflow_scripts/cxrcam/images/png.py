@@ -38,17 +38,12 @@ class _IncompletePng(UnreadableImage):
 
 
 def check_png(encoded: bytes) -> None:
-    """Check that a PNG is undamaged and has its end: Pillow verifies neither.
-
-    Parameters
-    ----------
-    encoded : bytes
-        A file whose header Pillow could read.
+    """Check that a PNG whose header Pillow could read is undamaged and has its end.
 
     Raises
     ------
     UnreadableImage
-        If a checksum does not match, or the end is missing.
+        If a checksum does not match, or the end is missing: Pillow verifies neither.
     """
     for kind, _, sound in _chunks(encoded):
         # Text and time stamps may be damaged without harm; capital first letter: critical chunk.
@@ -57,12 +52,9 @@ def check_png(encoded: bytes) -> None:
 
 
 def may_lack_rows(image: Image.Image) -> bool:
-    """Whether a decoded PNG looks like one whose last rows are missing: Pillow leaves them black.
+    """Whether a PNG, just loaded, looks like one that lacks rows: Pillow leaves them black.
 
-    Parameters
-    ----------
-    image : Image
-        Just loaded, as it is stored. Of an interlaced one nothing can be told by its last row.
+    Of an interlaced one nothing can be told by its last row.
     """
     last_row = image.crop((0, image.height - 1, image.width, image.height))
     return bool(image.info.get("interlace")) or not np.asarray(last_row).any()
@@ -70,11 +62,6 @@ def may_lack_rows(image: Image.Image) -> bool:
 
 def check_rows(encoded: bytes) -> None:
     """Check that the compressed data hold all rows, by decompressing them once more.
-
-    Parameters
-    ----------
-    encoded : bytes
-        A file that `check_png` accepts.
 
     Raises
     ------

@@ -60,8 +60,6 @@ def decode_raster(
 
     Parameters
     ----------
-    encoded : bytes
-        The file's content.
     max_pixels : int
         Files that declare more than this many pixels are refused before they are decoded.
     least_side : int, optional
@@ -80,10 +78,7 @@ def decode_raster(
 
     Raises
     ------
-    UnreadableImage
-        Of no supported format, outside the limits of size, animated, or known to be damaged.
-    Exception
-        Whatever else Pillow raises on damaged input.
+    UnreadableImage, or whatever else Pillow raises on damaged input.
     """
     # Another library in the process may have switched this on; a cut-off file would then come out
     # padded with grey.
@@ -108,19 +103,21 @@ def decode_raster(
         image.load()
         if encoded.startswith(PNG_SIGNATURE) and may_lack_rows(image):
             check_rows(encoded)
-        upright = _upright(image)
-        pixels = _grey_pixels(upright)
+        pixels = _grey_pixels(_upright(image))
         if high_byte_only and int(pixels.max()) < MINIMUM_HIGH_BYTE:
             raise UnreadableImage(
                 "The image is 16-bit colour that uses only its darkest values; "
                 "store it as 16-bit grey to keep its grey levels."
             )
         # Transposing a TIFF happens on load, so that its size may differ from the header's.
-        height, width = pixels.shape
-        if reduced:
-            lies = image.getexif().get(EXIF_ORIENTATION, 1) in LYING_ORIENTATIONS
-            width, height = declared[::-1] if lies else declared
-        return np.ascontiguousarray(pixels), mode, (width, height)
+        size = _upright_size(image, declared) if reduced else (pixels.shape[1], pixels.shape[0])
+        return np.ascontiguousarray(pixels), mode, size
+
+
+def _upright_size(image: Image.Image, declared: tuple[int, int]) -> tuple[int, int]:
+    """Declared width and height, in the places that the EXIF orientation gives them."""
+    lies = image.getexif().get(EXIF_ORIENTATION, 1) in LYING_ORIENTATIONS
+    return declared[::-1] if lies else declared
 
 
 def _unrecognised_reason(encoded: bytes) -> str:

@@ -25,9 +25,8 @@ def resize_grey(pixels: UInt8Array, size: int, resampling: Resampling = "bilinea
     Parameters
     ----------
     pixels : ndarray of uint8, shape (height, width)
-        Grey image.
     size : int
-        Side of the square, in pixels; at least 1.
+        Side of the square, in pixels.
     resampling : {"bilinear", "lanczos", "bicubic", "box"}
         Pillow's filter. When shrinking, its support grows with the factor (antialiasing).
 
@@ -35,21 +34,7 @@ def resize_grey(pixels: UInt8Array, size: int, resampling: Resampling = "bilinea
     -------
     ndarray of uint8, shape (size, size)
         A new, writable array. The aspect ratio is not kept: the paper resizes and never crops.
-
-    Raises
-    ------
-    ValueError
-        Unknown filter, size below 1, or `pixels` is not a two-dimensional uint8 array.
     """
-    if resampling not in RESAMPLING_FILTERS:
-        known = ", ".join(RESAMPLING_FILTERS)
-        raise ValueError(f"unknown resampling {resampling!r}: choose one of {known}")
-    if size < 1:
-        raise ValueError(f"size is {size}: it must be at least 1 pixel")
-    if pixels.ndim != 2 or pixels.dtype != np.uint8:
-        raise ValueError(
-            f"pixels are {pixels.dtype} of shape {pixels.shape}: expected uint8 (height, width)"
-        )
     if pixels.shape == (size, size):
         return pixels.copy()
     return np.array(Image.fromarray(pixels).resize((size, size), RESAMPLING_FILTERS[resampling]))

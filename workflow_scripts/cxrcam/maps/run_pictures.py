@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, UInt8Array
+from workflow_scripts.cxrcam.images.covering import covered_pixels
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.masks import read_mask
 from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map, place_map
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, read_evidence_maps
-from workflow_scripts.cxrcam.networks.input_parts import covered_pixels
 from workflow_scripts.cxrcam.terms import TEST
 
 
@@ -50,7 +50,7 @@ class RunPictures:
     index : DataFrame
         The index of the data set, by `image_id`.
     input_part : str
-        What the network sees of each image, see `input_parts.covered_pixels`.
+        What the network sees of each image, see `covering.covered_pixels`.
     max_pixels : int
         Larger images are refused.
     """

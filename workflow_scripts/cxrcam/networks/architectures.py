@@ -204,50 +204,31 @@ def _dilate(layer: nn.Module, dilation: int) -> None:
 
 @dataclass(frozen=True)
 class Architecture:
-    """One network that the workflow knows.
+    """One network that the workflow knows."""
 
-    Attributes
-    ----------
-    build : callable
-        torchvision's constructor.
-    imagenet : torchvision.models.WeightsEnum
-        Published ImageNet weights.
-    head : str
-        Dotted name of the last layer with weights: an `nn.Linear`, or an `nn.Conv2d` of 1 x 1 whose
-        output is pooled to the logits.
-    end : callable
-        Cuts the network behind a stage and gives it a last layer for so many classes.
-    steps : callable or None
-        Its layers and blocks in the order in which they run, for `keep_resolution`.
-    minimum_size : int
-        Fewest pixels a side that the network takes; 32 is also the least that `image.size` allows.
-    native_size : int
-        Pixels a side that the published weights were trained with.
-    dense_layers : bool
-        The published network has several dense layers behind its last feature map, so that there
-        is no exact map of the whole of it.
-    rectified_later : bool
-        The network rectifies its last feature map by a function, not by a layer.
-    auxiliary : str or None
-        Prefix of tensors that published files hold and this network has no use for.
-    modern_name : callable
-        Name of a tensor in the network, from that in a published file.
-    """
-
-    build: Callable[..., nn.Module]
-    imagenet: Any
+    build: Callable[..., nn.Module]  # torchvision's constructor
+    imagenet: Any  # torchvision.models.WeightsEnum: published ImageNet weights
+    # Dotted name of the last layer with weights: nn.Linear, or nn.Conv2d of 1 x 1 whose output is
+    # pooled to the logits.
     head: str
+    # Cuts the network behind a stage and gives it a last layer for so many classes.
     end: Callable[[Any, Stage, int], None]
+    # Its layers and blocks in the order in which they run, for `keep_resolution`.
     steps: Callable[[Any], list[nn.Module]] | None = _steps_of_features
+    # Fewest pixels a side that it takes; 32 is also the least that `image.size` allows.
     minimum_size: int = 32
-    native_size: int = 224
+    # The published network has several dense layers behind its last feature map, so that there is
+    # no exact map of the whole of it.
     dense_layers: bool = False
+    # It rectifies its last feature map by a function, not by a layer.
     rectified_later: bool = False
+    # Prefix of tensors that published files hold and this network has no use for.
     auxiliary: str | None = None
+    # Name of a tensor in the network, from that in a published file.
     modern_name: Callable[[str], str] = str
 
 
-# From the fewest to the most multiplications at the native size, the order of cost that counts.
+# From the fewest to the most multiplications, the order of cost that counts.
 ARCHITECTURES: dict[str, Architecture] = {
     "mobilenet_v2": Architecture(
         build=torchvision.models.mobilenet_v2,
@@ -291,7 +272,6 @@ ARCHITECTURES: dict[str, Architecture] = {
         end=_end_inception,
         steps=None,  # branches of unlike depth: none of its strides can be left out
         minimum_size=75,
-        native_size=299,
         auxiliary="AuxLogits.",
     ),
     "resnet101": Architecture(
@@ -315,24 +295,15 @@ ARCHITECTURES: dict[str, Architecture] = {
 class Backbone:
     """A network without its last layer: what it is, where it ends, how fine its maps are.
 
-    Attributes
-    ----------
-    architecture : str
-        Key of `ARCHITECTURES`.
-    last_stage : int or None
-        Key of `stages.STAGES`: the network ends there; None is the whole published network.
-    map_stride : int or None
-        Input pixels between neighbouring cells of the maps, kept by dilation; None is the stage's
-        own stride.
-
     Raises
     ------
     InputError
         A stage or stride that the network cannot have.
     """
 
-    architecture: str
-    last_stage: int | None = None
+    architecture: str  # key of `ARCHITECTURES`
+    last_stage: int | None = None  # key of its `STAGES`; None is the whole published network
+    # Input pixels between neighbouring cells of the maps, by dilation; None is the stage's own.
     map_stride: int | None = None
 
     def __post_init__(self) -> None:
@@ -397,10 +368,7 @@ class Backbone:
     def build(self, n_classes: int) -> nn.Module:
         """Network with a last layer for `n_classes`, initialised from PyTorch's generator.
 
-        Returns
-        -------
-        nn.Module
-            In training mode, on the CPU, float32.
+        In training mode, on the CPU, float32.
         """
         model = self.known.build(weights=None, num_classes=n_classes)
         if not self.is_whole:

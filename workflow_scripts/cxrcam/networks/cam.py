@@ -59,12 +59,8 @@ def captured_features(model: nn.Module, backbone: Backbone) -> Iterator[list[tor
 def class_activation_maps(features: torch.Tensor, head: nn.Linear) -> torch.Tensor:
     """Zhou's class activation maps of all classes, before any normalisation.
 
-    Parameters
-    ----------
-    features : float tensor, shape (n, k, h, w)
-        Output of the layer that is pooled.
-    head : nn.Linear
-        The last layer, from k to c.
+    `features`, shape (n, k, h, w), are the output of the layer that is pooled, `head` leads from k
+    to c.
 
     Returns
     -------
@@ -75,13 +71,7 @@ def class_activation_maps(features: torch.Tensor, head: nn.Linear) -> torch.Tens
 
 
 def classifier_head(model: nn.Module, backbone: Backbone) -> nn.Linear:
-    """Last layer of a network, where it is linear.
-
-    Raises
-    ------
-    TypeError
-        If it is something else.
-    """
+    """Last layer of a network; a `TypeError` where it is not linear."""
     head = model.get_submodule(backbone.head)
     if not isinstance(head, nn.Linear):
         raise TypeError(

@@ -32,16 +32,10 @@ class TrainingStopped(Exception):
 
 @dataclass(frozen=True)
 class State:
-    """Everything that decides how a run goes on.
-
-    Attributes
-    ----------
-    tensors : mapping of str to tensor
-    values : mapping of str to anything that JSON holds
-    """
+    """Everything that decides how a run goes on."""
 
     tensors: Mapping[str, torch.Tensor]
-    values: Mapping[str, Any]
+    values: Mapping[str, Any]  # as JSON holds them
 
     def digest(self) -> str:
         """Checksum of all tensors and values (SHA-256, hexadecimal)."""
@@ -55,25 +49,13 @@ class State:
 
 @dataclass
 class Checkpoints:
-    """Where a run keeps its newest state, and when it writes the next.
-
-    Attributes
-    ----------
-    path : Path
-    fingerprint : str
-        Of settings, data and code: a state of another experiment is refused.
-    seconds : float
-        Between two checkpoints; more where writing one takes over 2 % of that.
-    log : logging.Logger
-    writes : bool
-        Of several processes only the first one writes, and says when; all of them read.
-    """
+    """Where a run keeps its newest state, and when it writes the next."""
 
     path: Path
-    fingerprint: str
-    seconds: float
+    fingerprint: str  # of settings, data and code: a state of another experiment is refused
+    seconds: float  # between two checkpoints; more where writing one takes over 2 % of that
     log: logging.Logger
-    writes: bool = True
+    writes: bool = True  # of several processes only the first one writes, and says when; all read
     stop_requested: bool = False
     _written: float = field(default_factory=lambda: time.monotonic())
     _cost: float = 0.0

@@ -24,12 +24,8 @@ Recorder = Callable[[Step, Sequence[torch.Tensor]], tuple[Callable[[], None], to
 def record(step: Step, inputs: Sequence[torch.Tensor]) -> tuple[Callable[[], None], torch.Tensor]:
     """Record a step as a CUDA graph, without executing it.
 
-    Parameters
-    ----------
-    step : callable
-        Makes a tensor of `inputs`, all on a GPU, and changes others in place; nothing in it may
-        wait for the GPU.
-    inputs : sequence of tensor
+    `step` makes a tensor of `inputs`, all on a GPU, and changes others in place; nothing in it may
+    wait for the GPU.
 
     Returns
     -------

@@ -16,22 +16,8 @@ class DeviceError(InputError):
 def choose_device(asked: str, gpus_granted: int | None) -> torch.device:
     """Device of a job.
 
-    Parameters
-    ----------
-    asked : {"auto", "cpu", "cuda"}
-        ``compute.device``.
-    gpus_granted : int or None
-        The job's ``gpu`` resource; 0 means that the user gave Snakemake no GPU to hand out.
-
-    Returns
-    -------
-    torch.device
-        Of several GPUs that this job can see, one that the fewest other jobs use: `claim_gpus`.
-
-    Raises
-    ------
-    DeviceError
-        If ``cuda`` was asked for and there is none.
+    Of several GPUs that this job can see, one that the fewest other jobs use (`claim_gpus`). As
+    `choose_devices` for one process.
     """
     return choose_devices(asked, gpus_granted, 1)[0]
 
@@ -41,8 +27,10 @@ def choose_devices(asked: str, gpus_granted: int | None, processes: int) -> list
 
     Parameters
     ----------
-    asked, gpus_granted
-        As in `choose_device`.
+    asked : {"auto", "cpu", "cuda"}
+        ``compute.device``.
+    gpus_granted : int or None
+        The job's ``gpu`` resource; 0 means that the user gave Snakemake no GPU to hand out.
     processes : int
         ``train.gpus``. Without any GPU they run on the CPU, all the same.
 

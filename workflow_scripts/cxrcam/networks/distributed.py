@@ -47,7 +47,8 @@ def mean_loss(
     """
     several = world_size() > 1
     loss = nn.functional.cross_entropy(
-        *(logits, labels),
+        logits,
+        labels,
         reduction="sum" if several else "mean",
         label_smoothing=label_smoothing,
     )

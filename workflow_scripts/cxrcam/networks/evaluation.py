@@ -10,7 +10,7 @@ from workflow_scripts.cxrcam.networks.devices import autocast
 from workflow_scripts.cxrcam.networks.distributed import rank, total, world_size
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
 
-EVALUATION_BATCH = 128
+BATCH_SIZE = 128
 
 
 def evaluate_loss(
@@ -19,7 +19,6 @@ def evaluate_loss(
     normalisation: Normalisation,
     precision: str,
     input_size: int | None = None,
-    batch_size: int = EVALUATION_BATCH,
     on_batch: Callable[[], None] = lambda: None,
 ) -> tuple[float, float]:
     """Mean cross entropy and accuracy on a part; leaves the model in training mode.
@@ -31,13 +30,13 @@ def evaluate_loss(
     loss = torch.zeros((), dtype=torch.float64, device=part.labels.device)
     correct = torch.zeros((), dtype=torch.int64, device=part.labels.device)
     with torch.inference_mode():
-        for turn in range(0, len(part), batch_size * world_size()):
+        for turn in range(0, len(part), BATCH_SIZE * world_size()):
             on_batch()
-            start = turn + rank() * batch_size
+            start = turn + rank() * BATCH_SIZE
             if start >= len(part):
                 continue
-            rows = torch.arange(start, min(start + batch_size, len(part)), device=part.home)
-            labels = part.labels[start : start + batch_size]
+            rows = torch.arange(start, min(start + BATCH_SIZE, len(part)), device=part.home)
+            labels = part.labels[start : start + BATCH_SIZE]
             images = part.batch(rows, None, input_size or part.side, normalisation)
             with autocast(labels.device, precision):
                 logits = model(images)

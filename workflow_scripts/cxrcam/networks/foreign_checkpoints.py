@@ -2,12 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 import torch
 
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.weights_files import WeightsError, in_single_precision
 
 # Last layers as other projects call them, with all that is inside.
@@ -21,96 +21,40 @@ SHOWN: Final = 3  # names in a sentence
 Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
-@dataclass(frozen=True)
-class Adaptation:
-    """What was done to make a checkpoint fit a network.
-
-    Attributes
-    ----------
-    prefix : str
-        Taken off the names, with its last dot.
-    renamed : int
-        Tensors that have another name in the network than in the file.
-    adapted : tuple of str
-        A sentence for each tensor whose numbers were changed.
-    left_out : tuple of str
-        Tensors of the file that the network has no use for, by their names in the file.
-    as_usual : tuple of str
-        Those of them that published files have too: the last layer, an auxiliary classifier, and
-        stages behind the one where the network ends. Nothing is said of them.
-    warnings : tuple of str
-        Sentences that a person should read.
-    """
-
-    prefix: str = ""
-    renamed: int = 0
-    adapted: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
-    as_usual: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    def sentences(self) -> list[str]:
-        """Plain sentences for the log; none if the checkpoint was taken as published ones are."""
-        lines = []
-        if self.renamed:
-            how = f" by taking off {self.prefix!r}" if self.prefix else ", from their older names"
-            lines.append(f"{self.renamed} tensors of the weights were renamed{how}.")
-        lines.extend(self.adapted)
-        odd = [name for name in self.left_out if name not in self.as_usual]
-        if odd:
-            names = ", ".join(odd[:SHOWN]) + (", ..." if len(odd) > SHOWN else "")
-            lines.append(f"{len(odd)} tensors of the weights were left out ({names}).")
-        return [*lines, *self.warnings]
-
-
 def fitted_tensors(
-    state: Mapping[str, torch.Tensor],
-    expected: Mapping[str, torch.Tensor],
-    head: str,
-    *,
-    architecture: str,
-    auxiliary: str | None = None,
-    modern_name: Callable[[str], str] = str,
-    full_names: Collection[str] = (),
-) -> tuple[dict[str, torch.Tensor], Adaptation]:
+    state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], backbone: Backbone
+) -> tuple[dict[str, torch.Tensor], list[str]]:
     """Tensors that a network takes over from a checkpoint, under their names in the network.
 
     Parameters
     ----------
-    state : mapping of str to torch.Tensor
-        State dict of the checkpoint.
-    expected : mapping of str to torch.Tensor
-        State dict of the network.
-    head : str
-        Dotted name of its last layer, which keeps its own numbers.
-    architecture : str
-        For messages.
-    auxiliary : str, optional
-        Prefix of tensors that published files hold and the network has no use for.
-    modern_name : callable
-        Name of a tensor in the network, from that in an old file.
-    full_names : collection of str
-        Names of the whole published network, where this one was cut before its last stage: what is
-        missing here may be in the file.
+    state, expected : mapping of str to torch.Tensor
+        State dict of the checkpoint, and that of the network.
+    backbone : Backbone
+        The network: its last layer keeps its own numbers.
 
     Returns
     -------
     tensors : dict of str to torch.Tensor
         All of `expected` but the last layer (and perhaps counters of batch normalisation).
-    adaptation : Adaptation
+    notes : list of str
+        What was renamed, changed or left out, and what a person should look at, in sentences. None
+        where the checkpoint was taken as published ones are: of their last layer, an auxiliary
+        classifier and stages behind the one where the network ends, nothing is said.
 
     Raises
     ------
     WeightsError
         If the checkpoint is of another network, of another type of number, or not finite.
     """
-    own = {k: v for k, v in expected.items() if not k.startswith(f"{head}.")}
-    modern = {name: modern_name(name) for name in state}
+    known, head = backbone.known, f"{backbone.head}."
+    own = {name: tensor for name, tensor in expected.items() if not name.startswith(head)}
+    modern = {name: known.modern_name(name) for name in state}
     prefix = _common_prefix(modern.values(), own.keys())
-    not_taken = tuple(p for p in (f"{head}.", auxiliary) if p)
-    cut_off = set(full_names) - own.keys()
+    not_taken = tuple(each for each in (head, known.auxiliary) if each)
+    cut_off = _published_names(backbone) - own.keys()
     taken: dict[str, str] = {}  # names in the file, by names in the network
-    left_out, as_usual, unknown = [], [], []
+    left_out, unknown = [], []
     for name, tensor in state.items():
         inside = modern[name].startswith(prefix)
         short = modern[name].removeprefix(prefix)
@@ -119,23 +63,33 @@ def fitted_tensors(
         if inside and fits and short not in taken:
             taken[short] = name
         elif short.startswith(not_taken) or (inside and short in cut_off):
-            left_out.append(name)
-            as_usual.append(name)
+            continue
         elif short.endswith(EXTRAS) or OTHER_HEAD.fullmatch(short):
             left_out.append(name)
         else:
             unknown.append(name)
     body = {short: in_single_precision(state[name]) for short, name in taken.items()}
-    adapted = _fit_first_convolution(body, own)
-    _refuse_misfits(body, own, unknown, architecture)
-    return body, Adaptation(
-        prefix=prefix,
-        renamed=sum(short != name for short, name in taken.items()),
-        adapted=tuple(adapted),
-        left_out=tuple(left_out),
-        as_usual=tuple(as_usual),
-        warnings=tuple(_folded_statistics(body)),
-    )
+    notes = [*_renaming(taken, prefix), *_fit_first_convolution(body, own)]
+    _refuse_misfits(body, own, unknown, backbone.architecture)
+    if left_out:
+        names = ", ".join(left_out[:SHOWN]) + (", ..." if len(left_out) > SHOWN else "")
+        notes.append(f"{len(left_out)} tensors of the weights were left out ({names}).")
+    return body, [*notes, *_folded_statistics(body)]
+
+
+def _published_names(backbone: Backbone) -> set[str]:
+    """Names of the tensors of the whole published network, where this one was cut; else none."""
+    if backbone.is_whole:
+        return set()
+    with torch.random.fork_rng(devices=[]):
+        return set(backbone.known.build(weights=None, num_classes=1).state_dict())
+
+
+def _renaming(taken: Mapping[str, str], prefix: str) -> list[str]:
+    """Say how names were changed, if they were."""
+    renamed = sum(short != name for short, name in taken.items())
+    how = f" by taking off {prefix!r}" if prefix else ", from their older names"
+    return [f"{renamed} tensors of the weights were renamed{how}."] if renamed else []
 
 
 def _alike(a: torch.Tensor, b: torch.Tensor) -> bool:
@@ -187,13 +141,7 @@ def _refuse_misfits(
     unknown: list[str],
     architecture: str,
 ) -> None:
-    """Refuse tensors that would leave the network half random, or with other numbers.
-
-    Raises
-    ------
-    WeightsError
-        See `fitted_tensors`.
-    """
+    """Refuse tensors that would leave the network half random, or with other numbers."""
     # Files older than BatchNorm's step counter lack it; it plays no part in the result.
     missing = [name for name in own.keys() - body.keys() if not name.endswith(COUNTER)]
     misshapen = [k for k, v in body.items() if own[k].shape != v.shape]

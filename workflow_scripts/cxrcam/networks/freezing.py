@@ -106,14 +106,9 @@ def front_features(model: nn.Module, until: str, images: torch.Tensor) -> torch.
     model : nn.Module
         In evaluation mode.
     until : str
-        Dotted name of a layer.
+        Dotted name of a layer; a `KeyError` where the network has no such layer.
     images : float tensor, shape (n, 3, height, width)
         Normalised.
-
-    Raises
-    ------
-    KeyError
-        If the network has no such layer.
     """
     found: list[torch.Tensor] = []
 
@@ -140,15 +135,7 @@ def front_removed(model: nn.Module, until: str, side: int) -> Iterator[nn.Module
     """The network without its layers up to and including `until`: it takes their output as input.
 
     Its other layers are the same objects, so that what is learnt here stays when the front comes
-    back at the end.
-
-    Parameters
-    ----------
-    model : nn.Module
-    until : str
-        Dotted name of a layer.
-    side : int
-        Pixels a side with which to find out what runs before what.
+    back at the end. `side` are pixels with which to find out what runs before what.
     """
     training = model.training
     names = _front(model.eval(), until, side)

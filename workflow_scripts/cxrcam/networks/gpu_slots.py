@@ -15,17 +15,13 @@ from typing import TextIO
 _held: list[TextIO] = []  # open as long as this process lives
 
 
-def claim_gpus(devices: Sequence[str], count: int = 1, folder: Path | None = None) -> list[int]:
+def claim_gpus(devices: Sequence[str], count: int) -> list[int]:
     """Positions of devices that the fewest other jobs use; they are this process's until it ends.
 
     Parameters
     ----------
     devices : sequence of str, at least `count`
         Names that all jobs on this machine know the devices by, fit for a file's name.
-    count : int
-        How many to claim, each another one.
-    folder : Path, optional
-        Where the locks lie; by default the user's own in the system's temporary folder.
 
     Returns
     -------
@@ -34,12 +30,10 @@ def claim_gpus(devices: Sequence[str], count: int = 1, folder: Path | None = Non
         ones. No job ever waits for another one, so that two that want the same devices cannot block
         each other.
     """
-    if count > len(devices):
-        raise ValueError(f"{count} of {len(devices)} devices")
     claimed: list[int] = []
-    if folder is None:
-        folder = Path(tempfile.gettempdir()) / f"cxrcam-gpus-{os.getuid()}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # The user's own, in the system's temporary folder.
+    folder = Path(tempfile.gettempdir()) / f"cxrcam-gpus-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
     for place in itertools.count():
         for position, name in enumerate(devices):
             if position in claimed:

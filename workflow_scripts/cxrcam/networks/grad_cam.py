@@ -39,10 +39,9 @@ def watched(
         Set to evaluation mode, and left in it; its gradients stay as they are.
     layer : str
         Dotted name of the layer whose output, shape (n, k, h, w), is watched.
-    rectified_later : bool, default False
-        The network rectifies that output by a function, not by a layer
-        (`architectures.Architecture.rectified_later`): what is watched is then the rectified
-        output, which is what the network goes on with.
+    rectified_later : bool
+        As in `architectures.Architecture`: what is watched is then the rectified output, which is
+        what the network goes on with.
 
     Yields
     ------

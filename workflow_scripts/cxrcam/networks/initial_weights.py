@@ -14,13 +14,12 @@ import torch
 from safetensors.torch import save_file
 
 from workflow_scripts.cxrcam.files import atomic_path
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
 from workflow_scripts.cxrcam.networks.foreign_checkpoints import (
-    Adaptation,
     Normalisation,
-    fitted_tensors,
     radiology_normalisation,
 )
+from workflow_scripts.cxrcam.networks.models import build_classifier, load_pretrained
 from workflow_scripts.cxrcam.networks.recorded_start import METADATA_KEY, recorded_start
 from workflow_scripts.cxrcam.networks.weights_download import (
     DownloadError,
@@ -35,43 +34,17 @@ from workflow_scripts.cxrcam.networks.weights_files import (
     read_state_dict,
 )
 
-__all__ = [
-    "RANDOM_START",
-    "Adaptation",
-    "Start",
-    "WeightsError",
-    "choose_imagenet",
-    "fetch_verified",
-    "file_origin",
-    "fitted_tensors",
-    "read_start",
-    "read_state_dict",
-    "recorded_start",
-]
-
 
 @dataclass(frozen=True)
 class Start:
-    """What a network starts from.
+    """What a network starts from."""
 
-    Attributes
-    ----------
-    kind : {"random", "imagenet", "file"}
-    origin : str
-        ``random``, or the name and checksum of the file that the weights were first read from.
-    reason : str
-        One sentence that says why it is random weights, where ImageNet's were looked for.
-    tensors : dict of str to torch.Tensor, or None
-        The state dict; None for random weights.
-    normalisation : tuple of tuple of float, or None
-        Mean and standard deviation of the three input channels that the weights need, for pixels
-        in [0, 1]; None where they are the configuration's.
-    """
-
-    kind: str
-    origin: str
-    reason: str = ""
-    tensors: dict[str, torch.Tensor] | None = None
+    kind: str  # random, imagenet or file
+    origin: str  # random, or name and checksum of the file that the weights were first read from
+    reason: str = ""  # one sentence: why random weights, where ImageNet's were looked for
+    tensors: dict[str, torch.Tensor] | None = None  # state dict; None for random weights
+    # Mean and standard deviation of the input channels that the weights need, for pixels in [0, 1];
+    # None where they are the configuration's.
     normalisation: Normalisation | None = None
 
 
@@ -112,8 +85,6 @@ def choose_imagenet(
 
     Parameters
     ----------
-    architecture : str
-        Key of `ARCHITECTURES`.
     insist : bool
         Fail where there are none, rather than start from random weights.
     target : Path
@@ -123,8 +94,6 @@ def choose_imagenet(
         and of what is fetched while it is not converted yet.
     url : str, optional
         Other place of torchvision's file; its name must end in its checksum, see `fetch_verified`.
-    log : logging.Logger, optional
-        Told what was found.
 
     Raises
     ------
@@ -154,13 +123,7 @@ def choose_imagenet(
 def _at_hand(
     architecture: str, published: str, target: Path, folder: Path, log: logging.Logger
 ) -> tuple[Path | None, str]:
-    """File of ImageNet weights on this machine and where it lies; None if there is none.
-
-    Raises
-    ------
-    WeightsError
-        If the user put a file into `folder` that is damaged or of another network.
-    """
+    """File of ImageNet weights on this machine and where it lies; None if there is none."""
     found = f"in {folder.as_posix()}"
     for suffix in SUFFIXES:
         path = folder / f"{architecture}-imagenet{suffix}"
@@ -184,25 +147,10 @@ def _at_hand(
 
 
 def _check(path: Path, architecture: str) -> None:
-    """Refuse a file of another network now, rather than in each training.
-
-    Raises
-    ------
-    WeightsError
-        With the name of the file.
-    """
-    known = ARCHITECTURES[architecture]
-    with torch.random.fork_rng(devices=[]):
-        expected = known.build(weights=None, num_classes=1000).state_dict()
+    """Refuse a file of another network now, rather than in each training."""
+    backbone = Backbone(architecture)
     try:
-        fitted_tensors(
-            read_state_dict(path),
-            expected,
-            known.head,
-            architecture=architecture,
-            auxiliary=known.auxiliary,
-            modern_name=known.modern_name,
-        )
+        load_pretrained(build_classifier(backbone, 1, seed=0), backbone, read_state_dict(path))
     except WeightsError as error:
         raise WeightsError(
             f"The weights file {str(path)!r}, which was to be ImageNet's: {error} Or delete it."
@@ -218,13 +166,7 @@ def _write_none(
     error: DownloadError,
     log: logging.Logger,
 ) -> None:
-    """Write that there are no ImageNet weights, or fail.
-
-    Raises
-    ------
-    WeightsError
-        Where `insist`.
-    """
+    """Write that there are no ImageNet weights, or fail where `insist`."""
     reason = (
         f"The ImageNet weights of {architecture} are neither in {folder.as_posix()} nor in torch's "
         f"cache, and {error.reason}."

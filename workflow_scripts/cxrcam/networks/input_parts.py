@@ -6,32 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow_scripts.cxrcam.arrays import BoolArray, UInt8Array
+from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.data.cache import read_pixels_within
 from workflow_scripts.cxrcam.data.mask_cache import masks_of
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.images.covering import masked_pixels, masking_variants
-from workflow_scripts.cxrcam.terms import WHOLE
-
-
-def covered_pixels(pixels: UInt8Array, part: str, lungs: BoolArray | None) -> UInt8Array:
-    """Images as a network sees them; covered with the mean grey of what stays.
-
-    Parameters
-    ----------
-    pixels : uint8 array, shape (n, size, size)
-    part : str
-        ``input`` of a scheme: ``whole``, or a name of `covering.masking_variants`.
-    lungs : bool array, shape (n, size, size), or None
-        Needed by the variants that are named after the lungs.
-
-    Returns
-    -------
-    uint8 array, shape (n, size, size)
-        `pixels` itself where the part is the whole.
-    """
-    # The fill of the audit's tests on covered images: softer edges than black.
-    return pixels if part == WHOLE else masked_pixels(pixels, part, lungs, fill="mean")
+from workflow_scripts.cxrcam.images.covering import MASKING_VARIANTS, covered_pixels
 
 
 def read_network_input(
@@ -46,13 +25,10 @@ def read_network_input(
 
     Parameters
     ----------
-    shards : sequence of Path
-        Cache files.
-    image_ids : sequence of str, length n
     size : int
         Pixels a side in the cache.
     part : str
-        As in `covered_pixels`.
+        As in `covering.covered_pixels`.
     masks : str or None
         File of the masks (`mask_cache`); may be None where `part` does not need lung masks.
     memory_mb : float
@@ -68,7 +44,7 @@ def read_network_input(
         If an image has no lung mask, or none that can be read, and `part` needs one.
     """
     pixels = read_pixels_within(shards, image_ids, size, memory_mb)
-    if not any(known.name == part and known.needs_lung_masks for known in masking_variants()):
+    if not any(known.name == part and known.needs_lung_masks for known in MASKING_VARIANTS):
         return covered_pixels(pixels, part, None)
     if masks is None:
         raise ValueError(f"{part} needs the file of the masks")

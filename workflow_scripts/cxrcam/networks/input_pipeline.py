@@ -10,19 +10,8 @@ from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 def network_input_size(architecture: str, image_size: int, input_size: int | None) -> int:
     """Pixels a side at a network's input.
 
-    Parameters
-    ----------
-    architecture : str
-        Key of `ARCHITECTURES`.
-    image_size : int
-        ``image.size``: pixels a side in the cache.
-    input_size : int or None
-        ``model.input_size``; None means `image_size`, raised to what the network needs at least.
-
-    Raises
-    ------
-    InputError
-        If `input_size` is smaller than the network's minimum.
+    `image_size` are those in the cache; `input_size` is ``model.input_size``, where None means
+    `image_size`, raised to what the network needs at least. Less is an `InputError`.
     """
     minimum = ARCHITECTURES[architecture].minimum_size
     if input_size is None:
@@ -36,18 +25,13 @@ def network_input_size(architecture: str, image_size: int, input_size: int | Non
 
 
 def resize_pixels(pixels: torch.Tensor, size: int | None) -> torch.Tensor:
-    """Resize grey images on their device, bilinearly and without aliasing.
-
-    Parameters
-    ----------
-    pixels : uint8 tensor, shape (n, height, width)
-    size : int or None
-        Pixels a side of the result; None leaves the images as they are.
+    """Resize grey images, uint8 (n, height, width), on their device, bilinearly without aliasing.
 
     Returns
     -------
     uint8 or float32 tensor, shape (n, size, size)
-        In [0, 255]: `pixels` itself where nothing has to change, else float32, not rounded.
+        In [0, 255]: `pixels` itself where nothing has to change (also if `size` is None), else
+        float32, not rounded.
     """
     if size is None or tuple(pixels.shape[-2:]) == (size, size):
         return pixels

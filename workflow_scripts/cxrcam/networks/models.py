@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,28 +15,16 @@ from torch import nn
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.networks.architectures import Backbone
-from workflow_scripts.cxrcam.networks.foreign_checkpoints import Adaptation, fitted_tensors
+from workflow_scripts.cxrcam.networks.foreign_checkpoints import fitted_tensors
 from workflow_scripts.cxrcam.networks.weights_files import WeightsError
 
 METADATA_KEY = "cxrcam"  # one key: safetensors keeps several in no fixed order
+# What reading a damaged file raises.
+UNREADABLE = (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError)
 
 
 def build_classifier(backbone: Backbone, n_classes: int, seed: int) -> nn.Module:
-    """Network with a last layer for `n_classes`, reproducibly initialised.
-
-    Parameters
-    ----------
-    backbone : Backbone
-        The network, and where it ends.
-    n_classes : int
-    seed : int
-        Of the random initialisation.
-
-    Returns
-    -------
-    nn.Module
-        In training mode, on the CPU, float32.
-    """
+    """Network with a last layer for `n_classes`, initialised from `seed`; see `Backbone.build`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return backbone.build(n_classes)
@@ -44,7 +32,7 @@ def build_classifier(backbone: Backbone, n_classes: int, seed: int) -> nn.Module
 
 def load_pretrained(
     model: nn.Module, backbone: Backbone, state: Mapping[str, torch.Tensor]
-) -> Adaptation:
+) -> list[str]:
     """Give a network the weights of a checkpoint, except for its last layer.
 
     Parameters
@@ -58,58 +46,22 @@ def load_pretrained(
 
     Returns
     -------
-    Adaptation
-        What was renamed, adapted and left out.
+    list of str
+        What was renamed, changed and left out, as from `fitted_tensors`.
 
     Raises
     ------
     WeightsError
         If the weights do not fit the network.
     """
-    known = backbone.known
-    full_names: Collection[str] = ()
-    if not backbone.is_whole:
-        with torch.random.fork_rng(devices=[]):
-            full_names = known.build(weights=None, num_classes=1).state_dict().keys()
-    body, adaptation = fitted_tensors(
-        state,
-        model.state_dict(),
-        backbone.head,
-        architecture=backbone.architecture,
-        auxiliary=known.auxiliary,
-        modern_name=known.modern_name,
-        full_names=full_names,
-    )
+    body, notes = fitted_tensors(state, model.state_dict(), backbone)
     model.load_state_dict(body, strict=False)
-    return adaptation
+    return notes
 
 
 @dataclass(frozen=True)
 class ModelCard:
     """What a saved model says of itself.
-
-    Attributes
-    ----------
-    classes : list of str
-        In the order of the outputs.
-    architecture : str
-    image_size : int
-        Pixels a side in the cache.
-    mean, std : list of float
-        Of the three input channels, for pixels in [0, 1].
-    weights_origin : str
-        ``random``, ``imagenet`` or the file's name and checksum.
-    configuration_hash, data_fingerprint : str
-        What it was trained with and on.
-    training : dict
-        Settings, precision and device of the training.
-    input_size : int
-        Pixels a side at the network's input; None, also in models written before it was kept,
-        becomes `image_size`.
-    input_part : str
-        What it sees of each image, see `input_parts.covered_pixels`.
-    last_stage, map_stride : int or None
-        Where the network ends, and how fine its maps are, see `architectures.Backbone`.
 
     Raises
     ------
@@ -117,18 +69,19 @@ class ModelCard:
         A value that no training writes: read back, it would lead to other predictions.
     """
 
-    classes: list[str]
+    classes: list[str]  # in the order of the outputs
     architecture: str
-    image_size: int
-    mean: list[float]
+    image_size: int  # pixels a side in the cache
+    mean: list[float]  # of the three input channels, for pixels in [0, 1]
     std: list[float]
-    weights_origin: str
+    weights_origin: str  # random, or the file's name and checksum
     configuration_hash: str
     data_fingerprint: str
-    training: dict[str, Any]
+    training: dict[str, Any]  # settings, precision and device
+    # Pixels a side at the network's input; None, as in older models, becomes `image_size`.
     input_size: int | None = None
-    input_part: str = "whole"
-    last_stage: int | None = None
+    input_part: str = "whole"  # what it sees of each image, see `covering.covered_pixels`
+    last_stage: int | None = None  # this and the next as in `architectures.Backbone`
     map_stride: int | None = None
 
     def __post_init__(self) -> None:
@@ -183,10 +136,7 @@ def load_model(path: Path) -> tuple[nn.Module, ModelCard]:
             if state[name].dtype != own.dtype or not state[name].isfinite().all():
                 raise ValueError(f"{name} is of another type, or not finite")
         model.load_state_dict(state, assign=True)
-    except (
-        *(SafetensorError, InputError),
-        *(KeyError, TypeError, ValueError, RuntimeError, OSError),
-    ) as error:
+    except (InputError, *UNREADABLE) as error:
         raise WeightsError(
             f"The model {str(path)!r} is damaged or was not written by this workflow: delete it, "
             "and the next run trains it anew."

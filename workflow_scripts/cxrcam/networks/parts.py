@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,16 +18,7 @@ class Normalisation:
     std: tuple[float, float, float]
 
     def apply(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Network input from grey pixels.
-
-        Parameters
-        ----------
-        pixels : uint8 tensor, shape (n, height, width)
-
-        Returns
-        -------
-        float32 tensor, shape (n, 3, height, width), channels last in memory
-        """
+        """Float32 input (n, 3, h, w), channels last in memory, of uint8 pixels (n, h, w)."""
         scale, shift = _scale_and_shift(self, pixels.device)
         # Made with the channel last and then viewed as (n, 3, h, w): the layout that
         # convolutions read fastest, without a copy.
@@ -51,70 +41,12 @@ def _scale_and_shift(
         return 1.0 / (255.0 * std), -mean / std
 
 
-class Part(Protocol):
-    """One part of a split, from which a network's input is made batch by batch.
-
-    Attributes
-    ----------
-    labels : int64 tensor, shape (n,)
-        Position of the class; on the device that computes.
-    home : torch.device
-        Where the images lie: that device, or the CPU.
-    """
-
-    @property
-    def labels(self) -> torch.Tensor: ...  # noqa: D102
-
-    @property
-    def home(self) -> torch.device: ...  # noqa: D102
-
-    def __len__(self) -> int: ...
-
-    @property
-    def side(self) -> int:
-        """Pixels a side of the images."""
-        ...
-
-    def batch(
-        self,
-        rows: torch.Tensor,
-        flips: torch.Tensor | None,
-        side: int,
-        normalisation: Normalisation,
-    ) -> torch.Tensor:
-        """Network input of some images.
-
-        Parameters
-        ----------
-        rows : int64 tensor, shape (b,)
-            Positions of the images; a GPU waits for them where they are not at `home`.
-        flips : bool tensor, shape (b,), optional
-            Which of them to mirror; likewise on the device that computes.
-        side : int
-            Pixels a side at the network's input.
-        normalisation : Normalisation
-
-        Returns
-        -------
-        float tensor, shape (b, ...), on the device
-        """
-        ...
-
-
 @dataclass(frozen=True)
 class Pixels:
-    """A part as grey images.
+    """A part of a split as grey images."""
 
-    Attributes
-    ----------
-    pixels : uint8 tensor, shape (n, size, size)
-        On the device, or in the host's memory where they do not fit.
-    labels : int64 tensor, shape (n,)
-        Position of the class; on the device.
-    """
-
-    pixels: torch.Tensor
-    labels: torch.Tensor
+    pixels: torch.Tensor  # uint8 (n, size, size); on the device, or in the host's memory if large
+    labels: torch.Tensor  # int64 (n,), position of the class; on the device that computes
 
     @staticmethod
     def on(device: torch.device, pixels: UInt8Array, labels: Int64Array) -> "Pixels":
@@ -144,7 +76,22 @@ class Pixels:
         side: int,
         normalisation: Normalisation,
     ) -> torch.Tensor:
-        """Normalised images, shape (b, 3, side, side); see `Part.batch`."""
+        """Network input of some images.
+
+        Parameters
+        ----------
+        rows : int64 tensor, shape (b,)
+            Positions of the images; a GPU waits for them where they are not at `home`.
+        flips : bool tensor, shape (b,), optional
+            Which of them to mirror; likewise on the device that computes.
+        side : int
+            Pixels a side at the network's input.
+        normalisation : Normalisation
+
+        Returns
+        -------
+        float32 tensor, shape (b, 3, side, side), on the device
+        """
         device = self.labels.device
         pixels = self.pixels[rows.to(self.home, non_blocking=True)]
         if self.home != device:
@@ -158,20 +105,11 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Features:
-    """A part as features: what a network's frozen layers computed of the images.
+    """A part of a split as features: what a network's frozen layers computed of the images."""
 
-    Attributes
-    ----------
-    views : tensor, shape (2, n, ...)
-        Of the images as they are, and mirrored; on the device.
-    labels : int64 tensor, shape (n,)
-    side : int
-        Pixels a side of the images that they were computed from.
-    """
-
-    views: torch.Tensor
-    labels: torch.Tensor
-    side: int
+    views: torch.Tensor  # (2, n, ...): of the images as they are, and mirrored; on the device
+    labels: torch.Tensor  # int64 (n,)
+    side: int  # pixels a side of the images that they were computed from
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -188,6 +126,9 @@ class Features:
         side: int,
         normalisation: Normalisation,
     ) -> torch.Tensor:
-        """Features of the images or of their mirror images; see `Part.batch`."""
+        """Features of the images or of their mirror images; see `Pixels.batch`."""
         view = torch.zeros_like(rows) if flips is None else flips.long()
         return self.views[view.to(self.views.device), rows.to(self.views.device)]
+
+
+Part = Pixels | Features

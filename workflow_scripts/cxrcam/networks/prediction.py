@@ -16,20 +16,11 @@ from workflow_scripts.cxrcam.networks.parts import Normalisation
 
 @dataclass(frozen=True)
 class Predictions:
-    """Outputs for n images and c classes.
+    """Outputs for n images and c classes."""
 
-    Attributes
-    ----------
-    logits : float32 array, shape (n, c)
-    probabilities : float32 array, shape (n, c)
-        Softmax of the logits.
-    class_maps : float32 array, shape (n, c, h, w)
-        See `cam.logits_and_class_maps`.
-    """
-
-    logits: Float32Array
-    probabilities: Float32Array
-    class_maps: Float32Array
+    logits: Float32Array  # (n, c)
+    probabilities: Float32Array  # (n, c), softmax of the logits
+    class_maps: Float32Array  # (n, c, h, w), see `cam.logits_and_class_maps`
 
     @property
     def evidence(self) -> Float32Array:
@@ -47,18 +38,11 @@ def predict(
     input_size: int | None = None,
     precision: str = "float32",
 ) -> Predictions:
-    """Run a trained model over images.
+    """Run a trained model over images; it is left in evaluation mode.
 
     Parameters
     ----------
-    model : nn.Module
-        In evaluation mode.
-    backbone : Backbone
-        That of the model.
     pixels : uint8 array, shape (n, size, size), n ≥ 1
-    normalisation : Normalisation
-    device : torch.device
-    batch_size : int
     input_size : int, optional
         Pixels a side that the network was trained with, where that is not `size`.
     precision : {"float32", "bfloat16"}

@@ -32,10 +32,9 @@ def write_predictions(
         Columns in the order of `classes`.
     """
     columns = [pa.array(images[name], pa.string()) for name in ("image_id", "label", "role")]
-    columns += [pa.array(logits[:, k]) for k in range(len(classes))]
-    columns += [pa.array(probabilities[:, k]) for k in range(len(classes))]
+    columns += [pa.array(numbers) for numbers in (*logits.T, *probabilities.T)]
+    schema = predictions_schema(list(classes))
     with atomic_path(path) as temporary:
-        schema = predictions_schema(list(classes))
         pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary)
 
 
@@ -58,9 +57,9 @@ def write_covered(
     tables = [
         pa.Table.from_arrays(
             [
-                pa.array([variant] * len(image_ids), pa.string()),
+                pa.repeat(variant, len(image_ids)),
                 pa.array(image_ids, pa.string()),
-                *(pa.array(probabilities[:, k]) for k in range(len(classes))),
+                *map(pa.array, probabilities.T),
             ],
             schema=schema,
         )

@@ -37,13 +37,10 @@ class TrainSettings:
     @staticmethod
     def from_mapping(values: Mapping[str, Any]) -> "TrainSettings":
         """Settings from the configuration's plain values."""
-        return TrainSettings(
-            **{
-                **values,
-                "watch": tuple(values["watch"]),
-                "progressive": tuple(values.get("progressive", ())),
-            }
-        )
+        plain: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return TrainSettings(**plain)
 
     def side_in(self, epoch: int, side: int) -> int:
         """Pixels a side of the training images in an epoch (from 0); `side` is the full one.

@@ -13,11 +13,6 @@ LONGEST_HEADER: Final = 100_000_000  # bytes; safetensors itself reads no longer
 def recorded_start(path: Path) -> Mapping[str, Any]:
     """Choice that `initial_weights.choose_imagenet` recorded in a file.
 
-    Parameters
-    ----------
-    path : Path
-        Any file.
-
     Returns
     -------
     mapping

@@ -42,8 +42,7 @@ def train_in_processes(job: TrainingJob, devices: list[torch.device], log_file: 
             "train.sync_batch_norm to false, so that each process normalises by its own part."
         )
     # Nothing that they tell each other leaves this machine.
-    loopback = "lo0" if sys.platform == "darwin" else "lo"
-    os.environ |= {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
+    os.environ |= {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
     with tempfile.TemporaryDirectory(prefix="cxrcam-train-") as folder:
         fault = Path(folder) / "fault.txt"
         context = mp.spawn(  # type: ignore[attr-defined, no-untyped-call]

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Int64Array
 from workflow_scripts.cxrcam.errors import InputError
@@ -20,8 +19,8 @@ from workflow_scripts.cxrcam.networks.evaluation import (
     evaluate_loss,
     evaluations_since_best,
 )
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
-from workflow_scripts.cxrcam.networks.recipe import TrainSettings, batch_bounds, learning_rate
+from workflow_scripts.cxrcam.networks.parts import Part
+from workflow_scripts.cxrcam.networks.recipe import batch_bounds, learning_rate
 from workflow_scripts.cxrcam.networks.training_state import Position, Weights, restored, state_of
 from workflow_scripts.cxrcam.networks.training_step import Batch, Learner
 
@@ -71,6 +70,13 @@ class _Loop:
 
     def __post_init__(self) -> None:
         self.settings, self.training = self.learner.settings, self.learner.training
+        keep, patience = self.settings.keep, self.settings.patience
+        if "validation" not in self.watched and (keep != "last" or patience):
+            raise TrainingError(
+                f"train.keep: {keep} with train.patience: {patience} needs a validation part, and "
+                "this division has none: set train.keep: last and patience: 0, or give the "
+                "division one."
+            )
         # Batch statistics of a share alone need two images of it.
         alone = 1 if self.settings.sync_batch_norm else self.learner.processes
         size = self.settings.batch_size
@@ -78,6 +84,12 @@ class _Loop:
         self.iterations = len(self.bounds) * self.settings.epochs
         each_epoch = self.settings.evaluate_every == "epoch"
         self.every = len(self.bounds) if each_epoch else int(self.settings.evaluate_every)
+
+    def resume(self) -> None:
+        """Take up the state that an interrupted run left, if there is one."""
+        if self.checkpoints is not None and (found := self.checkpoints.load()):
+            self.at, self.kept = restored(self.learner, found)
+            self.checkpoints.log.info("Going on after iteration %d.", self.at.iteration)
 
     def draw_epoch(self) -> tuple[Int64Array, BoolArray]:
         """Order and flips of the images of one epoch."""
@@ -241,17 +253,11 @@ class _Loop:
 
 
 def train(
-    model: nn.Module,
-    training: Part,
+    learner: Learner,
     watched: Mapping[str, Part],
-    settings: TrainSettings,
-    normalisation: Normalisation,
-    precision: str,
     rng: np.random.Generator,
-    input_size: int | None = None,
     checkpoints: Checkpoints | None = None,
     image_ids: Sequence[str] = (),
-    cuda_graphs: bool = True,
     on_step: Callable[[Progress], None] = lambda _: None,
     on_record: Callable[[Sequence[dict[str, Any]]], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
@@ -262,33 +268,19 @@ def train(
 
     Parameters
     ----------
-    model : nn.Module
-        On the device of the parts.
-    training : Part
-        Images to learn from.
+    learner : Learner
     watched : mapping of str to Part
         Parts whose loss and accuracy are recorded; only ``validation`` can influence the weights,
         by `settings.keep` and `settings.patience`.
-    settings : TrainSettings
-    normalisation : Normalisation
-    precision : {"float32", "bfloat16"}
-        Of convolutions; weights and optimiser stay float32.
     rng : np.random.Generator
         Order of the images and flips.
-    input_size : int, optional
-        Pixels a side at the network's input, where they differ from those of the parts.
     checkpoints : Checkpoints, optional
         Where the state is kept; a state found there is taken up. A run that was interrupted on the
         CPU in float32 ends with the bits of one that was not.
     image_ids : sequence of str
         Of the training images, for messages.
-    cuda_graphs : bool
-        Whether one process on a GPU records its steps and replays them, as in
-        `cuda_graphs.RecordedStep`; does not change the result.
-    on_step : callable
-        Called about twice a second with the state.
-    on_record : callable
-        Called with the rows of each evaluation.
+    on_step, on_record : callable
+        Called about twice a second with the state; with the rows of each evaluation.
 
     Returns
     -------
@@ -302,43 +294,30 @@ def train(
     TrainingStopped
         After `checkpoints.request_stop`: the state is on disk.
     """
-    if "validation" not in watched and (settings.keep != "last" or settings.patience):
-        raise TrainingError(
-            f"train.keep: {settings.keep} with train.patience: {settings.patience} needs a "
-            "validation part, and this division has none: set train.keep: last and patience: 0, "
-            "or give the division one."
-        )
-    learner = Learner(
-        model,
-        training,
-        settings,
-        normalisation,
-        precision,
-        input_size=input_size,
-        cuda_graphs=cuda_graphs,
-    )
     loop = _Loop(learner, watched, rng, checkpoints, image_ids)
-    found = checkpoints.load() if checkpoints else None
-    if checkpoints and found:
-        loop.at, loop.kept = restored(learner, found)
-        checkpoints.log.info("Going on after iteration %d.", loop.at.iteration)
+    loop.resume()
     try:
         with own_stream(learner.device) if learner.records else nullcontext():
             loop.run(on_step, on_record)
     except (RuntimeError, MemoryError) as error:
         if not _out_of_memory(error):
             raise
-        recorded = ", or set compute.cuda_graphs: false" if learner.records else ""
-        raise TrainingError(
-            f"Memory ran out with train.batch_size {settings.batch_size} at "
-            f"{learner.side} pixels a side: halve the batch size, or "
-            f"use a smaller image.size or model.input_size{recorded}."
-        ) from error
+        raise _no_memory(learner) from error
     finally:
         learner.recorded = None  # it holds the learner, and much of the GPU's memory
     if loop.kept:
-        model.load_state_dict(loop.kept)
+        learner.model.load_state_dict(loop.kept)
     return loop.at.history
+
+
+def _no_memory(learner: Learner) -> TrainingError:
+    """What to change where memory ran out."""
+    recorded = ", or set compute.cuda_graphs: false" if learner.records else ""
+    return TrainingError(
+        f"Memory ran out with train.batch_size {learner.settings.batch_size} at "
+        f"{learner.side} pixels a side: halve the batch size, or "
+        f"use a smaller image.size or model.input_size{recorded}."
+    )
 
 
 def _out_of_memory(error: RuntimeError | MemoryError) -> bool:

@@ -46,70 +46,37 @@ from workflow_scripts.cxrcam.networks.models import (
 from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Part, Pixels
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
 from workflow_scripts.cxrcam.networks.training import Progress, train
+from workflow_scripts.cxrcam.networks.training_step import Learner
 from workflow_scripts.cxrcam.seeds import generator, integer_seed
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """What to train, on what, and where the results go; plain values, for any process.
-
-    Attributes
-    ----------
-    task, scheme : str
-    fold, seed : int
-    classes : list of str
-        In the order of the outputs.
-    image : dict
-        ``mean``, ``size`` and ``std`` of the configuration's `image`.
-    input_part : str
-        What the network sees of each image, as in `input_parts.covered_pixels`.
-    model, settings : dict
-        ``model`` of the configuration, and what of `train` decides the result.
-    recipes : dict
-        What ``auto`` means in them, by the weights that training may start from.
-    precision : {"auto", "float32", "bfloat16"}
-    deterministic : bool
-    cuda_graphs : bool
-        Whether a GPU replays recorded steps.
-    threads : int
-        CPU threads of each process.
-    pixel_memory_mb, checkpoint_seconds : float
-        As in ``compute``.
-    code : str
-        Fingerprint of all code that takes part.
-    split : str
-        File of the division.
-    shards, features : list of str
-        Cache files; of the frozen layers' features where there are any.
-    masks, weights : str or None
-        Files, where the training needs them.
-    checkpoint, model_file, history_file, timings_file : str
-        Files to write.
-    """
+    """What to train, on what, and where the results go; plain values, for any process."""
 
     task: str
     scheme: str
     fold: int
     seed: int
-    classes: list[str]
-    image: dict[str, Any]
-    input_part: str
-    model: dict[str, Any]
-    settings: dict[str, Any]
-    recipes: dict[str, Any]
-    precision: str
+    classes: list[str]  # in the order of the outputs
+    image: dict[str, Any]  # mean, size and std of the configuration's `image`
+    input_part: str  # what the network sees of each image, as in `covering.covered_pixels`
+    model: dict[str, Any]  # of the configuration
+    settings: dict[str, Any]  # what of the configuration's `train` decides the result
+    recipes: dict[str, Any]  # what "auto" means in both, by the kind of start
+    precision: str  # auto, float32 or bfloat16
     deterministic: bool
-    cuda_graphs: bool
-    threads: int
+    cuda_graphs: bool  # whether a GPU replays recorded steps
+    threads: int  # of the CPU, for each process
     pixel_memory_mb: float
     checkpoint_seconds: float
-    code: str
-    split: str
+    code: str  # fingerprint of all code that takes part
+    split: str  # files to read, from here on
     shards: list[str]
-    features: list[str]
+    features: list[str]  # of frozen layers, where there are any
     masks: str | None
     weights: str | None
-    checkpoint: str
+    checkpoint: str  # files to write, from here on
     model_file: str
     history_file: str
     timings_file: str
@@ -122,13 +89,18 @@ class TrainingJob:
     @property
     def backbone(self) -> Backbone:
         """The network without its last layer; `model` must not say ``auto`` any more."""
-        return Backbone(*(self.model[key] for key in ("architecture", "last_stage", "map_stride")))
+        return Backbone(
+            self.model["architecture"], self.model["last_stage"], self.model["map_stride"]
+        )
 
     def configuration_hash(self) -> str:
         """Hash of all settings that decide the result."""
         used = {
-            **{"image": self.image, "input": self.input_part, "model": self.model},
-            **{"train": self.settings, "run": [*self.run, self.seed]},
+            "image": self.image,
+            "input": self.input_part,
+            "model": self.model,
+            "train": self.settings,
+            "run": [*self.run, self.seed],
         }
         return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
 
@@ -145,12 +117,7 @@ class TrainingJob:
 def with_start(job: TrainingJob, start: Start, n_images: int) -> TrainingJob:
     """A job whose model, settings and normalisation are those for the weights that it starts from.
 
-    Parameters
-    ----------
-    job : TrainingJob
-    start : Start
-    n_images : int
-        Training images.
+    `n_images` are those of the training part.
 
     Raises
     ------
@@ -188,9 +155,13 @@ def read_parts(
             parts[role] = Features(views, torch.from_numpy(labels).to(device), input_size)
         else:
             pixels = read_network_input(
-                *([Path(shard) for shard in job.shards], names[role], job.image["size"]),
+                [Path(shard) for shard in job.shards],
+                names[role],
+                job.image["size"],
+                job.input_part,
+                job.masks,
                 # All processes together keep to what the configuration allows.
-                *(job.input_part, job.masks, job.pixel_memory_mb / processes),
+                job.pixel_memory_mb / processes,
             )
             parts[role] = Pixels.on(device, pixels, labels)
     return parts, names["train"]
@@ -201,22 +172,17 @@ def experiment_fingerprint(
 ) -> str:
     """Hash of all that a state depends on: with any of it changed, going on would mix experiments.
 
-    Parameters
-    ----------
-    job : TrainingJob
-    data : str
-        Its `data_fingerprint`.
-    origin : str
-        Of the weights that training starts from.
-    precision : {"float32", "bfloat16"}
-        That was chosen.
-    device : torch.device
-    processes : int
-        That share the training: they draw dropout and add gradients up in another order.
+    That includes the number of processes: they draw dropout and add gradients up in another order.
     """
     experiment = [
-        *(job.configuration_hash(), data, origin, job.code, precision, device.type),
-        *(job.threads, processes),
+        job.configuration_hash(),
+        data,
+        origin,
+        job.code,
+        precision,
+        device.type,
+        job.threads,
+        processes,
     ]
     return hashlib.sha256(json.dumps(experiment).encode()).hexdigest()
 
@@ -225,12 +191,6 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
     """Train as a job asks, from its newest checkpoint where there is one, and write its outputs.
 
     Of several processes that share the training each calls this, and the first one writes.
-
-    Parameters
-    ----------
-    job : TrainingJob
-    device : torch.device
-    log : logging.Logger
 
     Raises
     ------
@@ -252,14 +212,12 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
     input_size = network_input_size(
         job.model["architecture"], job.image["size"], job.model["input_size"]
     )
-    roles = {"train", *settings.watch}
-    parts, image_ids = read_parts(job, roles, device, input_size, world_size())
+    parts, image_ids = read_parts(job, {"train", *settings.watch}, device, input_size, world_size())
     training = parts.pop("train")
     model = initial_model(job, start, log)
     log.info(
-        "%s from %s weights, %d parameters, on %s in %s with %d threads; %d training images.",
-        *(job.backbone, start.origin, parameter_count(model), device, precision),
-        *(job.threads, len(training)),
+        f"{job.backbone} from {start.origin} weights, {parameter_count(model)} parameters, on "
+        f"{device} in {precision} with {job.threads} threads; {len(training)} training images."
     )
     checkpoints = checkpoints_of(job, start, precision, device, log)
     frozen = (
@@ -267,19 +225,16 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
         if settings.freeze_until
         else nullcontext(model)
     )
+    normalisation = Normalisation(tuple(job.image["mean"]), tuple(job.image["std"]))
     with _TrainingLog(job, settings, len(training), log) as shown, frozen as trained:
         history = train(
-            trained,
-            training,
+            Learner(
+                trained, training, settings, normalisation, precision, input_size, job.cuda_graphs
+            ),
             {role: parts[role] for role in settings.watch if role in parts},
-            settings,
-            Normalisation(tuple(job.image["mean"]), tuple(job.image["std"])),
-            precision,
             generator(job.seed, "train", *job.run),
-            input_size,
             checkpoints,
             image_ids,
-            job.cuda_graphs,
             on_step=shown.progress,
             on_record=shown.evaluation,
         )
@@ -294,8 +249,8 @@ def initial_model(job: TrainingJob, start: Start, log: logging.Logger) -> nn.Mod
     seed = integer_seed(job.seed, "initialise", *job.run)
     model = build_classifier(job.backbone, len(job.classes), seed)
     if start.tensors is not None:
-        for sentence in load_pretrained(model, job.backbone, start.tensors).sentences():
-            log.warning(sentence)
+        for note in load_pretrained(model, job.backbone, start.tensors):
+            log.warning(note)
     elif start.reason:
         log.warning("Training starts from random weights. %s", start.reason)
     return model
@@ -351,11 +306,11 @@ class _TrainingLog:
         values = ", ".join(
             f"{r['role']} loss {r['loss']:.4f} accuracy {r['accuracy']:.4f}" for r in records
         )
-        first = records[0]
+        epoch, iteration = records[0]["epoch"], records[0]["iteration"]
+        speed = epoch * self.n_images / records[0]["seconds"]
         self.log.info(
-            "epoch %.2f of %d, iteration %d, %.0f images/s: %s",
-            *(first["epoch"], self.epochs, first["iteration"]),
-            *(first["epoch"] * self.n_images / first["seconds"], values),
+            f"epoch {epoch:.2f} of {self.epochs}, iteration {iteration}, {speed:.0f} images/s: "
+            f"{values}"
         )
 
 
@@ -370,19 +325,8 @@ def write_outputs(
 ) -> None:
     """Write the model with its card, the history and the clocks of a training.
 
-    Parameters
-    ----------
-    job : TrainingJob
-        With the settings of its start, see `with_start`.
-    model : nn.Module
-    history : list of dict
-        From `training.train`.
-    weights_origin : str
-    input_size : int
-        Pixels a side at the network's input.
-    used : dict of str
-        ``precision`` and ``device`` of the training.
-    log : logging.Logger
+    `job` has the settings of its start (`with_start`), `history` is that of `training.train`,
+    `input_size` counts pixels a side, `used` has the ``precision`` and ``device`` of the training.
     """
     last = history[-1]["iteration"]
     kept = last if job.settings["keep"] == "last" else best_iteration(history)

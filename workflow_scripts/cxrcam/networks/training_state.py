@@ -30,14 +30,8 @@ class Position:
 def state_of(learner: Learner, at: Position, kept: Mapping[str, torch.Tensor]) -> State:
     """State of a training between two steps.
 
-    Every process must call this; what each has for itself is numbered by its rank.
-
-    Parameters
-    ----------
-    learner : Learner
-    at : Position
-    kept : mapping of str to tensor
-        Weights of the best evaluation so far, where those are kept.
+    Every process must call this; what each has for itself is numbered by its rank. `kept` are the
+    weights of the best evaluation so far, where those are kept.
     """
     tensors = {f"model.{k}": v for k, v in learner.model.state_dict().items()}
     tensors |= {f"kept.{k}": v for k, v in kept.items()}

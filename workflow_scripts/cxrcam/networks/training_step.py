@@ -19,34 +19,39 @@ from workflow_scripts.cxrcam.networks.recipe import TrainSettings, make_optimize
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of one step: which of the training part, which of them mirrored, their classes.
+    """Images of one step, b of the training part."""
 
-    Attributes
-    ----------
-    epoch : int
-        From 0.
-    rows : int64 tensor, shape (b,)
-    flips : bool tensor, shape (b,)
-    labels : int64 tensor, shape (b,)
-    """
-
-    epoch: int
-    rows: torch.Tensor
-    flips: torch.Tensor
-    labels: torch.Tensor
+    epoch: int  # from 0
+    rows: torch.Tensor  # int64 (b,), their positions
+    flips: torch.Tensor  # bool (b,), which of them are mirrored
+    labels: torch.Tensor  # int64 (b,), their classes
 
 
 class Learner:
     """A network that learns from batches, with its optimiser.
 
-    Attributes
+    Parameters
     ----------
     model : nn.Module
-        What is trained; `network` is the same, wrapped where several processes share the training.
+        Trained in place.
     training : Part
+        Images to learn from.
+    settings : TrainSettings
+    normalisation : Normalisation
+    precision : {"float32", "bfloat16"}
+        Of convolutions; weights and optimiser stay float32.
+    input_size : int, optional
+        Pixels a side at the network's input, where they differ from those of the images.
+    cuda_graphs : bool
+        Whether one process on a GPU records its steps and replays them, as in
+        `cuda_graphs.RecordedStep`; does not change the result.
+
+    Attributes
+    ----------
+    network : nn.Module
+        The model, wrapped where several processes share the training.
     side : int
         Pixels a side at the network's input.
-    optimizer : torch.optim.Optimizer
     loss_sum, correct : float64 and int64 tensors, shape ()
         Sums since the last evaluation over what this process computed. They stay on the device:
         reading them would make it wait at each step.
@@ -61,7 +66,6 @@ class Learner:
         settings: TrainSettings,
         normalisation: Normalisation,
         precision: str,
-        *,
         input_size: int | None = None,
         cuda_graphs: bool = True,
     ) -> None:

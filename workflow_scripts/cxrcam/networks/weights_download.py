@@ -13,25 +13,16 @@ from workflow_scripts.cxrcam.networks.weights_files import WeightsError, file_ch
 
 CHECKSUM_IN_NAME: Final = re.compile(r"-([0-9a-f]{8,64})\.pth$")
 BLOCK: Final = 1 << 16  # bytes
+ATTEMPTS: Final = 3  # within one call, where the connection is cut off
+TIMEOUT: Final = 20.0  # seconds to wait for a connection, and for each next byte
 PAUSE: Final = 1.0  # seconds before another attempt
 
 
 class DownloadError(WeightsError):
     """A published file cannot be fetched.
 
-    Parameters
-    ----------
-    url : str
-        Where it was looked for.
-    why : str
-        Half a sentence.
-    part : Path, optional
-        Where what has come is kept, if anything has.
-
-    Attributes
-    ----------
-    reason : str
-        One sentence without its full stop, for who has more to say.
+    Its `reason` is one sentence without its full stop, for who has more to say; what has come so
+    far is kept in `part`, if anything has.
     """
 
     def __init__(self, url: str, why: str, part: Path | None = None) -> None:
@@ -48,10 +39,7 @@ class _CutOffError(Exception):
 def published_name(url: str) -> str:
     """Name of a published file, which holds the first digits of its SHA-256.
 
-    Raises
-    ------
-    WeightsError
-        If it holds none: there would be nothing to verify it by.
+    One that holds none is a `WeightsError`: there would be nothing to verify the file by.
     """
     name = Path(urlsplit(url).path).name
     if not CHECKSUM_IN_NAME.search(name):
@@ -65,7 +53,7 @@ def is_published(path: Path, name: str) -> bool:
     return digits is not None and file_checksum(path).startswith(digits[1])
 
 
-def fetch_verified(url: str, folder: Path, timeout: float = 20.0, attempts: int = 3) -> Path:
+def fetch_verified(url: str, folder: Path) -> Path:
     """Fetch a published file, or what is missing of it, and verify its checksum.
 
     Proxies are those of the environment (``http_proxy``, ``https_proxy``, ``no_proxy``).
@@ -77,10 +65,6 @@ def fetch_verified(url: str, folder: Path, timeout: float = 20.0, attempts: int 
     folder : Path
         Where to keep it. What has come so far stands in ``<name>.part`` there, from which another
         call goes on.
-    timeout : float
-        Seconds to wait for a connection, and for each next byte.
-    attempts : int
-        How often to ask within this call, where the connection is cut off.
 
     Returns
     -------
@@ -100,12 +84,12 @@ def fetch_verified(url: str, folder: Path, timeout: float = 20.0, attempts: int 
     if target.is_file() and is_published(target, name):
         return target
     problem = ""
-    for attempt in range(attempts):
+    for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(PAUSE)
         resumes = part.is_file() and part.stat().st_size > 0
         try:
-            _fetch_rest(url, part, timeout)
+            _fetch_rest(url, part)
         except _CutOffError as error:
             problem = str(error)
             continue
@@ -118,30 +102,22 @@ def fetch_verified(url: str, folder: Path, timeout: float = 20.0, attempts: int 
     raise DownloadError(url, problem, part)
 
 
-def _fetch_rest(url: str, part: Path, timeout: float) -> None:
-    """Add to a part what is missing of it; begin anew where the server cannot go on.
-
-    Raises
-    ------
-    DownloadError
-        If no such file can be had.
-    _CutOffError
-        If it ends too early.
-    """
+def _fetch_rest(url: str, part: Path) -> None:
+    """Add to a part what is missing of it; begin anew where the server cannot go on."""
     have = part.stat().st_size if part.is_file() else 0
     request = urllib.request.Request(url, headers={"User-Agent": "cxrcam"})  # noqa: S310 (checked)
     if have:
         request.add_header("Range", f"bytes={have}-")
     try:
         # A new opener each time: it asks the environment for proxies when it is made.
-        response = urllib.request.build_opener().open(request, timeout=timeout)
+        response = urllib.request.build_opener().open(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and have:
             return  # nothing is missing, or the checksum will tell
         why = f"the server answered {error.code} ({error.reason})"
         raise DownloadError(url, why, part) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise DownloadError(url, _no_answer(error, timeout), part) from error
+        raise DownloadError(url, _no_answer(error), part) from error
     with response:
         goes_on = response.status == http.client.PARTIAL_CONTENT
         if goes_on and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
@@ -150,7 +126,7 @@ def _fetch_rest(url: str, part: Path, timeout: float) -> None:
         wanted = response.headers.get("Content-Length", "")
         received = 0
         with part.open("ab" if goes_on else "wb") as file:
-            while block := _next_block(response, url, part, timeout):
+            while block := _next_block(response, url, part):
                 file.write(block)
                 file.flush()
                 received += len(block)
@@ -158,19 +134,19 @@ def _fetch_rest(url: str, part: Path, timeout: float) -> None:
             raise _CutOffError(f"it was cut off after {received} of {wanted} bytes")
 
 
-def _next_block(response: http.client.HTTPResponse, url: str, part: Path, timeout: float) -> bytes:
+def _next_block(response: http.client.HTTPResponse, url: str, part: Path) -> bytes:
     """Bytes that have come; none at the end."""
     try:
         return response.read1(BLOCK)
     except TimeoutError as error:
-        raise DownloadError(url, f"nothing came for {timeout:g} s", part) from error
+        raise DownloadError(url, f"nothing came for {TIMEOUT:g} s", part) from error
     except (OSError, http.client.HTTPException) as error:
         raise _CutOffError(f"it was cut off ({error or type(error).__name__})") from error
 
 
-def _no_answer(error: Exception, timeout: float) -> str:
+def _no_answer(error: Exception) -> str:
     """Why there is no answer from the server."""
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, TimeoutError):
-        return f"no answer within {timeout:g} s"
+        return f"no answer within {TIMEOUT:g} s"
     return f"no connection ({str(cause) or type(cause).__name__})"

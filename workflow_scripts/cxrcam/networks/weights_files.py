@@ -31,11 +31,7 @@ def in_single_precision(tensor: torch.Tensor) -> torch.Tensor:
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """Read a state dict from a safetensors or PyTorch file, without running code in it.
 
-    Parameters
-    ----------
-    path : Path
-        .safetensors, .pth, .pt, .pth.tar, .ckpt or .bin. In a PyTorch file the state dict may
-        stand under `state_dict`, `model_state_dict`, `model` or `net`, beside other things.
+    In a PyTorch file it may stand under one of `INNER_KEYS`, beside other things.
 
     Returns
     -------

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.arrays import Float32Array
-from workflow_scripts.cxrcam.networks.input_parts import covered_pixels
+from workflow_scripts.cxrcam.images.covering import covered_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import predict

@@ -22,6 +22,7 @@ from workflow_scripts.cxrcam.phantom.canvas import (
     FloatArray,
     half_chord,
     ramp,
+    rounded_off,
     smooth_noise,
     wobble,
 )
@@ -40,42 +41,16 @@ FULL_DEPTH = 2.3
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Attenuation of a healthy thorax, and where its lungs are.
+    """Attenuation of a healthy thorax, and where its lungs are."""
 
-    Attributes
-    ----------
-    attenuation : ndarray of float32, shape (n, n)
-        About 0 (air) to 3 (abdomen, bone).
-    air : ndarray of float32, shape (n, n)
-        Attenuation taken away by air in the lungs: what disease can fill again.
-    lung_mask : ndarray of bool, shape (n, n)
-        Lung fields as a reader outlines them: without heart, mediastinum and diaphragm.
-    lungs : tuple of Lung
-        Right lung (left in the image) first.
-    """
-
-    attenuation: FloatArray
-    air: FloatArray
-    lung_mask: BoolArray
-    lungs: tuple[Lung, Lung]
+    attenuation: FloatArray  # (n, n), about 0 (air) to 3 (abdomen, bone)
+    air: FloatArray  # (n, n), taken away by air in the lungs: what disease can fill again
+    lung_mask: BoolArray  # (n, n), as a reader outlines them: without heart and diaphragm
+    lungs: tuple[Lung, Lung]  # right lung (left in the image) first
 
 
 def draw_anatomy(traits: PhantomTraits, canvas: Canvas, rng: np.random.Generator) -> Anatomy:
-    """Draw a healthy thorax.
-
-    Parameters
-    ----------
-    traits : PhantomTraits
-        Pose, build and equipment.
-    canvas : Canvas
-        Where to draw.
-    rng : numpy.random.Generator
-        Source of everything that is individual: contours, ribs, vessels.
-
-    Returns
-    -------
-    Anatomy
-    """
+    """Draw a healthy thorax."""
     depth = _soft_tissue(traits, canvas, rng)
     base = 0.34 + 0.20 * traits.inspiration
     blocked = draw_mediastinum(traits, canvas, base + 0.03, rng)
@@ -173,10 +148,7 @@ def _add_abdomen(
     """Add the depth of liver and upper abdomen, less the gas in stomach and bowel."""
     domes = np.concatenate([right.dome, left.dome], axis=1)[0]
     # The two domes meet in the middle of the body without a step.
-    reach = max(1, round(0.12 * canvas.scale_x))
-    window = np.hanning(2 * reach + 3)
-    padded = np.pad(domes, reach + 1, mode="edge")
-    dome = np.convolve(padded, window / window.sum(), mode="valid")[None, :].astype(np.float32)
+    dome = rounded_off(domes, 0.12 * canvas.scale_x)[None, :]
     rows = canvas.rows(float(dome.min()) - 0.25, 9.0)
     belly = rng.uniform(0.2, 0.45)
     profile = np.float32(belly) * half_chord(1 - (canvas.x / np.float32(0.95)) ** 2)

@@ -30,15 +30,6 @@ def draw_ribs(canvas: Canvas, lung: Lung, rng: np.random.Generator) -> FloatArra
     its front half from the chest wall further down towards the sternum. All hoops share one rib
     coordinate, so that a table lookup draws them all at once.
 
-    Parameters
-    ----------
-    canvas : Canvas
-        Where to draw.
-    lung : Lung
-        The lung that the ribs enclose.
-    rng : numpy.random.Generator
-        Source of the shapes.
-
     Returns
     -------
     ndarray of float32, shape (n, columns of the lung)
@@ -83,13 +74,6 @@ def draw_ribs(canvas: Canvas, lung: Lung, rng: np.random.Generator) -> FloatArra
 def draw_spine(canvas: Canvas, rng: np.random.Generator) -> tuple[slice, FloatArray]:
     """Draw the vertebral column: bodies, discs, pedicles and spinous processes.
 
-    Parameters
-    ----------
-    canvas : Canvas
-        Where to draw.
-    rng : numpy.random.Generator
-        Source of the shapes.
-
     Returns
     -------
     columns : slice
@@ -121,25 +105,20 @@ def draw_spine(canvas: Canvas, rng: np.random.Generator) -> tuple[slice, FloatAr
 def add_shoulder_bones(
     bone: FloatArray, traits: PhantomTraits, canvas: Canvas, rng: np.random.Generator
 ) -> None:
-    """Add clavicles, scapulae and upper arms.
+    """Add scapulae, upper arms and clavicles to attenuation of bone, shape (n, n), in place."""
+    width = 0.86 + 0.2 * traits.build
+    bone += _scapulae_and_arms(traits, canvas, width, rng)
+    _add_clavicles(bone, traits, canvas, width, rng)
 
-    Parameters
-    ----------
-    bone : ndarray of float32, shape (n, n)
-        Attenuation of bone; changed in place.
-    traits : PhantomTraits
-        View, build, arms and rotation.
-    canvas : Canvas
-        Where to draw.
-    rng : numpy.random.Generator
-        Source of the shapes.
-    """
+
+def _scapulae_and_arms(
+    traits: PhantomTraits, canvas: Canvas, width: float, rng: np.random.Generator
+) -> FloatArray:
+    """Attenuation, shape (n, n), beside a trunk of half the `width`."""
     layer = Image.new("L", (canvas.side, canvas.side))
     pen = ImageDraw.Draw(layer)
-    bedside = traits.view == "AP"
-    width = 0.86 + 0.2 * traits.build
     for sign in (-1, 1):
-        inner = 0.66 if bedside else rng.uniform(0.74, 0.86)
+        inner = 0.66 if traits.view == "AP" else rng.uniform(0.74, 0.86)
         tip = rng.uniform(-0.16, -0.04)
         blade = [
             (width + 0.04, -0.62),
@@ -165,7 +144,18 @@ def add_shoulder_bones(
             pen.line(shaft, fill=52, width=max(1, round(0.045 * canvas.scale_x)))
         pen.ellipse(box, fill=58)
     soft = layer.filter(ImageFilter.BoxBlur(2.0 * canvas.line))
-    bone += np.asarray(soft, np.float32) * np.float32(1 / 200)
+    return np.asarray(soft, np.float32) * np.float32(1 / 200)
+
+
+def _add_clavicles(
+    bone: FloatArray,
+    traits: PhantomTraits,
+    canvas: Canvas,
+    width: float,
+    rng: np.random.Generator,
+) -> None:
+    """Add clavicles that reach from the sternum to the `width` of the trunk, in place."""
+    bedside = traits.view == "AP"
     rows = canvas.rows(-1.0, -0.35)
     y = canvas.y[rows]
     height = -0.64 if bedside else -0.57

@@ -11,14 +11,10 @@ from PIL import Image
 from workflow_scripts.cxrcam.phantom.traits import PhantomTraits
 
 FloatArray = NDArray[np.float32]
-
-
 BoolArray = NDArray[np.bool_]
-
 
 CANVAS_MARGIN = 0.043
 """Extra canvas on each side, as a share of the image: what a tilted body brings into view."""
-
 
 REFERENCE_SIZE = 299
 """Side, in pixels, at which line widths are given."""
@@ -26,25 +22,13 @@ REFERENCE_SIZE = 299
 
 @dataclass(frozen=True)
 class Canvas:
-    """Upright drawing plane with body coordinates.
+    """Upright drawing plane with body coordinates, n pixels a side."""
 
-    Attributes
-    ----------
-    x : ndarray of float32, shape (1, n)
-        Distance from the midline, positive to the patient's left (right in the image).
-    y : ndarray of float32, shape (n, 1)
-        Height, downwards; the apices of the lungs lie near -0.72, the diaphragm near 0.45.
-    scale_x, scale_y : float
-        Pixels per body unit.
-    line : float
-        Pixels on the canvas per pixel of a 299-pixel image.
-    """
-
-    x: FloatArray
-    y: FloatArray
-    scale_x: float
+    x: FloatArray  # (1, n), distance from the midline; positive: patient's left, right in the image
+    y: FloatArray  # (n, 1), height, downwards; apices of the lungs near -0.72, diaphragm near 0.45
+    scale_x: float  # pixels per body unit
     scale_y: float
-    line: float
+    line: float  # pixels on the canvas per pixel of a 299-pixel image
 
     @property
     def side(self) -> int:
@@ -67,19 +51,7 @@ class Canvas:
 
 
 def make_canvas(traits: PhantomTraits, size: int) -> Canvas:
-    """Lay the body coordinates over a canvas slightly larger than the image.
-
-    Parameters
-    ----------
-    traits : PhantomTraits
-        Gives zoom, aspect and shift.
-    size : int
-        Side of the final image, in pixels.
-
-    Returns
-    -------
-    Canvas
-    """
+    """Lay the body coordinates over a canvas slightly larger than the image of `size` pixels."""
     side = size + 2 * int(np.ceil(CANVAS_MARGIN * size))
     centred = (np.arange(side, dtype=np.float32) + 0.5 - side / 2) / (size / 2)
     zoom_x, zoom_y = traits.zoom * traits.aspect, traits.zoom
@@ -95,20 +67,10 @@ def make_canvas(traits: PhantomTraits, size: int) -> Canvas:
 def smooth_noise(
     rng: np.random.Generator, shape: tuple[int, int], *octaves: tuple[int, float]
 ) -> FloatArray:
-    """Sum of Gaussian noises on coarse grids, interpolated smoothly.
+    """Sum of Gaussian noises on coarse grids, interpolated smoothly to a shape.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of randomness.
-    shape : tuple of int
-        Height and width of the result, in pixels.
-    *octaves : tuple of (int, float)
-        Grid points along each side (the fewer, the smoother), ascending, and standard deviation.
-
-    Returns
-    -------
-    ndarray of float32, shape `shape`
+    `octaves` are grid points along each side (the fewer, the smoother), ascending, and the standard
+    deviation.
     """
     # Octaves meet on the grid of the finest one: enlarging to full size is what takes the time.
     grid: FloatArray | None = None
@@ -128,18 +90,7 @@ def _enlarged(grid: FloatArray, shape: tuple[int, int]) -> FloatArray:
 def wobble(rng: np.random.Generator, t: FloatArray, amplitude: float) -> FloatArray:
     """Smooth random curve, so that no two contours are alike.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of phases and size.
-    t : ndarray of float32
-        Places along the contour, about -1 to 1.
-    amplitude : float
-        Typical deflection, in the unit of the result.
-
-    Returns
-    -------
-    ndarray of float32, shape of `t`
+    `t` are places along the contour, about -1 to 1; `amplitude` is the typical deflection.
     """
     total = np.zeros_like(t)
     for frequency in (1.3, 2.4, 4.1):
@@ -149,24 +100,17 @@ def wobble(rng: np.random.Generator, t: FloatArray, amplitude: float) -> FloatAr
 
 
 def smooth_curve(canvas: Canvas, levels: list[float], values: list[float]) -> FloatArray:
-    """Curve over the rows of the canvas through given points, with its corners rounded off.
+    """Curve over the rows of the canvas, shape (n, 1), with `values` at increasing `levels`."""
+    curve = np.interp(canvas.y[:, 0], levels, values)
+    return rounded_off(curve, 0.055 * canvas.scale_y)[:, None]
 
-    Parameters
-    ----------
-    canvas : Canvas
-        Gives the rows.
-    levels, values : list of float
-        Heights, increasing, and the values there.
 
-    Returns
-    -------
-    ndarray of float32, shape (n, 1)
-    """
-    radius = max(1, round(0.055 * canvas.scale_y))
-    window = np.hanning(2 * radius + 3)
-    padded = np.pad(np.interp(canvas.y[:, 0], levels, values), radius + 1, mode="edge")
-    smooth = np.convolve(padded, window / window.sum(), mode="valid")
-    return smooth[:, None].astype(np.float32)
+def rounded_off(curve: NDArray[np.floating], radius: float) -> FloatArray:
+    """Curve, shape (n,), whose corners are smoothed over so many pixels."""
+    reach = max(1, round(radius))
+    window = np.hanning(2 * reach + 3)
+    padded = np.pad(curve, reach + 1, mode="edge")
+    return np.convolve(padded, window / window.sum(), mode="valid").astype(np.float32)
 
 
 def ramp(distance: NDArray[np.floating], width: float) -> FloatArray:

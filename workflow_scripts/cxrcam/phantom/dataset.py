@@ -31,24 +31,9 @@ from workflow_scripts.cxrcam.phantom.imaging import (
     tilt_and_crop_mask,
 )
 from workflow_scripts.cxrcam.phantom.traits import (
-    CONFOUNDERS,
-    FINDINGS,
     PhantomSettings,
-    PhantomTraits,
     sample_traits,
 )
-
-__all__ = [
-    "CONFOUNDERS",
-    "FINDINGS",
-    "Phantom",
-    "PhantomSettings",
-    "PhantomTraits",
-    "draw_phantom",
-    "phantom_rng",
-    "sample_traits",
-    "write_phantom_dataset",
-]
 
 PNG_COMPRESS_LEVEL = 1
 """Higher levels save a few per cent of these noisy images and cost several times the time."""
@@ -59,41 +44,18 @@ IMAGES_PER_CHUNK = 16
 
 @dataclass(frozen=True)
 class Phantom:
-    """One phantom radiograph.
+    """One phantom radiograph."""
 
-    Attributes
-    ----------
-    image : ndarray of uint8, shape (size, size)
-        Grey image; dense tissue bright.
-    lung_mask : ndarray of bool, shape (size, size)
-        Lung fields.
-    lesion_mask : ndarray of bool, shape (size, size)
-        Where the finding is visible, inside the lung fields; all False for "Normal".
-    traits : dict
-        What was drawn, by the names in `PhantomTraits`.
-    """
-
-    image: GreyImage
-    lung_mask: BoolArray
-    lesion_mask: BoolArray
-    traits: dict[str, object]
+    image: GreyImage  # uint8 (size, size); dense tissue bright
+    lung_mask: BoolArray  # bool (size, size)
+    lesion_mask: BoolArray  # bool (size, size): where the finding is visible, within the lungs
+    traits: dict[str, object]  # what was drawn, by the names in `PhantomTraits`
 
 
 def phantom_rng(seed: int, finding: str, number: int) -> np.random.Generator:
     """Make the random generator of one phantom, whatever else is drawn.
 
-    Parameters
-    ----------
-    seed : int
-        Seed of the data set, not negative.
-    finding : str
-        Class name.
-    number : int
-        Number of the image in its class, from 1.
-
-    Returns
-    -------
-    numpy.random.Generator
+    `number` is that of the image in its class, from 1.
     """
     # Python's own hash of a string changes from process to process; a digest never does.
     words = np.frombuffer(hashlib.sha256(finding.encode()).digest(), dtype="<u4")
@@ -101,20 +63,7 @@ def phantom_rng(seed: int, finding: str, number: int) -> np.random.Generator:
 
 
 def draw_phantom(finding: str, rng: np.random.Generator, settings: PhantomSettings) -> Phantom:
-    """Draw one phantom radiograph.
-
-    Parameters
-    ----------
-    finding : str
-        One of `FINDINGS`.
-    rng : numpy.random.Generator
-        Source of all randomness, see `phantom_rng`.
-    settings : PhantomSettings
-        Size, difficulty, confounders.
-
-    Returns
-    -------
-    Phantom
+    """Draw one phantom radiograph, of one of `FINDINGS`; all chance comes from `rng`.
 
     Raises
     ------
@@ -153,38 +102,11 @@ def write_phantom_dataset(
     `<root>/phantoms.csv`. Bytes do not depend on `processes`, and image k does not depend on how
     many are drawn.
 
-    Parameters
-    ----------
-    root : pathlib.Path
-        Folder to write into; made where it does not exist.
-    images_per_class : mapping of str to int
-        Number of images, at least 1, by class name.
-    seed : int
-        Seed of the data set, not negative.
-    settings : PhantomSettings
-        Size, difficulty, confounders.
-    processes : int
-        Worker processes.
-
     Returns
     -------
     pandas.DataFrame
         The table in `phantoms.csv`: `path` relative to `root`, `label`, then one column a trait.
-
-    Raises
-    ------
-    ValueError
-        If a class is unknown or a count is below 1.
     """
-    for finding, count in images_per_class.items():
-        if finding not in FINDINGS:
-            raise ValueError(
-                f"Unknown phantom class '{finding}'; allowed are {', '.join(FINDINGS)}."
-            )
-        if count < 1:
-            raise ValueError(
-                f"{count} images asked for class '{finding}', but at least 1 must be drawn."
-            )
     for finding in images_per_class:
         folders = ("images", "masks") if finding == "Normal" else ("images", "masks", "lesions")
         for folder in folders:

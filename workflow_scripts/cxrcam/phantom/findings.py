@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from workflow_scripts.cxrcam.phantom.anatomy import Anatomy
 from workflow_scripts.cxrcam.phantom.canvas import BoolArray, Canvas, FloatArray, smooth_noise
-from workflow_scripts.cxrcam.phantom.lungs import draw_branches
+from workflow_scripts.cxrcam.phantom.lungs import Lung, draw_branches
 
 VISIBLE_HAZE = 0.22
 """Extent of ground glass, 0 to 1, above which it is marked in the lesion mask."""
@@ -21,18 +21,8 @@ def add_finding(
 ) -> tuple[FloatArray, BoolArray]:
     """Add a finding to a healthy thorax.
 
-    Parameters
-    ----------
-    finding : str
-        "Normal", "COVID" or "Viral Pneumonia".
-    anatomy : Anatomy
-        The healthy thorax.
-    canvas : Canvas
-        Its body coordinates.
-    difficulty : float
-        0 = obvious, 1 = nearly invisible.
-    rng : numpy.random.Generator
-        Source of extent, position and texture.
+    `finding` is Normal, COVID or Viral Pneumonia; `difficulty` goes from 0 (obvious) to 1 (nearly
+    invisible).
 
     Returns
     -------
@@ -97,8 +87,8 @@ def _interstitial_pattern(
         near_x = (canvas.x - np.float32(hilum_x + lung.sign * 0.10)) / np.float32(half_x)
         near_y = (canvas.y - np.float32(hilum_y + 0.06)) / np.float32(half_y)
         extent = np.maximum(extent, np.exp(-(near_x**2)) * np.exp(-(near_y**2)))
-        draw_branches(pen, canvas, lung, rng, trunks=22, strength=0.85)
-        _draw_bronchial_rings(pen, canvas, lung.hilum, lung.sign, rng)
+        draw_branches(pen, canvas, lung, rng, trunks=22)
+        _draw_bronchial_rings(pen, canvas, lung, rng)
     extent *= 1 + smooth_noise(rng, shape, (8, 0.25))
     streaks = np.asarray(layer.filter(ImageFilter.BoxBlur(0.8 * canvas.line)), np.float32)
     # Ridges of smooth noise make a net whose meshes have the size of the noise; several sizes
@@ -113,17 +103,12 @@ def _interstitial_pattern(
 
 
 def _draw_bronchial_rings(
-    pen: ImageDraw.ImageDraw,
-    canvas: Canvas,
-    hilum: tuple[float, float],
-    sign: int,
-    rng: np.random.Generator,
+    pen: ImageDraw.ImageDraw, canvas: Canvas, lung: Lung, rng: np.random.Generator
 ) -> None:
     """Draw thick-walled bronchi seen end on, as small rings near the hilum."""
     for _ in range(int(rng.integers(4, 8))):
-        centre = canvas.pixel(
-            hilum[0] + sign * rng.uniform(0.0, 0.2), hilum[1] + rng.normal(0, 0.12)
-        )
+        away, down = lung.sign * rng.uniform(0.0, 0.2), rng.normal(0, 0.12)
+        centre = canvas.pixel(lung.hilum[0] + away, lung.hilum[1] + down)
         radius = rng.uniform(2.5, 4.0) * canvas.line
         box = [*(centre - radius), *(centre + radius)]
         pen.ellipse(box, outline=170, width=max(1, round(1.4 * canvas.line)))

@@ -19,21 +19,7 @@ GreyImage = NDArray[np.uint8]
 
 
 def tilt_and_crop(layer: FloatArray, degrees: float, size: int) -> FloatArray:
-    """Rotate the canvas about its centre and cut the image out of it.
-
-    Parameters
-    ----------
-    layer : ndarray of float32, shape (n, n)
-        Canvas, larger than the image.
-    degrees : float
-        In-plane rotation, counter-clockwise.
-    size : int
-        Side of the image, in pixels.
-
-    Returns
-    -------
-    ndarray of float32, shape (size, size)
-    """
+    """Rotate the canvas counter-clockwise about its centre and cut an image of `size` out of it."""
     matrix = _tilt(layer.shape[0], degrees, size)
     turned = Image.fromarray(layer).transform(
         (size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
@@ -42,7 +28,7 @@ def tilt_and_crop(layer: FloatArray, degrees: float, size: int) -> FloatArray:
 
 
 def tilt_and_crop_mask(layer: BoolArray, degrees: float, size: int) -> BoolArray:
-    """Do to a mask what `tilt_and_crop` does to an image; parameters are the same."""
+    """Do to a mask what `tilt_and_crop` does to an image."""
     matrix = _tilt(layer.shape[0], degrees, size)
     turned = Image.fromarray(layer.astype(np.uint8)).transform(
         (size, size), Image.Transform.AFFINE, matrix, Image.Resampling.NEAREST
@@ -69,21 +55,8 @@ def expose(attenuation: FloatArray, traits: PhantomTraits, rng: np.random.Genera
 
     The window is set on each image's own body: lungs to `traits.lung_grey`, the densest tissue to
     `traits.body_grey`. That is what a console does, and it keeps the overall brightness of a
-    picture from telling how much of its lungs is diseased.
-
-    Parameters
-    ----------
-    attenuation : ndarray of float32, shape (size, size)
-        Line integrals, about 0 to 3.
-    traits : PhantomTraits
-        Noise, scatter, blur, sharpening and window.
-    rng : numpy.random.Generator
-        Source of the noise.
-
-    Returns
-    -------
-    ndarray of float32, shape (size, size)
-        Display grey, 0 to 1.
+    picture from telling how much of its lungs is diseased. Takes line integrals, about 0 to 3, and
+    returns display grey, 0 to 1, both float32 of shape (size, size).
     """
     size = attenuation.shape[0]
     intensity = np.exp(-attenuation)
@@ -157,19 +130,7 @@ def _separable_blur(layer: FloatArray, sigma: float) -> FloatArray:
 
 
 def resample(grey: GreyImage, factor: float) -> GreyImage:
-    """Shrink an image by `factor` and enlarge it again: finest detail is lost.
-
-    Parameters
-    ----------
-    grey : ndarray of uint8, shape (size, size)
-        Image.
-    factor : float
-        At least 1; 1 returns the image unchanged.
-
-    Returns
-    -------
-    ndarray of uint8, shape (size, size)
-    """
+    """Shrink an image and enlarge it again: finest detail is lost; a factor of 1 does nothing."""
     if factor <= 1.0:
         return grey
     side = grey.shape[0]
@@ -180,22 +141,9 @@ def resample(grey: GreyImage, factor: float) -> GreyImage:
 def collimate(
     grey: FloatArray, kind: str, rng: np.random.Generator
 ) -> tuple[FloatArray, BoolArray]:
-    """Cover the parts of the detector that the beam did not reach.
+    """Cover the parts of the detector that the beam did not reach; also tells where it did.
 
-    Parameters
-    ----------
-    grey : ndarray of float32, shape (size, size)
-        Display grey, 0 to 1.
-    kind : str
-        "none", "dark border", "bright border" or "letterbox".
-    rng : numpy.random.Generator
-        Source of the widths.
-
-    Returns
-    -------
-    grey : ndarray of float32, shape (size, size)
-    exposed : ndarray of bool, shape (size, size)
-        True where the beam reached the detector.
+    `kind` is none, dark border, bright border or letterbox.
     """
     size = grey.shape[0]
     exposed = np.ones(grey.shape, dtype=bool)
@@ -219,22 +167,9 @@ def _font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def stamp(grey: FloatArray, text: str, corner: str, rng: np.random.Generator) -> FloatArray:
-    """Put a text mark into a corner, as lead letters or as type on a plate.
+    """Put a text mark into one of `traits.CORNERS`, as lead letters or as type on a plate.
 
-    Parameters
-    ----------
-    grey : ndarray of float32, shape (size, size)
-        Display grey, 0 to 1.
-    text : str
-        The mark; an empty one changes nothing.
-    corner : str
-        "top-left", "top-right", "bottom-left" or "bottom-right".
-    rng : numpy.random.Generator
-        Source of height, place and style.
-
-    Returns
-    -------
-    ndarray of float32, shape (size, size)
+    An empty text changes nothing.
     """
     if not text:
         return grey

@@ -18,37 +18,24 @@ from workflow_scripts.cxrcam.phantom.canvas import (
 )
 from workflow_scripts.cxrcam.phantom.traits import PhantomTraits
 
+STRENGTH = 0.85
+"""Brightness of a vessel's line."""
+
 BRANCH_GENERATIONS = 4
 """Forks of a vessel from the hilum on; later ones are finer than the detector resolves."""
 
 
 @dataclass(frozen=True)
 class Lung:
-    """One lung on its half of the canvas.
+    """One lung on its half of the canvas."""
 
-    Attributes
-    ----------
-    columns : slice
-        Columns of the canvas that the half covers.
-    sign : int
-        +1 for the patient's left (right in the image), -1 for the right.
-    lateral : ndarray of float32, shape (n, 1)
-        Distance of the chest wall from the midline at each row.
-    dome : ndarray of float32, shape (1, columns)
-        Height of the diaphragm at each column.
-    hilum : tuple of float
-        Body coordinates of the hilum.
-    apex, base : float
-        Heights of the apex and of the diaphragm.
-    """
-
-    columns: slice
-    sign: int
-    lateral: FloatArray
-    dome: FloatArray
-    hilum: tuple[float, float]
-    apex: float
-    base: float
+    columns: slice  # columns of the canvas that the half covers
+    sign: int  # +1 for the patient's left (right in the image), -1 for the right
+    lateral: FloatArray  # (n, 1), distance of the chest wall from the midline at each row
+    dome: FloatArray  # (1, columns), height of the diaphragm at each column
+    hilum: tuple[float, float]  # body coordinates
+    apex: float  # height
+    base: float  # height of the diaphragm
 
 
 def draw_mediastinum(
@@ -57,22 +44,7 @@ def draw_mediastinum(
     """Share of the chest depth filled by heart, great vessels and midline tissue, 0 to 1.
 
     The right border is drawn by superior vena cava and right atrium, the left one by aortic knob,
-    pulmonary trunk and left ventricle, whose apex rests on the diaphragm.
-
-    Parameters
-    ----------
-    traits : PhantomTraits
-        Heart size and rotation.
-    canvas : Canvas
-        Where to draw.
-    base : float
-        Height of the diaphragm, in body units.
-    rng : numpy.random.Generator
-        Source of the shapes.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, n)
+    pulmonary trunk and left ventricle, whose apex rests on the diaphragm, at the height `base`.
     """
     x, y = canvas.x, canvas.y
     heart = traits.heart_size * rng.uniform(0.95, 1.05)
@@ -111,29 +83,14 @@ def draw_lung(
     blocked: FloatArray,
     rng: np.random.Generator,
 ) -> tuple[Lung, FloatArray, BoolArray]:
-    """Draw one lung.
+    """Draw one lung, on its side of the midline.
 
-    Parameters
-    ----------
-    traits : PhantomTraits
-        Rotation.
-    canvas : Canvas
-        Where to draw.
-    columns : slice
-        Columns of the canvas on the lung's side of the midline.
-    sign : int
-        +1 for the patient's left, -1 for the right.
-    base : float
-        Height of the right dome of the diaphragm, in body units.
-    blocked : ndarray of float32, shape (n, columns)
-        What `draw_mediastinum` gave for these columns.
-    rng : numpy.random.Generator
-        Source of the shapes.
+    `base` is the height of the right dome of the diaphragm, `blocked` what `draw_mediastinum` gave
+    for these columns.
 
     Returns
     -------
     lung : Lung
-        Its geometry.
     field : ndarray of float32, shape (n, columns)
         Share of the chest depth that is lung, 0 to 1.
     in_view : ndarray of bool, shape (n, columns)
@@ -179,16 +136,7 @@ def add_airways(
 ) -> None:
     """Let trachea and main bronchi show as a faint dark band in the mediastinum.
 
-    Parameters
-    ----------
-    air : ndarray of float32, shape (n, n)
-        Share of the chest depth that is air, 0 to 1; changed in place.
-    canvas : Canvas
-        Where to draw.
-    traits : PhantomTraits
-        Rotation.
-    rng : numpy.random.Generator
-        Source of the shapes.
+    `air` is the share of the chest depth that is air, 0 to 1, shape (n, n); changed in place.
     """
     rows, columns = canvas.rows(-2.0, 0.0), canvas.columns(-0.3, 0.3)
     x, y = canvas.x[:, columns], canvas.y[rows]
@@ -209,28 +157,11 @@ def add_airways(
 def draw_vessels(
     traits: PhantomTraits, canvas: Canvas, lungs: tuple[Lung, Lung], rng: np.random.Generator
 ) -> FloatArray:
-    """Share of the air displaced by hila and pulmonary vessels.
-
-    Parameters
-    ----------
-    traits : PhantomTraits
-        Contrast of the vessels.
-    canvas : Canvas
-        Where to draw.
-    lungs : tuple of Lung
-        Right and left lung.
-    rng : numpy.random.Generator
-        Source of the shapes.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, n)
-        0 to 0.45.
-    """
+    """Share of the air displaced by hila and pulmonary vessels, 0 to 0.45, shape (n, n)."""
     layer = Image.new("L", (canvas.side, canvas.side))
     pen = ImageDraw.Draw(layer)
     for lung in lungs:
-        draw_branches(pen, canvas, lung, rng, trunks=14, strength=0.85)
+        draw_branches(pen, canvas, lung, rng, trunks=14)
     soft = layer.filter(ImageFilter.BoxBlur(0.8 * canvas.line))
     vessels = np.asarray(soft, np.float32) * np.float32(0.36 / 255)
     # Hila: a few soft ovals a side, each a product of a row and a column.
@@ -253,24 +184,10 @@ def draw_branches(
     lung: Lung,
     rng: np.random.Generator,
     trunks: int,
-    strength: float,
 ) -> None:
     """Draw a tree that leaves the hilum, forks, and thins and fades towards the pleura.
 
-    Parameters
-    ----------
-    pen : PIL.ImageDraw.ImageDraw
-        Pen on an 8-bit layer of the canvas's size.
-    canvas : Canvas
-        Gives pixel positions.
-    lung : Lung
-        Gives hilum and side.
-    rng : numpy.random.Generator
-        Source of the shapes.
-    trunks : int
-        Branches that leave the hilum.
-    strength : float
-        Brightness, 1 = that of healthy vessels.
+    The pen draws on an 8-bit layer of the canvas's size. So many `trunks` leave the hilum.
     """
     start = np.tile(np.array(lung.hilum), (trunks, 1))
     start += rng.normal(0, 1, (trunks, 2)) * [0.015, 0.055]
@@ -286,7 +203,7 @@ def draw_branches(
         path_y = start[:, 1:] + np.cumsum(step * 1.1 * np.sin(turns), axis=1)
         path = np.concatenate([start[:, None], np.stack([path_x, path_y], axis=-1)], axis=1)
         pixels = canvas.pixel(path[..., 0], path[..., 1]).reshape(count, -1).tolist()
-        ink = np.clip(strength * brightness * rng.uniform(0.6, 1.15, count), 0, 255).astype(int)
+        ink = np.clip(STRENGTH * brightness * rng.uniform(0.6, 1.15, count), 0, 255).astype(int)
         line = max(1, round(width * canvas.line))
         for points, fill in zip(pixels, ink.tolist(), strict=True):
             pen.line(points, fill=fill, width=line)

@@ -19,51 +19,18 @@ CONFOUNDERS: tuple[str, ...] = ("marker", "exposure", "resampling")
 
 CORNERS: tuple[str, ...] = ("top-left", "top-right", "bottom-left", "bottom-right")
 
-MINIMUM_SIZE = 32
-"""Pixels. Below it a rib is thinner than a pixel and a phantom shows nothing."""
-
 CONFOUNDED_SHARE = 0.95
 """Share of images that follow a confounder; in the rest the trait is random, as in real data."""
 
 
 @dataclass(frozen=True)
 class PhantomSettings:
-    """How a set of phantoms is drawn.
+    """How a set of phantoms is drawn; the configuration's schema has checked the values."""
 
-    Attributes
-    ----------
-    size : int
-        Side of the square image, in pixels; at least 32.
-    difficulty : float
-        0 = findings obvious, 1 = findings nearly invisible.
-    confounders : tuple of str
-        Traits tied to the label, any of "marker", "exposure", "resampling". Empty is the clean
-        setting: every trait independent of the label.
-
-    Raises
-    ------
-    ValueError
-        If a value lies outside what is listed here.
-    """
-
-    size: int = 299
-    difficulty: float = 0.3
+    size: int = 299  # pixels a side of the image; at least 32
+    difficulty: float = 0.3  # 0 = findings obvious, 1 = findings nearly invisible
+    # Traits tied to the label, any of `CONFOUNDERS`. Without any, all traits are independent of it.
     confounders: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.size < MINIMUM_SIZE:
-            raise ValueError(
-                f"Phantom size is {self.size} pixels, but it must be at least {MINIMUM_SIZE}."
-            )
-        if not 0.0 <= self.difficulty <= 1.0:
-            raise ValueError(
-                f"Phantom difficulty is {self.difficulty}, but it must lie between 0 and 1."
-            )
-        for confounder in self.confounders:
-            if confounder not in CONFOUNDERS:
-                raise ValueError(
-                    f"Unknown confounder '{confounder}'; allowed are {', '.join(CONFOUNDERS)}."
-                )
 
 
 @dataclass(frozen=True)
@@ -71,89 +38,36 @@ class PhantomTraits:
     """Everything about one phantom that is not its finding.
 
     Lengths are in body units: 1 is half the side of the image at zoom 1.
-
-    Attributes
-    ----------
-    view : str
-        "PA" (standing) or "AP" (bedside: larger heart, higher clavicles, scapulae over the lungs).
-    inspiration : float
-        Depth of the breath, 0 (shallow, diaphragm high) to 1 (deep).
-    rotation : float
-        Turn about the long axis of the body, -1 to 1; displaces the mediastinum and the sternum.
-    tilt : float
-        In-plane rotation, in degrees.
-    zoom, aspect : float
-        Scale of the body on the detector, and its width relative to its height.
-    shift_x, shift_y : float
-        Displacement of the body.
-    build : float
-        Soft tissue around the thorax, 0 (thin) to 1 (heavy).
-    heart_size : float
-        Scale of the heart shadow.
-    lung_density : float
-        Attenuation of healthy lung relative to soft tissue (falls with age and with inspiration).
-    lung_unevenness : float
-        Standard deviation of the share of air that varies smoothly over healthy lungs.
-    vessel_contrast : float
-        Strength of the healthy vessel markings, 1 = average.
-    bone_contrast : float
-        Brightness of bone relative to soft tissue (falls with tube voltage).
-    arms : str
-        "down", "raised" or "out of view".
-    breast_shadow, stomach_bubble : float
-        Strength, 0 = absent.
-    device : str
-        "none", "electrodes", "tube", "line" or "electrodes and line".
-    lung_grey, body_grey : float
-        Display grey (0 to 1) given to the lungs and to the brightest tissue: the exposure.
-    contrast_curve : float
-        Strength of the S-shaped display curve, 0 = straight.
-    noise : float
-        Standard deviation of the quantum noise, in units of attenuation.
-    scatter : float
-        Share of scattered radiation, 0 to 1.
-    blur : float
-        Detector and motion blur (standard deviation), in pixels of a 299-pixel image.
-    sharpening : float
-        Strength of the edge enhancement applied by the console.
-    resampling : float
-        Factor of the down-then-up resampling, 1 = none.
-    collimation : str
-        "none", "dark border", "bright border" or "letterbox".
-    marker_text, marker_corner : str
-        First text mark and its corner; empty where there is none.
-    note_text, note_corner : str
-        Second text mark and its corner; empty where there is none.
     """
 
-    view: str
-    inspiration: float
-    rotation: float
-    tilt: float
-    zoom: float
-    aspect: float
+    view: str  # PA (standing) or AP (bedside: larger heart, higher clavicles, scapulae over lungs)
+    inspiration: float  # depth of the breath, 0 (shallow, diaphragm high) to 1 (deep)
+    rotation: float  # about the long axis, -1 to 1; displaces mediastinum and sternum
+    tilt: float  # in-plane rotation, degrees
+    zoom: float  # scale of the body on the detector
+    aspect: float  # its width relative to its height
     shift_x: float
     shift_y: float
-    build: float
-    heart_size: float
-    lung_density: float
-    lung_unevenness: float
-    vessel_contrast: float
-    bone_contrast: float
-    arms: str
-    breast_shadow: float
-    stomach_bubble: float
-    device: str
-    lung_grey: float
-    body_grey: float
-    contrast_curve: float
-    noise: float
-    scatter: float
-    blur: float
-    sharpening: float
-    resampling: float
-    collimation: str
-    marker_text: str
+    build: float  # soft tissue around the thorax, 0 (thin) to 1 (heavy)
+    heart_size: float  # scale of the heart shadow
+    lung_density: float  # attenuation of healthy lung relative to soft tissue
+    lung_unevenness: float  # standard deviation of the air share, varying smoothly over lungs
+    vessel_contrast: float  # strength of the healthy vessel markings, 1 = average
+    bone_contrast: float  # brightness of bone relative to soft tissue (falls with tube voltage)
+    arms: str  # down, raised or out of view
+    breast_shadow: float  # strength, 0 = absent
+    stomach_bubble: float  # strength, 0 = absent
+    device: str  # none, electrodes, tube, line, electrodes and line
+    lung_grey: float  # display grey (0 to 1) given to the lungs: with the next, the exposure
+    body_grey: float  # display grey given to the brightest tissue
+    contrast_curve: float  # strength of the S-shaped display curve, 0 = straight
+    noise: float  # standard deviation of the quantum noise, in units of attenuation
+    scatter: float  # share of scattered radiation, 0 to 1
+    blur: float  # of detector and motion, standard deviation in pixels of a 299-pixel image
+    sharpening: float  # strength of the edge enhancement applied by the console
+    resampling: float  # factor of the down-then-up resampling, 1 = none
+    collimation: str  # none, dark border, bright border or letterbox
+    marker_text: str  # first text mark; it, the second and their corners are empty where absent
     marker_corner: str
     note_text: str
     note_corner: str
@@ -162,20 +76,7 @@ class PhantomTraits:
 def sample_traits(
     finding: str, rng: np.random.Generator, settings: PhantomSettings
 ) -> PhantomTraits:
-    """Draw the traits of one phantom.
-
-    Parameters
-    ----------
-    finding : str
-        One of `FINDINGS`; looked at only by the confounders.
-    rng : numpy.random.Generator
-        Source of randomness; advanced in place.
-    settings : PhantomSettings
-        Names the confounders.
-
-    Returns
-    -------
-    PhantomTraits
+    """Draw the traits of one phantom; only confounders look at `finding`, one of `FINDINGS`.
 
     Raises
     ------

@@ -11,6 +11,7 @@ from PIL import Image
 
 from workflow_scripts.cxrcam.arrays import Float32Array
 from workflow_scripts.cxrcam.files import atomic_path, file_name
+from workflow_scripts.cxrcam.images.covering import covered_pixels
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
 from workflow_scripts.cxrcam.images.resizing import resize_grey
@@ -23,7 +24,6 @@ from workflow_scripts.cxrcam.maps.overlays import (
 )
 from workflow_scripts.cxrcam.maps.placement import log_odds, normalise_map, place_map
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
-from workflow_scripts.cxrcam.networks.input_parts import covered_pixels
 
 PICTURE_SIDE: Final = 299
 
@@ -53,7 +53,7 @@ class Drawing:
     Attributes
     ----------
     input_part : str
-        What the networks see of each image, see `input_parts.covered_pixels`.
+        What the networks see of each image, see `covering.covered_pixels`.
     scale : float
         Raw map value at full colour.
     n_classes : int

@@ -14,7 +14,7 @@ from typing import Final
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.images.covering import masking_variants
+from workflow_scripts.cxrcam.images.covering import MASKING_VARIANTS
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 from workflow_scripts.cxrcam.verdict.check import (
     FAILED,
@@ -302,7 +302,7 @@ def check_masked_inputs(masked: pd.DataFrame | None) -> list[Check]:
     if "retrained" not in masked.columns:
         masked = masked.assign(retrained=False)
     parts = list(designs(masked, columns))
-    variants = [*(variant.name for variant in masking_variants())]
+    variants = [*(variant.name for variant in MASKING_VARIANTS)]
     variants += [str(name) for name in masked["variant"].unique() if name not in variants]
     tested = masked[masked["n"] > 0]
     comparisons = len(tested[["task", "scheme", "variant", "retrained"]].drop_duplicates())
@@ -349,7 +349,7 @@ def _lungs_before_centre(of_variants: dict[str, Check], counts: pd.Series) -> di
 def _masked(
     subject: str, variant: str, retrained: bool, rows: pd.DataFrame, comparisons: int
 ) -> Check:
-    known = {v.name: v for v in masking_variants()}
+    known = {v.name: v for v in MASKING_VARIANTS}
     title = known[variant].title if variant in known else variant
     detail = f"retrained on {title}" if retrained else title
     share = pooled_share(rows, confidence=confidence_of(comparisons)) if len(rows) else None

@@ -13,7 +13,10 @@ PAGE: Final = Path(__file__).parent / "page"
 """Sources of the page, an npm package."""
 
 PARTS: Final = (
-    *("index.html", "viewer.css", "viewer.js", "worker.js"),
+    "index.html",
+    "viewer.css",
+    "viewer.js",
+    "worker.js",
     "ort-wasm-simd-threaded.wasm",
 )
 """Files that are bundled from them."""
@@ -51,13 +54,7 @@ def _run(command: list[str], folder: Path, what: str, advice: str = "") -> str:
 
 
 def find_node() -> tuple[str, str]:
-    """Paths of node and npm.
-
-    Raises
-    ------
-    InputError
-        One is missing, or node is too old.
-    """
+    """Paths of node and npm; an `InputError` where one is missing, or node is too old."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         raise InputError(
@@ -76,12 +73,7 @@ def build_page(target: Path) -> None:
     """Bundle the page.
 
     Packages are installed in a folder of their own that goes afterwards; none of them runs code
-    while it is installed.
-
-    Parameters
-    ----------
-    target : Path
-        Folder for `PARTS` and `SHARED`.
+    while it is installed. `PARTS` and `SHARED` are written to `target`.
 
     Raises
     ------
@@ -98,7 +90,9 @@ def build_page(target: Path) -> None:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
         _run(
-            *([npm, "ci", "--no-progress", "--prefer-offline"], folder, "Fetching the packages"),
+            [npm, "ci", "--no-progress", "--prefer-offline"],
+            folder,
+            "Fetching the packages",
             "They come once from where npm is set to fetch from; without a network, npm's cache "
             "must hold them.",
         )

@@ -1,20 +1,12 @@
 """What the page must know of its network: the card of the export, colours, and the verdict."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from workflow_scripts.cxrcam.data.decoding import least_decoded_side
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.maps.overlays import evidence_colours
 from workflow_scripts.cxrcam.viewer.training_pictures import TrainingPictures
-
-_NEEDED: Final = frozenset(
-    {
-        *("classes", "dataset", "fold", "image_size", "input_part", "input_size", "map_kind"),
-        *("map_offset", "map_scale", "map_stride", "notice", "resampling"),
-        *("scheme", "seed", "task", "temperature", "temperature_n"),
-    }
-)
 
 
 def network_card(
@@ -35,22 +27,16 @@ def network_card(
     ------
     InputError
         The network was trained on covered images, which a page cannot make.
-    KeyError
-        The export lacks an entry.
     """
-    missing = _NEEDED - exported.keys()
-    if missing:
-        raise KeyError(f"model.json of the export lacks {', '.join(sorted(missing))}")
     if exported["input_part"] != "whole":
         raise InputError(
             f"The network of {exported['scheme']} was trained on covered images "
             f"({exported['input_part']}), and the page shows it whole ones: no viewer can be made."
         )
-    colours = evidence_colours().tobytes().hex()
     return {
         **exported,
         "verdict": {key: verdict[key] for key in ("answer", "sentence")},
-        "evidence_colours": colours,
+        "evidence_colours": evidence_colours().tobytes().hex(),
         "jpeg_least_side": least_decoded_side(exported["image_size"]),
         "trained_on": trained_on.for_page(),
     }

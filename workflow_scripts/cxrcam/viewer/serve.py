@@ -14,13 +14,7 @@ _PORT: Final = 8800
 
 
 def content_policy(page: str) -> str:
-    """The Content-Security-Policy that a page states, and that nobody may frame it.
-
-    Raises
-    ------
-    ValueError
-        It states none.
-    """
+    """The Content-Security-Policy that a page states, and that nobody may frame it."""
     found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
     if found is None:
         raise ValueError("the page states no Content-Security-Policy")
@@ -59,17 +53,8 @@ class _Handler(SimpleHTTPRequestHandler):
 def make_server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
     """Server of a built page on this machine's own address.
 
-    Parameters
-    ----------
-    folder : Path
-        With index.html.
-    port : int
-        0 takes a free one: ``server_address[1]`` tells which.
-
-    Raises
-    ------
-    InputError
-        There is no page, or the port is taken.
+    Port 0 takes a free one: ``server_address[1]`` tells which. Without a page, or where the port is
+    taken, this is an `InputError`.
     """
     page = folder / "index.html"
     if not page.is_file():

@@ -23,23 +23,12 @@ MOST_PICTURES: Final = 2000
 
 @dataclass(frozen=True)
 class TrainingPictures:
-    """Training images of one run, or as many of them as the page takes.
+    """Training images of one run, or as many of them as the page takes."""
 
-    Attributes
-    ----------
-    pictures : uint8 array, shape (n, 32, 32)
-    labels : list of int, length n
-        Position of the class.
-    n_training : int
-        Training images of which these were taken, evenly.
-    thresholds : Thresholds
-        From where on a picture is unlike these.
-    """
-
-    pictures: UInt8Array
-    labels: list[int]
-    n_training: int
-    thresholds: Thresholds
+    pictures: UInt8Array  # (n, 32, 32)
+    labels: list[int]  # n positions of the class
+    n_training: int  # training images of which these were taken, evenly
+    thresholds: Thresholds  # from where on a picture is unlike these
 
     def for_page(self) -> dict[str, Any]:
         """What stands in the page's model.json; the pictures have a file of their own."""
@@ -67,7 +56,6 @@ def training_pictures(
         Group of each image (a patient, near-duplicates), by `image_id`.
     stored : Fingerprints
         Of all readable images.
-    classes : sequence of str
 
     Returns
     -------
