@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from workflow_scripts.cxrcam.data.decoding import least_decoded_side
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.maps.overlays import evidence_colours
+from workflow_scripts.cxrcam.maps.overlays import EVIDENCE_COLOURS
 from workflow_scripts.cxrcam.viewer.training_pictures import TrainingPictures
 
 _NEEDED: Final = frozenset(
@@ -46,11 +46,10 @@ def network_card(
             f"The network of {exported['scheme']} was trained on covered images "
             f"({exported['input_part']}), and the page shows it whole ones: no viewer can be made."
         )
-    colours = evidence_colours().tobytes().hex()
     return {
         **exported,
         "verdict": {key: verdict[key] for key in ("answer", "sentence")},
-        "evidence_colours": colours,
+        "evidence_colours": EVIDENCE_COLOURS.tobytes().hex(),
         "jpeg_least_side": least_decoded_side(exported["image_size"]),
         "trained_on": trained_on.for_page(),
     }
