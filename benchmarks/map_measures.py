@@ -182,13 +182,11 @@ def measure_places(
             continue
         scored: MapScore = score(heat, regions, **options)
         summary = summarise(scored, seed=seed_sequence(0, "benchmark", measure))
-        interval = summary.score.interval or (None, None)
-        if summary.score.mean is None:
+        low, high = summary["interval"] or (None, None)
+        if summary["value"] is None:
             continue
-        result.add(
-            *(kind, measure, summary.score.mean, summary.score.n),
-            **{"low": interval[0], "high": interval[1], "chance": summary.chance},
-        )
+        further = {"low": low, "high": high, "chance": summary["chance"]}
+        result.add(kind, measure, summary["value"], summary["n"], **further)
         values = np.full(len(images), np.nan, dtype=np.float32)
         values[rows] = np.where(scored.scored, scored.values, np.nan)
         result.arrays[f"{kind}|{measure}"] = values

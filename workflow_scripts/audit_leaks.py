@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.audit.leaks import split_leaks
+from workflow_scripts.cxrcam.audit.leaks import leaks_in_words, split_leaks
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 
@@ -21,7 +21,7 @@ if __name__ == "__main__":
             duplicates,
             [name if isinstance(name, str) else None for name in patients.loc[split["image_id"]]],
         )
-        log.info("%s: %s", "/".join(map(str, design.values())), leaks.verdict)
-        rows += [{**design, **vars(row)} for row in leaks.rows]
+        log.info("%s: %s", "/".join(map(str, design.values())), leaks_in_words(leaks))
+        rows += [{**design, **vars(row)} for row in leaks]
     with atomic_path(Path(snakemake.output[0])) as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False)

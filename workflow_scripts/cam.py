@@ -8,9 +8,10 @@ import pandas as pd
 from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.files import file_name
 from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.maps.captioned_overlay import captioned_overlay
 from workflow_scripts.cxrcam.maps.gallery import choose_images, choose_of_classes, gallery
 from workflow_scripts.cxrcam.maps.method_names import TITLES
-from workflow_scripts.cxrcam.maps.overlays import captioned_overlay, save_png
+from workflow_scripts.cxrcam.maps.overlays import save_png
 from workflow_scripts.cxrcam.maps.placement import log_odds
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.maps.run_pictures import RunPictures, read_run_pictures
@@ -81,7 +82,7 @@ if __name__ == "__main__":
         outcome = "correct" if row.correct else "mistake"
         save_png(
             captioned_overlay(
-                **pictures[row.image_id],
+                pictures[row.image_id],
                 image_id=row.image_id,
                 label=row.label,
                 predicted=row.predicted,
@@ -97,19 +98,13 @@ if __name__ == "__main__":
         if rows.empty:
             log.warning("No test image of class %s: no gallery.", name)
             continue
-        parts = [pictures[image_id] for image_id in rows["image_id"]]
         figure = gallery(
-            np.stack([p["grey"] for p in parts]),
-            np.stack([p["evidence"] for p in parts]),
+            [pictures[image_id] for image_id in rows["image_id"]],
             rows,
             class_name=name,
-            columns=4,
-            most=len(rows),
             total=len(by_class[name]),
             wrong=int((~by_class[name]["correct"]).sum()),
             **style,
-            lung_masks=[p["lung_mask"] for p in parts],
-            lesion_masks=[p["lesion_mask"] for p in parts],
         )
         save_figure(figure, galleries / file_name(name), kinds=["png"])
     log.info("Drew %d overlays; %d mistakes in all.", len(chosen), (~records["correct"]).sum())

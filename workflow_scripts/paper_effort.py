@@ -71,13 +71,9 @@ if __name__ == "__main__":
     main = table[table["scheme"] == next(iter(shown))]
     of_task = {task: rows for task, rows in main.groupby("task", sort=False)}
     source = f"data set {snakemake.wildcards.dataset}"
-    role = main["role"].iloc[0]
-    save_figure(accuracy_and_loss_figure(of_task, role), folder / "figure_6")
-    write_text(
-        folder / "figure_6.txt", accuracy_and_loss_caption(of_task, role, source=source) + "\n"
-    )
+    save_figure(accuracy_and_loss_figure(of_task), folder / "figure_6")
+    write_text(folder / "figure_6.txt", accuracy_and_loss_caption(of_task, source=source) + "\n")
     # Shared test images of a sub-sample are the complete set's test images: one curve family.
-    table = table.assign(role=role)
     save_figure(accuracy_over_time_figure(table, target=params.target), folder / "figure_7")
     caption = accuracy_over_time_caption(table, target=params.target, source=source)
     write_text(folder / "figure_7.txt", caption + "\n")

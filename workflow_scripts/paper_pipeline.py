@@ -9,9 +9,6 @@ from workflow_scripts.cxrcam.logs import start_log
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
-    save_figure(
-        pipeline_figure(title="Figure 2: the pipeline"),
-        Path(snakemake.output.png).with_suffix(""),
-    )
+    save_figure(pipeline_figure(), Path(snakemake.output.png).with_suffix(""))
     write_text(Path(snakemake.output.caption), pipeline_caption() + "\n")
     log.info("Drew %d stages.", len(STAGES))

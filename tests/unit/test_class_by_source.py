@@ -133,8 +133,3 @@ def test_one_source_for_all_is_no_confounder_but_cannot_be_split():
     found = assess_class_by_source(*listing(COVID__a=9, Normal__a=9), CLASSES)
     assert found.finding == "not associated" and found.cramers_v is None
     assert "come from one source" in found.grouped_split_problem
-
-
-def test_labels_and_sources_must_be_of_one_length():
-    with pytest.raises(ValueError, match="2 labels and 1 sources"):
-        contingency_table(["COVID", "Normal"], ["a"], CLASSES)

@@ -80,9 +80,3 @@ def test_too_few_images_exclude_no_class() -> None:
 def test_a_set_is_empty_where_nothing_fits() -> None:
     # The truth always had 0.99; now both classes have a half.
     assert not prediction_sets([np.array([[0.5, 0.5]])], [np.full(99, 0.01)], 0.9).any()
-
-
-@pytest.mark.parametrize("coverage", [0.0, 1.0, -1.0, math.nan])
-def test_a_coverage_that_is_no_share_is_refused(coverage: float) -> None:
-    with pytest.raises(ValueError, match="outside"):
-        prediction_sets([np.ones((1, 2))], [np.ones(3)], coverage)

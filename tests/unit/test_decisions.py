@@ -54,11 +54,6 @@ def test_scores_that_say_nothing_leave_the_threshold_in_the_middle():
     assert youden_threshold(np.array([True, False]), np.array([0.1, 0.9])) == 0.5
 
 
-def test_one_class_alone_gives_no_threshold():
-    with pytest.raises(ValueError, match="both classes"):
-        youden_threshold(np.array([True, True]), np.array([0.1, 0.9]))
-
-
 def test_results_at_a_threshold_are_counted_by_hand():
     positive = np.array([True, True, True, False, False])
     found = at_threshold(positive, np.array([0.9, 0.5, 0.2, 0.6, 0.1]), 0.5)

@@ -78,7 +78,7 @@ def test_no_text_is_cut_off_or_overlaps(name):
 
 def test_the_drawing_has_the_classes_the_numbers_and_the_place_of_the_maps():
     blocks = network_blocks(network("resnet18"), 224)
-    figure = architecture_figure(blocks, classes=ODD, **places("resnet18"))
+    figure = architecture_figure(blocks, classes=ODD, title="Network", **places("resnet18"))
     texts = [t.get_text().replace(r"\$", "$") for t in figure.findobj(Text)]
     assert any(text.startswith(f"{ODD[0]}\n{ODD[1]}\n") for text in texts)
     assert {"layer4", "8,393,728", "512", "7²", "512 × 7 × 7", "maps", "last layer"} <= set(texts)
@@ -97,4 +97,4 @@ def test_no_hook_stays_on_the_model():
 def test_a_layer_that_does_not_exist_is_named():
     blocks = network_blocks(network("resnet18"), 64)
     with pytest.raises(ValueError, match=r"no layer 'layer9'; its layers are .*'layer4'"):
-        architecture_figure(blocks, classes=ODD, feature_layer="layer9", head="fc")
+        architecture_figure(blocks, classes=ODD, feature_layer="layer9", head="fc", title="Network")

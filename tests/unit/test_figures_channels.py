@@ -74,18 +74,3 @@ def test_the_caption_stands_alone():
     )
     for part in (*given["classes"], "4 strongest of 512", "ResNet18", "phantoms", "-0.5 to 1.25"):
         assert part in caption
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "named"),
-    [
-        ("activations", np.zeros((3, 4, 7, 7)), "activations have shape"),
-        ("contributions", np.zeros((3, 5)), "contributions have shape"),
-        ("channels", np.zeros((2, 4)), "channels"),
-        ("contributions", np.full((3, 4), np.nan), "not finite"),
-        ("classes", CLASSES[:2], "2 classes"),
-    ],
-)
-def test_what_does_not_fit_is_named(name, value, named):
-    with pytest.raises(ValueError, match=named):
-        channel_figure(**(inputs() | {name: value}))

@@ -32,7 +32,7 @@ def test_a_stage_stands_beside_what_it_uses(name):
 
 
 def test_texts_stay_in_their_boxes_and_on_the_page():
-    figure = pipeline_figure("Figure 2: the pipeline")
+    figure = pipeline_figure()
     assert_nothing_is_cut_off_or_overlaps(figure, on_panels=True)
     (axes,) = figure.axes
     boxes = [p.get_window_extent() for p in axes.patches if isinstance(p, FancyBboxPatch)]

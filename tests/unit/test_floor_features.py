@@ -99,17 +99,3 @@ def test_an_image_s_features_do_not_depend_on_its_neighbours(name):
     assert together.dtype == np.float32
     assert together[37:38] == pytest.approx(FEATURES[name](images[37:38]), abs=1e-4)
     assert images.tobytes() == noise(40, 224).tobytes()
-
-
-@pytest.mark.parametrize(
-    ("name", "images", "named"),
-    [
-        ("thumbnail", np.zeros((1, 64, 64)), "float64"),
-        ("border", np.zeros((1, 64, 65), np.uint8), "64, 65"),
-        ("centre_black", np.zeros((64, 64), np.uint8), "64, 64"),
-        ("corners", np.zeros((1, 16, 16), np.uint8), "16 pixels a side"),
-    ],
-)
-def test_features_name_what_they_cannot_take(name, images, named):
-    with pytest.raises(ValueError, match=named):
-        FEATURES[name](images)

@@ -40,7 +40,8 @@ def in_memory(pixels, at_once=7):
 
 
 def floor_predictions(name, pixels, labels, train, test, n_classes, seed):
-    return streamed(in_memory(pixels), labels, train, test, n_classes, {name: seed})[name]
+    seeds = {name: np.random.SeedSequence(seed)}
+    return streamed(in_memory(pixels), labels, train, test, n_classes, seeds)[name]
 
 
 def brighten(images, chosen):
@@ -93,10 +94,10 @@ def test_predictions_are_probabilities_in_the_order_of_the_test_images(name):
     labels = np.arange(90) % 3
     images = noisy_images(labels, brighten)
     test = np.random.default_rng(4).random(90) < 0.3
-    found = floor_predictions(name, images, labels, ~test, test, 3, seed=np.random.SeedSequence(5))
+    found = floor_predictions(name, images, labels, ~test, test, 3, seed=5)
     assert found.shape == (test.sum(), 3)
     assert found.sum(axis=1) == pytest.approx(1)
-    again = floor_predictions(name, images, labels, ~test, test, 3, seed=np.random.SeedSequence(5))
+    again = floor_predictions(name, images, labels, ~test, test, 3, seed=5)
     assert np.array_equal(found, again)
 
 
@@ -127,25 +128,11 @@ def test_a_class_without_a_training_image_has_probability_zero():
     assert (found[:, 1] == 0).all() and found.shape == (10, 3)
 
 
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"name": "lungs"}, "'lungs'"),
-        ({"test": np.ones(6, bool)}, "3 images are both"),
-        ({"train": np.zeros(6, bool)}, "no image is selected"),
-        ({"train": np.ones(6, int)}, "int64"),
-        ({"labels": np.zeros(5, int)}, r"labels|train has shape \(6,\), expected \(5,\)"),
-        ({"labels": np.full(6, 2)}, "from 2 to 2"),
-    ],
-)
-def test_a_split_that_makes_no_sense_is_refused(change, named):
-    train = np.arange(6) < 3
-    arguments = {
-        "name": "border", "pixels": noisy_images(np.zeros(6), nothing),
-        "labels": np.zeros(6, int), "train": train, "test": ~train, "n_classes": 2, "seed": 0,
-    }  # fmt: skip
-    with pytest.raises(ValueError, match=named):
-        floor_predictions(**(arguments | change))
+def test_a_floor_without_a_training_image_is_refused():
+    labels = np.zeros(6, int)
+    none, test = np.zeros(6, bool), np.arange(6) < 3
+    with pytest.raises(ValueError, match="no image is selected"):
+        floor_predictions("border", noisy_images(labels, nothing), labels, none, test, 2, seed=0)
 
 
 def test_every_floor_says_what_it_may_see():
@@ -154,18 +141,15 @@ def test_every_floor_says_what_it_may_see():
 
 
 def test_the_best_floor_is_the_most_accurate_and_of_equals_the_blindest():
-    assert best_floor({"thumbnail": 0.9, "corners": 0.9, "majority": 0.5}) == ("corners", 0.9)
-    assert best_floor({"majority": 0.5, "thumbnail": 0.51}) == ("thumbnail", 0.51)
-    for wrong in ({}, {"lungs": 0.5}, {"border": 92.0}):
-        with pytest.raises(ValueError, match=r"no floors|unknown floor 'lungs'|92\.0"):
-            best_floor(wrong)
+    assert best_floor({"thumbnail": 0.9, "corners": 0.9, "majority": 0.5}) == "corners"
+    assert best_floor({"majority": 0.5, "thumbnail": 0.51}) == "thumbnail"
 
 
 def test_the_gap_is_the_paired_difference_with_the_width_that_theory_gives():
     rng = np.random.default_rng(0)
     truth = np.zeros(1000, int)
     network, floor = (rng.random(1000) > 0.9) * 1, (rng.random(1000) > 0.8) * 1
-    found = accuracy_gap(truth, network, floor, None, rng)
+    found = accuracy_gap(truth, network, floor, np.arange(1000), rng)
     difference = (network == truth) * 1.0 - (floor == truth)
     assert found.gap == pytest.approx(difference.mean())
     assert found.gap == pytest.approx(found.network_accuracy - found.floor_accuracy)
@@ -183,23 +167,24 @@ def test_copies_of_an_image_do_not_narrow_the_gap_s_interval():
     copied = accuracy_gap(*many, np.random.default_rng(2))
     assert (copied.low, copied.high) == pytest.approx((single.low, single.high))
     assert copied.n_groups == 60
-    taken_for_new = accuracy_gap(*many[:3], None, np.random.default_rng(2))
+    taken_for_new = accuracy_gap(*many[:3], np.arange(300), np.random.default_rng(2))
     assert taken_for_new.high - taken_for_new.low < 0.6 * (single.high - single.low)
 
 
 def test_equal_answers_everywhere_give_an_interval_around_zero_of_honest_width():
-    found = accuracy_gap([0, 1] * 10, [0, 1] * 10, [0, 1] * 10, None, np.random.default_rng(0))
+    answers = np.array([0, 1] * 10)
+    found = accuracy_gap(answers, answers, answers, np.arange(20), np.random.default_rng(0))
     assert found.gap == 0.0
     # Wilson's upper bound of 0 of 20.
     assert (found.low, found.high) == pytest.approx((-0.1611, 0.1611), abs=5e-5)
 
 
 @pytest.mark.parametrize(
-    ("n", "groups", "reason"), [(0, None, "no test images"), (3, ["a"] * 3, "of one group")]
+    ("n", "groups", "reason"), [(0, [], "no test images"), (3, ["a"] * 3, "of one group")]
 )
 def test_a_gap_that_cannot_be_given_an_interval_says_why(n, groups, reason):
     zeros = np.zeros(n, int)
-    found = accuracy_gap(zeros, zeros, zeros + 1, groups, np.random.default_rng(0))
+    found = accuracy_gap(zeros, zeros, zeros + 1, np.array(groups), np.random.default_rng(0))
     assert reason in found.reason
     assert found.low is None
     json.dumps(asdict(found), allow_nan=False)

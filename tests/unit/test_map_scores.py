@@ -8,7 +8,6 @@ import pytest
 from workflow_scripts.cxrcam.images.covering import border_mask
 from workflow_scripts.cxrcam.map_tests.scores import (
     MapScore,
-    area_share,
     border_share,
     dilate,
     energy_share,
@@ -40,7 +39,6 @@ def test_energy_share_is_the_positive_sum_inside_over_the_positive_sum():
     score = energy_share(heat, mask)
     assert score.values == pytest.approx([0.75])  # the -8 inside the mask is no evidence
     assert score.chance == pytest.approx([0.5])
-    assert score.ratio == pytest.approx([1.5])
 
 
 def test_a_map_without_preference_scores_chance_everywhere():
@@ -85,11 +83,10 @@ def test_blank_maps_and_empty_masks_are_counted_and_never_nan():
         np.testing.assert_array_equal(score.scored, [False, False, False, True])
         assert all(np.isfinite(getattr(score, field.name)).all() for field in fields(score))
         assert (score.values[:3] == 0).all()
-        assert (score.ratio[:3] == 0).all()
         summary = summarise(score, seed=0)
-        assert (summary.score.n, summary.without_energy, summary.without_region) == (1, 2, 1)
-        assert summary.ratio == pytest.approx(1.0)
-        assert summary.score.interval is None
+        assert (summary["n"], summary["without_energy"], summary["without_region"]) == (1, 2, 1)
+        assert summary["ratio"] == pytest.approx(1.0)
+        assert summary["interval"] is None
 
 
 def test_no_images_give_an_empty_score_and_no_mean():
@@ -97,8 +94,8 @@ def test_no_images_give_an_empty_score_and_no_mean():
     for score in [*scores_of(heat, masks).values(), border_share(heat)]:
         assert score.values.shape == score.chance.shape == score.scored.shape == (0,)
         summary = summarise(score, seed=0)
-        assert (summary.score.n, summary.score.mean, summary.ratio) == (0, None, None)
-        assert summary.ratio_interval is None
+        assert (summary["n"], summary["value"], summary["ratio"]) == (0, None, None)
+        assert summary["ratio_interval"] is None
 
 
 def test_the_border_has_the_area_of_its_ring():
@@ -109,9 +106,9 @@ def test_the_border_has_the_area_of_its_ring():
     heat = np.zeros((2, SIZE, SIZE), dtype=np.float32)
     heat[0, 0, 5], heat[0, 10, 10] = 1.0, 3.0
     heat[1, 10, 18] = 1.0
-    score = border_share(heat, 0.1)
+    score = border_share(heat)
     assert score.values == pytest.approx([0.25, 1.0])
-    assert score.chance == pytest.approx(area_share(ring[None]).repeat(2))
+    assert score.chance == pytest.approx([ring.mean()] * 2)
 
 
 def test_pointing_game_hits_within_the_tolerance_and_not_beyond():
@@ -182,17 +179,7 @@ def test_a_map_with_fewer_positive_pixels_than_the_lesion_is_not_filled_up():
     assert intersection_over_union(heat, lesion).values == pytest.approx([2 / 9])
 
 
-def test_bad_arguments_are_named():
-    heat, mask = np.ones((1, SIZE, SIZE)), box(1, 1, 2, 2)
-    with pytest.raises(ValueError, match="expected bool"):
-        energy_share(heat, mask.astype(np.uint8))
-    with pytest.raises(ValueError, match=r"\(1, 19, 20\)"):
-        energy_share(heat, mask[:, 1:])
-    with pytest.raises(ValueError, match="nan"):
-        pointing_game(np.full((1, SIZE, SIZE), np.nan), mask)
-    with pytest.raises(ValueError, match="-1"):
-        pointing_game(heat, mask, -1)
-    with pytest.raises(ValueError, match=r"0\.5"):
-        border_share(heat, 0.5)
-    with pytest.raises(ValueError, match="square"):
-        border_share(heat[:, 1:])
+def test_a_map_that_is_not_finite_is_refused():
+    for score in (energy_share, pointing_game, intersection_over_union):
+        with pytest.raises(ValueError, match="nan"):
+            score(np.full((1, SIZE, SIZE), np.nan), box(1, 1, 2, 2))

@@ -6,7 +6,6 @@ from scipy.stats import spearmanr
 
 from workflow_scripts.cxrcam.map_tests.similarity import (
     compare_maps,
-    flip_similarity,
     random_pair_floor,
     spearman_correlation,
     structural_similarity,
@@ -20,12 +19,12 @@ def maps() -> np.ndarray:
     return upsample_map(raw, 24)
 
 
-def ssim_by_hand(first: np.ndarray, second: np.ndarray, data_range: float) -> float:
+def ssim_by_hand(first: np.ndarray, second: np.ndarray) -> float:
     """One window at a time, from the definition in the paper."""
     offset = np.arange(-5, 6)
     window = np.exp(-(offset[:, None] ** 2 + offset**2) / (2 * 1.5**2))
     window /= window.sum()
-    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    c1, c2 = 0.01**2, 0.03**2
     values = []
     for row in range(first.shape[0] - 10):
         for column in range(first.shape[1] - 10):
@@ -44,15 +43,15 @@ def test_structural_similarity_equals_the_definition_window_by_window():
     generator = np.random.default_rng(1)
     first, second = generator.random(size=(2, 3, 16, 13))
     second = 0.6 * first + 0.4 * second
-    expected = [ssim_by_hand(a, b, 3.0) for a, b in zip(first, second, strict=True)]
-    assert structural_similarity(first, second, 3.0) == pytest.approx(expected, abs=1e-12)
+    expected = [ssim_by_hand(a, b) for a, b in zip(first, second, strict=True)]
+    assert structural_similarity(first, second) == pytest.approx(expected, abs=1e-12)
 
 
 def test_structural_similarity_of_constant_images_is_the_luminance_term():
     one, two = np.full((1, 12, 12), 0.2), np.full((1, 12, 12), 0.6)
     expected = (2 * 0.2 * 0.6 + 1e-4) / (0.04 + 0.36 + 1e-4)
-    assert structural_similarity(one, two, 1.0) == pytest.approx([expected])
-    assert structural_similarity(one, one, 1.0) == pytest.approx([1.0])
+    assert structural_similarity(one, two) == pytest.approx([expected])
+    assert structural_similarity(one, one) == pytest.approx([1.0])
 
 
 def test_the_result_does_not_depend_on_the_batch(monkeypatch, maps):
@@ -81,15 +80,6 @@ def test_equal_maps_and_their_multiples_are_alike_and_negatives_opposite(maps):
     opposite = compare_maps(maps, -maps)
     assert opposite.spearman == pytest.approx(-1.0)
     assert (opposite.ssim < 0.1).all()
-    absolute = compare_maps(maps, -maps, "absolute")
-    assert absolute.ssim == pytest.approx(1.0)
-    assert absolute.spearman == pytest.approx(1.0)
-
-
-def test_the_positive_part_ignores_evidence_against_the_class(maps):
-    changed = np.where(maps < 0, 2 * maps, maps)
-    assert compare_maps(maps, changed, "positive").ssim == pytest.approx(1.0)
-    assert (compare_maps(maps, changed, "raw").ssim < 1.0 - 1e-3).all()
 
 
 def test_constant_maps_are_named_and_never_nan(maps):
@@ -103,7 +93,7 @@ def test_constant_maps_are_named_and_never_nan(maps):
     assert both.constant.all()
     assert (both.spearman == 1).all()
     assert np.isfinite(both.ssim).all()
-    blank = compare_maps(-np.abs(maps), np.zeros_like(maps), "positive")
+    blank = compare_maps(np.zeros_like(maps), np.zeros_like(maps))
     assert blank.ssim == pytest.approx(1.0)
     assert not compare_maps(maps, maps).constant.any()
 
@@ -132,19 +122,11 @@ def test_the_floor_leaves_out_pairs_within_a_group(maps):
         floor = random_pair_floor(duplicated, np.random.default_rng(seed), groups=groups)
         assert (floor.ssim < 0.999).all()
         assert floor.ssim.size > 0
-    with pytest.raises(ValueError, match="groups has shape"):
-        random_pair_floor(maps, np.random.default_rng(0), groups=["a"])
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_fewer_than_two_images_have_no_floor(maps, n):
     assert random_pair_floor(maps[:n], np.random.default_rng(0)).ssim.shape == (0,)
-
-
-def test_a_flip_is_undone_before_comparing(maps):
-    assert flip_similarity(maps, maps[:, :, ::-1]).ssim == pytest.approx(1.0)
-    assert (flip_similarity(maps, maps).ssim < 0.9).all()
-    assert (flip_similarity(maps, maps[:, ::-1]).ssim < 0.9).all()
 
 
 def test_bad_arguments_are_named(maps):
@@ -154,9 +136,3 @@ def test_bad_arguments_are_named(maps):
         compare_maps(maps, maps[:2])
     with pytest.raises(ValueError, match="inf"):
         compare_maps(maps, maps * np.inf)
-    with pytest.raises(ValueError, match="squared"):
-        compare_maps(maps, maps, "squared")
-    with pytest.raises(ValueError, match="data_range is 0"):
-        structural_similarity(abs(maps), abs(maps), 0.0)
-    with pytest.raises(ValueError, match="intensities"):
-        structural_similarity(abs(maps), maps, 1.0)

@@ -57,15 +57,6 @@ def test_what_is_negative_counts_for_nothing():
     ]
 
 
-@pytest.mark.parametrize(
-    ("placed", "shares", "named"),
-    [
-        ([[np.nan, 1.0]], (0.5,), "nan"),
-        ([1.0, 2.0], (0.5,), r"shape \(2,\)"),
-        ([[1.0, 2.0]], (0.0,), r"share is 0\.0"),
-        ([[1.0, 2.0]], (0.5, 50), "share is 50"),
-    ],
-)
-def test_bad_values_are_named(placed, shares, named):
-    with pytest.raises(ValueError, match=named):
-        evidence_regions(placed, shares)
+def test_a_map_that_is_not_finite_is_refused():
+    with pytest.raises(ValueError, match="nan"):
+        evidence_regions([[np.nan, 1.0]])

@@ -26,7 +26,8 @@ from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.files import atomic_path, write_json
 from workflow_scripts.cxrcam.images.files import read_grey
-from workflow_scripts.cxrcam.maps.overlays import captioned_overlay, save_png
+from workflow_scripts.cxrcam.maps.captioned_overlay import captioned_overlay
+from workflow_scripts.cxrcam.maps.overlays import save_png
 from workflow_scripts.cxrcam.spreadsheets import write_csv
 
 ROOT = Path(__file__).parents[2]
@@ -223,13 +224,20 @@ def test_names_of_patients_reach_no_output_and_no_log(tmp_path, capfd) -> None:
                 if image_id in readable:
                     grey = np.resize(read_grey(path, 10**6).pixels, (64, 64))
                     overlay = captioned_overlay(
-                        grey,
-                        grey / 255,
+                        {
+                            "grey": grey,
+                            "evidence": np.float32(grey / 255),
+                            "lung_mask": None,
+                            "lesion_mask": None,
+                        },
                         image_id=image_id,
                         label="A",
                         predicted="A",
                         probability=0.5,
                         scale_max=1.0,
+                        method=None,
+                        opacity=0.5,
+                        against=False,
                     )
                     save_png(overlay, tmp_path / f"results/{image_id[2:]}.png")
     finally:

@@ -34,7 +34,12 @@ def test_floors_of_a_data_set_test_every_image_once(threads):
     seen = {name: features(k) for k, name in enumerate(FLOORS) if name != "majority"}
     seen["corners"] = np.random.default_rng(9).normal(size=(120, 5)).astype(np.float32)
     rows = cross_validated_floors(
-        seen, LABELS, FOLDS, 2, lambda name, fold: 10 * FLOORS.index(name) + fold, threads
+        seen,
+        LABELS,
+        FOLDS,
+        2,
+        lambda name, fold: np.random.SeedSequence(10 * FLOORS.index(name) + fold),
+        threads,
     )
     assert [(row["floor"], row["fold"]) for row in rows] == [
         (name, fold) for name in FLOORS for fold in range(4)

@@ -31,15 +31,21 @@ from scipy.fft import rfft2
 
 from workflow_scripts.cxrcam.arrays import Float64Array, Int64Array, UInt8Array
 from workflow_scripts.cxrcam.data.splits import deal_folds
-from workflow_scripts.cxrcam.floors.features import check_pixels, grey_counts, pixel_chunks
+from workflow_scripts.cxrcam.floors.features import grey_counts, pixel_chunks
 from workflow_scripts.cxrcam.floors.trees import fitted_trees
-from workflow_scripts.cxrcam.metrics.intervals import bootstrap_interval, weighted_auroc
+from workflow_scripts.cxrcam.metrics.intervals import (
+    bootstrap_interval,
+    weighted_auroc,
+    weighted_mean,
+)
 
 FACT_THRESHOLD: Final = 0.60
 PICTURE_THRESHOLD: Final = 0.75
 
 FOLDS: Final = 5
 TREES: Final = 100
+REPEATS: Final = 1000
+"""Resamples of the intervals."""
 
 FEWEST_GROUPS: Final = 30
 """Groups that each class must have: with fewer, random labels have raised false alarms."""
@@ -54,7 +60,7 @@ HIGHEST_FREQUENCY: Final = 0.5**0.5
 """Cycles a pixel: the corner of the spectrum of a square grid."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TraceSeparability:
     """How well one kind of trace tells the classes apart.
 
@@ -82,55 +88,29 @@ class TraceSeparability:
     trace: str
     fails: bool | None
     verdict: str
-    auroc: float | None
-    low: float | None
-    high: float | None
-    accuracy: float | None
-    accuracy_low: float | None
-    accuracy_high: float | None
-    majority_accuracy: float | None
+    auroc: float | None = None
+    low: float | None = None
+    high: float | None = None
+    accuracy: float | None = None
+    accuracy_low: float | None = None
+    accuracy_high: float | None = None
+    majority_accuracy: float | None = None
     threshold: float
     n: int
     n_groups: int
-    reason: str | None
+    reason: str | None = None
 
 
 def size_features(widths: npt.ArrayLike, heights: npt.ArrayLike) -> Float64Array:
-    """Width, height and width by height of the image files; a fact.
-
-    Parameters
-    ----------
-    widths, heights : array-like of int, shape (n,)
-        Pixels, greater than 0.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 3)
-
-    Raises
-    ------
-    ValueError
-        Different lengths, or a size that is not positive.
-    """
+    """Width, height and width by height of the image files in pixels, (n, 3); a fact."""
     width, height = np.asarray(widths, np.float64), np.asarray(heights, np.float64)
-    if width.ndim != 1 or width.shape != height.shape:
-        raise ValueError(f"widths {width.shape} and heights {height.shape} do not belong together")
-    if not ((width > 0) & (height > 0)).all():
-        raise ValueError("an image has a width or height that is not positive")
     return np.stack([width, height, width / height], axis=1)
 
 
 def mode_features(modes: Sequence[str | None]) -> Float64Array:
-    """One column a mode ("L", "RGB", ...), 1 where an image has it; a fact.
+    """One column a mode ("L", "RGB", ...), 1 where an image has it, (n, modes); a fact.
 
-    Parameters
-    ----------
-    modes : sequence of str or None, length n
-        None, unknown, is a mode of its own.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, modes)
+    None, unknown, is a mode of its own.
     """
     names, codes = np.unique(
         pd.Series(list(modes), dtype=object).fillna("").to_numpy(str), return_inverse=True
@@ -142,46 +122,17 @@ def mode_features(modes: Sequence[str | None]) -> Float64Array:
 def file_features(
     size_bytes: npt.ArrayLike, widths: npt.ArrayLike, heights: npt.ArrayLike
 ) -> Float64Array:
-    """Bytes of the files, and bytes a pixel: how hard they were compressed.
-
-    Parameters
-    ----------
-    size_bytes, widths, heights : array-like of int, shape (n,)
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 2)
-
-    Raises
-    ------
-    ValueError
-        As `size_features`.
-    """
-    sizes = size_features(widths, heights)
+    """Bytes of the files, and bytes a pixel, (n, 2): how hard they were compressed."""
     n_bytes = np.asarray(size_bytes, np.float64)
-    if n_bytes.shape != (len(sizes),):
-        raise ValueError(f"size_bytes has shape {n_bytes.shape}, expected ({len(sizes)},)")
-    return np.stack([n_bytes, n_bytes / (sizes[:, 0] * sizes[:, 1])], axis=1)
+    n_pixels = np.asarray(widths, np.float64) * np.asarray(heights, np.float64)
+    return np.stack([n_bytes, n_bytes / n_pixels], axis=1)
 
 
 def grey_level_features(pixels: UInt8Array) -> Float64Array:
-    """Number of distinct grey values, darkest, brightest, share of black and of white pixels.
+    """Number of distinct greys, darkest, brightest, share of black and of white pixels, (n, 5).
 
-    Parameters
-    ----------
-    pixels : ndarray of uint8, shape (n, size, size)
-        Best at native resolution: resizing makes new grey values.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 5)
-
-    Raises
-    ------
-    ValueError
-        If `pixels` are not uint8 of that shape.
+    Takes uint8 (n, size, size), best at native resolution: resizing makes new grey values.
     """
-    check_pixels(pixels, smallest=1)
     features = np.empty((len(pixels), 5))
     for rows in pixel_chunks(pixels):
         counts = grey_counts(pixels[rows])
@@ -207,16 +158,10 @@ def spectrum_features(pixels: UInt8Array) -> Float64Array:
         Decadic logarithm of the mean power of each ring, less its mean over the rings: the form
         alone, whatever the contrast. From the lowest frequency to the corner of the spectrum.
 
-    Raises
-    ------
-    ValueError
-        If `pixels` are not uint8 of that shape, or smaller than 32 pixels a side.
-
     Notes
     -----
     A Hann window keeps the edges of the image out of the spectrum (Harris 1978, Proc IEEE 66:51).
     """
-    check_pixels(pixels, smallest=32)
     size = pixels.shape[1]
     spectra = np.empty((len(pixels), SPECTRUM_RINGS))
     edge = np.hanning(size + 2)[1:-1].astype(np.float32)
@@ -251,99 +196,64 @@ def _rings(size: int) -> tuple[Int64Array, Int64Array]:
 
 
 def trace_separability(
-    features: npt.ArrayLike,
-    labels: npt.ArrayLike,
-    groups: npt.ArrayLike | None,
+    features: Float64Array,
+    labels: npt.NDArray[Any],
+    groups: npt.NDArray[Any],
     rng: np.random.Generator,
     *,
     trace: str,
-    threshold: float = PICTURE_THRESHOLD,
-    repeats: int = 1000,
+    threshold: float,
     threads: int = 1,
 ) -> TraceSeparability:
     """Train a classifier on the traces alone and see how well it tells the classes apart.
 
+    Extremely randomised trees, five folds, grouped and stratified. The interval is a percentile
+    bootstrap of whole groups over the answers to images left out; it does not know that the five
+    classifiers share training images, which the distance of the thresholds from 0.5 allows for.
+
     Parameters
     ----------
-    features : array-like of float, shape (n, k)
+    features : float array, shape (n, k)
         From one of the functions above.
-    labels : array-like, shape (n,)
-        Classes, names or numbers.
-    groups : array-like, shape (n,), or None
-        Patient or cluster of duplicates of each image, which stay in one fold; None: each its own.
+    labels : array, shape (n,)
+        Names of the classes.
+    groups : array, shape (n,)
+        Patient or cluster of duplicates of each image, which stay in one fold.
     rng : numpy.random.Generator
         Of folds, trees and resamples.
     trace : str
         What the features are, for the verdict: "the size of the image".
-    threshold : float, default `PICTURE_THRESHOLD`
-        The trace fails above it; `FACT_THRESHOLD` for size and mode.
-    repeats : int, default 1000
-        Resamples of the interval.
+    threshold : float
+        The trace fails above it: `FACT_THRESHOLD` for size and mode, else `PICTURE_THRESHOLD`.
     threads : int, default 1
         That grow trees; the result does not depend on it.
-
-    Returns
-    -------
-    TraceSeparability
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit.
-
-    Notes
-    -----
-    Extremely randomised trees, five folds, grouped and stratified. The interval is a percentile
-    bootstrap of whole groups over the answers to images left out; it does not know that the five
-    classifiers share training images, which the distance of the thresholds from 0.5 allows for.
     """
     values = np.asarray(features, dtype=np.float64)
-    names, coded = np.unique(np.asarray(labels), return_inverse=True)
-    label: Int64Array = coded.astype(np.int64)
-    n = len(label)
-    if values.ndim != 2 or len(values) != n or (groups is not None and np.shape(groups) != (n,)):
-        raise ValueError(f"features {values.shape}, {n} labels and groups do not belong together")
-    own = np.arange(n) if groups is None else pd.factorize(np.asarray(groups))[0]
-    if (own < 0).any():
-        raise ValueError(f"observation {np.flatnonzero(own < 0)[0]} has no group; give it its own")
+    names, label = np.unique(labels, return_inverse=True)
+    own = pd.factorize(groups)[0]
     facts: dict[str, Any] = {
         "trace": trace,
         "threshold": threshold,
-        "n": n,
+        "n": len(label),
         "n_groups": len(np.unique(own)),
     }
     reason = _not_assessable(values, label, own, [str(name) for name in names])
     if reason is not None:
         verdict = f"not assessable by {trace}: {reason}"
-        return _constant_result(facts, None, verdict, None, None, reason)
-    majority = float(np.bincount(label).max() / n)
+        return TraceSeparability(fails=None, verdict=verdict, reason=reason, **facts)
+    majority = float(np.bincount(label).max() / len(label))
     if (values == values[0]).all():
         verdict = f"no alarm from {trace}: it is the same in all images"
-        return _constant_result(facts, False, verdict, 0.5, majority, None)
-    probabilities = _left_out_probabilities(values, label, own, int(rng.integers(2**31)), threads)
-    correct = (probabilities.argmax(axis=1) == label).astype(np.float64)
-    seed = int(rng.integers(2**63))
-    area = float(_macro_auroc(label, probabilities, np.ones((1, n)))[0])
-    low, high = bootstrap_interval(
-        _macro_auroc, label, probabilities, groups=own, seed=seed, repeats=repeats, weighted=True
-    )
-    accuracy_low, accuracy_high = bootstrap_interval(
-        _share, correct, groups=own, seed=seed, repeats=repeats, weighted=True
-    )
-    fails = low > threshold
-    wording = "classes differ by" if fails else "no alarm from"
+        return TraceSeparability(**facts, fails=False, verdict=verdict, **_chance(majority))
+    numbers = _left_out_numbers(values, label, own, rng, threads)
+    area, low, high = (numbers[name] for name in ("auroc", "low", "high"))
+    wording = "classes differ by" if low > threshold else "no alarm from"
     return TraceSeparability(
-        fails=fails,
-        verdict=f"{wording} {trace}: AUROC {area:.2f} ({low:.2f}-{high:.2f})",
-        auroc=area,
-        low=low,
-        high=high,
-        accuracy=float(correct.mean()),
-        accuracy_low=accuracy_low,
-        accuracy_high=accuracy_high,
-        majority_accuracy=majority,
-        reason=None,
         **facts,
+        **numbers,
+        majority_accuracy=majority,
+        fails=low > threshold,
+        verdict=f"{wording} {trace}: AUROC {area:.2f} ({low:.2f}-{high:.2f})",
     )
 
 
@@ -379,6 +289,35 @@ def _left_out_probabilities(
     return probabilities
 
 
+def _left_out_numbers(
+    values: Float64Array,
+    labels: Int64Array,
+    groups: Int64Array,
+    rng: np.random.Generator,
+    threads: int,
+) -> dict[str, Any]:
+    """AUROC and accuracy on images left out, with their intervals."""
+    probabilities = _left_out_probabilities(
+        values, labels, groups, int(rng.integers(2**31)), threads
+    )
+    correct = (probabilities.argmax(axis=1) == labels).astype(np.float64)
+    seed = int(rng.integers(2**63))
+    low, high = bootstrap_interval(
+        _macro_auroc, labels, probabilities, groups=groups, seed=seed, repeats=REPEATS
+    )
+    accuracy_low, accuracy_high = bootstrap_interval(
+        weighted_mean, correct, groups=groups, seed=seed, repeats=REPEATS
+    )
+    return {
+        "auroc": float(_macro_auroc(labels, probabilities, np.ones((1, len(labels))))[0]),
+        "low": low,
+        "high": high,
+        "accuracy": float(correct.mean()),
+        "accuracy_low": accuracy_low,
+        "accuracy_high": accuracy_high,
+    }
+
+
 def _macro_auroc(
     labels: Int64Array, probabilities: Float64Array, counts: npt.ArrayLike
 ) -> Float64Array:
@@ -389,30 +328,7 @@ def _macro_auroc(
     return mean
 
 
-def _share(correct: Float64Array, counts: Float64Array) -> Float64Array:
-    share: Float64Array = counts @ correct / counts.sum(axis=1)
-    return share
-
-
-def _constant_result(
-    facts: dict[str, Any],
-    fails: bool | None,
-    verdict: str,
-    auroc: float | None,
-    accuracy: float | None,
-    reason: str | None,
-) -> TraceSeparability:
-    """Result without a classifier: no numbers, or exactly those of chance."""
-    return TraceSeparability(
-        fails=fails,
-        verdict=verdict,
-        auroc=auroc,
-        low=auroc,
-        high=auroc,
-        accuracy=accuracy,
-        accuracy_low=accuracy,
-        accuracy_high=accuracy,
-        majority_accuracy=accuracy,
-        reason=reason,
-        **facts,
-    )
+def _chance(majority: float) -> dict[str, Any]:
+    """Numbers of a trace that is the same in all images: exactly those of chance."""
+    accuracies = ("accuracy", "accuracy_low", "accuracy_high", "majority_accuracy")
+    return dict.fromkeys(("auroc", "low", "high"), 0.5) | dict.fromkeys(accuracies, majority)

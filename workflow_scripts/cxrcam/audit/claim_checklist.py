@@ -11,9 +11,8 @@ A file that holds an answer is not the answer: the authors still have to write t
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Final, NamedTuple
 
 BY_AUTHORS: Final = "to be written by the authors"
 NOT_MADE: Final = "not made in this run"
@@ -25,8 +24,7 @@ _MODEL = "runs/*/*/fold-*/seed-*/model.safetensors"
 _METRICS = "tables/metrics.csv"
 
 
-@dataclass(frozen=True)
-class ClaimItem:
+class ClaimItem(NamedTuple):
     """One item of the checklist.
 
     Attributes
@@ -46,8 +44,8 @@ class ClaimItem:
     number: int
     section: str
     title: str
-    files: tuple[str, ...] = ()
-    note: str = ""
+    files: tuple[str, ...]
+    note: str
 
 
 _ITEMS: Final[dict[str, tuple[tuple[str, tuple[str, ...], str], ...]]] = {
@@ -230,7 +228,7 @@ def claim_items() -> list[ClaimItem]:
 
 
 def missing_files(item: ClaimItem, existing: Collection[str]) -> list[str]:
-    """Files of an item that are not there.
+    """Patterns of an item that no file or folder matches.
 
     Parameters
     ----------
@@ -238,11 +236,6 @@ def missing_files(item: ClaimItem, existing: Collection[str]) -> list[str]:
     existing : collection of str
         Paths relative to ``results/<dataset>/``, with forward slashes, of files and folders;
         ``../run_config.yaml`` is one of them.
-
-    Returns
-    -------
-    list of str
-        Patterns that no path matches.
     """
     return [
         pattern
@@ -251,28 +244,14 @@ def missing_files(item: ClaimItem, existing: Collection[str]) -> list[str]:
     ]
 
 
-def claim_checklist_markdown(existing: Collection[str] | None = None) -> str:
-    """The checklist as a Markdown table.
+def claim_checklist_markdown(existing: Collection[str]) -> str:
+    """The checklist as a Markdown table: a heading, a warning and one row an item.
 
-    Parameters
-    ----------
-    existing : collection of str, optional
-        See `missing_files`: files that are not made are said to be missing (those of the paper:
-        what makes them), and an item of which none is made is not claimed to be answered. None:
-        not looked at.
-
-    Returns
-    -------
-    str
-        A heading, a warning and one row an item.
+    Files that are not made (see `missing_files`) are said to be missing, those of the paper with
+    what makes them; an item of which none is made is not claimed to be answered.
     """
     items = claim_items()
-    unanswered = [
-        item
-        for item in items
-        if not item.files
-        or (existing is not None and len(missing_files(item, existing)) == len(item.files))
-    ]
+    answered = sum(len(missing_files(item, existing)) < len(item.files) for item in items)
     lines = [
         "# CLAIM 2024, pre-filled",
         "",
@@ -280,7 +259,7 @@ def claim_checklist_markdown(existing: Collection[str] | None = None) -> str:
         " Radiology: Artificial Intelligence 6:e240300). Files are relative to the folder of the"
         " data set; `*` stands for task, scheme, fold or seed.",
         "",
-        f"The results hold material for {len(items) - len(unanswered)} of {len(items)} items.",
+        f"The results hold material for {answered} of {len(items)} items.",
         "",
         "| No. | Section | Item | Where the answer stands | What is there, what to add |",
         "| ---: | --- | --- | --- | --- |",
@@ -293,13 +272,12 @@ def claim_checklist_markdown(existing: Collection[str] | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _where(item: ClaimItem, existing: Collection[str] | None) -> str:
-    if not item.files:
-        return BY_AUTHORS
-    missing = [] if existing is None else missing_files(item, existing)
-    return ", ".join(
+def _where(item: ClaimItem, existing: Collection[str]) -> str:
+    missing = missing_files(item, existing)
+    files = [
         f"`{file}` ({BY_PAPER if file.startswith('paper/') else NOT_MADE})"
         if file in missing
         else f"`{file}`"
         for file in item.files
-    )
+    ]
+    return ", ".join(files) or BY_AUTHORS

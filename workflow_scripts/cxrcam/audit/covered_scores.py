@@ -44,15 +44,12 @@ def covered_scores(
             continue
         of_whole = whole.loc[called["image_id"]]
         truth = of_whole["label"].map(classes.index).to_numpy(dtype=np.int64)
-        rows.append(row | _accuracy(truth, *(t[columns].to_numpy() for t in (called, of_whole))))
+        scores = _accuracy(truth, called[columns].to_numpy(), of_whole[columns].to_numpy())
+        rows.append(row | scores)
     return pd.DataFrame(rows)
 
 
-def _accuracy(
-    truth: Int64Array,
-    covered: Float32Array,
-    whole: Float32Array,
-) -> dict[str, Any]:
+def _accuracy(truth: Int64Array, covered: Float32Array, whole: Float32Array) -> dict[str, Any]:
     names = [str(k) for k in range(covered.shape[1])]
     result = part_accuracy(truth, covered.argmax(axis=1), names)
     original = part_accuracy(truth, whole.argmax(axis=1), names)

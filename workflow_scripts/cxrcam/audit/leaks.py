@@ -48,25 +48,6 @@ class LeakRow:
     reason: str | None
 
 
-@dataclass(frozen=True)
-class SplitLeaks:
-    """What leaks from train into test and validation in one split.
-
-    Attributes
-    ----------
-    rows : list of LeakRow
-        By role, then kind. An image with twins of two kinds counts under both, once under any.
-    leaks : bool or None
-        Whether any test or validation image leaks; None if there are none to ask about.
-    verdict : str
-        In words.
-    """
-
-    rows: list[LeakRow]
-    leaks: bool | None
-    verdict: str
-
-
 def _duplicate_leaks(
     image_ids: pd.Index, train: BoolArray, pairs: pd.DataFrame
 ) -> dict[str, BoolArray]:
@@ -129,9 +110,9 @@ def _rows_of_role(
 def split_leaks(
     image_ids: Sequence[str],
     roles: Sequence[str],
-    duplicates: pd.DataFrame | None,
-    patients: Sequence[str | None] | None = None,
-) -> SplitLeaks:
+    duplicates: pd.DataFrame,
+    patients: Sequence[str | None],
+) -> list[LeakRow]:
     """Count test and validation images with a twin or their own patient in train.
 
     Parameters
@@ -140,60 +121,37 @@ def split_leaks(
         Each once.
     roles : sequence of str, length n
         "train", "validation", "test"; others ("unused") take no part.
-    duplicates : DataFrame or None
+    duplicates : DataFrame
         Pairs as from `duplicates.find_duplicates`: ``image_id_a``, ``image_id_b``, ``kind``. Pairs
-        with images of another split or data set do no harm. None: nobody looked for duplicates.
-    patients : sequence of str or None, length n, optional
+        with images of another split or data set do no harm.
+    patients : sequence of str or None, length n
         Empty or None where unknown.
 
     Returns
     -------
-    SplitLeaks
-
-    Raises
-    ------
-    ValueError
-        Lengths that differ, an image that occurs twice, or a missing column.
-
-    Notes
-    -----
-    Only direct twins count, but identical images count as one: a near-copy of a picture is a
-    near-copy of all its identical copies.
+    list of LeakRow
+        By role, then kind. An image with twins of two kinds counts under both, once under any. Only
+        direct twins count, but identical images count as one: a near-copy of a picture is a
+        near-copy of all its identical copies.
     """
-    names = pd.Index(np.asarray(image_ids, dtype=object))
-    role = np.asarray(roles, dtype=object)
-    if len(role) != len(names) or (patients is not None and len(patients) != len(names)):
-        raise ValueError(f"{len(names)} image_ids, but {len(role)} roles or other patients")
-    if not names.is_unique:
-        raise ValueError(f"image {names[names.duplicated()][0]!r} occurs twice in the split")
+    names, role = pd.Index(np.asarray(image_ids, dtype=object)), np.asarray(roles, dtype=object)
     train = np.asarray(role == TRAIN, dtype=bool)
-    reasons: dict[str, str] = {}
-    if duplicates is None:
-        leaked = {kind: np.zeros(len(names), dtype=bool) for kind in (*KINDS, ANY_DUPLICATE)}
-        reasons |= dict.fromkeys(leaked, "not assessable: nobody looked for duplicates")
-    else:
-        missing = {"image_id_a", "image_id_b", "kind"} - set(duplicates.columns)
-        if missing:
-            raise ValueError(f"the table of duplicates lacks {', '.join(sorted(missing))}")
-        leaked = _duplicate_leaks(names, train, duplicates)
-    known, of_patient = _patient_leaks(
-        pd.Series([None] * len(names) if patients is None else list(patients), dtype=object), train
-    )
-    leaked[PATIENT] = of_patient
+    leaked = _duplicate_leaks(names, train, duplicates)
+    known, leaked[PATIENT] = _patient_leaks(pd.Series(list(patients), dtype=object), train)
+    reasons = {}
     if not known.any():
         reasons[PATIENT] = "not assessable: the data set names no patients"
-    elif not train.any() or not (known & train).any():
+    elif not (known & train).any():
         reasons[PATIENT] = "not assessable: no train image names its patient"
-    rows = [
+    return [
         row
         for part in (TEST, VALIDATION)
         for row in _rows_of_role(part, np.asarray(role == part, bool), leaked, known, reasons)
     ]
-    answers = [row.n_leaked > 0 for row in rows if row.n_leaked is not None]
-    return SplitLeaks(rows, any(answers) if answers else None, _verdict(rows))
 
 
-def _verdict(rows: list[LeakRow]) -> str:
+def leaks_in_words(rows: Sequence[LeakRow]) -> str:
+    """What `split_leaks` found, in a sentence."""
     sentences = []
     for role in (TEST, VALIDATION):
         of_role = {row.kind: row for row in rows if row.role == role}

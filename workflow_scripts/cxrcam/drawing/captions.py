@@ -13,17 +13,7 @@ from PIL import ImageFont
 def caption_font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     """Load DejaVu Sans as it comes with matplotlib: the same pixels on every machine.
 
-    Parameters
-    ----------
-    size : int
-        Height of the letters' em square in pixels.
-    bold : bool, default False
-        Whether to load the bold cut.
-
-    Returns
-    -------
-    PIL.ImageFont.FreeTypeFont
-        The font.
+    `size` is the height of the letters' em square in pixels.
     """
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(
@@ -39,16 +29,11 @@ def shorten_middle(text: str, width: float, font: ImageFont.FreeTypeFont) -> str
     Parameters
     ----------
     text : str
-        Any text; line breaks become spaces.
+        Line breaks become spaces.
     width : float
         Room in pixels.
     font : PIL.ImageFont.FreeTypeFont
         Font it will be drawn in.
-
-    Returns
-    -------
-    str
-        `text`, or its ends around "…".
     """
     line = " ".join(text.split())
     if font.getlength(line) <= width:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.files import write_text
@@ -50,58 +50,26 @@ _LATEX: Final = {
 }
 
 
-def write_table(
-    frame: pd.DataFrame,
-    stem: Path,
-    caption: str,
-    *,
-    formats: Mapping[str, str] | None = None,
-) -> list[Path]:
-    """Write a table as CSV, Markdown and LaTeX.
+def write_table(frame: pd.DataFrame, stem: Path, caption: str) -> None:
+    """Write a table as CSV (all digits), Markdown and LaTeX, each whole or not at all.
 
     Parameters
     ----------
     frame : DataFrame
-        Its columns are written in their order; the index is not.
+        Its columns are written in their order; the index is not. Whole numbers are printed as they
+        are, others with three decimals.
     stem : Path
         Where to; ".csv", ".md" and ".tex" are appended (a dot in the name is kept).
     caption : str
         Stands above the table in Markdown and in LaTeX.
-    formats : mapping of str to str, optional
-        How the numbers of a column are printed, such as ".3f", ",d" or ".1%". Default: whole
-        numbers as they are, others with three decimals. Texts in such a column stay as they are.
-        The CSV has all digits.
-
-    Returns
-    -------
-    list of Path
-        The three files. Each appears whole or not at all.
-
-    Raises
-    ------
-    ValueError
-        If two columns have one name, there is no column, or a format is of no column.
     """
     columns = [str(name) for name in frame.columns]
-    if not columns:
-        raise ValueError("the table has no columns")
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise ValueError(f"the table has two columns {twice[0]!r}")
-    wanted = dict(formats or {})
-    unknown = sorted(wanted.keys() - set(columns))
-    if unknown:
-        raise ValueError(f"there is a format for {unknown[0]!r}, but the columns are {columns}")
-    cells = [
-        [_printed(value, wanted.get(name)) for name, value in zip(columns, row, strict=True)]
-        for row in frame.itertuples(index=False, name=None)
-    ]
-    right = [_is_number_column(frame.iloc[:, index]) for index in range(len(columns))]
-    paths = [Path(f"{stem}.{suffix}") for suffix in ("csv", "md", "tex")]
-    write_csv(paths[0], frame)
-    write_text(paths[1], markdown_table(columns, cells, right, caption))
-    write_text(paths[2], latex_table(columns, cells, right, caption, label=f"tab:{stem.name}"))
-    return paths
+    cells = [[_printed(value) for value in row] for row in frame.itertuples(index=False, name=None)]
+    right = [_is_number_column(column) for _, column in frame.items()]
+    write_csv(Path(f"{stem}.csv"), frame)
+    write_text(Path(f"{stem}.md"), markdown_table(columns, cells, right, caption))
+    latex = latex_table(columns, cells, right, caption, label=f"tab:{stem.name}")
+    write_text(Path(f"{stem}.tex"), latex)
 
 
 def markdown_table(
@@ -187,76 +155,35 @@ def latex_table(
 
 
 def latex_escaped(text: str) -> str:
-    """Escape a text so that LaTeX prints it as it is.
-
-    Parameters
-    ----------
-    text : str
-        Class name, caption, ...; line breaks and tabs become spaces.
-
-    Returns
-    -------
-    str
-    """
+    """Escape a text so that LaTeX prints it as it is; line breaks and tabs become spaces."""
     return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
 
 
 def markdown_escaped(text: str) -> str:
     """Escape a text so that Markdown prints it as it is, inside a table as well.
 
-    Parameters
-    ----------
-    text : str
-        Class name, caption, ...; line breaks and tabs become spaces.
-
-    Returns
-    -------
-    str
+    Line breaks and tabs become spaces.
     """
     return re.sub(r"([\\`*_{}\[\]<>|~$#])", r"\\\1", " ".join(text.split()))
 
 
 def _is_number_column(column: pd.Series) -> bool:
     """Whether most of the values that are there are numbers."""
-    there = [value for value in column if not _is_missing(value)]
-    return bool(there) and sum(map(_is_number, there)) * 2 > len(there)
+    there = column.dropna().tolist()
+    numeric = [isinstance(value, Real) and not isinstance(value, bool) for value in there]
+    return sum(numeric) * 2 > len(there)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, numbers.Real) and not _is_truth(value)
-
-
-def _is_truth(value: object) -> bool:
-    return type(value).__name__ in {"bool", "bool_"}
-
-
-def _is_missing(value: object) -> bool:
-    return (
-        value is None
-        or value is pd.NA
-        or value is pd.NaT
-        or (isinstance(value, numbers.Real) and math.isnan(value))
-    )
-
-
-def _printed(value: object, wanted: str | None) -> str:
+def _printed(value: Any) -> str:  # noqa: ANN401
     """One value as it is read in the table."""
-    if _is_missing(value):
+    if pd.isna(value):
         return MISSING
-    if _is_truth(value):
+    if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
-    if not isinstance(value, numbers.Real):
-        return str(value)
-    if wanted is None:
-        wanted = "d" if isinstance(value, numbers.Integral) else ".3f"
-    number = int(value) if isinstance(value, numbers.Integral) else float(value)
-    if wanted.endswith("d"):
-        # A column with gaps is of floats, though what is there is whole.
-        if not float(number).is_integer():
-            raise ValueError(f"{value} is not whole, but its column has the format {wanted!r}")
-        number = int(number)
-    # A true minus sign; and no "-0.000".
-    text = format(number, wanted)
-    if text.startswith("-"):
-        text = "−" + text[1:] if re.search("[1-9a-z]", text) else text[1:]
-    return text
+    if isinstance(value, float):
+        # A true minus sign; and no "-0.000".
+        text = f"{value:.3f}"
+        if text.startswith("-"):
+            text = "−" + text[1:] if re.search("[1-9a-z]", text) else text[1:]
+        return text
+    return str(value)

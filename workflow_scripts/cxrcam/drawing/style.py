@@ -90,17 +90,8 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
 def literal(text: object) -> str:
     r"""Escape a name from the data so that matplotlib prints it as it is.
 
-    Two dollar signs would start a formula, in which "_" and "^" become indices.
-
-    Parameters
-    ----------
-    text : object
-        Class name, image id, ...; line breaks and tabs become spaces.
-
-    Returns
-    -------
-    str
-        With each "$" as ``\$``.
+    Two dollar signs would start a formula, in which "_" and "^" become indices. Line breaks and
+    tabs become spaces.
     """
     return str(text).translate({ord("$"): r"\$", ord("\n"): " ", ord("\r"): " ", ord("\t"): " "})
 
@@ -117,16 +108,11 @@ def wrapped(text: object, inches: float, points: float, lines: int = 2, bold: bo
     inches : float
         Room on the figure.
     points : float
-        Font size.
+        Font size, in DejaVu Sans.
     lines : int, default 2
         Most lines.
     bold : bool, default False
         Whether it is printed in bold letters.
-
-    Returns
-    -------
-    str
-        Ready for matplotlib, in DejaVu Sans.
     """
     font = caption_font(round(points * 10), bold)
     room = inches * 720.0 * 0.98  # as in `fitted`
@@ -145,24 +131,7 @@ def wrapped(text: object, inches: float, points: float, lines: int = 2, bold: bo
 
 
 def fitted(text: object, inches: float, points: float, bold: bool = False) -> str:
-    """Cut the middle out of a text until it fits, and escape it.
-
-    Parameters
-    ----------
-    text : object
-        Image id or class name.
-    inches : float
-        Room on the figure.
-    points : float
-        Font size.
-    bold : bool, default False
-        Whether it is printed in bold letters.
-
-    Returns
-    -------
-    str
-        Ready for matplotlib, in DejaVu Sans.
-    """
+    """Cut the middle out of a text until it fits, and escape it; parameters as in `wrapped`."""
     # Measured at ten pixels a point, where whole-pixel hinting does not matter; at the 200 dpi of
     # the PNG it widens a line by up to 2 %.
     font = caption_font(round(points * 10), bold)
@@ -170,15 +139,15 @@ def fitted(text: object, inches: float, points: float, bold: bool = False) -> st
 
 
 def save_figure(
-    figure: Figure, path_without_suffix: str | Path, kinds: Sequence[str] = ("png", "svg")
+    figure: Figure, path_without_suffix: Path, kinds: Sequence[str] = ("png", "svg")
 ) -> list[Path]:
     """Write a figure as PNG (200 dpi) and SVG, the same bytes for the same figure.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
-        What a function of a `figures_...` module or `gallery` returned.
-    path_without_suffix : str or Path
+        What a function of `figures` or `gallery` returned.
+    path_without_suffix : Path
         Where to; ".png" and ".svg" are appended (a dot in the name is kept). A missing
         folder is made.
     kinds : sequence of {"png", "svg"}

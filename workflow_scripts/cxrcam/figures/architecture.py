@@ -128,7 +128,7 @@ def architecture_figure(
     classes: Sequence[str],
     feature_layer: str,
     head: str,
-    title: str = "Network",
+    title: str,
 ) -> Figure:
     """Draw a network as a row of blocks above a table of what they are.
 

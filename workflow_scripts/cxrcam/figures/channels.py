@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from workflow_scripts.cxrcam.arrays import Float32Array, Float64Array, UInt8Array
+from workflow_scripts.cxrcam.arrays import Float32Array, Float64Array, Int64Array, UInt8Array
 from workflow_scripts.cxrcam.drawing.style import styled
-from workflow_scripts.cxrcam.figures.picture_grid import PictureGrid, checked_pictures
+from workflow_scripts.cxrcam.figures.picture_grid import PictureGrid
 from workflow_scripts.cxrcam.maps.overlays import OPACITY, overlay
 from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map
 
@@ -26,24 +25,24 @@ _BELOW: Final = 0.28
 
 @styled
 def channel_figure(
-    images: npt.ArrayLike,
-    activations: npt.ArrayLike,
-    contributions: npt.ArrayLike,
-    channels: npt.ArrayLike,
+    images: UInt8Array,
+    activations: Float32Array,
+    contributions: Float64Array,
+    channels: Int64Array,
     classes: Sequence[str],
 ) -> Figure:
     """Draw the strongest channels of each class over a sample image of it, a row a class.
 
     Parameters
     ----------
-    images : array-like of uint8, shape (k, s, s)
+    images : uint8 array, shape (k, s, s)
         A sample image of each class.
-    activations : array-like of float, shape (k, top, s, s)
+    activations : float array, shape (k, top, s, s)
         Raw activation of the channels on that image, placed over it by
-        `map_placement.place_map`.
-    contributions : array-like of float, shape (k, top)
+        `placement.place_map`.
+    contributions : float array, shape (k, top)
         What each channel adds to the logit of the class: its mean activation times its weight.
-    channels : array-like of int, shape (k, top)
+    channels : int array, shape (k, top)
         Numbers of the channels, from 0.
     classes : sequence of str
         Class names.
@@ -52,63 +51,40 @@ def channel_figure(
     -------
     Figure
         All activations share one scale, so that a weak channel looks weak.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit each other, or a value is not finite.
     """
-    pictures = checked_pictures(images, len(classes), "classes")
-    maps = np.asarray(activations, dtype=np.float32)
-    added, numbers = np.asarray(contributions, dtype=np.float64), np.asarray(channels)
-    _check_shapes(pictures, maps, added, numbers)
-    top = maps.shape[1]
-    scale_max = heat_scale(maps)
-    heat = normalise_map(maps, scale_max)
+    top = channels.shape[1]
+    scale_max = heat_scale(activations)
+    heat = normalise_map(activations, scale_max)
     names = ["sample image", "strongest", "2nd", "3rd"]
     names = names[: 1 + top] + [f"{rank}th" for rank in range(4, top + 1)]
-    rooms = {"left": _LEFT, "foot": 0.62, "below": _BELOW, "largest": _LARGEST_PICTURE}
-    grid = PictureGrid.make(len(pictures), 1 + top, labels=names, **rooms)
+    grid = PictureGrid.make(
+        len(images),
+        1 + top,
+        labels=names,
+        left=_LEFT,
+        foot=0.62,
+        below=_BELOW,
+        largest=_LARGEST_PICTURE,
+    )
     # Three digits of the largest, and as many decimals for all.
-    largest = float(np.abs(added).max())
+    largest = float(np.abs(contributions).max())
     decimals = max(0, 2 - math.floor(math.log10(largest))) if largest > 0 else 0
-    for row, picture in enumerate(pictures):
+    for row, picture in enumerate(images):
         grid.name_class(row, classes[row])
         grid.show(picture, row, 0)
         for column in range(top):
             grid.show(overlay(picture, heat[row, column], OPACITY), row, 1 + column)
             # A true minus sign, and a plus: direction is what matters here.
-            amount = f"{added[row, column]:+.{decimals}f}".replace("-", "−")
+            amount = f"{contributions[row, column]:+.{decimals}f}".replace("-", "−")
             left, upper = grid.corner(row, 1 + column)
-            grid.text(left, upper + grid.side + 0.03, f"channel {numbers[row, column]}")
+            grid.text(left, upper + grid.side + 0.03, f"channel {channels[row, column]}")
             grid.text(left, upper + grid.side + 0.15, f"{amount} logits")
     grid.draw_bar(0.36, f"≥ {scale_max:.3g}", "activation of the channel (no unit)")
     return grid.figure
 
 
-def _check_shapes(
-    pictures: UInt8Array,
-    maps: Float32Array,
-    added: Float64Array,
-    numbers: npt.NDArray[Any],
-) -> None:
-    """Refuse arrays that do not fit each other, and contributions that are not finite."""
-    top = maps.shape[1] if maps.ndim == 4 else 0
-    if top == 0 or maps.shape != (len(pictures), top, *pictures.shape[1:]):
-        raise ValueError(
-            f"activations have shape {maps.shape}, images {pictures.shape}; expected (k, top, s, s)"
-        )
-    if added.shape != maps.shape[:2] or numbers.shape != maps.shape[:2]:
-        raise ValueError(
-            f"contributions have shape {added.shape} and channels {numbers.shape}, expected"
-            f" {maps.shape[:2]}"
-        )
-    if not np.isfinite(added).all():
-        raise ValueError("a contribution is not finite")
-
-
 def channel_caption(
-    contributions: npt.ArrayLike,
+    contributions: Float64Array,
     classes: Sequence[str],
     *,
     model: str,
@@ -127,20 +103,14 @@ def channel_caption(
         Images over which the contributions were averaged or read, and the samples shown.
     n_channels : int
         Channels of the layer.
-
-    Returns
-    -------
-    str
-        One paragraph.
     """
-    added = np.asarray(contributions, dtype=np.float64)
-    top = added.shape[1]
+    top = contributions.shape[1]
     return (
         f"The {top} strongest of {n_channels} channels of the last feature maps of {model} for each"
         f" of {len(classes)} classes ({', '.join(classes)}), over a sample image of the class."
         f" Images: {source}. Below each picture: number of the channel (from 0) and what it adds to"
         " the logit of the class, its mean activation times its weight in the last layer"
-        f" ({added.min():.3g} to {added.max():.3g} logits). Colours show the channel's activation"
-        " before weighting, on one scale for all pictures; lines enclose the smallest regions that"
-        " hold half (thin) and a quarter (thick) of it."
+        f" ({contributions.min():.3g} to {contributions.max():.3g} logits). Colours show the"
+        " channel's activation before weighting, on one scale for all pictures; lines enclose the"
+        " smallest regions that hold half (thin) and a quarter (thick) of it."
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -32,70 +32,31 @@ from workflow_scripts.cxrcam.drawing.style import (
     styled,
     wrapped,
 )
-from workflow_scripts.cxrcam.drawing.tables import by_run, require_columns
 from workflow_scripts.cxrcam.metrics.intervals import (
-    Interval,
-    auroc_interval,
-    average_precision_interval,
+    bootstrap_interval,
+    weighted_auroc,
+    weighted_average_precision,
 )
-
-
-class CurveOptions(TypedDict, total=False):
-    """What the callers of `roc_figure` and `precision_recall_figure` may set.
-
-    Attributes
-    ----------
-    run : str, default "run"
-        Column that tells the runs apart.
-    seed : int, default 0
-        Of the bootstrap.
-    repeats : int, default 2000
-        Bootstrap resamples.
-    title : str, optional
-        Title; without it the name of the curve.
-    """
-
-    run: str
-    seed: int
-    repeats: int
-    title: str
 
 
 @dataclass(frozen=True)
 class _CurveKind:
-    """What tells a ROC curve and a precision-recall curve apart.
-
-    Attributes
-    ----------
-    points : callable
-        x and y of the curve, from truth and scores.
-    area : callable
-        Area under it, from truth and scores.
-    interval : callable
-        95 % bootstrap interval of the area.
-    name : str
-        Title of a figure without its own.
-    area_name : str
-        Name of the area in the legend.
-    drawstyle : str
-        How matplotlib joins the points.
-    chance : callable
-        Height of the chance line at x = 0 and x = 1 and its label, from the share of positives.
-    axis_labels : callable
-        Labels of x and y, from the numbers of positives and negatives.
-    legend_corner : callable
-        Where the legend hides least, from the share of positives.
-    """
+    """What tells a ROC curve and a precision-recall curve apart."""
 
     points: Callable[[BoolArray, Float64Array], tuple[Float64Array, Float64Array]]
+    """x and y of the curve, from truth and scores."""
     area: Callable[[BoolArray, Float64Array], float]
-    interval: Callable[..., Interval]
-    name: str
+    """Area under it, from truth and scores."""
+    weighted_area: Callable[..., Float64Array]
+    """The same for many resamples at once, see `intervals.bootstrap_interval`."""
     area_name: str
     drawstyle: Any  # matplotlib's own literal type
     chance: Callable[[float], tuple[list[float], str]]
+    """Height of the chance line at x = 0 and x = 1 and its label, from the share of positives."""
     axis_labels: Callable[[int, int], tuple[str, str]]
+    """Labels of x and y, from the numbers of positives and negatives."""
     legend_corner: Callable[[float], Any]
+    """Where the legend hides least, from the share of positives."""
 
 
 def _roc_points(positive: BoolArray, scores: Float64Array) -> tuple[Float64Array, Float64Array]:
@@ -113,8 +74,7 @@ def _precision_recall_points(
 _ROC: Final = _CurveKind(
     points=_roc_points,
     area=roc_auc_score,
-    interval=auroc_interval,
-    name="Receiver operating characteristic",
+    weighted_area=weighted_auroc,
     area_name="AUROC",
     drawstyle="default",
     chance=lambda prevalence: ([0.0, 1.0], "chance, AUROC 0.5"),
@@ -128,8 +88,7 @@ _ROC: Final = _CurveKind(
 _PRECISION_RECALL: Final = _CurveKind(
     points=_precision_recall_points,
     area=average_precision_score,
-    interval=average_precision_interval,
-    name="Precision and recall",
+    weighted_area=weighted_average_precision,
     area_name="AUPRC",
     drawstyle="steps-post",
     chance=lambda prevalence: ([prevalence] * 2, f"chance, prevalence {prevalence:.2f}"),
@@ -143,70 +102,51 @@ _PRECISION_RECALL: Final = _CurveKind(
 
 
 @styled
-def roc_figure(
-    predictions: pd.DataFrame, classes: Sequence[str], **options: Unpack[CurveOptions]
-) -> Figure:
+def roc_figure(predictions: pd.DataFrame, classes: Sequence[str], *, title: str) -> Figure:
     """Draw ROC curves, with AUROC and its bootstrap interval in the legend.
 
     Parameters
     ----------
     predictions : DataFrame
-        Test predictions: `label`, `probability_<class>`; optional `run` (fold, repeat or seed);
-        optional `group` or `image_id`, the unit that the bootstrap draws.
+        Test predictions: `label`, `probability_<class>`, `run`, and `group`, the unit that the
+        bootstrap draws.
     classes : sequence of str
-        Class names. Two classes: one panel, the second class is positive. More: a panel a class,
-        against the rest.
-    **options
-        As in `CurveOptions`.
+        Two classes: one panel, the second class is positive. More: a panel a class, against the
+        rest.
+    title : str
 
     Returns
     -------
     Figure
         Thin: each run. Thick: the predictions of all runs together. Dashed: chance.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing, the table is empty, or a probability is not finite.
     """
-    return _curve_figure(_ROC, predictions, classes, **options)
+    return _curve_figure(_ROC, predictions, classes, title)
 
 
 @styled
 def precision_recall_figure(
-    predictions: pd.DataFrame, classes: Sequence[str], **options: Unpack[CurveOptions]
+    predictions: pd.DataFrame, classes: Sequence[str], *, title: str
 ) -> Figure:
     """Draw precision-recall curves, with AUPRC and its bootstrap interval in the legend.
 
-    Parameters, result and errors are those of `roc_figure`; the chance line is the share of the
-    class among the test images. AUPRC is the average precision.
+    Parameters and result are those of `roc_figure`; the chance line is the share of the class among
+    the test images. AUPRC is the average precision.
     """
-    return _curve_figure(_PRECISION_RECALL, predictions, classes, **options)
+    return _curve_figure(_PRECISION_RECALL, predictions, classes, title)
 
 
 def _curve_figure(
-    kind: _CurveKind,
-    predictions: pd.DataFrame,
-    classes: Sequence[str],
-    *,
-    run: str = "run",
-    seed: int = 0,
-    repeats: int = 2000,
-    title: str | None = None,
+    kind: _CurveKind, predictions: pd.DataFrame, classes: Sequence[str], title: str
 ) -> Figure:
     """Draw a panel for each class, or for the second of two."""
     names = list(classes)
-    columns = [f"probability_{name}" for name in names]
-    require_columns(predictions, ["label", *columns], "the predictions table")
-    runs = by_run(predictions, run)
     # In a two-class task the curve of one class is the mirror of the other's.
     two = len(names) == 2
     drawn = names[1:] if two else names
     figure, panels = _panels([f"positive: {name}" if two else f"{name} vs rest" for name in drawn])
     for axes, name in zip(panels, drawn, strict=True):
-        _draw_curves(axes, kind, name, predictions, runs, seed, repeats)
-    heading = kind.name if title is None else title
-    figure.suptitle(wrapped(heading, figure.get_figwidth() - 0.2, 9.0, 2, bold=True))
+        _draw_curves(axes, kind, name, predictions)
+    figure.suptitle(wrapped(title, figure.get_figwidth() - 0.2, 9.0, 2, bold=True))
     return figure
 
 
@@ -229,8 +169,9 @@ def _panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
         axes.set_aspect("equal")
-        axes.set_xticks([0, 0.25, 0.5, 0.75, 1.0], ["0", "0.25", "0.5", "0.75", "1"])
-        axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0], ["0", "0.25", "0.5", "0.75", "1"])
+        ticks = ["0", "0.25", "0.5", "0.75", "1"]
+        axes.set_xticks([float(tick) for tick in ticks], ticks)
+        axes.set_yticks([float(tick) for tick in ticks], ticks)
         panels.append(axes)
     return figure, panels
 
@@ -241,15 +182,7 @@ def _truth_and_scores(predictions: pd.DataFrame, name: str) -> tuple[BoolArray, 
     return positive, predictions[f"probability_{name}"].to_numpy(dtype=np.float64)
 
 
-def _draw_curves(
-    axes: Axes,
-    kind: _CurveKind,
-    name: str,
-    predictions: pd.DataFrame,
-    runs: Sequence[pd.DataFrame],
-    seed: int,
-    repeats: int,
-) -> None:
+def _draw_curves(axes: Axes, kind: _CurveKind, name: str, predictions: pd.DataFrame) -> None:
     """Draw the curves of one class: all runs together, each run, chance, and the legend."""
     positive, scores = _truth_and_scores(predictions, name)
     n_positive, n = int(positive.sum()), len(positive)
@@ -261,42 +194,36 @@ def _draw_curves(
         text = f"not assessable:\n{whose} test image\nis of this class"
         axes.text(0.5, 0.5, text, ha="center", va="center")
         return
-    handles: list[Line2D] = []
-    labels: list[str] = []
-    (thick,) = axes.plot(
+    runs = [part for _, part in predictions.groupby("run")]
+    low, high = bootstrap_interval(
+        kind.weighted_area, positive, scores, groups=predictions["group"].to_numpy(), seed=0
+    )
+    thick = axes.plot(
         *kind.points(positive, scores),
         color=BLUE,
         linewidth=1.8,
         drawstyle=kind.drawstyle,
         zorder=3,
     )
-    # An image that is tested in several repeats, or has a twin, is drawn as one unit.
-    unit = next((column for column in ("group", "image_id") if column in predictions), None)
-    groups = None if unit is None else predictions[unit].to_numpy()
-    low, high = kind.interval(positive, scores, groups=groups, seed=seed, repeats=repeats)
-    handles.append(thick)
-    labels.append(
+    legend = {
         f"{'all runs' if len(runs) > 1 else 'this run'}, n = {n}\n"
-        f"{kind.area_name} {kind.area(positive, scores):.3f}\n95 % CI {low:.3f}–{high:.3f}"
-    )
-    areas, thin = _draw_each(axes, kind, name, runs if len(runs) > 1 else ())
-    if areas:
-        handles += thin
-        labels.append(
-            f"each of {len(areas)} runs\n{kind.area_name} {min(areas):.3f}–{max(areas):.3f}"
-        )
+        f"{kind.area_name} {kind.area(positive, scores):.3f}\n95 % CI {low:.3f}–{high:.3f}": thick
+    }
+    if len(runs) > 1:
+        legend |= _draw_each(axes, kind, name, runs)
     prevalence = n_positive / n
     heights, chance_label = kind.chance(prevalence)
-    (line,) = axes.plot([0.0, 1.0], heights, color=GREY, linewidth=1.0, linestyle="--", zorder=1)
-    handles.append(line)
-    labels.append(chance_label)
-    axes.legend(handles, labels, loc=kind.legend_corner(prevalence), handlelength=1.6)
+    legend[chance_label] = axes.plot(
+        [0.0, 1.0], heights, color=GREY, linewidth=1.0, linestyle="--", zorder=1
+    )
+    handles = [line for (line,) in legend.values()]
+    axes.legend(handles, list(legend), loc=kind.legend_corner(prevalence), handlelength=1.6)
 
 
 def _draw_each(
     axes: Axes, kind: _CurveKind, name: str, runs: Sequence[pd.DataFrame]
-) -> tuple[list[float], list[Line2D]]:
-    """Draw the curve of each run that can be assessed; their areas, and the last line."""
+) -> dict[str, list[Line2D]]:
+    """Draw the curve of each run that can be assessed; label and line for the legend."""
     areas: list[float] = []
     thin: list[Line2D] = []
     for part in runs:
@@ -311,4 +238,7 @@ def _draw_each(
             drawstyle=kind.drawstyle,
             zorder=2,
         )
-    return areas, thin
+    if not areas:
+        return {}
+    areas_text = f"{kind.area_name} {min(areas):.3f}–{max(areas):.3f}"
+    return {f"each of {len(areas)} runs\n{areas_text}": thin}

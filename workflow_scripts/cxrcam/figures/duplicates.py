@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -14,8 +12,7 @@ from matplotlib.lines import Line2D
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.drawing.style import GREY, PAGE_WIDTH, fitted, styled, wrapped
-from workflow_scripts.cxrcam.drawing.tables import require_columns
-from workflow_scripts.cxrcam.figures.picture_grid import MARGIN, PictureGrid, checked_pictures
+from workflow_scripts.cxrcam.figures.picture_grid import MARGIN, PictureGrid
 
 MOST_CLUSTERS: Final = 12
 MOST_IMAGES: Final = 6
@@ -30,39 +27,26 @@ _LINE: Final = 0.125
 _EMPTY_HEIGHT: Final = 0.62
 _SIDE: Final = (PAGE_WIDTH - 2 * MARGIN - (MOST_IMAGES - 1) * _COLUMN_GAP) / MOST_IMAGES
 
-_PAIR_COLUMNS: Final = ("image_id_a", "image_id_b", "correlation", "kind")
-
 _SMALL: Final = 7.0
 _TITLE_SIZE: Final = 9.0
 
 
-def largest_clusters(
-    pairs: pd.DataFrame, most_clusters: int = MOST_CLUSTERS, most_images: int = MOST_IMAGES
-) -> list[list[str]]:
+def largest_clusters(pairs: pd.DataFrame) -> list[list[str]]:
     """Images of the clusters that are shown: for these, thumbnails must be at hand.
 
     Parameters
     ----------
     pairs : DataFrame
         ``image_id_a``, ``image_id_b``, as from `duplicates.find_duplicates`.
-    most_clusters, most_images : int
-        How many clusters, and images of each, are shown at most.
 
     Returns
     -------
     list of list of str
         Largest cluster first, equal ones in the order of their first pair; within each, the
         images in the order in which they appear in the pairs.
-
-    Raises
-    ------
-    ValueError
-        If `most_images` is not 2 to 6: what a row has room for.
     """
-    if not 2 <= most_images <= MOST_IMAGES:
-        raise ValueError(f"most_images is {most_images}; a row has room for 2 to {MOST_IMAGES}")
     clusters = sorted(_clusters(pairs), key=len, reverse=True)
-    return [cluster[:most_images] for cluster in clusters[:most_clusters]]
+    return [cluster[:MOST_IMAGES] for cluster in clusters[:MOST_CLUSTERS]]
 
 
 @styled
@@ -70,11 +54,9 @@ def duplicate_clusters_figure(
     pairs: pd.DataFrame,
     image_ids: Sequence[str],
     labels: Sequence[str],
-    thumbnails: npt.ArrayLike,
+    thumbnails: UInt8Array,
     *,
     searched: int,
-    most_clusters: int = MOST_CLUSTERS,
-    most_images: int = MOST_IMAGES,
 ) -> Figure:
     """Draw clusters of near-duplicates, largest first.
 
@@ -88,31 +70,22 @@ def duplicate_clusters_figure(
         `duplicates.find_duplicates`: all pairs, for the totals.
     image_ids, labels : sequence of str, length n
         At least the images that `largest_clusters` names, and their classes.
-    thumbnails : array-like of uint8, shape (n, s, s)
+    thumbnails : uint8 array, shape (n, s, s)
         Their pictures, grey.
     searched : int
         Number of images among which duplicates were looked for.
-    most_clusters, most_images : int
-        Most clusters to show, and most images of each, 2 to 6.
 
     Returns
     -------
     Figure
         Below each image its label, its id, and the kind and correlation of its closest pair in
         the cluster. Without pairs, a figure that says so.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing, an image to be shown is not given, numbers differ, or thumbnails
-        are not uint8 (n, s, s).
     """
     if pairs.empty:
         return _empty_figure(f"No near-duplicates among {searched:,} images")
-    require_columns(pairs, _PAIR_COLUMNS, "the table of duplicates")
     sizes = sorted((len(cluster) for cluster in _clusters(pairs)), reverse=True)
-    shown = largest_clusters(pairs, most_clusters, most_images)
-    known = _labelled_pictures(image_ids, labels, thumbnails, shown)
+    shown = largest_clusters(pairs)
+    known = dict(zip(image_ids, zip(labels, thumbnails, strict=True), strict=True))
     closest = _closest_pairs(pairs)
     places = _packed([len(cluster) for cluster in shown])
     grid = _grid(places[-1][0] + 1, 5, _clusters_title(sizes, searched, len(shown)))
@@ -128,38 +101,8 @@ def duplicate_clusters_figure(
     return grid.figure
 
 
-def _labelled_pictures(
-    image_ids: Sequence[str],
-    labels: Sequence[str],
-    thumbnails: npt.ArrayLike,
-    shown: Sequence[Sequence[str]],
-) -> dict[str, tuple[str, UInt8Array]]:
-    """Label and picture of each image; those of the clusters that are shown must be there."""
-    pictures = checked_pictures(thumbnails, len(image_ids), "image ids")
-    if len(labels) != len(image_ids):
-        raise ValueError(f"there are {len(image_ids)} image ids and {len(labels)} labels")
-    known = dict(zip(image_ids, zip(labels, pictures, strict=True), strict=True))
-    missing = [image_id for cluster in shown for image_id in cluster if image_id not in known]
-    if missing:
-        raise ValueError(f"image {missing[0]!r} of a cluster of duplicates has no thumbnail")
-    return known
-
-
 def duplicate_clusters_caption(pairs: pd.DataFrame, searched: int, source: str) -> str:
-    """Caption of `duplicate_clusters_figure` that stands alone.
-
-    Parameters
-    ----------
-    pairs, searched
-        As there.
-    source : str
-        Data set that the images come from.
-
-    Returns
-    -------
-    str
-        One paragraph.
-    """
+    """Caption of `duplicate_clusters_figure` that stands alone; `source`: data set of images."""
     if pairs.empty:
         return f"No exact or near-duplicates were found among the {searched:,} images of {source}."
     clusters = _clusters(pairs)
@@ -179,11 +122,10 @@ def duplicate_clusters_caption(pairs: pd.DataFrame, searched: int, source: str) 
 @styled
 def label_conflicts_figure(
     conflicts: pd.DataFrame,
-    thumbnails_a: npt.ArrayLike,
-    thumbnails_b: npt.ArrayLike,
+    thumbnails_a: UInt8Array,
+    thumbnails_b: UInt8Array,
     *,
     source: str,
-    most: int = MOST_CONFLICTS,
 ) -> Figure:
     """Draw pairs of one picture under two labels, side by side.
 
@@ -192,12 +134,11 @@ def label_conflicts_figure(
     conflicts : DataFrame of k rows
         ``image_id_a``, ``image_id_b``, ``label_a``, ``label_b``, ``correlation``, ``kind``,
         ``data_set_b``, as from `duplicates.across.in_turn`; shown in this order.
-    thumbnails_a, thumbnails_b : array-like of uint8, shape (k, s, s)
-        Pictures of both images of each row, grey. Those of the first `most` rows are enough.
+    thumbnails_a, thumbnails_b : uint8 array, shape (k, s, s)
+        Pictures of both images of each row, grey. Those of the first `MOST_CONFLICTS` rows are
+        enough.
     source : str
         Data set of all left images; where the right one is of another, that is named.
-    most : int
-        Most pairs to show.
 
     Returns
     -------
@@ -205,22 +146,11 @@ def label_conflicts_figure(
         Above each pair its kind and correlation, and the data set of the right image where that
         is not `source`; below each image its label and its id. Without
         conflicts, a figure that says so.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing, or thumbnails are too few or not uint8 (k, s, s).
     """
     if conflicts.empty:
         return _empty_figure("No picture bears two different labels")
-    ends = ["image_id_a", "image_id_b", "label_a", "label_b"]
-    needed = [*ends, "correlation", "kind", "data_set_b"]
-    require_columns(conflicts, needed, "the table of label conflicts")
-    shown = conflicts.head(most).reset_index(drop=True)
-    sides = [
-        _first_pictures(thumbnails, len(shown), name)
-        for name, thumbnails in (("thumbnails_a", thumbnails_a), ("thumbnails_b", thumbnails_b))
-    ]
+    shown = conflicts.head(MOST_CONFLICTS).reset_index(drop=True)
+    sides = (thumbnails_a, thumbnails_b)
     places = _packed([2] * len(shown))
     title = f"{_counted(len(conflicts), 'pair')} of one picture under two labels"
     if len(shown) < len(conflicts):
@@ -239,14 +169,6 @@ def label_conflicts_figure(
     return grid.figure
 
 
-def _first_pictures(thumbnails: npt.ArrayLike, number: int, name: str) -> UInt8Array:
-    """Pictures of the pairs that are shown; `name` is that of the argument, for the message."""
-    given = np.asarray(thumbnails)
-    if len(given) < number:
-        raise ValueError(f"{name} are {len(given)}, but {number} pairs are to be shown")
-    return checked_pictures(given[:number], number, "pairs")
-
-
 def label_conflicts_caption(conflicts: pd.DataFrame, source: str, external: Sequence[str]) -> str:
     """Caption of `label_conflicts_figure` that stands alone.
 
@@ -258,11 +180,6 @@ def label_conflicts_caption(conflicts: pd.DataFrame, source: str, external: Sequ
         Data set of the left images, and of the right ones where nothing else is said.
     external : sequence of str
         Data sets that it was compared with besides.
-
-    Returns
-    -------
-    str
-        One paragraph.
     """
     where = f"within {source}"
     if external:

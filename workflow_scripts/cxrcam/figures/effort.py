@@ -29,7 +29,6 @@ from workflow_scripts.cxrcam.drawing.style import (
     styled,
     wrapped,
 )
-from workflow_scripts.cxrcam.drawing.tables import by_run, require_columns
 from workflow_scripts.cxrcam.figures.history import (
     draw_runs,
     iteration_label,
@@ -52,52 +51,29 @@ _WIDE_TIME: Final = 8.0
 
 _MOST_COLUMNS: Final = 2
 
-_WATCHED: Final = {
-    "test": "Watched: the test images. The paper calls this validation; it is its test set.",
-    "validation": "Watched: the validation images, none of which is a test image.",
-    "train": "Watched: the training images themselves.",
-}
+_WATCHED: Final = "Watched: the test images. The paper calls this validation; it is its test set."
 
 
 @styled
-def accuracy_and_loss_figure(
-    histories: Mapping[str, pd.DataFrame],
-    role: str,
-    *,
-    run: str = "run",
-    title: str = "Accuracy and loss over iterations",
-) -> Figure:
+def accuracy_and_loss_figure(histories: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw accuracy above loss over the iterations, a column for each task.
 
     Parameters
     ----------
     histories : mapping of str to DataFrame
-        For each task the columns of `contracts.HISTORY` that are drawn: `iteration`, `role`,
-        `loss`, `accuracy`, optionally `epoch`; and a run column.
-    role : {"test", "validation", "train"}
-        Whose accuracy and loss.
-    run : str, default "run"
-        Column that tells the runs apart.
-    title : str
-        Title.
+        For each task `run`, `iteration`, `epoch`, `loss` and `accuracy` on the test images.
 
     Returns
     -------
     Figure
         Runs are thin, their mean is thick as far as all runs reach. Columns share their scales.
-
-    Raises
-    ------
-    ValueError
-        If there is no task, a column is missing, or a task has nothing of the role.
     """
-    tables = _tables_of_role(histories, role)
-    width = PAGE_WIDTH if len(tables) > 1 else COLUMN_WIDTH
+    width = PAGE_WIDTH if len(histories) > 1 else COLUMN_WIDTH
     figure = Figure(figsize=(width, 4.4), layout="constrained")
-    grid = figure.subplots(2, len(tables), sharex="col", sharey="row", squeeze=False)
-    room = (width - 0.6) / len(tables) - 0.12
-    for column, (task, history) in enumerate(tables.items()):
-        runs = by_run(history, run)
+    grid = figure.subplots(2, len(histories), sharex="col", sharey="row", squeeze=False)
+    room = (width - 0.6) / len(histories) - 0.12
+    for column, (task, history) in enumerate(histories.items()):
+        runs = [part for _, part in history.groupby("run")]
         for row, metric in enumerate(("accuracy", "loss")):
             colour, pale = ((BLUE, SKY_BLUE), (VERMILION, "#F0B48A"))[row]
             draw_runs(grid[row, column], runs, metric, colour, pale, linewidth=1.8)
@@ -108,11 +84,11 @@ def accuracy_and_loss_figure(
         grid[1, column].xaxis.set_major_locator(MaxNLocator(5, integer=True))
     grid[0, 0].set_ylabel("accuracy (share correct)")
     grid[0, 0].set_ylim(top=1.02)
-    losses = pd.concat(list(tables.values()))["loss"].to_numpy(dtype=np.float64)
+    losses = pd.concat(list(histories.values()))["loss"].to_numpy(dtype=np.float64)
     scale_loss(grid[1, 0], losses)
-    several = any(len(by_run(history, run)) > 1 for history in tables.values())
-    _explain_lines(figure, several, wrapped(_WATCHED[role], width - 0.3, 7.0, 2))
-    figure.suptitle(wrapped(title, width - 0.2, 9.0, 2, bold=True))
+    several = any(history["run"].nunique() > 1 for history in histories.values())
+    _explain_lines(figure, several, wrapped(_WATCHED, width - 0.3, 7.0, 2))
+    figure.suptitle("Accuracy and loss over iterations")
     return figure
 
 
@@ -129,72 +105,30 @@ def _explain_lines(figure: Figure, several: bool, title: str) -> None:
     )
 
 
-def _tables_of_role(histories: Mapping[str, pd.DataFrame], role: str) -> dict[str, pd.DataFrame]:
-    """Rows of a role of each task; no task may lack them."""
-    if not histories:
-        raise ValueError("there is no task whose history could be drawn")
-    if role not in _WATCHED:
-        raise ValueError(f"role is {role!r}, none of {sorted(_WATCHED)}")
-    tables = {}
-    for task, history in histories.items():
-        what = f"the history of {task}"
-        require_columns(history, ["iteration", "role", "loss", "accuracy"], what)
-        tables[task] = history[history["role"] == role]
-        if tables[task].empty:
-            raise ValueError(f"{what} has no rows of the role {role!r}")
-    return tables
-
-
-def accuracy_and_loss_caption(
-    histories: Mapping[str, pd.DataFrame], role: str, *, source: str, run: str = "run"
-) -> str:
-    """Caption of `accuracy_and_loss_figure` that stands alone.
-
-    Parameters
-    ----------
-    histories, role, run
-        As there.
-    source : str
-        Network, data set and settings.
-
-    Returns
-    -------
-    str
-        One paragraph.
-    """
+def accuracy_and_loss_caption(histories: Mapping[str, pd.DataFrame], *, source: str) -> str:
+    """Caption of `accuracy_and_loss_figure` that stands alone; `source`: network and data set."""
     numbers = ", ".join(
-        f"{task}: n = {len(by_run(history[history['role'] == role], run))}"
-        for task, history in histories.items()
+        f"{task}: n = {history['run'].nunique()}" for task, history in histories.items()
     )
     return (
         f"Accuracy (share of correctly classified images, above) and loss (mean cross-entropy in"
-        f" nats, below) on the {role} images over training iterations (one batch each), a column a"
+        f" nats, below) on the test images over training iterations (one batch each), a column a"
         f" task. Thin lines: runs ({numbers}); thick: their mean, as far as all runs reach."
-        f" {_WATCHED[role]} Source: {source}."
+        f" {_WATCHED} Source: {source}."
     )
 
 
 @styled
-def accuracy_over_time_figure(
-    histories: pd.DataFrame,
-    *,
-    target: float = 0.95,
-    role: str = "test",
-    title: str = "Accuracy over training time",
-) -> Figure:
+def accuracy_over_time_figure(table: pd.DataFrame, *, target: float) -> Figure:
     """Draw accuracy over training time, the complete data set against sub-samples.
 
     Parameters
     ----------
-    histories : DataFrame
-        `task`, `design` (what was trained on), `run`, `role`, `seconds` (of training, without
-        evaluation) and `accuracy`. A table without `role` is of the role already.
-    target : float, default 0.95
-        Accuracy that is to be reached, in (0, 1).
-    role : str, default "test"
-        Whose accuracy.
-    title : str
-        Title.
+    table : DataFrame
+        `task`, `design` (what was trained on), `run`, `seconds` (of training, without evaluation)
+        and `accuracy` on the test images.
+    target : float
+        Accuracy that is to be reached, in (0, 1].
 
     Returns
     -------
@@ -202,15 +136,7 @@ def accuracy_over_time_figure(
         A panel a task, which share their scales. Large marks: first evaluation of a run at or
         above the target. The legend of each panel tells how many runs reached it, and the median
         time of those.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing, the target is outside (0, 1), or nothing is of the role.
     """
-    if not 0.0 < target < 1.0:
-        raise ValueError(f"target is {target}, outside (0, 1)")
-    table = _of_role(histories, role)
     tasks, designs = (list(dict.fromkeys(table[name])) for name in ("task", "design"))
     columns = min(len(tasks), _MOST_COLUMNS)
     rows = math.ceil(len(tasks) / columns)
@@ -232,8 +158,8 @@ def accuracy_over_time_figure(
     _scale_time(grid[0, 0], logarithmic)
     grid[0, 0].set_ylim(top=1.02)
     for axes in grid[:, 0]:
-        axes.set_ylabel(f"accuracy on the {role} images\n(share correct)")
-    figure.suptitle(wrapped(title, width - 0.2, 9.0, 2, bold=True))
+        axes.set_ylabel("accuracy on the test images\n(share correct)")
+    figure.suptitle("Accuracy over training time")
     return figure
 
 
@@ -271,49 +197,28 @@ def _draw_task(
     )
 
 
-def accuracy_over_time_caption(
-    histories: pd.DataFrame, *, source: str, target: float = 0.95, role: str = "test"
-) -> str:
+def accuracy_over_time_caption(table: pd.DataFrame, *, source: str, target: float) -> str:
     """Caption of `accuracy_over_time_figure` that stands alone.
 
     Parameters
     ----------
-    histories, target, role
+    table, target
         As there.
     source : str
         Network, data set, settings and machine.
-
-    Returns
-    -------
-    str
-        One paragraph.
     """
-    table = _of_role(histories, role)
     numbers = "; ".join(
         f"{task}, {design}: n = {part['run'].nunique()} runs"
         for task, of_task in table.groupby("task", sort=False)
         for design, part in of_task.groupby("design", sort=False)
     )
     return (
-        f"Accuracy (share of correctly classified images) on the {role} images over training time,"
+        f"Accuracy (share of correctly classified images) on the test images over training time,"
         " a panel a task. Thin lines: runs; thick: their mean, as far as all runs reach. Time"
         f" counts training only, without evaluation. Dashed grey: the target of {target:.0%}; large"
         " marks: first evaluation of a run at or above it. Medians are of the runs that reached"
-        f" it. {numbers}. {_WATCHED.get(role, '')} Source: {source}."
+        f" it. {numbers}. {_WATCHED} Source: {source}."
     )
-
-
-def _of_role(histories: pd.DataFrame, role: str) -> pd.DataFrame:
-    """Rows of a role; a table without roles is of one role."""
-    columns = ["task", "design", "run", "seconds", "accuracy"]
-    require_columns(histories, columns, "the table of histories")
-    table = histories
-    if "role" in table.columns:
-        table = table[table["role"] == role]
-    table = table.dropna(subset=["seconds", "accuracy"])
-    if table.empty:
-        raise ValueError(f"the table of histories has no accuracy of the role {role!r}")
-    return table
 
 
 def _draw_design(
@@ -327,7 +232,7 @@ def _draw_design(
     colour, line, marker = look
     series = []
     reached = []
-    for one_run in by_run(part, "run"):
+    for _, one_run in part.groupby("run"):
         one = one_run.groupby("seconds")["accuracy"].mean().sort_index()
         series.append(one)
         above = one[one >= target]

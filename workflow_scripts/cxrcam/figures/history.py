@@ -24,7 +24,6 @@ from workflow_scripts.cxrcam.drawing.style import (
     styled,
     wrapped,
 )
-from workflow_scripts.cxrcam.drawing.tables import by_run, require_columns
 
 _ROLES: Final = (
     ("train", "training", BLUE, SKY_BLUE),
@@ -37,44 +36,27 @@ WIDE_LOSS: Final = 30.0
 
 
 @styled
-def history_figure(
-    history: pd.DataFrame, *, run: str = "run", title: str = "Training history"
-) -> Figure:
+def history_figure(history: pd.DataFrame, *, title: str) -> Figure:
     """Draw loss and accuracy over the iterations, a panel for each and for each role.
 
     Parameters
     ----------
     history : DataFrame
-        `iteration`, `role` (train, validation, test), `loss`, `accuracy`, and optionally `epoch`
-        and a run column; other columns are not used.
-    run : str, default "run"
-        Column that tells the runs apart.
+        `run` and columns of `contracts.HISTORY`: `iteration`, `epoch`, `role`, `loss`, `accuracy`.
     title : str
-        Title.
 
     Returns
     -------
     Figure
         Runs are thin, their mean is thick as far as all runs reach. Panels of a row share their
         scale, so that the gap between training and test can be seen.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing, the table is empty, or no role is known.
     """
-    require_columns(history, ["iteration", "role", "loss", "accuracy"], "the history table")
     roles = [role for role in _ROLES if (history["role"] == role[0]).any()]
-    if not roles:
-        raise ValueError(
-            f"the history table has the roles {sorted(map(str, history['role'].unique()))};"
-            f" none of {[role[0] for role in _ROLES]}"
-        )
     width = PAGE_WIDTH if len(roles) > 1 else COLUMN_WIDTH
     figure = Figure(figsize=(width, 4.2), layout="constrained")
     grid = figure.subplots(2, len(roles), sharex=True, sharey="row", squeeze=False)
     for column, (role, role_name, colour, pale) in enumerate(roles):
-        runs = by_run(history[history["role"] == role], run)
+        runs = [part for _, part in history[history["role"] == role].groupby("run")]
         for axes, metric in zip(grid[:, column], ("loss", "accuracy"), strict=True):
             draw_runs(axes, runs, metric, colour, pale)
         grid[0, column].set_title(role_name)
@@ -84,7 +66,7 @@ def history_figure(
     for axes in grid[1]:
         axes.set_xlabel(iteration_label(history))
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    n_runs = len(by_run(history, run))
+    n_runs = history["run"].nunique()
     if n_runs > 1:
         # Outside, in grey for all panels: a curve can pass through any corner.
         figure.legend(
@@ -159,9 +141,8 @@ def mean_over_runs(series: Sequence[pd.Series]) -> pd.Series:
 
 def iteration_label(history: pd.DataFrame) -> str:
     """Name the iterations, with the length of an epoch where all runs share it."""
-    if "epoch" in history.columns:
-        whole = history[history["epoch"] >= 1]
-        per_epoch = (whole["iteration"] / whole["epoch"]).to_numpy(dtype=np.float64)
-        if per_epoch.size and np.ptp(per_epoch) < 1e-6 * per_epoch.max():
-            return f"iteration ({per_epoch[0]:.0f} batches an epoch)"
+    whole = history[history["epoch"] >= 1]
+    per_epoch = (whole["iteration"] / whole["epoch"]).to_numpy(dtype=np.float64)
+    if per_epoch.size and np.ptp(per_epoch) < 1e-6 * per_epoch.max():
+        return f"iteration ({per_epoch[0]:.0f} batches an epoch)"
     return "iteration (batches seen)"

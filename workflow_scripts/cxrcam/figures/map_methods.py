@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from workflow_scripts.cxrcam.arrays import Float32Array, UInt8Array
 from workflow_scripts.cxrcam.drawing.style import fitted, styled
-from workflow_scripts.cxrcam.figures.picture_grid import PictureGrid, checked_pictures
+from workflow_scripts.cxrcam.figures.picture_grid import PictureGrid
 from workflow_scripts.cxrcam.maps.overlays import overlay
 
 # Lengths in inches.
@@ -24,8 +24,8 @@ _FOOT: Final = 0.72
 
 @styled
 def map_method_figure(
-    images: npt.ArrayLike,
-    evidence: npt.ArrayLike,
+    images: UInt8Array,
+    evidence: Float32Array,
     methods: Sequence[str],
     classes: Sequence[str],
     captions: Sequence[str],
@@ -36,9 +36,9 @@ def map_method_figure(
 
     Parameters
     ----------
-    images : array-like of uint8, shape (k, s, s)
+    images : uint8 array, shape (k, s, s)
         X-rays.
-    evidence : array-like of float, shape (k, m, s, s)
+    evidence : float32 array, shape (k, m, s, s)
         Placed maps, each method in units of a scale of its own.
     methods : sequence of str, length m
         Names of the methods, for the columns.
@@ -52,32 +52,32 @@ def map_method_figure(
     Returns
     -------
     Figure
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit each other, or a value is not finite.
     """
-    pictures = checked_pictures(images, len(classes), "classes")
-    maps = np.asarray(evidence, dtype=np.float32)
-    if maps.shape != (len(pictures), len(methods), *pictures.shape[1:]):
-        raise ValueError(
-            f"maps have shape {maps.shape}, images {pictures.shape} and there are {len(methods)} "
-            "methods; expected (k, m, s, s)"
-        )
     names = ["X-ray", *methods]
-    rooms = {"left": _LEFT, "foot": _FOOT, "below": _BELOW, "largest": _LARGEST_PICTURE}
-    grid = PictureGrid.make(len(pictures), len(names), labels=names, **rooms)
-    for row, picture in enumerate(pictures):
+    grid = PictureGrid.make(
+        len(images),
+        len(names),
+        labels=names,
+        left=_LEFT,
+        foot=_FOOT,
+        below=_BELOW,
+        largest=_LARGEST_PICTURE,
+    )
+    for row, picture in enumerate(images):
         grid.name_class(row, classes[row])
         left, upper = grid.corner(row, 0)
         grid.text(
             left, upper + grid.side + 0.03, fitted(captions[row], grid.width - left - 0.1, 7.0)
         )
         grid.show(picture, row, 0)
-        masks: dict[str, Any] = {"lung_mask": lung_masks[row], "lesion_mask": lesion_masks[row]}
         for column in range(len(methods)):
-            grid.show(overlay(picture, maps[row, column], **masks), row, 1 + column)
+            drawn = overlay(
+                picture,
+                evidence[row, column],
+                lung_mask=lung_masks[row],
+                lesion_mask=lesion_masks[row],
+            )
+            grid.show(drawn, row, 1 + column)
     meaning = "for the predicted class; each method has a scale of its own"
     grid.draw_bar(0.52, "full colour", meaning)
     _write_foot(grid, lung_masks, lesion_masks)

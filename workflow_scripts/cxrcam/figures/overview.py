@@ -24,9 +24,7 @@ from workflow_scripts.cxrcam.drawing.style import (
     VERMILION,
     fitted,
     styled,
-    wrapped,
 )
-from workflow_scripts.cxrcam.drawing.tables import require_columns
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 
 FLOOR_PREFIX: Final = "floor_"
@@ -42,39 +40,23 @@ _DASHES: Final = (0, (3, 2))
 
 
 @styled
-def accuracy_overview_figure(
-    table: pd.DataFrame, *, title: str = "Accuracy and its floor"
-) -> Figure:
+def accuracy_overview_figure(table: pd.DataFrame) -> Figure:
     """Draw the accuracy of every run with its interval, beside what blind classifiers reach.
 
     Parameters
     ----------
     table : DataFrame
-        tables/metrics.csv: `task`, `scheme`, `n`, `correct`; optional `dataset`, `fold`,
-        `repeat`, `seed` (name the run), `majority_share`, and any number of columns that begin
-        with "floor_" (accuracy of a classifier that cannot see the lungs, on the same split; NaN
-        where it is not measured).
-    title : str
-        Title.
+        tables/metrics.csv: `task`, `scheme`, `fold`, `seed`, `n`, `correct`, `majority_share`, and
+        "floor_<name>", the accuracy of each classifier that cannot see the lungs on the same split.
 
     Returns
     -------
     Figure
         A forest plot grouped by task and scheme. Dot and bar: accuracy with Wilson 95 % interval;
-        dashed: share of the majority class; other shapes: floors. A group without a
-        measured floor says so.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing or the table is empty.
+        dashed: share of the majority class; other shapes: floors.
     """
-    require_columns(table, ["task", "scheme", "n", "correct"], "the metrics table")
-    several = "dataset" in table.columns and table["dataset"].nunique() > 1
-    keys = ["dataset", "task", "scheme"] if several else ["task", "scheme"]
     floors = [str(name) for name in table.columns if str(name).startswith(FLOOR_PREFIX)]
-    floors = [name for name in floors if pd.to_numeric(table[name]).notna().any()]
-    groups = list(table.groupby(keys, sort=False, dropna=False))
+    groups = list(table.groupby(["task", "scheme"], sort=False))
     height = _LINE * (len(table) + 1.5 * len(groups)) + 1.4
     figure = Figure(figsize=(PAGE_WIDTH, height), layout="constrained")
     axes = figure.add_subplot()
@@ -86,20 +68,22 @@ def accuracy_overview_figure(
             y -= 1.0
             lowest = min(lowest, _draw_run(axes, y, record, floors))
             lines.append((y, _run_name(record), _accuracy_in_numbers(record)))
-        _write_heading(axes, heading_y, key, measured=bool(runs[floors].notna().any(axis=None)))
+        _write_heading(axes, heading_y, key)
         y -= 1.5
     axes.set_ylim(y + 0.8, 0.7)
     axes.set_xlim(max(0.0, math.floor((lowest - 0.02) * 20) / 20), 1.005)
-    floor = "\nfloor: the same split, by a simple classifier that cannot see lung detail"
-    axes.set_xlabel(f"accuracy on the test images (share correct){floor if floors else ''}")
+    axes.set_xlabel(
+        "accuracy on the test images (share correct)\n"
+        "floor: the same split, by a simple classifier that cannot see lung detail"
+    )
     positions, names, numbers = zip(*lines, strict=True)
     _write_beside(axes, positions, names)
     # The numbers themselves, as in a forest plot.
     right = axes.twinx()
     right.set_ylim(axes.get_ylim())
     _write_beside(right, positions, numbers)
-    _add_legend(figure, floors, with_majority="majority_share" in table.columns)
-    figure.suptitle(wrapped(title, PAGE_WIDTH - 0.2, 9.0, 2, bold=True))
+    _add_legend(figure, floors)
+    figure.suptitle("Accuracy and its floor")
     return figure
 
 
@@ -109,27 +93,16 @@ def _draw_run(axes: Axes, y: float, record: pd.Series, floors: Sequence[str]) ->
     low, high = wilson_interval(correct, n)
     axes.plot([low, high], [y, y], color=BLUE, linewidth=1.4, zorder=3)
     axes.plot(correct / n, y, color=BLUE, marker="o", markersize=4.5, zorder=4)
-    lowest = low
-    share = record.get("majority_share")
-    if share is not None and pd.notna(share):
-        axes.plot([share, share], [y - 0.5, y + 0.5], color=GREY, linestyle=_DASHES, linewidth=1.0)
-        lowest = min(lowest, float(share))
+    share = float(record["majority_share"])
+    axes.plot([share, share], [y - 0.5, y + 0.5], color=GREY, linestyle=_DASHES, linewidth=1.0)
     for index, name in enumerate(floors):
-        value = pd.to_numeric(record[name])
-        if pd.notna(value):
-            axes.plot(value, y - _FLOOR_DROP, zorder=5, **_floor_marker(index))
-            lowest = min(lowest, float(value))
-    return lowest
+        axes.plot(record[name], y - _FLOOR_DROP, zorder=5, **_floor_marker(index))
+    return min(low, share, *(float(record[name]) for name in floors))
 
 
 def _run_name(record: pd.Series) -> str:
     """Name of a run, such as "fold 1, seed 0, n = 60"."""
-    which = [
-        f"{name} {record[name]}"
-        for name in ("fold", "repeat", "seed")
-        if name in record.index and pd.notna(record[name])
-    ]
-    return fitted(", ".join([*which, f"n = {int(record['n'])}"]), 2.0, 7.0)
+    return f"fold {record['fold']}, seed {record['seed']}, n = {int(record['n'])}"
 
 
 def _accuracy_in_numbers(record: pd.Series) -> str:
@@ -139,26 +112,18 @@ def _accuracy_in_numbers(record: pd.Series) -> str:
     return f"{correct / n:.3f} ({low:.3f}–{high:.3f})"
 
 
-def _write_heading(axes: Axes, y: float, key: Sequence[object], *, measured: bool) -> None:
-    """Write the name of a group into the free line above its runs, and whether it has a floor."""
-    common: dict[str, Any] = {
-        "transform": axes.get_yaxis_transform(),
-        "va": "center",
-        "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1.0},
-    }
-    name = "  ·  ".join(fitted(part, 1.5, 7.5, bold=True) for part in key)
-    axes.text(0.0, y, name, fontsize=7.5, fontweight="bold", **common)
-    if not measured:
-        axes.text(
-            1.0,
-            y,
-            "floor not yet measured",
-            fontsize=7.0,
-            fontstyle="italic",
-            color=VERMILION,
-            ha="right",
-            **common,
-        )
+def _write_heading(axes: Axes, y: float, key: Sequence[object]) -> None:
+    """Write the name of a group into the free line above its runs."""
+    axes.text(
+        0.0,
+        y,
+        "  ·  ".join(fitted(part, 1.5, 7.5, bold=True) for part in key),
+        fontsize=7.5,
+        fontweight="bold",
+        va="center",
+        transform=axes.get_yaxis_transform(),
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+    )
 
 
 def _floor_marker(index: int) -> dict[str, Any]:
@@ -181,12 +146,12 @@ def _write_beside(axes: Axes, positions: Sequence[float], texts: Sequence[str]) 
     axes.spines["left"].set_visible(False)
 
 
-def _add_legend(figure: Figure, floors: Sequence[str], *, with_majority: bool) -> None:
-    handles = [Line2D([], [], color=BLUE, marker="o", markersize=4.0, linewidth=1.2)]
-    labels = ["model, with Wilson 95 % interval"]
-    if with_majority:
-        handles.append(Line2D([], [], color=GREY, linestyle=_DASHES, linewidth=1.0))
-        labels.append("always the majority class")
+def _add_legend(figure: Figure, floors: Sequence[str]) -> None:
+    handles = [
+        Line2D([], [], color=BLUE, marker="o", markersize=4.0, linewidth=1.2),
+        Line2D([], [], color=GREY, linestyle=_DASHES, linewidth=1.0),
+    ]
+    labels = ["model, with Wilson 95 % interval", "always the majority class"]
     for index, name in enumerate(floors):
         handles.append(Line2D([], [], **_floor_marker(index)))
         labels.append(

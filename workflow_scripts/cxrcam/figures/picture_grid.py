@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_scripts.cxrcam.arrays import UInt8Array
-from workflow_scripts.cxrcam.drawing.style import (
-    BLACK,
-    COLUMN_WIDTH,
-    PAGE_WIDTH,
-    fitted,
-    wrapped,
-)
+from workflow_scripts.cxrcam.drawing.page import Page
+from workflow_scripts.cxrcam.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, fitted, wrapped
 from workflow_scripts.cxrcam.maps.overlays import OPACITY, colour_bar
 
 # All lengths in inches.
@@ -32,18 +25,14 @@ _BAR: Final = 2.0
 """Length of the colour bar."""
 
 _POINTS: Final = 8.0
-_SMALL: Final = 7.0
 
 
 @dataclass(frozen=True)
-class PictureGrid:
+class PictureGrid(Page):
     """Square pictures in rows and columns, placed in inches from the top left corner.
 
     Attributes
     ----------
-    figure : Figure
-    width, height : float
-        Of the figure.
     left, top : float
         Corner of the first picture.
     side : float
@@ -52,9 +41,6 @@ class PictureGrid:
         From the top of a row to the top of the next one.
     """
 
-    figure: Figure
-    width: float
-    height: float
     left: float
     top: float
     side: float
@@ -85,10 +71,6 @@ class PictureGrid:
             Room for text below each row.
         largest : float
             Largest side of a picture.
-
-        Returns
-        -------
-        PictureGrid
         """
         width = COLUMN_WIDTH if columns <= 2 else PAGE_WIDTH
         room = width - left - MARGIN - (columns - 1) * _GAP
@@ -109,28 +91,10 @@ class PictureGrid:
         """Left end and top of a picture."""
         return self.left + column * (self.side + _GAP), self.top + row * self.row_height
 
-    def axes(self, left: float, top: float, wide: float, high: float) -> Axes:
-        """Make axes without ticks and frame."""
-        axes = self.figure.add_axes(
-            (
-                left / self.width,
-                1 - (top + high) / self.height,
-                wide / self.width,
-                high / self.height,
-            )
-        )
-        axes.set_axis_off()
-        return axes
-
     def show(self, picture: npt.ArrayLike, row: int, column: int) -> None:
         """Show a grey or RGB picture of 8 bits in its place."""
         axes = self.axes(*self.corner(row, column), self.side, self.side)
         axes.imshow(np.asarray(picture), cmap="gray", vmin=0, vmax=255)
-
-    def text(self, left: float, top: float, text: str, **look: Any) -> None:  # noqa: ANN401
-        """Write a text below a height."""
-        common: dict[str, Any] = {"fontsize": _SMALL, "va": "top", "color": BLACK}
-        self.figure.text(left / self.width, 1 - top / self.height, text, **(common | look))
 
     def _name_column(self, column: int, name: str) -> None:
         left, top = self.corner(0, column)
@@ -195,31 +159,3 @@ class PictureGrid:
             self.text(self.left + bar + 0.1, top + 0.06, meaning, va="center")
         else:
             self.text(self.left, top - 0.03, meaning, va="bottom")
-
-
-def checked_pictures(images: npt.ArrayLike, number: int, what: str) -> UInt8Array:
-    """Grey pictures of 8 bits, as many as there are names for.
-
-    Parameters
-    ----------
-    images : array-like of uint8, shape (k, s, s)
-    number : int
-        How many there must be.
-    what : str
-        What the number counts, for the message.
-
-    Returns
-    -------
-    ndarray of uint8, shape (k, s, s)
-
-    Raises
-    ------
-    ValueError
-        If they are of another kind or number.
-    """
-    pictures: UInt8Array = np.asarray(images)
-    if pictures.dtype != np.uint8 or pictures.ndim != 3 or 0 in pictures.shape:
-        raise ValueError(f"images are {pictures.dtype} {pictures.shape}, expected uint8 (k, s, s)")
-    if len(pictures) != number:
-        raise ValueError(f"there are {len(pictures)} images and {number} {what}")
-    return pictures

@@ -68,7 +68,7 @@ STAGES: Final = {
 
 
 @styled
-def pipeline_figure(title: str = "Pipeline") -> Figure:
+def pipeline_figure() -> Figure:
     """Draw the stages as boxes with the names of their rules, and arrows between them.
 
     It is the same for every configuration; ``snakemake --rulegraph`` draws all rules of one.
@@ -78,7 +78,7 @@ def pipeline_figure(title: str = "Pipeline") -> Figure:
     figure = Figure(figsize=(PAGE_WIDTH, height))
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), xlim=(0.0, PAGE_WIDTH), ylim=(height, 0.0))
     axes.set_axis_off()
-    axes.text(_MARGIN, 0.08, title, fontsize=9.0, fontweight="bold", va="top")
+    axes.text(_MARGIN, 0.08, "Figure 2: the pipeline", fontsize=9.0, fontweight="bold", va="top")
     first = np.array((_MARGIN, _TITLE)) + _BOX / 2
     centres = {name: first + (s.column, s.row) * _STEP for name, s in STAGES.items()}
     arrow = {"arrowstyle": "-|>", "color": GREY, "shrinkA": 1, "shrinkB": 1}

@@ -21,7 +21,6 @@ from workflow_scripts.cxrcam.drawing.style import (
     styled,
     wrapped,
 )
-from workflow_scripts.cxrcam.drawing.tables import by_run, require_columns
 from workflow_scripts.cxrcam.metrics.calibration_bins import (
     CALIBRATION_BINS,
     calibration_bins,
@@ -31,74 +30,55 @@ from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 
 
 @styled
-def reliability_figure(
-    predictions: pd.DataFrame,
-    classes: Sequence[str],
-    *,
-    run: str = "run",
-    bins: int = CALIBRATION_BINS,
-    title: str = "Reliability of the probabilities",
-) -> Figure:
+def reliability_figure(predictions: pd.DataFrame, classes: Sequence[str], *, title: str) -> Figure:
     """Draw a reliability diagram: accuracy against the probability of the predicted class.
 
     Parameters
     ----------
     predictions : DataFrame
-        Test predictions: `label`, `probability_<class>`; optional `run` (fold, repeat or seed).
+        Test predictions: `label`, `probability_<class>`, `run`.
     classes : sequence of str
-        Class names.
-    run : str, default "run"
-        Column that tells the runs apart.
-    bins : int, default 15
-        Equal-width bins, as in the expected calibration error.
     title : str
-        Title.
 
     Returns
     -------
     Figure
         Above: each run thin, all together thick with Wilson 95 % intervals, the diagonal of
-        perfect calibration dashed, the error (ECE) in the legend. Below: images a bin.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing or the table is empty.
+        perfect calibration dashed, the error (ECE) in the legend. Below: images in each of the
+        equal-width bins of that error.
 
     References
     ----------
     Guo et al. 2017; Wilson intervals in the manner of Bröcker & Smith 2007.
     """
     names = list(classes)
-    columns = [f"probability_{name}" for name in names]
-    require_columns(predictions, ["label", *columns], "the predictions table")
     figure = Figure(figsize=(COLUMN_WIDTH, COLUMN_WIDTH + 1.3), layout="constrained")
     axes, counts = figure.subplots(2, 1, height_ratios=(3.2, 1.0), sharex=True)
-    runs = by_run(predictions, run)
-    lines = _draw_all(axes, predictions, names, bins, "all runs" if len(runs) > 1 else "this run")
+    runs = [part for _, part in predictions.groupby("run")]
+    lines = _draw_all(axes, predictions, names, "all runs" if len(runs) > 1 else "this run")
     if len(runs) > 1:
-        lines |= _draw_each(axes, runs, names, bins)
+        lines |= _draw_each(axes, runs, names)
     (perfect,) = axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.0, zorder=1)
     lines["perfect calibration"] = perfect
     # The largest of k probabilities is never below 1/k: the axis starts at that bin.
-    first = math.floor(bins / len(names)) / bins
+    first = math.floor(CALIBRATION_BINS / len(names)) / CALIBRATION_BINS
     axes.set_xlim(first - 0.01, 1.01)
     axes.set_ylim(-0.02, 1.04)
     axes.set_ylabel("accuracy (share correct)")
     # Outside: a reliability curve can pass through any corner.
     figure.legend(list(lines.values()), list(lines), loc="outside lower center")
-    _draw_counts(counts, calibration_bins(*_top_label(predictions, names), bins), bins)
+    _draw_counts(counts, calibration_bins(*_top_label(predictions, names)))
     figure.align_ylabels([axes, counts])
     figure.suptitle(wrapped(title, COLUMN_WIDTH - 0.2, 9.0, 2, bold=True))
     return figure
 
 
 def _draw_all(
-    axes: Axes, predictions: pd.DataFrame, names: Sequence[str], bins: int, name: str
+    axes: Axes, predictions: pd.DataFrame, names: Sequence[str], name: str
 ) -> dict[str, Any]:
     """Draw all predictions together with their intervals; line and label for the legend."""
     confidence, correct = _top_label(predictions, names)
-    table = calibration_bins(confidence, correct, bins)
+    table = calibration_bins(confidence, correct)
     used = table[table["n"] > 0]
     bounds = np.array(
         [wilson_interval(int(c), int(n)) for c, n in zip(used["correct"], used["n"], strict=True)]
@@ -116,19 +96,17 @@ def _draw_all(
         capsize=1.5,
         zorder=3,
     )
-    error = expected_calibration_error(confidence, correct, bins)
+    error = expected_calibration_error(confidence, correct)
     return {f"{name}, n = {len(correct)}, ECE {error:.3f}": thick}
 
 
-def _draw_each(
-    axes: Axes, runs: Sequence[pd.DataFrame], names: Sequence[str], bins: int
-) -> dict[str, Any]:
+def _draw_each(axes: Axes, runs: Sequence[pd.DataFrame], names: Sequence[str]) -> dict[str, Any]:
     """Draw each run as a thin line; one of them with the label of all."""
     errors = []
     for part in runs:
         confidence, correct = _top_label(part, names)
-        errors.append(expected_calibration_error(confidence, correct, bins))
-        table = calibration_bins(confidence, correct, bins)
+        errors.append(expected_calibration_error(confidence, correct))
+        table = calibration_bins(confidence, correct)
         used = table[table["n"] > 0]
         (thin,) = axes.plot(
             used["confidence"], used["accuracy"], color=SKY_BLUE, linewidth=0.8, zorder=2
@@ -136,12 +114,12 @@ def _draw_each(
     return {f"each of {len(runs)} runs, ECE {min(errors):.3f}–{max(errors):.3f}": thin}
 
 
-def _draw_counts(axes: Axes, table: pd.DataFrame, bins: int) -> None:
+def _draw_counts(axes: Axes, table: pd.DataFrame) -> None:
     """Draw how many images each bin holds."""
     axes.bar(
         table["low"],
         table["n"],
-        width=1.0 / bins,
+        width=1.0 / CALIBRATION_BINS,
         align="edge",
         color=SKY_BLUE,
         edgecolor="white",

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from workflow_scripts.cxrcam.arrays import Float32Array, UInt8Array
 from workflow_scripts.cxrcam.drawing.style import fitted, styled
-from workflow_scripts.cxrcam.figures.picture_grid import MARGIN, PictureGrid, checked_pictures
+from workflow_scripts.cxrcam.figures.picture_grid import MARGIN, PictureGrid
 from workflow_scripts.cxrcam.maps.overlays import OPACITY, overlay
 
 # Lengths in inches.
@@ -24,48 +23,16 @@ _SMALL: Final = 7.0
 
 
 @styled
-def sample_figure(images: npt.ArrayLike, labels: Sequence[str]) -> Figure:
-    """Draw one sample image of each class side by side.
-
-    Parameters
-    ----------
-    images : array-like of uint8, shape (k, s, s)
-        One image a class.
-    labels : sequence of str
-        Their classes.
-
-    Returns
-    -------
-    Figure
-        Class names above the images.
-
-    Raises
-    ------
-    ValueError
-        If there is no image, it is not uint8 (k, s, s), or numbers differ.
-    """
-    pictures = checked_pictures(images, len(labels), "labels")
-    grid = PictureGrid.make(1, len(pictures), left=MARGIN, labels=labels, foot=MARGIN)
-    for column, picture in enumerate(pictures):
+def sample_figure(images: UInt8Array, labels: Sequence[str]) -> Figure:
+    """Draw one sample image of each class, uint8 (k, s, s), below the name of its class."""
+    grid = PictureGrid.make(1, len(images), left=MARGIN, labels=labels, foot=MARGIN)
+    for column, picture in enumerate(images):
         grid.show(picture, 0, column)
     return grid.figure
 
 
-def sample_caption(labels: Sequence[str], images: npt.ArrayLike, source: str) -> str:
-    """Caption of `sample_figure` that stands alone.
-
-    Parameters
-    ----------
-    labels, images
-        As there.
-    source : str
-        Data set that the images come from.
-
-    Returns
-    -------
-    str
-        One paragraph.
-    """
+def sample_caption(labels: Sequence[str], images: UInt8Array, source: str) -> str:
+    """Caption of `sample_figure` that stands alone; `source`: data set of the images."""
     return (
         f"One chest X-ray of each of {len(labels)} classes ({', '.join(labels)}; n = {len(labels)}"
         f" images) from {source}, before resizing: {_size_text(images)}, 8-bit grey."
@@ -73,60 +40,18 @@ def sample_caption(labels: Sequence[str], images: npt.ArrayLike, source: str) ->
 
 
 @styled
-def augmentation_figure(
-    original: npt.ArrayLike,
-    augmented: npt.ArrayLike,
-    labels: Sequence[str],
-    *,
-    row_names: tuple[str, str] = ("original", "flipped"),
-) -> Figure:
-    """Draw images above their augmented versions, a column a class.
-
-    Parameters
-    ----------
-    original, augmented : array-like of uint8, shape (k, s, s)
-        One image a class before and after augmentation.
-    labels : sequence of str
-        Their classes.
-    row_names : tuple of two str
-        Titles of the rows.
-
-    Returns
-    -------
-    Figure
-
-    Raises
-    ------
-    ValueError
-        As `sample_figure`.
-    """
-    rows = [
-        checked_pictures(original, len(labels), "labels"),
-        checked_pictures(augmented, len(labels), "labels"),
-    ]
+def augmentation_figure(original: UInt8Array, flipped: UInt8Array, labels: Sequence[str]) -> Figure:
+    """Draw one image of each class, uint8 (k, s, s), above its flipped version."""
     grid = PictureGrid.make(2, len(labels), left=MARGIN + _ROW_TITLE, labels=labels, foot=MARGIN)
-    for row, (pictures, name) in enumerate(zip(rows, row_names, strict=True)):
+    for row, (name, pictures) in enumerate((("original", original), ("flipped", flipped))):
         grid.name_row(row, name)
         for column, picture in enumerate(pictures):
             grid.show(picture, row, column)
     return grid.figure
 
 
-def augmentation_caption(labels: Sequence[str], images: npt.ArrayLike, source: str) -> str:
-    """Caption of `augmentation_figure` that stands alone.
-
-    Parameters
-    ----------
-    labels, images
-        Classes, and the original images.
-    source : str
-        Data set that the images come from.
-
-    Returns
-    -------
-    str
-        One paragraph.
-    """
+def augmentation_caption(labels: Sequence[str], images: UInt8Array, source: str) -> str:
+    """Caption of `augmentation_figure` of original images, that stands alone."""
     return (
         f"Augmentation: one training image of each of {len(labels)} classes"
         f" ({', '.join(labels)}) above its horizontally flipped version. Images of all classes are"
@@ -137,60 +62,42 @@ def augmentation_caption(labels: Sequence[str], images: npt.ArrayLike, source: s
 
 @styled
 def map_figure(
-    images: npt.ArrayLike,
-    activation: npt.ArrayLike,
+    images: UInt8Array,
+    activation: Float32Array,
     labels: Sequence[str],
+    predicted: Sequence[str],
     probabilities: Sequence[float],
     scale_max: float,
-    *,
-    predicted: Sequence[str] | None = None,
 ) -> Figure:
     """Draw images above their class activation maps, a column a class.
 
     Parameters
     ----------
-    images : array-like of uint8, shape (k, s, s)
+    images : uint8 array, shape (k, s, s)
         One image a class.
-    activation : array-like of float, shape (k, s, s)
+    activation : float array, shape (k, s, s)
         Class activation of the predicted class, placed, in units of `scale_max`; see
         `placement.normalise_map`.
-    labels : sequence of str
-        True classes.
+    labels, predicted : sequence of str
+        True and predicted classes.
     probabilities : sequence of float
         Of the predicted class, in [0, 1].
     scale_max : float
         Class activation (logits) at full colour.
-    predicted : sequence of str, optional
-        Predicted classes; default: `labels`.
 
     Returns
     -------
     Figure
         Below each pair a sign and a word for right or wrong, and the predicted probability.
-
-    Raises
-    ------
-    ValueError
-        As `sample_figure`, if an activation is not finite, or if a probability is outside [0, 1].
     """
-    pictures = checked_pictures(images, len(labels), "labels")
-    called = list(labels if predicted is None else predicted)
-    maps = np.asarray(activation)
-    if not len(maps) == len(called) == len(probabilities) == len(pictures):
-        raise ValueError(
-            f"{len(pictures)} images, {len(maps)} maps, {len(called)} predicted classes and"
-            f" {len(probabilities)} probabilities; each image needs one of each"
-        )
-    if any(not 0.0 <= probability <= 1.0 for probability in probabilities):
-        raise ValueError(f"a probability is outside [0, 1]: {list(probabilities)}")
     left = MARGIN + _ROW_TITLE
     grid = PictureGrid.make(2, len(labels), left=left, labels=labels, foot=_MAP_FOOT)
     grid.name_row(0, "original")
     grid.name_row(1, "class activation")
-    for column, picture in enumerate(pictures):
+    for column, picture in enumerate(images):
         grid.show(picture, 0, column)
-        grid.show(overlay(picture, maps[column], OPACITY), 1, column)
-        wrong = called[column] if called[column] != labels[column] else None
+        grid.show(overlay(picture, activation[column], OPACITY), 1, column)
+        wrong = predicted[column] if predicted[column] != labels[column] else None
         _write_answer(grid, column, wrong, probabilities[column])
     grid.draw_bar(0.36, f"≥ {scale_max:.3g}", "class activation for the predicted class (logits)")
     return grid.figure
@@ -208,30 +115,17 @@ def _write_answer(grid: PictureGrid, column: int, wrong: str | None, probability
     grid.text(left, top + _LINE, f"probability {probability:.3f}")
 
 
-def map_caption(
-    labels: Sequence[str],
-    scale_max: float,
-    *,
-    model: str,
-    source: str,
-) -> str:
+def map_caption(labels: Sequence[str], scale_max: float, *, model: str, source: str) -> str:
     """Caption of `map_figure` that stands alone.
 
     Parameters
     ----------
-    labels : sequence of str
-        True classes.
-    scale_max : float
-        Class activation (logits) at full colour.
+    labels, scale_max
+        As there.
     model : str
         What made the maps.
     source : str
         Images that are shown, and how they were chosen.
-
-    Returns
-    -------
-    str
-        One paragraph.
     """
     return (
         f"Class activation maps of {model}: one test image of each of {len(labels)} classes"
@@ -245,6 +139,6 @@ def map_caption(
     )
 
 
-def _size_text(images: npt.ArrayLike) -> str:
-    height, width = np.shape(images)[1:3]
+def _size_text(images: UInt8Array) -> str:
+    height, width = images.shape[1:3]
     return f"{height} × {width} pixels"

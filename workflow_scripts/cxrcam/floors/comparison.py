@@ -63,7 +63,7 @@ def compare_with_floors(
             "accuracy_interval": list(wilson_interval(right, len(truth))),
             "macro_auroc": _macro_auroc(truth, scores),
         }
-    best, _ = best_floor({name: result["accuracy"] for name, result in results.items()})
+    best = best_floor({name: result["accuracy"] for name, result in results.items()})
     gap = accuracy_gap(truth, network, predicted[best], np.asarray(groups), rng)
     return {"floors": results, "best": best, "gap": vars(gap)}
 

@@ -1,8 +1,9 @@
 """What the floors may see: features of images from which no lung can be recognised.
 
-Each function takes all images of a cache at once, of any size, and gives one row of numbers an
-image. The places (ring, corners, centre) are those from which the audit's reference figures were
-measured on images of 224 x 224 pixels; on other sizes they keep their share of the side.
+Each function takes images, uint8 (n, size, size) with a side of at least 28 pixels, and gives one
+row of float32 an image. The places (ring, corners, centre) are those from which the audit's
+reference figures were measured on images of 224 x 224 pixels; on other sizes they keep their share
+of the side.
 """
 
 from __future__ import annotations
@@ -33,23 +34,8 @@ THUMBNAIL_CELLS: Final = 28
 GREY_BINS: Final = 64
 """Bins of the histogram, each four of the 256 grey levels wide."""
 
-SMALLEST_SIDE: Final = 28
-"""Images must have at least the thumbnail's side, in pixels."""
-
 # Pixels that are converted at a time: 4 MB as float32, so that a chunk stays in the CPU's cache.
 _CHUNK_PIXELS: Final = 1_000_000
-
-
-def check_pixels(pixels: UInt8Array, smallest: int = SMALLEST_SIDE) -> None:
-    """Raise ValueError unless `pixels` are uint8 (n, size, size), `size` at least `smallest`."""
-    if pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2] or pixels.dtype != np.uint8:
-        raise ValueError(
-            f"pixels are {pixels.dtype} of shape {pixels.shape}, expected uint8 (n, size, size)"
-        )
-    if pixels.shape[1] < smallest:
-        raise ValueError(
-            f"images of {pixels.shape[1]} pixels a side: at least {smallest} are needed"
-        )
 
 
 def pixel_chunks(pixels: UInt8Array) -> Iterator[slice]:
@@ -64,20 +50,13 @@ def area_weights(inputs: int, outputs: int) -> Float32Array:
     Parameters
     ----------
     inputs, outputs : int
-        At least 1. A value that lies across the edge of a cell counts in both, by its share.
+        A value that lies across the edge of a cell counts in both, by its share.
 
     Returns
     -------
     ndarray of float32, shape (inputs, outputs)
         Each column sums to 1: ``values @ weights`` are the means of the cells.
-
-    Raises
-    ------
-    ValueError
-        If `inputs` or `outputs` is below 1.
     """
-    if inputs < 1 or outputs < 1:
-        raise ValueError(f"cannot average {inputs} values into {outputs} cells")
     # In units of 1/(inputs · outputs) of the whole length, so that edges are whole numbers.
     edges_in = np.arange(inputs + 1) * outputs
     edges_out = np.arange(outputs + 1) * inputs
@@ -102,23 +81,7 @@ def _area_averaged(part: npt.NDArray[np.generic], rows: int, columns: int) -> Fl
 
 
 def histogram(pixels: UInt8Array) -> Float32Array:
-    """Share of the pixels in each of 64 grey bins: all about the greys, nothing about the places.
-
-    Parameters
-    ----------
-    pixels : ndarray of uint8, shape (n, size, size)
-
-    Returns
-    -------
-    ndarray of float32, shape (n, 64)
-        Shares in [0, 1]; each row sums to 1.
-
-    Raises
-    ------
-    ValueError
-        If `pixels` are not uint8 of that shape, or smaller than 28 pixels a side.
-    """
-    check_pixels(pixels)
+    """Share of the pixels in each of 64 grey bins, (n, 64): nothing about the places."""
     counts = np.empty((len(pixels), GREY_BINS), np.float32)
     for rows in pixel_chunks(pixels):
         counts[rows] = grey_counts(pixels[rows] // np.uint8(256 // GREY_BINS), GREY_BINS)
@@ -127,17 +90,9 @@ def histogram(pixels: UInt8Array) -> Float32Array:
 
 
 def grey_counts(values: UInt8Array, bins: int = 256) -> Int64Array:
-    """How often each value occurs in each image.
+    """How often each value below `bins` occurs in each image, int64 (n, bins).
 
-    Parameters
-    ----------
-    values : ndarray of uint8, shape (n, height, width)
-        Below `bins`. Needs 8 bytes a pixel meanwhile: pass `pixel_chunks` of many images.
-    bins : int, default 256
-
-    Returns
-    -------
-    ndarray of int64, shape (n, bins)
+    Needs 8 bytes a pixel meanwhile: pass `pixel_chunks` of many images.
     """
     first_bin = np.arange(len(values))[:, None] * bins
     shifted = np.add(values.reshape(len(values), -1), first_bin, dtype=np.int64)
@@ -145,25 +100,10 @@ def grey_counts(values: UInt8Array, bins: int = 256) -> Int64Array:
 
 
 def border(pixels: UInt8Array) -> Float32Array:
-    """Mean greys along the outer ring, in 28 sections of each of the four sides.
+    """Mean greys (0 to 255) along the outer ring, in 28 sections of each side, (n, 112).
 
-    The ring is 4/224 of the side wide, at least 2 pixels.
-
-    Parameters
-    ----------
-    pixels : ndarray of uint8, shape (n, size, size)
-
-    Returns
-    -------
-    ndarray of float32, shape (n, 112)
-        Greys 0 to 255: top, bottom, left, right.
-
-    Raises
-    ------
-    ValueError
-        As `histogram`.
+    The ring is 4/224 of the side wide, at least 2 pixels. Order: top, bottom, left, right.
     """
-    check_pixels(pixels)
     width = _scaled(RING_WIDTH, pixels.shape[1], least=2)
     cells = THUMBNAIL_CELLS
     return np.concatenate(
@@ -178,23 +118,10 @@ def border(pixels: UInt8Array) -> Float32Array:
 
 
 def corners(pixels: UInt8Array) -> Float32Array:
-    """Greys of four corner squares, 6/224 of the side each, at least 3 pixels.
+    """Greys (0 to 255) of four corner squares, 6/224 of the side each, at least 3 pixels.
 
-    Parameters
-    ----------
-    pixels : ndarray of uint8, shape (n, size, size)
-
-    Returns
-    -------
-    ndarray of float32, shape (n, 4 · cells²)
-        Greys 0 to 255; `cells` is 3 to 6: larger squares are averaged down to 6 x 6.
-
-    Raises
-    ------
-    ValueError
-        As `histogram`.
+    Shape (n, 4 · cells²), where `cells` is 3 to 6: larger squares are averaged down to 6 x 6.
     """
-    check_pixels(pixels)
     side = _scaled(CORNER_SIDE, pixels.shape[1], least=3)
     cells = min(side, CORNER_SIDE)
     first, last = slice(None, side), slice(-side, None)
@@ -209,7 +136,6 @@ def corners(pixels: UInt8Array) -> Float32Array:
 
 
 def _thumbnail(pixels: UInt8Array, blackened: slice | None) -> Float32Array:
-    check_pixels(pixels)
     cells = THUMBNAIL_CELLS
     thumbnails = np.empty((len(pixels), cells * cells), np.float32)
     for rows in pixel_chunks(pixels):
@@ -222,32 +148,14 @@ def _thumbnail(pixels: UInt8Array, blackened: slice | None) -> Float32Array:
 
 
 def centre_black(pixels: UInt8Array) -> Float32Array:
-    """Thumbnail of 28 x 28 cells after the central 60 % square was blacked out.
-
-    Parameters
-    ----------
-    pixels : ndarray of uint8, shape (n, size, size)
-
-    Returns
-    -------
-    ndarray of float32, shape (n, 784)
-        Greys 0 to 255, row by row.
-
-    Raises
-    ------
-    ValueError
-        As `histogram`.
-    """
-    size = pixels.shape[1] if pixels.ndim == 3 else 0
+    """Greys (0 to 255) of a thumbnail after the central 60 % square was blacked out, (n, 784)."""
+    size = pixels.shape[1]
     margin = round(size * (1 - CENTRE_SHARE) / 2)
     return _thumbnail(pixels, slice(margin, size - margin))
 
 
 def thumbnail(pixels: UInt8Array) -> Float32Array:
-    """Thumbnail of 28 x 28 cells, each the mean of its area: no texture of a lung is left.
-
-    Parameters, result and errors are those of `centre_black`.
-    """
+    """Greys (0 to 255) of a thumbnail of 28 x 28 cells, each the mean of its area, (n, 784)."""
     return _thumbnail(pixels, None)
 
 

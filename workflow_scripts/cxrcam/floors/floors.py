@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,11 @@ from workflow_scripts.cxrcam.data.pixel_parts import PixelParts, at_most, stream
 from workflow_scripts.cxrcam.floors.descriptions import DESCRIPTIONS
 from workflow_scripts.cxrcam.floors.features import FEATURES
 from workflow_scripts.cxrcam.floors.trees import fitted_trees
-from workflow_scripts.cxrcam.metrics.intervals import bootstrap_interval, wilson_interval
+from workflow_scripts.cxrcam.metrics.intervals import (
+    bootstrap_interval,
+    weighted_mean,
+    wilson_interval,
+)
 
 FLOORS: Final = tuple(DESCRIPTIONS)
 """Names of the floors, from the blindest to the one that sees most."""
@@ -69,30 +73,13 @@ class AccuracyGap:
     reason: str | None
 
 
-def _check_selection(
-    labels: Int64Array, train: BoolArray, test: BoolArray, n: int, n_classes: int
-) -> None:
-    for name, array in (("labels", labels), ("train", train), ("test", test)):
-        if array.shape != (n,):
-            raise ValueError(f"{name} has shape {array.shape}, expected ({n},)")
-    if train.dtype != bool or test.dtype != bool:
-        raise ValueError(f"train is {train.dtype} and test {test.dtype}; both must be bool")
-    if (train & test).any():
-        raise ValueError(f"{int((train & test).sum())} images are both in train and in test")
-    if not train.any():
-        raise ValueError("no image is selected for training")
-    known = labels[train]
-    if known.min() < 0 or known.max() >= n_classes:
-        raise ValueError(f"labels run from {known.min()} to {known.max()}, outside 0..n_classes-1")
-
-
 def floor_predictions(
     parts: PixelParts,
     labels: Int64Array,
     train: BoolArray,
     test: BoolArray,
     n_classes: int,
-    seeds: Mapping[str, int | np.random.SeedSequence],
+    seeds: Mapping[str, np.random.SeedSequence],
 ) -> dict[str, Float64Array]:
     """Train floors on the training images and predict the test images.
 
@@ -109,7 +96,7 @@ def floor_predictions(
         The network's own split.
     n_classes : int
         At least 2.
-    seeds : mapping of str to int or numpy.random.SeedSequence
+    seeds : mapping of str to numpy.random.SeedSequence
         Which of `FLOORS`, and the seed of the forest of each; the same seeds give the same
         predictions.
 
@@ -122,19 +109,15 @@ def floor_predictions(
     Raises
     ------
     ValueError
-        Unknown name, arrays that do not belong together, an image both in train and in test, no
-        training image, or a label out of range.
+        If no image is selected for training.
 
     References
     ----------
     Geurts, Ernst & Wehenkel (2006), Mach Learn 63:3-42. Maguolo & Nanni (2021), Inf Fusion
     76:1-7, for the idea.
     """
-    for name in seeds:
-        if name not in FLOORS:
-            raise ValueError(f"unknown floor {name!r}: choose from {', '.join(FLOORS)}")
-    labels, train, test = np.asarray(labels), np.asarray(train), np.asarray(test)
-    _check_selection(labels, train, test, len(labels), n_classes)
+    if not train.any():
+        raise ValueError("no image is selected for training")
     drawn = at_most(train, TRAINING_IMAGES, np.random.default_rng(_DRAW_SEED))
     functions = {name: FEATURES[name] for name in seeds if name in FEATURES}
     features = stream_features(parts, drawn, functions) if functions else {}
@@ -164,14 +147,15 @@ class _Floor:
         features: npt.NDArray[np.floating] | None,
         labels: Int64Array,
         n_classes: int,
-        seed: int | np.random.SeedSequence,
+        seed: np.random.SeedSequence,
         threads: int = 1,
     ) -> _Floor:
-        known = labels.astype(np.int64)
-        shares = np.bincount(known, minlength=n_classes) / known.size
+        shares = np.bincount(labels, minlength=n_classes) / labels.size
         if features is None or shares.max() == 1.0:
             return cls(shares, None)
-        return cls(shares, fitted_trees(features, known, TREES, _forest_seed(seed), threads))
+        # 32 bits, as scikit-learn takes a seed.
+        number = int(seed.generate_state(1, np.uint32)[0])
+        return cls(shares, fitted_trees(features, labels, TREES, number, threads))
 
     def constant(self, n: int) -> Float64Array:
         return np.tile(self.shares, (n, 1))
@@ -189,7 +173,7 @@ def cross_validated_floors(
     labels: Int64Array,
     folds: Int64Array,
     n_classes: int,
-    seed_of: Callable[[str, int], int | np.random.SeedSequence],
+    seed_of: Callable[[str, int], np.random.SeedSequence],
     threads: int = 1,
 ) -> list[dict[str, str | int | float]]:
     """Accuracy of each floor on each fold, trained on the others.
@@ -220,7 +204,6 @@ def cross_validated_floors(
         seen = None if name == "majority" else features[name]
         for fold in np.unique(folds).tolist():
             test = np.asarray(folds == fold)
-            _check_selection(labels, ~test, test, len(labels), n_classes)
             trained_on = None if seen is None else seen[~test]
             seed = seed_of(name, fold)
             floor = _Floor.fitted(trained_on, labels[~test], n_classes, seed, threads)
@@ -238,82 +221,36 @@ def cross_validated_floors(
     return rows
 
 
-def _forest_seed(seed: int | np.random.SeedSequence) -> int:
-    """A seed as scikit-learn takes it, 32 bits."""
-    sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-    return int(sequence.generate_state(1, np.uint32)[0])
+def best_floor(accuracies: Mapping[str, float]) -> str:
+    """The floor that a network has to beat; of equally good ones the one that sees least.
 
-
-def best_floor(accuracies: Mapping[str, float]) -> tuple[str, float]:
-    """The floor that a network has to beat.
-
-    Parameters
-    ----------
-    accuracies : mapping of str to float
-        Accuracy by name of the floor. The best of several on the test images is a little lucky:
-        the gap to it is a cautious one.
-
-    Returns
-    -------
-    name : str
-        Of equally good floors the one that sees least, by the order of `FLOORS`.
-    accuracy : float
-
-    Raises
-    ------
-    ValueError
-        No accuracies, an unknown name, or a value outside [0, 1].
+    The best of several on the test images is a little lucky: the gap to it is a cautious one.
     """
-    if not accuracies:
-        raise ValueError("there are no floors to choose from")
-    for name, accuracy in accuracies.items():
-        if name not in FLOORS:
-            raise ValueError(f"unknown floor {name!r}: choose from {', '.join(FLOORS)}")
-        if not 0.0 <= accuracy <= 1.0:
-            raise ValueError(f"accuracy of {name} is {accuracy}, outside [0, 1]")
-    best = max(accuracies, key=lambda name: (accuracies[name], -FLOORS.index(name)))
-    return best, float(accuracies[best])
-
-
-def _total_gap(differences: Float64Array, counts: Float64Array) -> Float64Array:
-    gap: Float64Array = counts @ differences / counts.sum(axis=1)
-    return gap
+    return max(accuracies, key=lambda name: (accuracies[name], -FLOORS.index(name)))
 
 
 def accuracy_gap(
-    truth: npt.ArrayLike,
-    network_predicted: npt.ArrayLike,
-    floor_predicted: npt.ArrayLike,
-    groups: npt.ArrayLike | None,
+    truth: npt.NDArray[np.integer],
+    network_predicted: npt.NDArray[np.integer],
+    floor_predicted: npt.NDArray[np.integer],
+    groups: npt.NDArray[Any],
     rng: np.random.Generator,
-    *,
-    repeats: int = 2000,
-    confidence: float = 0.95,
 ) -> AccuracyGap:
     """How much better than a floor the network is, image by image, with an interval.
 
     Parameters
     ----------
-    truth, network_predicted, floor_predicted : array-like of int, shape (n,)
+    truth, network_predicted, floor_predicted : int array, shape (n,)
         Classes of the same test images.
-    groups : array-like, shape (n,), or None
-        Patient or cluster of duplicates of each image; None: each its own.
+    groups : array, shape (n,)
+        Patient or cluster of duplicates of each image.
     rng : numpy.random.Generator
         Of the resamples.
-    repeats : int, default 2000
-        Number of resamples.
-    confidence : float, default 0.95
-        Two-sided coverage.
 
     Returns
     -------
     AccuracyGap
-        An interval that holds 0 means: the network is not shown to see more than the floor.
-
-    Raises
-    ------
-    ValueError
-        If arrays differ in length.
+        An interval (95 %) that holds 0 means: the network is not shown to see more than the floor.
 
     Notes
     -----
@@ -323,15 +260,12 @@ def accuracy_gap(
     is then widened by the upper Wilson bound of the share of groups that differ, 0 of `n_groups`.
     With fewer than two groups there is no interval.
     """
-    arrays = [np.asarray(array) for array in (truth, network_predicted, floor_predicted)]
-    n = arrays[0].size
-    if any(array.shape != (n,) for array in arrays):
-        raise ValueError(f"shapes {[array.shape for array in arrays]} differ")
+    n = truth.size
     if n == 0:
         return AccuracyGap(None, None, None, None, None, 0, 0, "there are no test images")
-    network, floor = arrays[1] == arrays[0], arrays[2] == arrays[0]
+    network, floor = network_predicted == truth, floor_predicted == truth
     differences = network.astype(np.float64) - floor
-    n_groups = n if groups is None else len(set(np.asarray(groups).tolist()))
+    n_groups = len(set(groups.tolist()))
     gap = float(differences.mean())
     low: float | None = None
     high: float | None = None
@@ -339,18 +273,10 @@ def accuracy_gap(
     if n_groups < 2:
         reason = "all test images are of one group: nothing to resample"
     elif np.ptp(differences) == 0.0:
-        reach = (1.0 + abs(gap)) * wilson_interval(0, n_groups, confidence).high
+        reach = (1.0 + abs(gap)) * wilson_interval(0, n_groups).high
         low, high = max(-1.0, gap - reach), min(1.0, gap + reach)
     else:
-        low, high = bootstrap_interval(
-            _total_gap,
-            differences,
-            groups=groups,
-            seed=int(rng.integers(2**63)),
-            repeats=repeats,
-            confidence=confidence,
-            weighted=True,
-        )
-    return AccuracyGap(
-        float(network.mean()), float(floor.mean()), gap, low, high, n, n_groups, reason
-    )
+        seed = int(rng.integers(2**63))
+        low, high = bootstrap_interval(weighted_mean, differences, groups=groups, seed=seed)
+    network_accuracy, floor_accuracy = float(network.mean()), float(floor.mean())
+    return AccuracyGap(network_accuracy, floor_accuracy, gap, low, high, n, n_groups, reason)

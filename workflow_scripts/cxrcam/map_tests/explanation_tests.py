@@ -17,11 +17,9 @@ from workflow_scripts.cxrcam.map_tests.randomisation import (
     cascading_randomisation,
     summarise_cascade,
 )
-from workflow_scripts.cxrcam.map_tests.similarity import COMPARISON_SIDE, flip_similarity
+from workflow_scripts.cxrcam.map_tests.similarity import COMPARISON_SIDE, compare_maps
 from workflow_scripts.cxrcam.map_tests.summaries import mean_interval
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
-
-FRACTIONS = (0.1, 0.25, 0.5)  # of the pixels that are taken away or put in
 
 MapsOf = Callable[[nn.Module, UInt8Array, Int64Array], RawMaps]
 
@@ -50,55 +48,42 @@ def explanation_tests(
     probabilities_of : callable
         ``probabilities_of(pixels)`` of the trained network, shape (n, classes).
     maps_of : callable
-        ``maps_of(network, pixels, classes)`` gives raw maps of one class an image: `RawMaps` with
-        values of shape (n, 1, h, w). It may move the network to a device.
+        ``maps_of(network, pixels, classes)`` gives `RawMaps` of one class an image, values of shape
+        (n, 1, h, w). It may move the network to a device.
     pixels : uint8 array, shape (n, size, size)
-    groups : array, shape (n,)
-        Images that stay together in the bootstrap.
     rng : np.random.Generator
         Of controls, pairs, ties and noise.
-    seed : np.random.SeedSequence
-        Of the bootstrap.
+    groups, seed
+        As in `intervals.bootstrap_interval`.
 
     Returns
     -------
     dict
-        ``n``, ``randomisation`` (rows of `randomisation.CascadeRow`), ``faithfulness`` (rows of
-        `faithfulness.FaithfulnessRow`), ``flip`` (``ssim`` and ``spearman``): ready for JSON.
+        Ready for JSON: ``n``, ``randomisation`` (rows of `summarise_cascade`), ``faithfulness`` (of
+        `summarise_faithfulness`), ``flip`` (``ssim`` and ``spearman``: fields of `MeanInterval`).
     """
     called = probabilities_of(pixels).argmax(axis=1)
 
     def placed(raw: RawMaps, side: int) -> Float32Array:
         return raw.placed(np.zeros(len(pixels), dtype=np.int64), side)
 
+    def maps_to_compare(network: nn.Module) -> Float32Array:
+        return placed(maps_of(network, pixels, called), COMPARISON_SIDE)
+
     raw = maps_of(model, pixels, called)
-    cascade = cascading_randomisation(
-        model,
-        untrained,
-        lambda network: placed(maps_of(network, pixels, called), COMPARISON_SIDE),
-        rng,
-        groups=groups,
-    )
-    result = assess_faithfulness(
-        pixels,
-        placed(raw, pixels.shape[1]),
-        called,
-        probabilities_of,
-        rng,
-        fractions=FRACTIONS,
-        max_images=len(pixels),
-    )
+    cascade = cascading_randomisation(model, untrained, maps_to_compare, rng, groups)
+    areas = assess_faithfulness(pixels, placed(raw, pixels.shape[1]), called, probabilities_of, rng)
+    # Whether the map of the mirror image is the mirror image of the map. On the image grid: that of
+    # the network's cells need not lie symmetrically on the image.
     mirrored = maps_of(model, np.ascontiguousarray(pixels[:, :, ::-1]), called)
-    flip = flip_similarity(placed(raw, COMPARISON_SIDE), placed(mirrored, COMPARISON_SIDE))
-    faithful = summarise_faithfulness(result, groups=groups[result.images], seed=seed)
+    back = placed(mirrored, COMPARISON_SIDE)[:, :, ::-1]
+    flip = compare_maps(placed(raw, COMPARISON_SIDE), back)
     return {
         "n": len(pixels),
-        "randomisation": [
-            asdict(row) for row in summarise_cascade(cascade, groups=groups, seed=seed)
-        ],
-        "faithfulness": [asdict(row) for row in faithful],
+        "randomisation": summarise_cascade(cascade, groups=groups, seed=seed),
+        "faithfulness": summarise_faithfulness(areas, groups=groups, seed=seed),
         "flip": {
-            "ssim": asdict(mean_interval(flip.ssim, groups=groups, seed=seed)),
-            "spearman": asdict(mean_interval(flip.spearman, groups=groups, seed=seed)),
+            name: asdict(mean_interval(values, groups=groups, seed=seed))
+            for name, values in (("ssim", flip.ssim), ("spearman", flip.spearman))
         },
     }

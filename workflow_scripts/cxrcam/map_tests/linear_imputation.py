@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import splu
 
@@ -31,9 +30,7 @@ _NEIGHBOURS: Final = tuple(
 )
 
 
-def impute(
-    pixels: UInt8Array, removed: npt.ArrayLike, rng: np.random.Generator, noise: float = NOISE
-) -> UInt8Array:
+def impute(pixels: UInt8Array, removed: BoolArray, rng: np.random.Generator) -> UInt8Array:
     """Images with the removed pixels replaced by noisy linear imputation.
 
     Parameters
@@ -43,8 +40,6 @@ def impute(
         True where the pixel is to be forgotten.
     rng : np.random.Generator
         For the noise.
-    noise : float, default 2.55
-        Standard deviation of the normal noise on the imputed pixels, in grey levels.
 
     Returns
     -------
@@ -52,36 +47,24 @@ def impute(
         A new array; pixels that were not removed are unchanged. An image that is removed as a
         whole has nothing to be filled from and becomes its own mean grey, plus noise.
 
-    Raises
-    ------
-    ValueError
-        If dtypes or shapes do not fit or `noise` is negative.
-
     Notes
     -----
     The equations are solved exactly. Images with the same mask share one factorisation; a mask of
     its own for each image costs one each.
     """
-    masks = np.asarray(removed)
-    if pixels.dtype != np.uint8 or pixels.ndim != 3:
-        raise ValueError(f"pixels are {pixels.dtype} {pixels.shape}, expected uint8 (n, h, w)")
-    if masks.dtype != np.bool_ or masks.shape != pixels.shape:
-        raise ValueError(f"masks are {masks.dtype} {masks.shape}, expected bool {pixels.shape}")
-    if not noise >= 0.0:
-        raise ValueError(f"noise is {noise}; a standard deviation cannot be negative")
-    if not masks.any():
+    if not removed.any():
         return pixels.copy()
     filled = pixels.astype(np.float64)
-    packed = np.packbits(masks.reshape(len(masks), -1), axis=1)
+    packed = np.packbits(removed.reshape(len(removed), -1), axis=1)
     _, first, member_of = np.unique(packed, axis=0, return_index=True, return_inverse=True)
     for number, example in enumerate(first):
         members = np.flatnonzero(member_of.ravel() == number)
-        mask = masks[example]
+        mask = removed[example]
         # Plain assignment through two index arrays: the removed pixels of all members at once.
         rows, columns = np.nonzero(mask)
         filled[members[:, None], rows, columns] = _solution(filled[members], mask)
-    filled += noise * rng.standard_normal(filled.shape)
-    return np.where(masks, np.clip(np.rint(filled), 0, 255), pixels).astype(np.uint8)
+    filled += NOISE * rng.standard_normal(filled.shape)
+    return np.where(removed, np.clip(np.rint(filled), 0, 255), pixels).astype(np.uint8)
 
 
 def _solution(images: Float64Array, mask: BoolArray) -> Float64Array:

@@ -1,6 +1,7 @@
 """Where the maps of one network point: lungs, border, known lesions, each against chance."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -9,13 +10,12 @@ import numpy.typing as npt
 from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array
 from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE
 from workflow_scripts.cxrcam.map_tests.scores import (
-    MapScore,
     border_share,
     energy_share,
     intersection_over_union,
     pointing_game,
 )
-from workflow_scripts.cxrcam.map_tests.summaries import ScoreSummary, summarise
+from workflow_scripts.cxrcam.map_tests.summaries import summarise
 
 # The pointing game's authors allow 15 pixels in images of about 500 (Zhang et al. 2018).
 TOLERANCE: Final = 15 / 500 * MASK_SIDE
@@ -55,51 +55,29 @@ def place_scores(
         summary over all images, with those of the parts under ``per_class``; or ``reason``, where
         there is nothing to score.
     """
-
-    def scored(
-        measure: Callable[..., MapScore],
-        chosen: BoolArray,
-        reason: str,
-        *masks: BoolArray,
-        **options: float,
-    ) -> dict[str, Any]:
-        """Summary over the chosen images, all and by part; a reason where none are."""
-        if not chosen.any():
-            return {"reason": reason}
-        result = {}
-        for name, part in {
-            "all": chosen, **{name: chosen & part for name, part in parts.items()},
-        }.items():  # fmt: skip
-            if part.any():
-                score = measure(heat[part], *(m[part] for m in masks), **options)
-                result[name] = _plain(summarise(score, groups=groups[part], seed=seed_of(name)))
-        return {**result.pop("all"), "per_class": result}
-
     lesion_of_class = lesions[0] & right & lesions[1].any(axis=(1, 2))
     no_lesion = "no rightly predicted test image has a lesion mask"
     everything = np.ones(len(heat), dtype=bool)
-    return {
-        "lung_share": scored(energy_share, lungs[0], "no test image has a lung mask", lungs[1]),
-        "border_share": scored(border_share, everything, "no test image"),
-        "pointing_game": scored(
-            pointing_game, lesion_of_class, no_lesion, lesions[1], tolerance_pixels=TOLERANCE
-        ),
-        "intersection_over_union": scored(
-            intersection_over_union, lesion_of_class, no_lesion, lesions[1]
-        ),
-    }
-
-
-def _plain(summary: ScoreSummary) -> dict[str, Any]:
-    """A summary as JSON holds it."""
-    interval = summary.score.interval
-    return {
-        "n": summary.score.n,
-        "value": summary.score.mean,
-        "interval": list(interval) if interval else None,
-        "chance": summary.chance,
-        "ratio": summary.ratio,
-        "ratio_interval": list(summary.ratio_interval) if summary.ratio_interval else None,
-        "without_energy": summary.without_energy,
-        "without_region": summary.without_region,
-    }
+    near = partial(pointing_game, tolerance_pixels=TOLERANCE)
+    overlap = intersection_over_union
+    result: dict[str, Any] = {}
+    for name, measure, masks, chosen, reason in (
+        ("lung_share", energy_share, [lungs[1]], lungs[0], "no test image has a lung mask"),
+        ("border_share", border_share, [], everything, "no test image"),
+        ("pointing_game", near, [lesions[1]], lesion_of_class, no_lesion),
+        ("intersection_over_union", overlap, [lesions[1]], lesion_of_class, no_lesion),
+    ):
+        if not chosen.any():
+            result[name] = {"reason": reason}
+            continue
+        of_parts = {part: chosen & of for part, of in parts.items() if (chosen & of).any()}
+        of_all, *per_class = (
+            summarise(
+                measure(heat[of], *(mask[of] for mask in masks)),
+                groups=groups[of],
+                seed=seed_of(part),
+            )
+            for part, of in (("all", chosen), *of_parts.items())
+        )
+        result[name] = {**of_all, "per_class": dict(zip(of_parts, per_class, strict=True))}
+    return result

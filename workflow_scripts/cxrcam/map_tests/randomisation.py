@@ -10,8 +10,9 @@ Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,91 +21,18 @@ from torch import nn
 
 from workflow_scripts.cxrcam.map_tests.similarity import (
     Similarity,
-    Values,
     compare_maps,
     random_pair_floor,
 )
-from workflow_scripts.cxrcam.map_tests.summaries import MeanInterval, mean_interval
+from workflow_scripts.cxrcam.map_tests.summaries import mean_interval
 
 # Below this number of blocks a network is "features and classifier": its blocks lie one level down.
 _LEAST_BLOCKS = 3
 
-_NORMALISATIONS = (
-    nn.modules.batchnorm._NormBase,
-    nn.LayerNorm,
-    nn.GroupNorm,
-)
+_NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
-@dataclass(frozen=True)
-class Block:
-    """One step of the cascade.
-
-    Attributes
-    ----------
-    name : str
-        Dotted name of the block in the network.
-    modules : tuple of str
-        Dotted names of what is randomised with it: the block and the normalisation layers that
-        directly follow it.
-    """
-
-    name: str
-    modules: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class CascadeStep:
-    """Similarity to the original maps with this block and all later ones untrained.
-
-    Attributes
-    ----------
-    block : str
-        The block that was randomised last.
-    similarity : Similarity
-        Of n images.
-    """
-
-    block: str
-    similarity: Similarity
-
-
-@dataclass(frozen=True)
-class Cascade:
-    """Result of a cascade.
-
-    Attributes
-    ----------
-    steps : tuple of CascadeStep
-        From the last block of the network to the first.
-    floor : Similarity
-        Of original maps of different images: what unrelated maps give.
-    """
-
-    steps: tuple[CascadeStep, ...]
-    floor: Similarity
-
-
-@dataclass(frozen=True)
-class CascadeRow:
-    """One step in numbers.
-
-    Attributes
-    ----------
-    block : str
-        As in `CascadeStep`; ``"floor"`` for the pairs of different images.
-    ssim, spearman : MeanInterval
-    constant : int
-        Pairs with a constant map, see `Similarity`.
-    """
-
-    block: str
-    ssim: MeanInterval
-    spearman: MeanInterval
-    constant: int
-
-
-def cascade_blocks(model: nn.Module) -> tuple[Block, ...]:
+def cascade_blocks(model: nn.Module) -> dict[str, list[str]]:
     """Blocks of a network in the order in which they are randomised: the last one first.
 
     Parameters
@@ -114,10 +42,11 @@ def cascade_blocks(model: nn.Module) -> tuple[Block, ...]:
 
     Returns
     -------
-    tuple of Block
-        Children that hold parameters. Where there are fewer than three, as in networks that are
-        made of ``features`` and ``classifier``, the children of these instead. A normalisation
-        layer goes with the block before it. For ResNet18: fc, layer4, layer3, layer2, layer1,
+    dict of str to list of str
+        By the dotted name of each block what is randomised with it, itself and the normalisation
+        layers that directly follow it. Blocks are children that hold parameters; where there are
+        fewer than three, as in networks that are made of ``features`` and ``classifier``, the
+        children of these instead. For ResNet18: fc, layer4, layer3, layer2, layer1,
         conv1. A parameter of the network itself, as the class token of a vision transformer,
         belongs to no block and stays trained.
 
@@ -134,13 +63,13 @@ def cascade_blocks(model: nn.Module) -> tuple[Block, ...]:
         blocks = inner
     if not blocks:
         raise ValueError(f"{type(model).__name__} has no layers with parameters to randomise")
-    joined: list[Block] = []
+    joined: dict[str, list[str]] = {}
     for name, module in blocks:
         if joined and isinstance(module, _NORMALISATIONS):
-            joined[-1] = Block(joined[-1].name, (*joined[-1].modules, name))
+            joined[next(reversed(joined))].append(name)
         else:
-            joined.append(Block(name, (name,)))
-    return tuple(reversed(joined))
+            joined[name] = [name]
+    return dict(reversed(joined.items()))
 
 
 def _with_parameters(module: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -163,10 +92,8 @@ def cascading_randomisation(
     untrained: nn.Module,
     maps_of: Callable[[nn.Module], npt.ArrayLike],
     rng: np.random.Generator,
-    values: Values = "raw",
-    groups: npt.ArrayLike | None = None,
-    blocks: Sequence[Block] | None = None,
-) -> Cascade:
+    groups: npt.ArrayLike,
+) -> dict[str, Similarity]:
     """Compare the maps of a trained network with those after randomising it block by block.
 
     Parameters
@@ -183,16 +110,15 @@ def cascading_randomisation(
         predicted. It may move the model it is given to a device.
     rng : np.random.Generator
         Pairs the images for the floor.
-    values : {"raw", "absolute", "positive"}
-        What is compared, see `similarity.compare_maps`.
-    groups : array-like, shape (n,), optional
+    groups : array-like, shape (n,)
         Images of one group are no unrelated pair.
-    blocks : sequence of Block, optional
-        Default: `cascade_blocks` of the model.
 
     Returns
     -------
-    Cascade
+    dict of str to Similarity
+        By block, from the last one of the network to the first: similarity to the original maps
+        with this block and all later ones untrained. Then ``"floor"``: of original maps of
+        different images, what unrelated maps give.
 
     Raises
     ------
@@ -206,12 +132,12 @@ def cascading_randomisation(
         raise ValueError("the untrained network has other layers than the trained one")
     # A copy: `maps_of` may hand out the same memory twice.
     original = np.array(maps_of(altered), dtype=np.float32)
-    steps = []
-    for block in cascade_blocks(model) if blocks is None else blocks:
-        for name in block.modules:
+    cascade = {}
+    for block, modules in cascade_blocks(model).items():
+        for name in modules:
             _copy_state(untrained.get_submodule(name), altered.get_submodule(name))
-        steps.append(CascadeStep(block.name, compare_maps(original, maps_of(altered), values)))
-    return Cascade(tuple(steps), random_pair_floor(original, rng, values, groups))
+        cascade[block] = compare_maps(original, maps_of(altered))
+    return cascade | {"floor": random_pair_floor(original, rng, groups)}
 
 
 def _copy_state(source: nn.Module, target: nn.Module) -> None:
@@ -226,37 +152,33 @@ def _copy_state(source: nn.Module, target: nn.Module) -> None:
 
 
 def summarise_cascade(
-    cascade: Cascade,
+    cascade: Mapping[str, Similarity],
     *,
-    groups: npt.ArrayLike | None = None,
+    groups: npt.ArrayLike | None,
     seed: int | np.random.SeedSequence,
-    repeats: int = 2000,
-    confidence: float = 0.95,
-) -> tuple[CascadeRow, ...]:
+) -> list[dict[str, Any]]:
     """Mean similarity of each step, and of the floor, with bootstrap intervals.
 
     Parameters
     ----------
-    cascade : Cascade
-        Of n images.
-    groups : array-like, shape (n,), optional
-        Images that stay together. The pairs of the floor belong to two images each and are
-        resampled one by one: its interval is an approximation.
-    seed, repeats, confidence
-        As in `intervals.bootstrap_interval`.
+    cascade : mapping of str to Similarity
+        From `cascading_randomisation`.
+    groups, seed
+        As in `intervals.bootstrap_interval`. The pairs of the floor belong to two images each and
+        are resampled one by one: its interval is an approximation.
 
     Returns
     -------
-    tuple of CascadeRow
-        The steps in their order, then ``"floor"``. Means are None where there are no images.
+    list of dict
+        For each step ``block``, ``ssim`` and ``spearman`` (fields of `MeanInterval`), and
+        ``constant``, pairs with a constant map.
     """
-
-    def row(block: str, similarity: Similarity, names: npt.ArrayLike | None) -> CascadeRow:
+    rows = []
+    for block, similarity in cascade.items():
         ssim, spearman = (
-            mean_interval(numbers, groups=names, seed=seed, repeats=repeats, confidence=confidence)
-            for numbers in (similarity.ssim, similarity.spearman)
+            asdict(mean_interval(values, groups=None if block == "floor" else groups, seed=seed))
+            for values in (similarity.ssim, similarity.spearman)
         )
-        return CascadeRow(block, ssim, spearman, int(similarity.constant.sum()))
-
-    rows = [row(step.block, step.similarity, groups) for step in cascade.steps]
-    return (*rows, row("floor", cascade.floor, None))
+        constant = int(similarity.constant.sum())
+        rows.append({"block": block, "ssim": ssim, "spearman": spearman, "constant": constant})
+    return rows

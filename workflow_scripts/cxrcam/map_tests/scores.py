@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, Float64Array
@@ -54,62 +53,28 @@ class MapScore:
         """Images that have both positive energy and a region, shape (n,)."""
         return ~(self.without_energy | self.without_region)
 
-    @property
-    def ratio(self) -> Float64Array:
-        """Score divided by chance, shape (n,): 1 is no preference; 0 where not `scored`."""
-        return np.divide(
-            self.values, self.chance, out=np.zeros_like(self.values), where=self.scored
-        )
 
-
-def _positive_part(heat: npt.ArrayLike) -> Float32Array:
-    maps = np.asarray(heat, dtype=np.float32)
-    if maps.ndim != 3 or 0 in maps.shape[1:]:
-        raise ValueError(f"heat has shape {maps.shape}, expected (n, height, width)")
-    if not np.isfinite(maps).all():
-        raise ValueError(f"a map holds {maps[~np.isfinite(maps)][0]}")
-    return np.maximum(maps, 0.0)
-
-
-def _checked_masks(masks: npt.ArrayLike, shape: tuple[int, ...] | None = None) -> BoolArray:
-    regions = np.asarray(masks)
-    if regions.dtype != np.bool_:
-        raise ValueError(f"masks are {regions.dtype}, expected bool")
-    if regions.ndim != 3 or (shape is not None and regions.shape != shape):
-        raise ValueError(f"masks have shape {regions.shape}, expected {shape or '(n, h, w)'}")
-    return regions
+def _positive_part(heat: Float32Array) -> Float32Array:
+    if not np.isfinite(heat).all():
+        raise ValueError(f"a map holds {heat[~np.isfinite(heat)][0]}")
+    return np.maximum(heat, np.float32(0.0))
 
 
 def _is_empty(masks: BoolArray) -> BoolArray:
     return np.asarray(~masks.any(axis=(1, 2)), dtype=bool)
 
 
-def area_share(masks: npt.ArrayLike) -> Float64Array:
-    """Share of the image that a mask covers.
-
-    Parameters
-    ----------
-    masks : bool array, shape (n, size, size)
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        In [0, 1].
-
-    Raises
-    ------
-    ValueError
-        If the masks are not bool or not three-dimensional.
-    """
-    return np.asarray(_checked_masks(masks).mean(axis=(1, 2)), dtype=np.float64)
+def _area_share(masks: BoolArray) -> Float64Array:
+    """Share of the image that each mask covers, shape (n,)."""
+    return np.asarray(masks.mean(axis=(1, 2)), dtype=np.float64)
 
 
-def energy_share(heat: npt.ArrayLike, masks: npt.ArrayLike) -> MapScore:
+def energy_share(heat: Float32Array, masks: BoolArray) -> MapScore:
     """Share of the positive map energy that lies inside a mask.
 
     Parameters
     ----------
-    heat : float array, shape (n, size, size)
+    heat : float32 array, shape (n, size, size)
         Raw maps on the image grid.
     masks : bool array, shape (n, size, size)
 
@@ -121,7 +86,7 @@ def energy_share(heat: npt.ArrayLike, masks: npt.ArrayLike) -> MapScore:
     Raises
     ------
     ValueError
-        If shapes do not fit, masks are not bool, or a value is not finite.
+        If a value is not finite.
 
     References
     ----------
@@ -129,80 +94,53 @@ def energy_share(heat: npt.ArrayLike, masks: npt.ArrayLike) -> MapScore:
     the relevance mass accuracy of Arras, Osman & Samek 2022, Information Fusion 81:14-40.
     """
     positive = _positive_part(heat)
-    regions = _checked_masks(masks, positive.shape)
     total = positive.sum(axis=(1, 2), dtype=np.float64)
-    inside = positive.sum(axis=(1, 2), dtype=np.float64, where=regions)
-    blank, missing = total == 0.0, _is_empty(regions)
+    inside = positive.sum(axis=(1, 2), dtype=np.float64, where=masks)
+    blank, missing = total == 0.0, _is_empty(masks)
     share = np.divide(inside, total, out=np.zeros_like(total), where=~(blank | missing))
-    return MapScore(share, area_share(regions), blank, missing)
+    return MapScore(share, _area_share(masks), blank, missing)
 
 
-def border_share(heat: npt.ArrayLike, width_fraction: float = BORDER_WIDTH) -> MapScore:
-    """Share of the positive map energy in the ring along the edges.
+def border_share(heat: Float32Array) -> MapScore:
+    """Share of the positive map energy in the ring along the edges, see `covering.border_mask`.
 
-    Parameters
-    ----------
-    heat : float array, shape (n, size, size)
-        Raw maps on the image grid.
-    width_fraction : float, default 0.1
-        Width of the ring as a share of the side, see `border_mask`.
-
-    Returns
-    -------
-    MapScore
-        Chance is the ring's share of the area.
-
-    Raises
-    ------
-    ValueError
-        If the images are not square, a value is not finite, or `width_fraction` is out of range.
+    Parameters, result and errors are those of `energy_share` with the ring as mask of every image.
     """
-    positive = _positive_part(heat)
-    if positive.shape[1] != positive.shape[2]:
-        raise ValueError(f"heat has shape {positive.shape}; the border needs square images")
-    ring = border_mask(positive.shape[1], width_fraction)
-    return energy_share(positive, np.broadcast_to(ring, positive.shape))
+    ring = border_mask(heat.shape[1], BORDER_WIDTH)
+    return energy_share(heat, np.broadcast_to(ring, heat.shape))
 
 
-def dilate(masks: npt.ArrayLike, radius: float) -> BoolArray:
+def dilate(masks: BoolArray, radius: float) -> BoolArray:
     """Masks grown by all pixels whose centre lies within `radius` of a pixel of the mask.
 
     Parameters
     ----------
     masks : bool array, shape (n, height, width)
     radius : float
-        Euclidean distance in pixels, at least 0; 0 leaves the masks as they are.
+        Euclidean distance in pixels; 0 leaves the masks as they are.
 
     Returns
     -------
     ndarray of bool, same shape
         An empty mask stays empty.
-
-    Raises
-    ------
-    ValueError
-        If `radius` is negative or the masks are no masks.
     """
-    regions = _checked_masks(masks)
-    if not radius >= 0.0:
-        raise ValueError(f"the tolerance is {radius} pixels; it cannot be negative")
-    if radius == 0.0 or not regions.any():
-        return regions
+    if radius == 0.0 or not masks.any():
+        return masks
     # One transform for the whole stack: neighbouring images lie farther apart than anything
     # within an image or the radius, so that no image sees the mask of another.
-    apart = 2.0 * (sum(regions.shape[1:]) + radius)
-    distance = distance_transform_edt(~regions, sampling=(apart, 1.0, 1.0))
+    apart = 2.0 * (sum(masks.shape[1:]) + radius)
+    distance = distance_transform_edt(~masks, sampling=(apart, 1.0, 1.0))
     return np.asarray(distance <= radius)
 
 
 def pointing_game(
-    heat: npt.ArrayLike, lesions: npt.ArrayLike, tolerance_pixels: float = 0.0
+    heat: Float32Array, lesions: BoolArray, tolerance_pixels: float = 0.0
 ) -> MapScore:
     """Whether the maximum of a map lies on the lesion.
 
     Parameters
     ----------
-    heat : float array, shape (n, size, size)
+    heat : float32 array, shape (n, size, size)
         Raw maps on the image grid.
     lesions : bool array, shape (n, size, size)
     tolerance_pixels : float, default 0
@@ -219,23 +157,22 @@ def pointing_game(
     Raises
     ------
     ValueError
-        If shapes do not fit, masks are not bool, a value is not finite, or the tolerance is
-        negative.
+        If a value is not finite.
 
     References
     ----------
     Zhang et al. 2018, Top-down neural attention by excitation backprop, IJCV 126:1084-1102.
     """
     positive = _positive_part(heat)
-    target = dilate(_checked_masks(lesions, positive.shape), tolerance_pixels)
+    target = dilate(lesions, tolerance_pixels)
     peak = positive.max(axis=(1, 2), keepdims=True)
     highest = positive >= peak * np.float32(1.0 - TIE)
     hits = (highest & target).sum(axis=(1, 2)) / highest.sum(axis=(1, 2))
     blank, missing = peak[:, 0, 0] == 0.0, _is_empty(target)
-    return MapScore(np.where(blank | missing, 0.0, hits), area_share(target), blank, missing)
+    return MapScore(np.where(blank | missing, 0.0, hits), _area_share(target), blank, missing)
 
 
-def intersection_over_union(heat: npt.ArrayLike, lesions: npt.ArrayLike) -> MapScore:
+def intersection_over_union(heat: Float32Array, lesions: BoolArray) -> MapScore:
     """Overlap of the lesion with the hottest area of the same size.
 
     The a hottest pixels are taken, a being the area of the lesion in pixels, so that no threshold
@@ -244,7 +181,7 @@ def intersection_over_union(heat: npt.ArrayLike, lesions: npt.ArrayLike) -> MapS
 
     Parameters
     ----------
-    heat : float array, shape (n, size, size)
+    heat : float32 array, shape (n, size, size)
         Raw maps on the image grid. Only positive pixels are taken: a map with fewer than a of them
         is compared with its smaller area.
     lesions : bool array, shape (n, size, size)
@@ -258,12 +195,11 @@ def intersection_over_union(heat: npt.ArrayLike, lesions: npt.ArrayLike) -> MapS
     Raises
     ------
     ValueError
-        If shapes do not fit, masks are not bool, or a value is not finite.
+        If a value is not finite.
     """
     positive = _positive_part(heat)
-    regions = _checked_masks(lesions, positive.shape)
     maps = positive.reshape(len(positive), positive[0].size if len(positive) else 1)
-    marked = regions.reshape(maps.shape)
+    marked = lesions.reshape(maps.shape)
     area = marked.sum(axis=1)
     ascending = np.sort(maps, axis=1)
     last_place = np.clip(maps.shape[1] - area, 0, maps.shape[1] - 1)
@@ -278,8 +214,8 @@ def intersection_over_union(heat: npt.ArrayLike, lesions: npt.ArrayLike) -> MapS
     )
     taken = n_above + part * n_tied
     common = (above & marked).sum(axis=1) + part * (tied & marked).sum(axis=1)
-    blank, missing = ascending[:, -1] == 0.0, _is_empty(regions)
+    blank, missing = ascending[:, -1] == 0.0, _is_empty(lesions)
     scored = ~(blank | missing)
     overlap = np.divide(common, taken + area - common, out=np.zeros(len(maps)), where=scored)
-    share = area_share(regions)
+    share = _area_share(lesions)
     return MapScore(overlap, share / (2.0 - share), blank, missing)

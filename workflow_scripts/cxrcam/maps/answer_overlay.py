@@ -17,7 +17,7 @@ from workflow_scripts.cxrcam.maps.frames import (
     framed_pair,
     legend_height,
 )
-from workflow_scripts.cxrcam.maps.overlays import OPACITY, legend_items, legend_title, overlay
+from workflow_scripts.cxrcam.maps.overlays import legend_items, legend_title, overlay
 
 _LINE: Final = 17
 _GROUND: Final = 236
@@ -31,8 +31,8 @@ def answer_overlay(
     lines: list[str],
     explained: str,
     scale_max: float,
-    opacity: float = OPACITY,
-    against: bool = False,
+    opacity: float,
+    against: bool,
 ) -> Image.Image:
     """Draw an image beside the evidence on it, with all that must be said with it.
 
@@ -52,29 +52,21 @@ def answer_overlay(
         Log-odds at full colour.
     opacity, against
         As in `overlays.overlay`.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB.
     """
     side = len(grey)
-    fonts = [caption_font(13, bold=number == 0) for number in range(len(lines))]
     # As wide as both panels.
     room = 2 * side - 2 * MARGIN
-    wrapped = [
-        (part, font)
-        for line, font in zip(lines, fonts, strict=True)
-        for part in _wrapped(line, room, font)
-    ]
-    items = [] if evidence is None else legend_items(scale_max, opacity, against=against)
-    legend = 0 if evidence is None else legend_height(items, room) + MARGIN
+    wrapped = []
+    for number, line in enumerate(lines):
+        font = caption_font(13, bold=number == 0)
+        wrapped += [(part, font) for part in _wrapped(line, room, font)]
+    if evidence is None:
+        legend, mapped = 0, np.full((side, side, 3), _GROUND, dtype=np.uint8)
+    else:
+        items = legend_items(scale_max, opacity, against=against)
+        legend = legend_height(items, room) + MARGIN
+        mapped = overlay(grey, evidence, opacity, against=against)
     foot = MARGIN + legend + _LINE * len(wrapped) + MARGIN
-    mapped = (
-        np.full((side, side, 3), _GROUND, dtype=np.uint8)
-        if evidence is None
-        else overlay(grey, evidence, opacity, against=against)
-    )
     picture = framed_pair(grey, mapped, image_id, foot)
     top = picture.height - foot + MARGIN
     draw = ImageDraw.Draw(picture)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workflow_scripts.cxrcam.drawing.captions import caption_font
-from workflow_scripts.cxrcam.drawing.style import BLACK, GREY, PAGE_WIDTH, fitted, styled
-from workflow_scripts.cxrcam.drawing.tables import require_columns
+from workflow_scripts.cxrcam.drawing.page import Page
+from workflow_scripts.cxrcam.drawing.style import GREY, PAGE_WIDTH, fitted, styled
 from workflow_scripts.cxrcam.maps.frames import NOTICE, LegendItem
-from workflow_scripts.cxrcam.maps.overlays import OPACITY, legend_items, map_and_unit, overlay
+from workflow_scripts.cxrcam.maps.overlays import Picture, legend_items, map_and_unit, overlay
 
 # Everything is placed by hand, in inches from the top left corner.
+_COLUMNS: Final = 4
 _MARGIN: Final = 0.12
 _COLUMN_GAP: Final = 0.08
 _PANEL_GAP: Final = 0.03
@@ -37,168 +34,65 @@ _LEGEND_PIXELS: Final = 100.0
 """Pixels of a sample an inch."""
 
 
-@dataclass(frozen=True)
-class _Page:
-    """A figure that is laid out in inches from its top left corner."""
-
-    figure: Figure
-    width: float
-    height: float
-
-    def axes(self, left: float, top: float, wide: float, high: float) -> Axes:
-        """Make a panel without ticks and frame."""
-        axes = self.figure.add_axes(
-            (
-                left / self.width,
-                1 - (top + high) / self.height,
-                wide / self.width,
-                high / self.height,
-            )
-        )
-        axes.set_axis_off()
-        return axes
-
-    def text(self, left: float, top: float, text: str, **look: Any) -> None:  # noqa: ANN401
-        """Write a text below a height, in 7 pt unless told otherwise."""
-        self.figure.text(
-            left / self.width, 1 - top / self.height, text, va="top", **({"fontsize": 7.0} | look)
-        )
-
-
 @styled
 def gallery(
-    images: npt.ArrayLike,
-    evidence: npt.ArrayLike,
+    pictures: Sequence[Picture],
     records: pd.DataFrame,
     *,
     class_name: str,
+    total: int,
+    wrong: int,
     scale_max: float,
-    map_class: str | None = None,
-    method: str | None = None,
-    columns: int = 5,
-    most: int = 10,
-    opacity: float = OPACITY,
-    against: bool = False,
-    lung_masks: Sequence[npt.ArrayLike | None] | None = None,
-    lesion_masks: Sequence[npt.ArrayLike | None] | None = None,
-    total: int | None = None,
-    wrong: int | None = None,
-    title: str | None = None,
+    method: str | None,
+    opacity: float,
+    against: bool,
 ) -> Figure:
     """Draw test images of one class with their maps below, mistakes first.
 
     Parameters
     ----------
-    images : array-like of uint8, shape (n, s, s)
-        X-rays.
-    evidence : array-like of float, shape (n, s, s)
-        Placed maps in units of the run's scale, as `overlays.evidence_layer` takes them.
+    pictures : sequence of Picture, length n
+        The X-rays and what is drawn on them, evidence for the predicted class.
     records : DataFrame of n rows
-        `image_id`, `label`, `predicted`, `probability` (of the predicted class), in the order of
-        the images. Rows of another label are left out.
+        `image_id`, `label`, `predicted`, `probability` (of the predicted class), as from
+        `choose_images`.
     class_name : str
-        True class of the images that are shown.
+        Their true class.
+    total, wrong : int
+        Test images of the class, and mistakes among them, for the heading.
     scale_max : float
         Log-odds at full colour.
-    map_class : str, optional
-        Class that all maps explain; default: each explains the predicted class of its image.
-    method : str, optional
+    method : str or None
         Name of another kind of map than evidence.
-    columns : int, default 5
-        Images in a row.
-    most : int, default 10
-        Most images; up to half of them are mistakes if there are enough correct ones.
     opacity, against
         As in `overlays.overlay`.
-    lung_masks, lesion_masks : sequence of (s, s) array-like or None, optional
-        Outlines to draw over the maps.
-    total, wrong : int, optional
-        Test images of the class, and mistakes among them, for the heading. Without them the
-        heading makes no claim about images that are not shown.
-    title : str, optional
-        First line of the heading; default: the class and the number of images.
-
-    Returns
-    -------
-    Figure
-        Pairs of original (above) and map (below), each with a sign and a word for right or wrong.
-
-    Raises
-    ------
-    ValueError
-        If numbers of rows differ, a column is missing, or no image is of the class.
     """
-    pictures, maps = np.asarray(images), np.asarray(evidence)
-    shown = choose_images(_records_of(records, class_name, len(pictures), len(maps)), most)
-    lungs, lesions = (of or [None] * len(maps) for of in (lung_masks, lesion_masks))
-    has_evidence = maps.reshape(len(maps), -1).max(axis=1) > 0.0
-    layout = _Layout.of(len(shown), columns, bool(has_evidence[shown.index].all()))
-    for place, (index, record) in enumerate(shown.iterrows()):
-        n = int(str(index))
-        mapped = overlay(
-            *(pictures[n], maps[n], opacity),
-            against=against,
-            lung_mask=lungs[n],
-            lesion_mask=lesions[n],
-        )
-        left, top = layout.corner(place)
-        _show_pair(layout.page, left, top, layout.panel, pictures[n], mapped)
-        below = top + 2 * layout.panel + _PANEL_GAP
-        lacking = None if has_evidence[n] else map_class or record["predicted"]
-        _write_caption(layout.page, left, below, layout.panel, record, lacking)
-
-    _write_heading(layout.page, title, class_name, shown, total, wrong)
-    outlined = {
-        name: any(of[int(str(index))] is not None for index in shown.index)
-        for name, of in (("has_lungs", lungs), ("has_lesions", lesions))
-    }
-    items = legend_items(scale_max, opacity, against=against, **outlined)
-    _draw_legend(layout.page, map_class, method, items)
-    return layout.page.figure
-
-
-def _records_of(records: pd.DataFrame, class_name: str, images: int, maps: int) -> pd.DataFrame:
-    """Records of a class, numbered so that each names its image, map and masks."""
-    require_columns(
-        records, ["image_id", "label", "predicted", "probability"], "the gallery's table"
+    has_evidence = [bool(picture["evidence"].max() > 0.0) for picture in pictures]
+    columns = min(_COLUMNS, len(pictures))
+    panel = (PAGE_WIDTH - 2 * _MARGIN - (columns - 1) * _COLUMN_GAP) / columns
+    panel = min(_LARGEST_PANEL, panel)
+    row_height = 2 * panel + _PANEL_GAP + _CAPTION + (not all(has_evidence)) * _CAPTION_LINE
+    height = _HEAD + math.ceil(len(pictures) / columns) * row_height + _FOOT
+    page = Page(Figure(figsize=(PAGE_WIDTH, height)), PAGE_WIDTH, height)
+    for place, (picture, record) in enumerate(
+        zip(pictures, records.to_dict("records"), strict=True)
+    ):
+        row, column = divmod(place, columns)
+        left, top = _MARGIN + column * (panel + _COLUMN_GAP), _HEAD + row * row_height
+        mapped = overlay(**picture, opacity=opacity, against=against)
+        page.axes(left, top, panel, panel).imshow(picture["grey"], cmap="gray", vmin=0, vmax=255)
+        page.axes(left, top + panel + _PANEL_GAP, panel, panel).imshow(mapped)
+        _write_caption(page, left, top + 2 * panel + _PANEL_GAP, panel, record, has_evidence[place])
+    _write_heading(page, class_name, records, total, wrong)
+    items = legend_items(
+        scale_max,
+        opacity,
+        against=against,
+        has_lungs=any(picture["lung_mask"] is not None for picture in pictures),
+        has_lesions=any(picture["lesion_mask"] is not None for picture in pictures),
     )
-    if not images == maps == len(records):
-        raise ValueError(
-            f"{images} images, {maps} maps and {len(records)} records;"
-            " the gallery needs one map and one record an image"
-        )
-    table = records.reset_index(drop=True)
-    table = table[table["label"] == class_name]
-    if table.empty:
-        raise ValueError(f"no image of the gallery is of class {class_name!r}")
-    return table
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Where the pairs of a gallery stand, in inches."""
-
-    page: _Page
-    columns: int
-    panel: float
-    row_height: float
-
-    @staticmethod
-    def of(images: int, columns: int, all_have_evidence: bool) -> _Layout:
-        """As many columns as asked for, or as there are images."""
-        columns = max(1, min(columns, images))
-        panel = (PAGE_WIDTH - 2 * _MARGIN - (columns - 1) * _COLUMN_GAP) / columns
-        panel = min(_LARGEST_PANEL, panel)
-        row_height = 2 * panel + _PANEL_GAP + _CAPTION
-        row_height += 0.0 if all_have_evidence else _CAPTION_LINE
-        height = _HEAD + math.ceil(images / columns) * row_height + _FOOT
-        page = _Page(Figure(figsize=(PAGE_WIDTH, height)), PAGE_WIDTH, height)
-        return _Layout(page, columns, panel, row_height)
-
-    def corner(self, place: int) -> tuple[float, float]:
-        """Left and top of a pair."""
-        row, column = divmod(place, self.columns)
-        return _MARGIN + column * (self.panel + _COLUMN_GAP), _HEAD + row * self.row_height
+    _draw_legend(page, method, items)
+    return page.figure
 
 
 def choose_images(records: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -255,34 +149,28 @@ def choose_of_classes(records: pd.DataFrame, classes: Sequence[str], most: int) 
 
 
 def _write_heading(
-    page: _Page,
-    title: str | None,
-    class_name: str,
-    shown: pd.DataFrame,
-    total: int | None,
-    wrong: int | None,
+    page: Page, class_name: str, shown: pd.DataFrame, total: int, wrong: int
 ) -> None:
-    """Write what is shown, and in which order."""
-    of_total = "" if total is None else f" of {total} test"
-    if title is None:
-        title = f"True class {class_name}: {len(shown)}{of_total} images"
+    """Write what is shown, in which order, and what is left out."""
+    title = f"True class {class_name}: {len(shown)} of {total} test images"
     heading = fitted(title, PAGE_WIDTH - 2 * _MARGIN, 9.0, bold=True)
-    page.text(_MARGIN, 0.1, heading, fontsize=9.0, fontweight="bold", color=BLACK)
-    page.text(_MARGIN, 0.29, _order_in_words(shown, total, wrong), color=GREY)
-
-
-def _show_pair(
-    page: _Page, left: float, top: float, panel: float, xray: npt.ArrayLike, mapped: npt.ArrayLike
-) -> None:
-    """Show an X-ray, and below it the evidence on it."""
-    page.axes(left, top, panel, panel).imshow(np.asarray(xray), cmap="gray", vmin=0, vmax=255)
-    page.axes(left, top + panel + _PANEL_GAP, panel, panel).imshow(np.asarray(mapped))
+    page.text(_MARGIN, 0.1, heading, fontsize=9.0, fontweight="bold")
+    n_mistakes = int((shown["predicted"] != shown["label"]).sum())
+    if 0 < n_mistakes < len(shown):
+        mistakes = "1 mistake" if n_mistakes == 1 else f"{n_mistakes} mistakes"
+        order = f"{mistakes} first, then correct ones, each by falling probability"
+    else:
+        order = f"{'Mistakes' if n_mistakes else 'Correct ones'} only, by falling probability"
+    if len(shown) < total:
+        order += "; chosen, not a random sample"
+    order += f" ({wrong} of all {total} are mistakes)."
+    page.text(_MARGIN, 0.29, order, color=GREY)
 
 
 def _write_caption(
-    page: _Page, left: float, top: float, panel: float, record: pd.Series, lacking: str | None
+    page: Page, left: float, top: float, panel: float, record: dict[Any, Any], has_evidence: bool
 ) -> None:
-    """Write image id, right or wrong, probability, and for which class there is no evidence."""
+    """Write image id, right or wrong, probability, and where there is no evidence."""
     page.text(left, top + 0.03, fitted(record["image_id"], panel - 0.02, 7.0))
     if record["predicted"] == record["label"]:
         page.text(left, top + 0.15, "✓ correct")
@@ -290,33 +178,15 @@ def _write_caption(
         called = fitted(record["predicted"], panel - 0.56, 7.0, bold=True)
         page.text(left, top + 0.15, f"✗ called {called}", fontweight="bold")
     page.text(left, top + 0.27, f"probability {record['probability']:.3f}")
-    if lacking is not None:
-        words = fitted(f"no evidence for {lacking}", panel, 7.0)
+    if not has_evidence:
+        words = fitted(f"no evidence for {record['predicted']}", panel, 7.0)
         page.text(left, top + 0.27 + _CAPTION_LINE, words)
 
 
-def _order_in_words(shown: pd.DataFrame, total: int | None, wrong: int | None) -> str:
-    """Second line of the heading: in which order the images stand, and what is left out."""
-    n_mistakes = int((shown["predicted"] != shown["label"]).sum())
-    if 0 < n_mistakes < len(shown):
-        mistakes = "1 mistake" if n_mistakes == 1 else f"{n_mistakes} mistakes"
-        order = f"{mistakes} first, then correct ones, each by falling probability"
-    else:
-        order = f"{'Mistakes' if n_mistakes else 'Correct ones'} only, by falling probability"
-    if total is None or len(shown) < total:
-        order += "; chosen, not a random sample"
-    if total is not None and wrong is not None:
-        order += f" ({wrong} of all {total} are mistakes)"
-    return order + "."
-
-
-def _draw_legend(
-    page: _Page, map_class: str | None, method: str | None, items: Sequence[LegendItem]
-) -> None:
+def _draw_legend(page: Page, method: str | None, items: Sequence[LegendItem]) -> None:
     """Say what colours and lines mean, as many samples a row as fit."""
     top = page.height - _FOOT + 0.1
-    explained = "the predicted class" if map_class is None else fitted(map_class, 1.2, 7.0)
-    note = f"{map_and_unit(f'for {explained}', method)}; one scale for the whole run"
+    note = f"{map_and_unit('the predicted class', method)}; one scale for the whole run"
     page.text(_MARGIN, top, note)
     page.text(page.width - _MARGIN, top, NOTICE, ha="right", color=GREY)
     font = caption_font(70)

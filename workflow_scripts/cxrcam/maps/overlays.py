@@ -7,27 +7,17 @@ one scale for all images of a run. Outside lines and colour every pixel of the X
 
 from __future__ import annotations
 
-import io
-from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw
+from PIL import Image
+from scipy.ndimage import binary_erosion
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, UInt8Array
-from workflow_scripts.cxrcam.drawing.captions import caption_font, shorten_middle
 from workflow_scripts.cxrcam.files import atomic_path
-from workflow_scripts.cxrcam.maps.frames import (
-    INK,
-    MARGIN,
-    LegendItem,
-    draw_legend,
-    framed_pair,
-    legend_height,
-)
-from workflow_scripts.cxrcam.maps.placement import upsample_map
+from workflow_scripts.cxrcam.maps.frames import LegendItem
 from workflow_scripts.cxrcam.maps.regions import evidence_regions
 
 Colour = tuple[int, int, int]
@@ -67,29 +57,26 @@ _HATCH_PERIOD: Final = 7
 # Ground of the legend's samples: the grey of soft tissue.
 _SAMPLE_GREY: Final = 128
 
-# Panels smaller than this are enlarged for drawing: below it, a caption has no room.
-_LEAST_PANEL: Final = 256
-
 # zlib level of PNG files: level 1 takes a quarter of the time of level 6 for a 10 % larger file.
 _PNG_LEVEL: Final = 1
 
 
-@lru_cache(maxsize=1)
-def evidence_colours() -> UInt8Array:
-    """Colours of evidence for a class from none to full.
+EVIDENCE_COLOURS: Final = np.round(np.linspace(_WEAKEST_COLOUR, FOR_COLOUR, 256)).astype(np.uint8)
+"""Colours of evidence for a class from none to full, shape (256, 3); lightness grows."""
 
-    Returns
-    -------
-    ndarray of uint8, shape (256, 3)
-        Lightness grows from the first to the last, `FOR_COLOUR`; read-only.
+
+class Picture(TypedDict):
+    """An X-ray, its evidence in units of the run's scale (1 is full colour), and its masks.
+
+    All of shape (side, side); a mask is None where there is none.
     """
-    ramp = np.linspace(_WEAKEST_COLOUR, FOR_COLOUR, 256)
-    colours: UInt8Array = np.round(ramp).astype(np.uint8)
-    colours.setflags(write=False)
-    return colours
+
+    grey: UInt8Array
+    evidence: Float32Array
+    lung_mask: BoolArray | None
+    lesion_mask: BoolArray | None
 
 
-@lru_cache(maxsize=8)
 def _fill_opacity(opacity: float) -> bytes:
     """Opacity of each level of a layer; steep, so that faint evidence stays faint."""
     strength = np.arange(256) / _FULL
@@ -98,7 +85,6 @@ def _fill_opacity(opacity: float) -> bytes:
     return levels.astype(np.uint8).tobytes()
 
 
-@lru_cache(maxsize=1)
 def _hatch_opacity() -> bytes:
     """Opacity of each level of the hatching: never quite clear, as its lines are thin."""
     levels = np.round(255.0 * (0.25 + 0.75 * np.arange(256) / _FULL).clip(0.0, 1.0))
@@ -130,11 +116,7 @@ def mask_outline(mask: npt.ArrayLike, width: int = 1) -> BoolArray:
         True on the outline.
     """
     inside = np.asarray(mask) != 0
-    core = inside
-    for _ in range(width):
-        framed = np.pad(core, 1, mode="edge")
-        core = core & framed[:-2, 1:-1] & framed[2:, 1:-1] & framed[1:-1, :-2] & framed[1:-1, 2:]
-    outline: BoolArray = inside & ~core
+    outline: BoolArray = inside & ~binary_erosion(inside, iterations=width, border_value=1)
     return outline
 
 
@@ -170,16 +152,14 @@ def evidence_layer(evidence: npt.ArrayLike, opacity: float = OPACITY) -> Image.I
     Raises
     ------
     ValueError
-        If a value is not finite, the map has other than 2 dimensions, or opacity is outside [0, 1].
+        If a value is not finite.
     """
-    if not 0.0 <= opacity <= 1.0:
-        raise ValueError(f"opacity is {opacity}, outside [0, 1]")
     strength = np.asarray(evidence, dtype=np.float32)
     half, quarter = evidence_regions(strength)
     levels = np.where(half, np.round(strength.clip(0.0, 1.0) * _FULL), 0).astype(np.uint8)
     for region, width in ((half, _HALF_LINE), (quarter, _QUARTER_LINE)):
         levels[_region_line(region, width, strength)] = _LINE
-    return _layer(levels, evidence_colours().tobytes(), _fill_opacity(opacity))
+    return _layer(levels, EVIDENCE_COLOURS.tobytes(), _fill_opacity(opacity))
 
 
 def against_layer(evidence: npt.ArrayLike) -> Image.Image:
@@ -237,7 +217,7 @@ def outline_layer(
 
 
 def overlay(
-    grey: npt.ArrayLike,
+    grey: UInt8Array,
     evidence: npt.ArrayLike,
     opacity: float = OPACITY,
     *,
@@ -249,7 +229,7 @@ def overlay(
 
     Parameters
     ----------
-    grey : array-like of uint8, shape (s, s)
+    grey : uint8 array, shape (s, s)
         The X-ray.
     evidence, opacity
         As in `evidence_layer`.
@@ -266,16 +246,9 @@ def overlay(
     Raises
     ------
     ValueError
-        As `evidence_layer`, if `grey` is not uint8, or if shapes differ.
+        If a value of the map is not finite.
     """
-    base = np.asarray(grey)
-    if base.dtype != np.uint8 or base.ndim != 2:
-        raise ValueError(f"grey is {base.dtype} {base.shape}, expected uint8 (s, s)")
-    parts = {"evidence": evidence, "lung_mask": lung_mask, "lesion_mask": lesion_mask}
-    for name, part in parts.items():
-        if part is not None and np.shape(part) != base.shape:
-            raise ValueError(f"{name} has shape {np.shape(part)}, the X-ray {base.shape}")
-    picture = Image.fromarray(base).convert("RGBA")
+    picture = Image.fromarray(grey).convert("RGBA")
     for layer in (
         against_layer(evidence) if against else None,
         evidence_layer(evidence, opacity),
@@ -283,32 +256,19 @@ def overlay(
     ):
         if layer is not None:
             picture.alpha_composite(layer.convert("RGBA"))
-    drawn: UInt8Array = np.array(picture.convert("RGB"))
-    return drawn
+    return np.array(picture.convert("RGB"))
 
 
 def colour_bar(width: int, height: int, opacity: float = OPACITY) -> UInt8Array:
-    """Draw the colours of evidence as they look on soft tissue, from none to full.
+    """Draw the colours of evidence on soft tissue, none at the left, full at the right.
 
-    Parameters
-    ----------
-    width, height : int
-        Size in pixels.
-    opacity : float, default 0.5
-        That of the overlays it stands beside.
-
-    Returns
-    -------
-    ndarray of uint8, shape (height, width, 3)
-        No evidence at the left, full colour at the right.
+    Returns uint8 (height, width, 3), for overlays of the same opacity.
     """
     ramp = np.round(np.linspace(0, _FULL, width)).astype(np.uint8)
-    bar = _layer(
-        np.tile(ramp, (height, 1)), evidence_colours().tobytes(), _fill_opacity(opacity)
-    ).convert("RGBA")
+    levels = np.tile(ramp, (height, 1))
+    bar = _layer(levels, EVIDENCE_COLOURS.tobytes(), _fill_opacity(opacity)).convert("RGBA")
     ground = Image.new("RGBA", bar.size, (*[_SAMPLE_GREY] * 3, 255))
-    drawn: UInt8Array = np.array(Image.alpha_composite(ground, bar).convert("RGB"))
-    return drawn
+    return np.array(Image.alpha_composite(ground, bar).convert("RGB"))
 
 
 def legend_items(
@@ -329,10 +289,6 @@ def legend_items(
         As in `overlay`.
     has_lungs, has_lesions : bool
         Whether their outlines are drawn.
-
-    Returns
-    -------
-    list of (sample, words)
     """
     faint = f"faint: under +{FAINT * scale_max:.2g}"
     items = [
@@ -360,155 +316,25 @@ def _line_sample(colour: Colour, width: int, dashed: bool = False) -> UInt8Array
     return sample
 
 
-def legend_title(evidence: npt.ArrayLike, explained: str, method: str | None = None) -> str:
-    """Say of which class an overlay shows evidence, or that there is none.
-
-    Parameters
-    ----------
-    evidence : array-like of float
-    explained : str
-        The class.
-    method : str, optional
-        Name of another kind of map, which has a unit of its own.
-    """
+def legend_title(evidence: Float32Array, explained: str, method: str | None = None) -> str:
+    """Say of which class an overlay shows evidence, or that there is none."""
     if np.max(evidence) <= 0.0:
         return f"no evidence for {explained}"
-    return map_and_unit(f"for {explained}", method)
+    return map_and_unit(explained, method)
 
 
 def map_and_unit(explained: str, method: str | None) -> str:
-    """Name a kind of map, what it explains, and its unit."""
+    """Name a kind of map (evidence, or another method), the class it explains, and its unit."""
     if method is None:
-        return f"evidence {explained}, log-odds per cell"
-    return f"{method} {explained}, in a unit of its own"
+        return f"evidence for {explained}, log-odds per cell"
+    return f"{method} for {explained}, in a unit of its own"
 
 
-def _enlarged(picture: npt.ArrayLike, panel: int, method: Image.Resampling) -> UInt8Array:
-    return np.asarray(Image.fromarray(np.asarray(picture)).resize((panel, panel), method))
+def save_png(picture: Image.Image | UInt8Array, path: Path) -> None:
+    """Write a picture, grey or RGB, as PNG; the same picture gives the same bytes.
 
-
-def captioned_overlay(
-    grey: npt.ArrayLike,
-    evidence: npt.ArrayLike,
-    *,
-    image_id: str,
-    label: str,
-    predicted: str,
-    probability: float,
-    scale_max: float,
-    map_class: str | None = None,
-    method: str | None = None,
-    opacity: float = OPACITY,
-    against: bool = False,
-    lung_mask: npt.ArrayLike | None = None,
-    lesion_mask: npt.ArrayLike | None = None,
-) -> Image.Image:
-    """Draw one image of a run: the X-ray, the evidence on it, and what the network said.
-
-    Parameters
-    ----------
-    grey : array-like of uint8, shape (s, s)
-        The X-ray. Below 256 pixels both panels are enlarged.
-    evidence : array-like of float, shape (s, s)
-        As in `evidence_layer`.
-    image_id, label, predicted : str
-        What it is, its true class, the class the network named. Texts too long for the picture
-        lose their middle.
-    probability : float
-        Probability of the predicted class, in [0, 1].
-    scale_max : float
-        Log-odds at full colour.
-    map_class : str, optional
-        Class that the map explains; default `predicted`.
-    method : str, optional
-        Name of another kind of map than evidence.
-    opacity, against, lung_mask, lesion_mask
-        As in `overlay`.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB; two panels side by side between a title and a strip of text with the legend.
-
-    Raises
-    ------
-    ValueError
-        As `overlay`, and for a probability outside [0, 1].
-    """
-    if not 0.0 <= probability <= 1.0:
-        raise ValueError(f"probability of {image_id!r} is {probability}, outside [0, 1]")
-    base, shown = np.asarray(grey), np.asarray(evidence, dtype=np.float32)
-    lungs, lesions = lung_mask, lesion_mask
-    panel = max(base.shape[0], _LEAST_PANEL)
-    if base.shape[0] != panel and base.shape == shown.shape and base.dtype == np.uint8:
-        base = _enlarged(base, panel, Image.Resampling.BICUBIC)
-        nearest = Image.Resampling.NEAREST
-        shown = upsample_map(shown, panel)
-        lungs, lesions = (
-            None if mask is None else _enlarged(np.not_equal(mask, 0), panel, nearest)
-            for mask in (lungs, lesions)
-        )
-    mapped = overlay(base, shown, opacity, against=against, lung_mask=lungs, lesion_mask=lesions)
-    items = legend_items(
-        scale_max,
-        opacity,
-        against=against,
-        has_lungs=lungs is not None,
-        has_lesions=lesions is not None,
-    )
-    room = panel - 2 * MARGIN
-    foot = MARGIN + max(54, legend_height(items, room)) + MARGIN
-    picture = framed_pair(base, mapped, image_id, foot)
-    top = picture.height - foot + MARGIN
-    _write_answer(picture, top, room, label, predicted, probability)
-    left = picture.width - panel + MARGIN
-    explained = predicted if map_class is None else map_class
-    draw_legend(picture, left, top, room, legend_title(shown, explained, method), items)
-    return picture
-
-
-def _write_answer(
-    picture: Image.Image, top: int, room: int, label: str, predicted: str, probability: float
-) -> None:
-    """Write what is true and what was said; a sign and a word, as colour alone excludes some."""
-    draw = ImageDraw.Draw(picture)
-    text, bold = caption_font(13), caption_font(13, bold=True)
-    draw.text((MARGIN, top), shorten_middle(f"true: {label}", room, text), INK, text)
-    shown_probability = f" ({probability:.3f})"
-    name = shorten_middle(f"predicted: {predicted}", room - text.getlength(shown_probability), text)
-    draw.text((MARGIN, top + 18), name + shown_probability, INK, text)
-    verdict = "✓ correct" if label == predicted else "✗ wrong"
-    draw.text((MARGIN, top + 36), verdict, INK, bold)
-
-
-def png_bytes(picture: Image.Image | UInt8Array) -> bytes:
-    """Encode a picture as PNG.
-
-    Parameters
-    ----------
-    picture : PIL.Image.Image or ndarray of uint8, shape (h, w) or (h, w, 3)
-        Grey or RGB.
-
-    Returns
-    -------
-    bytes
-        The file. It carries no date: the same picture gives the same bytes.
+    The file appears whole or not at all; a missing folder is made.
     """
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", compress_level=_PNG_LEVEL)
-    return buffer.getvalue()
-
-
-def save_png(picture: Image.Image | UInt8Array, path: str | Path) -> None:
-    """Write a picture as PNG; the file appears whole or not at all.
-
-    Parameters
-    ----------
-    picture
-        As in `png_bytes`.
-    path : str or Path
-        Where to; a missing folder is made.
-    """
-    with atomic_path(Path(path)) as temporary:
-        temporary.write_bytes(png_bytes(picture))
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG", compress_level=_PNG_LEVEL)

@@ -7,7 +7,6 @@ and cannot be compared between images.
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import numpy as np
@@ -19,15 +18,15 @@ SCALE_QUANTILE: Final = 0.995
 """Share of the positive map values of a run that lie inside the drawing scale."""
 
 
-def heat_scale(raw_maps: npt.ArrayLike, quantile: float = SCALE_QUANTILE) -> float:
+def heat_scale(raw_maps: npt.ArrayLike) -> float:
     """Upper end of the drawing scale of a run: a high quantile of the positive evidence.
+
+    A single extreme pixel does not darken all other images.
 
     Parameters
     ----------
     raw_maps : array-like of float, any shape
         Raw maps of all images of the run, of the class that is drawn.
-    quantile : float, default 0.995
-        In (0, 1]. Below 1 a single extreme pixel does not darken all other images.
 
     Returns
     -------
@@ -38,65 +37,29 @@ def heat_scale(raw_maps: npt.ArrayLike, quantile: float = SCALE_QUANTILE) -> flo
     Raises
     ------
     ValueError
-        If a value is not finite, or `quantile` is outside (0, 1].
+        If a value is not finite.
     """
-    if not 0.0 < quantile <= 1.0:
-        raise ValueError(f"quantile is {quantile}, outside (0, 1]")
     values = np.asarray(raw_maps, dtype=np.float64)
     if not np.isfinite(values).all():
         raise ValueError(f"a class activation map holds {values[~np.isfinite(values)][0]}")
     positive = values[values > 0.0]
-    return float(np.quantile(positive, quantile)) if positive.size else 1.0
+    return float(np.quantile(positive, SCALE_QUANTILE)) if positive.size else 1.0
 
 
 def normalise_map(raw: npt.ArrayLike, scale_max: float) -> Float32Array:
-    """Express a raw map in units of the run's scale.
+    """Express a raw map, of any shape, in units of the run's scale (`heat_scale`).
 
-    Parameters
-    ----------
-    raw : array-like of float, any shape
-        Raw map.
-    scale_max : float
-        Upper end of the scale, greater than 0; the same for all images of a run.
-
-    Returns
-    -------
-    ndarray of float32, same shape
-        1 is drawn in full colour, as is what lies above; what is negative speaks against the class.
-
-    Raises
-    ------
-    ValueError
-        If a value is not finite or `scale_max` is not a positive finite number.
+    1 is drawn in full colour, as is what lies above; what is negative speaks against the class.
     """
-    if not (math.isfinite(scale_max) and scale_max > 0.0):
-        raise ValueError(f"scale_max is {scale_max}; the drawing scale must be greater than 0")
-    values = np.asarray(raw, dtype=np.float32)
-    if not np.isfinite(values).all():
-        raise ValueError(f"a class activation map holds {values[~np.isfinite(values)][0]}")
-    return values / np.float32(scale_max)
+    return np.asarray(raw, dtype=np.float32) / np.float32(scale_max)
 
 
 def log_odds(evidence: float, n_classes: int) -> float:
     """Log-odds of a class against the geometric mean of the others, from evidence for it.
 
     Evidence is a logit less the mean over the c classes; less the mean over the other classes it is
-    c / (c - 1) times as much.
-
-    Parameters
-    ----------
-    evidence : float
-        Raw map, centred over the classes.
-    n_classes : int
-        At least 2; with two the result is the log-odds of one against the other.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two classes.
+    c / (c - 1) times as much. With two classes: the log-odds of one against the other.
     """
-    if n_classes < 2:
-        raise ValueError(f"n_classes is {n_classes}; log-odds need at least 2")
     return evidence * n_classes / (n_classes - 1)
 
 
@@ -114,8 +77,6 @@ def _interpolate(raw: npt.ArrayLike, rows: Float64Array, columns: Float64Array) 
     ndarray of float32, shape (H, W) or (n, H, W)
     """
     maps = np.asarray(raw, dtype=np.float32)
-    if maps.ndim not in (2, 3) or 0 in maps.shape[-2:]:
-        raise ValueError(f"maps have shape {maps.shape}, expected (h, w) or (n, h, w)")
     # Rows, then columns. Taking neighbours instead of multiplying by the (sparse) matrix keeps the
     # threads of the BLAS out of it: they cost 8 ms a map where several jobs share the cores.
     for axis, position in ((-2, rows), (-1, columns)):
@@ -132,36 +93,18 @@ def _interpolate(raw: npt.ArrayLike, rows: Float64Array, columns: Float64Array) 
 
 def _pixel_positions(source: int, target: int) -> Float64Array:
     """Where the pixels of an image of `target` pixels lie on one of `source`, by their centres."""
-    if target < 1:
-        raise ValueError(f"size is {target}; give a number of pixels")
     positions: Float64Array = (np.arange(target) + 0.5) * source / target - 0.5
     return positions
 
 
 def upsample_map(raw: npt.ArrayLike, size: int) -> Float32Array:
-    """Enlarge a map that already has the form of an image, bilinearly.
+    """Enlarge maps that already have the form of an image, bilinearly, to `size` pixels a side.
 
-    Raw activation maps go through `place_map`, which knows where their cells lie.
-
-    Parameters
-    ----------
-    raw : array-like of float, shape (h, w) or (n, h, w)
-        One map or a batch.
-    size : int
-        Height and width of the result in pixels, at least 1.
-
-    Returns
-    -------
-    ndarray of float32, shape (size, size) or (n, size, size)
-        Equal to ``torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`` when
-        enlarging.
-
-    Raises
-    ------
-    ValueError
-        If `raw` has other than 2 or 3 dimensions, is empty, or `size` < 1.
+    Of shape (h, w) or (n, h, w). Equal to ``torch.nn.functional.interpolate(mode="bilinear",
+    align_corners=False)`` when enlarging. Raw activation maps go through `place_map`, which knows
+    where their cells lie.
     """
-    height, width = np.shape(raw)[-2:] if np.ndim(raw) >= 2 else (1, 1)
+    height, width = np.shape(raw)[-2:]
     return _interpolate(raw, _pixel_positions(height, size), _pixel_positions(width, size))
 
 
@@ -192,11 +135,6 @@ def place_map(
     -------
     ndarray of float32, shape (size, size) or (n, size, size)
         Bilinear between the cells; beyond the first and the last one their value goes on.
-
-    Raises
-    ------
-    ValueError
-        As `upsample_map`.
     """
     cells = (_pixel_positions(input_size, size) - offset) / stride
     return _interpolate(raw, cells, cells)

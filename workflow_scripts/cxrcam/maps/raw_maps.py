@@ -41,35 +41,20 @@ class RawMaps:
     offset: float
 
     def of_class(self, which: Int64Array) -> "RawMaps":
-        """Maps of one class an image, values of shape (n, 1, height, width).
-
-        Parameters
-        ----------
-        which : int array, shape (n,)
-            Position of the class whose map is taken, for each image.
-        """
+        """Maps of class `which` (n,) of each image, values of shape (n, 1, height, width)."""
         return replace(self, values=self.values[np.arange(len(which)), which][:, None])
 
     def placed(self, which: Int64Array, size: int) -> Float32Array:
-        """Maps of one class an image, laid over pictures of `size` pixels a side.
+        """Maps of class `which` (n,) of each image, laid over pictures of `size` pixels a side.
 
-        Parameters
-        ----------
-        which : int array, shape (n,)
-            Position of the class whose map is taken, for each image.
-        size : int
-
-        Returns
-        -------
-        float32 array, shape (n, size, size)
-            Raw values: what is negative speaks against the class.
+        Raw values, float32 (n, size, size): what is negative speaks against the class.
         """
+        return self.place(self.values[np.arange(len(self.values)), which], size)
+
+    def place(self, values: Float32Array, size: int) -> Float32Array:
+        """Some of the values, shape (height, width) or (n, height, width), see `placed`."""
         return place_map(
-            self.values[np.arange(len(self.values)), which],
-            size,
-            input_size=self.input_size,
-            stride=self.stride,
-            offset=self.offset,
+            values, size, input_size=self.input_size, stride=self.stride, offset=self.offset
         )
 
 

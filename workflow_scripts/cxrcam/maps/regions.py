@@ -34,16 +34,11 @@ def evidence_regions(placed: npt.ArrayLike, shares: Sequence[float] = SHARES) ->
     Raises
     ------
     ValueError
-        If a value is not finite, the map has other than 2 dimensions, or a share is outside (0, 1].
+        If a value is not finite.
     """
     values = np.asarray(placed, dtype=np.float32)
-    if values.ndim != 2:
-        raise ValueError(f"the map has shape {values.shape}, expected (s, s)")
     if not np.isfinite(values).all():
         raise ValueError(f"the map holds {values[~np.isfinite(values)][0]}")
-    for share in shares:
-        if not 0.0 < share <= 1.0:
-            raise ValueError(f"share is {share}, outside (0, 1]")
     positive = np.sort(values[values > 0.0])[::-1]
     if not positive.size:
         return np.zeros((len(shares), *values.shape), dtype=np.bool_)

@@ -7,31 +7,19 @@ so that faint and strong evidence look faint and strong.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, UInt8Array
+from workflow_scripts.cxrcam.arrays import BoolArray
 from workflow_scripts.cxrcam.images.covering import covered_pixels
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.masks import read_mask
 from workflow_scripts.cxrcam.images.resizing import resize_grey
-from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map, place_map
+from workflow_scripts.cxrcam.maps.overlays import Picture
+from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, read_evidence_maps
 from workflow_scripts.cxrcam.terms import TEST
-
-
-class Picture(TypedDict):
-    """An X-ray, its evidence in units of the run's scale (1 is full colour), and its masks.
-
-    All of shape (side, side); a mask is None where there is none.
-    """
-
-    grey: UInt8Array
-    evidence: Float32Array
-    lung_mask: BoolArray | None
-    lesion_mask: BoolArray | None
 
 
 @dataclass(frozen=True)
@@ -69,30 +57,16 @@ class RunPictures:
         lung_mask = self._mask(entry["mask_path"], side)
         grey = resize_grey(read_grey(Path(entry["path"]), self.max_pixels).pixels, side)
         lungs = None if lung_mask is None else lung_mask[None]
-        placed = place_map(
-            self.maps.values[row, 0],
-            side,
-            input_size=self.maps.input_size,
-            stride=self.maps.stride,
-            offset=self.maps.offset,
-        )
         return {
             # As the network saw it, which may be the image's border only.
             "grey": covered_pixels(grey[None], self.input_part, lungs)[0],
-            "evidence": normalise_map(placed, self.scale),
+            "evidence": normalise_map(self.maps.place(self.maps.values[row, 0], side), self.scale),
             "lung_mask": lung_mask,
             "lesion_mask": self._mask(entry["lesion_mask_path"], side),
         }
 
     def with_maps(self, image_ids: Sequence[str], maps: RawMaps) -> "RunPictures":
-        """Some of the images with maps of another kind, on a scale of their own.
-
-        Parameters
-        ----------
-        image_ids : sequence of str
-        maps : RawMaps
-            Of the predicted class, values of shape (n, 1, height, width), in that order.
-        """
+        """Some of the images with maps of another kind, in their order, on a scale of their own."""
         records = self.records.set_index("image_id").loc[list(image_ids)].reset_index()
         return replace(self, records=records, scale=heat_scale(maps.values), maps=maps)
 
@@ -119,10 +93,6 @@ def read_run_pictures(
         In the order of the task.
     input_part, max_pixels
         As in `RunPictures`.
-
-    Returns
-    -------
-    RunPictures
     """
     index = pd.read_parquet(index_file).set_index("image_id")
     predictions = pd.read_parquet(predictions_file)

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from workflow_scripts.cxrcam.arrays import Float64Array
+from workflow_scripts.cxrcam.arrays import Float64Array, Int64Array
 
 LOWEST_TEMPERATURE: Final = 0.05
 """Bound of the search: where every validation image is right, the best temperature would be 0."""
@@ -28,6 +27,15 @@ _TOLERANCE: Final = 1e-7
 
 # Closer than this to a bound, in log temperature, the search was stopped by the bound.
 _AT_BOUND: Final = 1e-4
+
+_SURE: Final = (
+    "the surer the likelier: held at the bound {:g}"
+    " (every or nearly every image of the fit is right)"
+)
+_UNSURE: Final = (
+    "the less sure the likelier: held at the bound {:g}"
+    " (the logits tell no more than chance about these images)"
+)
 
 
 @dataclass(frozen=True)
@@ -54,22 +62,12 @@ class TemperatureFit:
     reason: str | None
 
 
-def _checked(logits: npt.ArrayLike) -> Float64Array:
-    values = np.asarray(logits, dtype=np.float64)
-    if values.ndim != 2 or values.shape[1] < 2:
-        raise ValueError(f"logits have shape {values.shape}, expected (n, classes)")
-    if not np.isfinite(values).all():
-        raise ValueError(f"logit {values[~np.isfinite(values)][0]} is not a finite number")
-    return values
-
-
-def apply_temperature(logits: npt.ArrayLike, temperature: float) -> Float64Array:
+def apply_temperature(logits: Float64Array, temperature: float) -> Float64Array:
     """Probabilities of logits that are divided by a temperature.
 
     Parameters
     ----------
-    logits : array-like of float, shape (n, classes)
-        At least two classes.
+    logits : float array, shape (n, classes)
     temperature : float
         Greater than 0; 1 is the plain softmax.
 
@@ -77,26 +75,19 @@ def apply_temperature(logits: npt.ArrayLike, temperature: float) -> Float64Array
     -------
     ndarray of float64, shape (n, classes)
         Each row sums to 1.
-
-    Raises
-    ------
-    ValueError
-        Logits of another shape or not finite, or a temperature that is not positive and finite.
     """
-    if not (math.isfinite(temperature) and temperature > 0.0):
-        raise ValueError(f"temperature is {temperature}; it must be greater than 0")
-    probabilities: Float64Array = softmax(_checked(logits) / temperature, axis=1)
+    probabilities: Float64Array = softmax(logits / temperature, axis=1)
     return probabilities
 
 
-def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> TemperatureFit:
+def fit_temperature(logits: Float64Array, labels: Int64Array) -> TemperatureFit:
     """Find the temperature at which the labels are most likely.
 
     Parameters
     ----------
-    logits : array-like of float, shape (n, classes)
+    logits : float array, shape (n, classes)
         Of the validation images.
-    labels : array-like of int, shape (n,)
+    labels : int array, shape (n,)
         Their classes, 0 to classes - 1.
 
     Returns
@@ -107,7 +98,7 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Temperature
     Raises
     ------
     ValueError
-        Logits of another shape or not finite, or labels that do not belong to them.
+        If a logit is not finite.
 
     Notes
     -----
@@ -119,43 +110,29 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Temperature
     ----------
     Guo, Pleiss, Sun & Weinberger (2017), ICML, PMLR 70:1321-1330.
     """
-    values = _checked(logits)
-    truth = np.asarray(labels)
-    if truth.shape != (len(values),) or (truth.size and not np.issubdtype(truth.dtype, np.integer)):
-        raise ValueError(f"labels are {truth.dtype} {truth.shape}, expected int ({len(values)},)")
-    if truth.size and not (0 <= truth.min() and truth.max() < values.shape[1]):
-        raise ValueError(
-            f"labels run from {truth.min()} to {truth.max()}, outside 0..{values.shape[1] - 1}"
-        )
-    if not truth.size:
+    n = len(labels)
+    if not n:
         return TemperatureFit(1.0, None, None, 0, "there are no images to fit a temperature on")
-    images = np.arange(truth.size)
+    if not np.isfinite(logits).all():
+        raise ValueError(f"logit {logits[~np.isfinite(logits)][0]} is not a finite number")
 
     def nll(log_temperature: float) -> float:
-        log_likelihood = log_softmax(values / math.exp(log_temperature), axis=1)
-        return float(-log_likelihood[images, truth.astype(np.int64)].mean())
+        log_likelihood = log_softmax(logits / math.exp(log_temperature), axis=1)
+        return float(-log_likelihood[np.arange(n), labels].mean())
 
     before = nll(0.0)
-    if np.ptp(values, axis=1).max() == 0.0:
+    if np.ptp(logits, axis=1).max() == 0.0:
         why = "the logits of every image are equal: any temperature gives the same probabilities"
-        return TemperatureFit(1.0, before, before, truth.size, why)
+        return TemperatureFit(1.0, before, before, n, why)
     low, high = math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE)
     found = minimize_scalar(
         nll, bounds=(low, high), method="bounded", options={"xatol": _TOLERANCE}
     )
     # Brent's search never tries the ends themselves.
-    after, best = min((nll(x), x) for x in (0.0, low, high, float(found.x)))
+    best = min(sorted((0.0, low, high, float(found.x))), key=nll)
     reason = None
     if best < low + _AT_BOUND:
-        best, after = low, nll(low)
-        reason = (
-            f"the surer the likelier: held at the bound {LOWEST_TEMPERATURE:g}"
-            " (every or nearly every image of the fit is right)"
-        )
+        best, reason = low, _SURE.format(LOWEST_TEMPERATURE)
     elif best > high - _AT_BOUND:
-        best, after = high, nll(high)
-        reason = (
-            f"the less sure the likelier: held at the bound {HIGHEST_TEMPERATURE:g}"
-            " (the logits tell no more than chance about these images)"
-        )
-    return TemperatureFit(math.exp(best), before, after, truth.size, reason)
+        best, reason = high, _UNSURE.format(HIGHEST_TEMPERATURE)
+    return TemperatureFit(math.exp(best), before, nll(best), n, reason)

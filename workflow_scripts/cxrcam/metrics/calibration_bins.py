@@ -10,10 +10,10 @@ CALIBRATION_BINS: Final = 15
 """As in Guo et al. 2017."""
 
 
-def calibration_bins(
-    confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int = CALIBRATION_BINS
-) -> pd.DataFrame:
-    """Accuracy and mean confidence in equal-width bins of the confidence.
+def calibration_bins(confidence: npt.ArrayLike, correct: npt.ArrayLike) -> pd.DataFrame:
+    """Accuracy and mean confidence in 15 equal-width bins of the confidence.
+
+    Bin m of b holds confidences in ((m − 1)/b, m/b] (the first also 0).
 
     Parameters
     ----------
@@ -21,8 +21,6 @@ def calibration_bins(
         Probability of the predicted class, in [0, 1].
     correct : array-like of bool, shape (n,)
         Whether the prediction was right.
-    bins : int, default 15
-        Number of bins; bin m holds confidences in ((m − 1)/bins, m/bins] (the first also 0).
 
     Returns
     -------
@@ -32,6 +30,7 @@ def calibration_bins(
     """
     scores = np.asarray(confidence, dtype=np.float64)
     right = np.asarray(correct, dtype=bool)
+    bins = CALIBRATION_BINS
     edges = np.linspace(0.0, 1.0, bins + 1)
     bin_of = np.searchsorted(edges[1:-1], scores, side="left")
     n = np.bincount(bin_of, minlength=bins)
@@ -50,9 +49,7 @@ def calibration_bins(
     )
 
 
-def expected_calibration_error(
-    confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int = CALIBRATION_BINS
-) -> float:
+def expected_calibration_error(confidence: npt.ArrayLike, correct: npt.ArrayLike) -> float:
     """Mean gap between confidence and accuracy, weighted by the number of images in each bin.
 
     Top-label expected calibration error, equation (3) of Guo et al. 2017, "On Calibration of
@@ -60,7 +57,7 @@ def expected_calibration_error(
 
     Parameters
     ----------
-    confidence, correct, bins
+    confidence, correct
         As in `calibration_bins`.
 
     Returns
@@ -68,7 +65,7 @@ def expected_calibration_error(
     float
         In [0, 1]; 0 is perfect.
     """
-    table = calibration_bins(confidence, correct, bins)
+    table = calibration_bins(confidence, correct)
     used = table[table["n"] > 0]
     gap = (used["accuracy"] - used["confidence"]).abs()
     return float((gap * used["n"]).sum() / used["n"].sum())

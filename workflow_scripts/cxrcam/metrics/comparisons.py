@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtri
 from scipy.stats import binomtest, chi2, norm, rankdata
 
@@ -36,22 +35,21 @@ class AurocComparison:
     difference : float or None
         ``auroc_a - auroc_b``.
     standard_error, low, high : float or None
-        Of the difference; None where `reason` says why. `low` and `high` lie in [-1, 1].
-    z, p : float or None
-        Difference in standard errors, and the two-sided p value.
+        Of the difference, with its 95 % interval in [-1, 1]; None where `reason` says why.
+    p : float or None
+        Two-sided.
     reason : str or None
         Why there is no test.
     """
 
-    auroc_a: float | None
-    auroc_b: float | None
-    difference: float | None
-    standard_error: float | None
-    low: float | None
-    high: float | None
-    z: float | None
-    p: float | None
-    reason: str | None
+    auroc_a: float | None = None
+    auroc_b: float | None = None
+    difference: float | None = None
+    standard_error: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,45 +58,21 @@ class McNemarResult:
 
     Attributes
     ----------
-    both_right, only_a_right, only_b_right, both_wrong : int
+    only_a_right, only_b_right : int
         Numbers of images.
     method : str
         ``"exact binomial"`` or ``"chi-squared with continuity correction"``.
-    statistic : float
-        The smaller of the two discordant counts, or chi-squared with one degree of freedom.
     p : float or None
         Two-sided; None where `reason` says why.
     reason : str or None
         Why there is no test.
     """
 
-    both_right: int
     only_a_right: int
     only_b_right: int
-    both_wrong: int
     method: str
-    statistic: float
     p: float | None
     reason: str | None
-
-
-def _checked(truth: npt.ArrayLike, *scores: npt.ArrayLike) -> tuple[BoolArray, Float64Array]:
-    positive = np.asarray(truth)
-    if positive.ndim != 1 or not np.isin(positive, (0, 1)).all():
-        raise ValueError("truth must be one-dimensional and hold nothing but 0 and 1")
-    table = [np.asarray(score, dtype=np.float64) for score in scores]
-    if any(score.shape != positive.shape for score in table):
-        shapes = [score.shape for score in table]
-        raise ValueError(f"truth {positive.shape} and scores {shapes} do not belong together")
-    stacked = np.stack(table)
-    if not np.isfinite(stacked).all():
-        raise ValueError(f"score {stacked[~np.isfinite(stacked)][0]} is not a finite number")
-    return positive.astype(bool), stacked
-
-
-def _check_confidence(confidence: float) -> None:
-    if not 0.0 < confidence < 1.0:
-        raise ValueError(f"confidence is {confidence}; give a share between 0 and 1, such as 0.95")
 
 
 def _structural_components(
@@ -127,34 +101,17 @@ def _standard_error(of_positives: Float64Array, of_negatives: Float64Array) -> f
     return math.sqrt(variance + of_negatives.var(ddof=1) / of_negatives.size)
 
 
-def _one_kind(positive: BoolArray) -> str | None:
-    if positive.size and positive.any() and not positive.all():
-        return None
-    kind = "positive" if positive.any() else "negative"
-    return f"AUROC is undefined: all {positive.size} images are {kind}"
-
-
-def _too_few(positive: BoolArray) -> str:
-    kind = "positive" if positive.sum() < 2 else "negative"
-    return f"only one {kind} image: DeLong's variance needs two of either kind"
-
-
 def delong_test(
-    truth: npt.ArrayLike,
-    scores_a: npt.ArrayLike,
-    scores_b: npt.ArrayLike,
-    confidence: float = 0.95,
+    positive: BoolArray, scores_a: Float64Array, scores_b: Float64Array
 ) -> AurocComparison:
     """Test whether two classifiers, scored on the same images, have the same AUROC.
 
     Parameters
     ----------
-    truth : array-like of 0 and 1 or bool, shape (n,)
+    positive : bool array, shape (n,)
         Whether an image is of the positive class.
-    scores_a, scores_b : array-like of float, shape (n,)
+    scores_a, scores_b : float array, shape (n,)
         Higher means more positive; each on a scale of its own.
-    confidence : float, default 0.95
-        Coverage of the interval of the difference.
 
     Returns
     -------
@@ -165,55 +122,48 @@ def delong_test(
     Raises
     ------
     ValueError
-        Shapes that do not fit, a score that is not finite, `confidence` outside (0, 1).
+        Shapes that do not fit, or a score that is not finite.
 
     References
     ----------
     DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44:837-845; Sun & Xu (2014), IEEE Signal
     Process Lett 21:1389-1393, for the computation by midranks, O(n log n).
     """
-    _check_confidence(confidence)
-    positive, stacked = _checked(truth, scores_a, scores_b)
-    reason = _one_kind(positive)
-    if reason:
-        return AurocComparison(None, None, None, None, None, None, None, None, reason)
+    stacked = np.stack([scores_a, scores_b])
+    if not np.isfinite(stacked).all():
+        raise ValueError(f"score {stacked[~np.isfinite(stacked)][0]} is not a finite number")
+    of_kind = {"positive": int(positive.sum()), "negative": int((~positive).sum())}
+    rarer, other = sorted(of_kind, key=lambda kind: of_kind[kind])
+    if not of_kind[rarer]:
+        reason = f"AUROC is undefined: all {positive.size} images are {other}"
+        return AurocComparison(reason=reason)
     of_positives, of_negatives = _structural_components(positive, stacked)
     a, b = (float(auroc) for auroc in of_positives.mean(axis=1))
-    difference = a - b
-    if min(of_positives.shape[1], of_negatives.shape[1]) < 2:
-        why = _too_few(positive)
-        return AurocComparison(a, b, difference, None, None, None, None, None, why)
+    if of_kind[rarer] < 2:
+        reason = f"only one {rarer} image: DeLong's variance needs two of either kind"
+        return AurocComparison(a, b, a - b, reason=reason)
     # The variance of the difference image by image: a difference of variances would be rounding.
     error = _standard_error(of_positives[0] - of_positives[1], of_negatives[0] - of_negatives[1])
+    if error < _ROUNDING and abs(a - b) < _ROUNDING:
+        reason = "both rank these images alike: there is no difference to test"
+        return AurocComparison(a, b, a - b, p=1.0, reason=reason)
     if error < _ROUNDING:
-        why = "the difference has no variance on these images: it cannot be tested"
-        if abs(difference) < _ROUNDING:
-            why = "both rank these images alike: there is no difference to test"
-        p = 1.0 if abs(difference) < _ROUNDING else None
-        return AurocComparison(a, b, difference, None, None, None, None, p, why)
-    half = float(ndtri(0.5 + confidence / 2.0)) * error
-    z = difference / error
-    return AurocComparison(
-        auroc_a=a,
-        auroc_b=b,
-        difference=difference,
-        standard_error=error,
-        low=max(-1.0, difference - half),
-        high=min(1.0, difference + half),
-        z=z,
-        p=float(2.0 * norm.sf(abs(z))),
-        reason=None,
-    )
+        reason = "the difference has no variance on these images: it cannot be tested"
+        return AurocComparison(a, b, a - b, reason=reason)
+    half = float(ndtri(0.5 + 0.95 / 2.0)) * error
+    low, high = max(-1.0, a - b - half), min(1.0, a - b + half)
+    p = float(2.0 * norm.sf(abs((a - b) / error)))
+    return AurocComparison(a, b, a - b, error, low, high, p)
 
 
-def mcnemar_test(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike) -> McNemarResult:
+def mcnemar_test(a: BoolArray, b: BoolArray) -> McNemarResult:
     """Test whether two classifiers are right equally often on the same images.
 
     Only the images count on which one is right and the other is not.
 
     Parameters
     ----------
-    correct_a, correct_b : array-like of bool, shape (n,)
+    a, b : bool array, shape (n,)
         Whether each classifier is right on an image.
 
     Returns
@@ -222,43 +172,21 @@ def mcnemar_test(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike) -> McNemarR
         Exact with fewer than 25 such images, else chi-squared with Edwards' correction,
         ``(|b - c| - 1)² / (b + c)``.
 
-    Raises
-    ------
-    ValueError
-        If the arrays are not bool of one length.
-
     References
     ----------
     McNemar (1947), Psychometrika 12:153-157; Edwards (1948), Psychometrika 13:185-187.
     """
-    a, b = np.asarray(correct_a), np.asarray(correct_b)
-    if a.ndim != 1 or a.shape != b.shape or a.dtype != bool or b.dtype != bool:
-        raise ValueError(
-            f"correct_a is {a.dtype} {a.shape} and correct_b {b.dtype} {b.shape};"
-            " expected bool of one length"
-        )
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     discordant = only_a + only_b
-    reason: str | None = None
-    p: float | None
-    if discordant < EXACT_BELOW:
-        method, statistic = "exact binomial", float(min(only_a, only_b))
-        p = float(binomtest(only_a, discordant, 0.5).pvalue) if discordant else 1.0
-    else:
-        method = "chi-squared with continuity correction"
-        statistic = max(0, abs(only_a - only_b) - 1) ** 2 / discordant
-        p = float(chi2.sf(statistic, 1))
+    exact = discordant < EXACT_BELOW
+    method = "exact binomial" if exact else "chi-squared with continuity correction"
+    if not a.size:
+        return McNemarResult(only_a, only_b, method, None, "there are no images")
     if not discordant:
         reason = f"both are right on the same images of {a.size}: there is no difference to test"
-    if not a.size:
-        p, reason = None, "there are no images"
-    return McNemarResult(
-        both_right=int((a & b).sum()),
-        only_a_right=only_a,
-        only_b_right=only_b,
-        both_wrong=int((~a & ~b).sum()),
-        method=method,
-        statistic=statistic,
-        p=p,
-        reason=reason,
-    )
+        return McNemarResult(only_a, only_b, method, 1.0, reason)
+    if exact:
+        p = float(binomtest(only_a, discordant, 0.5).pvalue)
+    else:
+        p = float(chi2.sf(max(0, abs(only_a - only_b) - 1) ** 2 / discordant, 1))
+    return McNemarResult(only_a, only_b, method, p, None)

@@ -24,19 +24,19 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array
+from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array, Int64Array
 
 # Shares such as 1 - 0.9 are a hair off; no more than this decides nothing.
 _ROUNDING = 1e-9
 
 
-def conformal_scores(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> Float64Array:
+def conformal_scores(probabilities: npt.ArrayLike, labels: Int64Array) -> Float64Array:
     """How badly the truth fitted each image of the calibration.
 
     Parameters
     ----------
     probabilities : array-like of float, shape (n, classes)
-    labels : array-like of int, shape (n,)
+    labels : int array, shape (n,)
         Positions of the true classes.
 
     Returns
@@ -45,10 +45,7 @@ def conformal_scores(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> Flo
         One minus the probability of the true class, in [0, 1].
     """
     values = np.asarray(probabilities, dtype=np.float64)
-    truth = np.asarray(labels, dtype=np.int64)
-    if values.ndim != 2 or truth.shape != (len(values),):
-        raise ValueError(f"{truth.shape} labels do not belong to probabilities {values.shape}")
-    scores: Float64Array = 1.0 - values[np.arange(len(values)), truth]
+    scores: Float64Array = 1.0 - values[np.arange(len(values)), labels]
     return scores
 
 
@@ -56,13 +53,7 @@ def fewest_images(coverage: float) -> int:
     """Number of calibration images below which only the set of all classes has this coverage.
 
     The ceil((n + 1) · coverage)-th smallest of n scores must exist.
-
-    Raises
-    ------
-    ValueError
-        Coverage outside (0, 1).
     """
-    _check_coverage(coverage)
     return math.ceil(coverage / (1.0 - coverage) - _ROUNDING)
 
 
@@ -88,15 +79,7 @@ def prediction_sets(
         prediction) a class stays if more than 1 − coverage of all calibration
         scores, its own counted with them, are at least as large as its score by the same
         predictor. That guarantees about 1 − 2 (1 − coverage), and as a rule gives the coverage.
-
-    Raises
-    ------
-    ValueError
-        Coverage outside (0, 1), or not one list of scores a predictor.
     """
-    _check_coverage(coverage)
-    if not probabilities or len(probabilities) != len(scores):
-        raise ValueError(f"{len(probabilities)} predictors have {len(scores)} lists of scores")
     at_least_as_large = np.zeros(np.shape(probabilities[0]), dtype=np.int64)
     total = 0
     for values, known in zip(probabilities, scores, strict=True):
@@ -107,8 +90,3 @@ def prediction_sets(
     share = (1.0 + at_least_as_large) / (1.0 + total)
     stays: BoolArray = share > 1.0 - coverage + _ROUNDING
     return stays
-
-
-def _check_coverage(coverage: float) -> None:
-    if not 0.0 < coverage < 1.0:
-        raise ValueError(f"coverage is {coverage}, outside (0, 1)")

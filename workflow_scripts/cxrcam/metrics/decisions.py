@@ -22,14 +22,7 @@ def youden_threshold(positive: BoolArray, score: Float64Array) -> float:
     float
         Halfway between the lowest score called positive and the next lower one, so that it does
         not hang on one image; of equally good thresholds the one nearest to 0.5.
-
-    Raises
-    ------
-    ValueError
-        If all images are of one kind.
     """
-    if positive.all() or not positive.any():
-        raise ValueError("a threshold needs images of both classes")
     false_positive_rate, sensitivity, thresholds = roc_curve(
         positive, score, drop_intermediate=False
     )

@@ -31,11 +31,6 @@ class Interval(NamedTuple):
     high: float
 
 
-def _check_confidence(confidence: float) -> None:
-    if not 0.0 < confidence < 1.0:
-        raise ValueError(f"confidence is {confidence}; give a share between 0 and 1, such as 0.95")
-
-
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interval:
     """Wilson score interval of a proportion, without continuity correction.
 
@@ -66,7 +61,8 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interva
     Wilson EB (1927), J Am Stat Assoc 22:209-212; Brown, Cai & DasGupta (2001), Stat Sci
     16:101-133, who recommend it for small n.
     """
-    _check_confidence(confidence)
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence is {confidence}; give a share between 0 and 1, such as 0.95")
     if n < 1:
         raise ValueError(f"n is {n}; a proportion needs at least one image")
     if not 0 <= successes <= n:
@@ -84,50 +80,39 @@ def bootstrap_weights(
 ) -> Iterator[Int64Array]:
     """Bootstrap resamples as counts: how often each observation was drawn.
 
-    Whole groups are drawn with replacement, as many as there are groups, so that the duplicates
-    or patients of a group are always drawn together (cluster bootstrap).
+    Whole groups are drawn with replacement, as many as there are groups (cluster bootstrap).
 
     Parameters
     ----------
     n : int
         Number of observations, at least 1.
-    groups : array-like of shape (n,), optional
-        Group of each observation (names or numbers). Default: each its own group.
-    seed : int or numpy.random.SeedSequence
-        Seed of `numpy.random.default_rng`; the same seed gives the same resamples.
-    repeats : int, default 2000
-        Number of resamples.
+    groups, seed, repeats
+        As in `bootstrap_interval`.
 
     Yields
     ------
     ndarray of int64, shape (batch, n)
-        Counts ≥ 0, in batches that together have `repeats` rows. The draws do not depend on the
-        size of a batch.
+        In batches that together have `repeats` rows. The draws do not depend on the size of a
+        batch.
 
     Raises
     ------
     ValueError
-        If `n` or `repeats` is below 1, or `groups` has not length `n` or a missing value.
+        If there are no observations, or `groups` has not length `n` or a missing value.
     """
     if n < 1:
         raise ValueError("nothing to resample: there are no observations")
-    if repeats < 1:
-        raise ValueError(f"repeats is {repeats}; a bootstrap needs at least one")
-    if groups is None:
-        codes = np.arange(n)
-        n_groups = n
-    else:
-        group_array = np.asarray(groups)
-        if group_array.shape != (n,):
-            raise ValueError(f"groups has shape {group_array.shape}, expected ({n},)")
-        nameless = np.flatnonzero(pd.isna(group_array))
-        if nameless.size:
-            # Taken as one group they would be drawn together, images of strangers and all.
-            raise ValueError(f"observation {nameless[0]} has no group; give each its own")
-        if group_array.dtype == object:
-            group_array = group_array.astype(str)
-        _, codes = np.unique(group_array, return_inverse=True)
-        n_groups = int(codes.max()) + 1
+    names = np.arange(n) if groups is None else np.asarray(groups)
+    if names.shape != (n,):
+        raise ValueError(f"groups has shape {names.shape}, expected ({n},)")
+    nameless = np.flatnonzero(pd.isna(names))
+    if nameless.size:
+        # Taken as one group they would be drawn together, images of strangers and all.
+        raise ValueError(f"observation {nameless[0]} has no group; give each its own")
+    if names.dtype == object:
+        names = names.astype(str)
+    _, codes = np.unique(names, return_inverse=True)
+    n_groups = int(codes.max()) + 1
     generator = np.random.default_rng(seed)
     batch = max(1, _BATCH_ELEMENTS // n)
     for start in range(0, repeats, batch):
@@ -144,41 +129,34 @@ def bootstrap_interval(
     groups: npt.ArrayLike | None = None,
     seed: int | np.random.SeedSequence,
     repeats: int = 2000,
-    confidence: float = 0.95,
-    weighted: bool = False,
 ) -> Interval:
-    """Percentile bootstrap interval of any statistic, resampling whole groups.
+    """Percentile bootstrap interval (95 %) of any statistic, resampling whole groups.
 
     Parameters
     ----------
     statistic : callable
-        With ``weighted=False``: ``statistic(*resampled_arrays) -> float``, called once a resample.
-        With ``weighted=True``: ``statistic(*arrays, weights) -> (batch,) floats`` where `weights`
-        is (batch, n) counts; one call handles a whole batch (see `weighted_auroc`).
-        NaN means "undefined on this resample" (for example no image of the class was drawn);
-        such resamples are left out.
+        ``statistic(*arrays, weights) -> (batch,) floats`` where `weights` is (batch, n) counts of
+        how often each observation was drawn, see `weighted_auroc`. NaN means "undefined on this
+        resample" (for example no image of the class was drawn); such resamples are left out.
     *arrays : array-like, each of first dimension n
-        The data, resampled along the first axis with the same draws.
+        The data.
     groups : array-like of shape (n,), optional
-        Observations that stay together. Default: each its own group.
+        Observations that stay together (patients, clusters of duplicates). Default: each its own
+        group.
     seed : int or numpy.random.SeedSequence
         Seed of the draws.
     repeats : int, default 2000
         Number of resamples.
-    confidence : float, default 0.95
-        Two-sided coverage.
-    weighted : bool, default False
-        Whether `statistic` takes counts (fast) or resampled arrays (anything).
 
     Returns
     -------
     Interval
-        The (1 − confidence)/2 and (1 + confidence)/2 quantiles of the defined resamples.
+        The 0.025 and 0.975 quantiles of the defined resamples.
 
     Raises
     ------
     ValueError
-        If the arrays differ in length, or the statistic is undefined on more than half of the
+        As `bootstrap_weights`, or if the statistic is undefined on more than half of the
         resamples (then the test set is too small for an interval).
 
     References
@@ -186,34 +164,25 @@ def bootstrap_interval(
     Efron & Tibshirani (1993), An Introduction to the Bootstrap, ch. 13; Field & Welsh (2007),
     J R Stat Soc B 69:369-390, for the resampling of clusters.
     """
-    _check_confidence(confidence)
-    if not arrays:
-        raise ValueError("no arrays to resample")
     data = [np.asarray(array) for array in arrays]
-    n = len(data[0])
-    lengths = [len(array) for array in data]
-    if len(set(lengths)) != 1:
-        raise ValueError(f"arrays to resample together differ in length: {lengths}")
-    values: list[Float64Array] = []
-    for counts in bootstrap_weights(n, groups=groups, seed=seed, repeats=repeats):
-        if weighted:
-            values.append(np.asarray(statistic(*data, counts), dtype=np.float64))
-            continue
-        everyone = np.arange(n)
-        rows = [np.repeat(everyone, row) for row in counts]
-        values.append(
-            np.array([statistic(*(array[row] for array in data)) for row in rows], dtype=np.float64)
-        )
-    draws = np.concatenate(values)
+    resamples = bootstrap_weights(len(data[0]), groups=groups, seed=seed, repeats=repeats)
+    draws = np.concatenate([np.asarray(statistic(*data, counts)) for counts in resamples])
     defined = draws[~np.isnan(draws)]
     if defined.size < _LEAST_DEFINED_SHARE * draws.size:
         raise ValueError(
             f"the statistic is undefined on {draws.size - defined.size} of {draws.size} resamples;"
             " the test set is too small for a bootstrap interval"
         )
-    tail = (1.0 - confidence) / 2.0
+    tail = (1.0 - 0.95) / 2.0
     low, high = np.quantile(defined, [tail, 1.0 - tail])
     return Interval(float(low), float(high))
+
+
+def weighted_mean(values: Float64Array, weights: npt.ArrayLike) -> Float64Array:
+    """Mean of values, shape (n,), for many sets of weights, shape (batch, n), at once."""
+    counts = np.asarray(weights)
+    mean: Float64Array = counts @ values / counts.sum(axis=1)
+    return mean
 
 
 def _weights_by_score(
@@ -229,11 +198,6 @@ def _weights_by_score(
     is_positive = np.asarray(positive, dtype=bool)
     score = np.asarray(scores, dtype=np.float64)
     weight = np.atleast_2d(np.asarray(weights, dtype=np.float64))
-    if is_positive.shape != score.shape or score.ndim != 1 or weight.shape[1:] != score.shape:
-        raise ValueError(
-            f"positive {is_positive.shape}, scores {score.shape} and weights {weight.shape}"
-            " do not belong together; expected (n,), (n,) and (batch, n)"
-        )
     if not np.isfinite(score).all():
         raise ValueError(f"score {score[~np.isfinite(score)][0]} is not a finite number")
     order = np.argsort(score, kind="stable")
@@ -270,7 +234,7 @@ def weighted_auroc(
     Raises
     ------
     ValueError
-        If shapes do not fit or a score is not finite.
+        If a score is not finite.
     """
     of_positives, of_negatives = _weights_by_score(positive, scores, weights)
     negatives_below = np.cumsum(of_negatives, axis=1) - 0.5 * of_negatives
@@ -302,7 +266,7 @@ def weighted_average_precision(
     Raises
     ------
     ValueError
-        If shapes do not fit or a score is not finite.
+        If a score is not finite.
     """
     of_positives, of_negatives = _weights_by_score(positive, scores, weights)
     # Falling thresholds: the highest score comes first.
@@ -321,82 +285,3 @@ def weighted_average_precision(
         gained, positives, out=np.full_like(gained, np.nan), where=positives > 0
     )
     return np.minimum(average_precision, 1.0)  # which its rounding can exceed
-
-
-def auroc_interval(
-    positive: npt.ArrayLike,
-    scores: npt.ArrayLike,
-    *,
-    groups: npt.ArrayLike | None = None,
-    seed: int | np.random.SeedSequence,
-    repeats: int = 2000,
-    confidence: float = 0.95,
-) -> Interval:
-    """Bootstrap interval of the area under the ROC curve, resampling whole groups.
-
-    Parameters
-    ----------
-    positive : array-like of bool, shape (n,)
-        Whether an image is of the positive class; both kinds must occur.
-    scores : array-like of float, shape (n,)
-        Higher means more positive.
-    groups, seed, repeats, confidence
-        As in `bootstrap_interval`.
-
-    Returns
-    -------
-    Interval
-        Bounds in [0, 1].
-
-    Raises
-    ------
-    ValueError
-        If only one kind of image occurs, shapes do not fit, or a score is not finite.
-    """
-    _require_both_kinds(positive, "AUROC")
-    return bootstrap_interval(
-        weighted_auroc,
-        np.asarray(positive, dtype=bool),
-        scores,
-        groups=groups,
-        seed=seed,
-        repeats=repeats,
-        confidence=confidence,
-        weighted=True,
-    )
-
-
-def average_precision_interval(
-    positive: npt.ArrayLike,
-    scores: npt.ArrayLike,
-    *,
-    groups: npt.ArrayLike | None = None,
-    seed: int | np.random.SeedSequence,
-    repeats: int = 2000,
-    confidence: float = 0.95,
-) -> Interval:
-    """Bootstrap interval of the average precision, resampling whole groups.
-
-    Parameters, result and errors are those of `auroc_interval`.
-    """
-    _require_both_kinds(positive, "AUPRC")
-    return bootstrap_interval(
-        weighted_average_precision,
-        np.asarray(positive, dtype=bool),
-        scores,
-        groups=groups,
-        seed=seed,
-        repeats=repeats,
-        confidence=confidence,
-        weighted=True,
-    )
-
-
-def _require_both_kinds(positive: npt.ArrayLike, name: str) -> None:
-    is_positive = np.asarray(positive, dtype=bool)
-    if is_positive.all() or not is_positive.any():
-        kind = "positive" if is_positive.size and is_positive.all() else "negative"
-        raise ValueError(
-            f"{name} is undefined: all {is_positive.size} images are {kind};"
-            " it needs at least one of either kind"
-        )

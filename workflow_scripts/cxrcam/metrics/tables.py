@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pandas as pd
@@ -44,7 +44,6 @@ def flatten_metrics(metrics: Mapping[str, Any]) -> dict[str, float | int | None]
         `auprc_<class>`. Undefined values are None.
     """
     low, high = metrics["accuracy_interval"]
-    auroc_low, auroc_high = metrics.get("macro_auroc_interval") or (None, None)
     row: dict[str, float | int | None] = {
         "n": metrics["n"],
         "correct": metrics["correct"],
@@ -57,72 +56,33 @@ def flatten_metrics(metrics: Mapping[str, Any]) -> dict[str, float | int | None]
         value = metrics[name]
         row[name] = value["mean"] if name == "accuracy_equation_1" else value
         if name == "macro_auroc":
-            row["macro_auroc_low"], row["macro_auroc_high"] = auroc_low, auroc_high
+            bounds = metrics["macro_auroc_interval"] or (None, None)
+            row["macro_auroc_low"], row["macro_auroc_high"] = bounds
     for class_name in metrics["classes"]:
         entry = metrics["per_class"][class_name]
         row[f"n_{class_name}"] = entry["n"]
-        row[f"accuracy_equation_1_{class_name}"] = metrics["accuracy_equation_1"]["per_class"][
-            class_name
-        ]
+        equation_1 = metrics["accuracy_equation_1"]["per_class"]
+        row[f"accuracy_equation_1_{class_name}"] = equation_1[class_name]
         for name in _PER_CLASS_NUMBERS:
             row[f"{name}_{class_name}"] = entry[name]
     return row
 
 
-def metrics_table_row(
-    metrics: Mapping[str, Any], **identity: str | int
-) -> dict[str, str | float | int | None]:
-    """One row of tables/metrics.csv: what the run is, then `flatten_metrics`.
-
-    Parameters
-    ----------
-    metrics : mapping
-        Result of `metrics.classification_metrics`.
-    **identity : str or int
-        What names the run, in the order of the columns: dataset, task, scheme, fold, seed, ...
-
-    Returns
-    -------
-    dict
-        Identity columns first.
-
-    Raises
-    ------
-    ValueError
-        If an identity column has the name of a number.
-    """
-    numbers = flatten_metrics(metrics)
-    clash = sorted(set(identity) & set(numbers))
-    if clash:
-        raise ValueError(f"identity column {clash[0]!r} is also the name of a number")
-    return {**identity, **numbers}
-
-
-def summarise_over_folds(
-    table: pd.DataFrame, by: Sequence[str] = ("task", "scheme")
-) -> pd.DataFrame:
-    """Mean, spread and pooled accuracy of the runs of each task and scheme.
+def summarise_over_folds(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean, spread and pooled accuracy of the runs of each data set, task and scheme.
 
     Parameters
     ----------
     table : DataFrame
-        One row a run, as `metrics_table_row` makes them; needs the columns `by`, `n`, `correct`.
-        Numbers of `MAIN_NUMBERS` that are no column are left out.
-    by : sequence of str, default ("task", "scheme")
-        What a summary row stands for; put `dataset` in front where there are several.
+        tables/metrics.csv, one row a run.
 
     Returns
     -------
     DataFrame
-        One row a combination of `by`, in order of first appearance: `n_runs`; for each number
+        One row a design, in order of first appearance: `n_runs`; for each of `MAIN_NUMBERS`
         `<number>_mean`, `_standard_deviation` (ddof = 1, NaN for a single run), `_min`, `_max`,
         `_n_runs` (runs in which it is defined: the others are left out); `pooled_n`,
         `pooled_correct`, `pooled_accuracy`, `pooled_accuracy_low`, `pooled_accuracy_high`.
-
-    Raises
-    ------
-    ValueError
-        If a needed column is missing.
 
     Notes
     -----
@@ -135,17 +95,12 @@ def summarise_over_folds(
     The standard deviation over folds is a spread, not a standard error: folds share training
     images (Bengio & Grandvalet 2004), so dividing by the root of n_runs would mislead.
     """
-    needed = [*by, "n", "correct"]
-    absent = [column for column in needed if column not in table.columns]
-    if absent:
-        raise ValueError(f"the metrics table has no column {absent[0]!r}; it has {list(table)}")
+    by = ["dataset", "task", "scheme"]
     rows: list[dict[str, Any]] = []
-    for key, runs in table.groupby(list(by), sort=False, dropna=False):
+    for key, runs in table.groupby(by, sort=False, dropna=False):
         row: dict[str, Any] = dict(zip(by, key, strict=True))
         row["n_runs"] = len(runs)
         for name in MAIN_NUMBERS:
-            if name not in runs.columns:
-                continue
             values = pd.to_numeric(runs[name]).dropna()
             row[f"{name}_mean"] = values.mean()
             row[f"{name}_standard_deviation"] = values.std(ddof=1)

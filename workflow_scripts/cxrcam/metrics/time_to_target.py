@@ -75,14 +75,7 @@ def effort_to_target(history: pd.DataFrame, target: float, sustained: int) -> Ef
         Accuracy in [0, 1].
     sustained : int
         Evaluations in a row that must be at or above it to count as sustained.
-
-    Raises
-    ------
-    ValueError
-        If the history has no rows.
     """
-    if history.empty:
-        raise ValueError("a history without evaluations says nothing about effort")
     rows = history.sort_values("iteration", ignore_index=True)
     reached = (rows["accuracy"] >= target).to_numpy()
 
@@ -92,14 +85,17 @@ def effort_to_target(history: pd.DataFrame, target: float, sustained: int) -> Ef
         row = rows.iloc[int(np.argmax(hits))]
         return int(row["iteration"]), float(row["seconds"])
 
-    windows = np.asarray(
-        np.lib.stride_tricks.sliding_window_view(reached, sustained).all(axis=1)
-        if len(reached) >= sustained
-        else np.zeros(0, dtype=bool)
-    )
+    # All of so many evaluations in a row; a row that goes beyond the end is none.
+    padded = np.append(reached, np.zeros(sustained - 1, dtype=bool))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, sustained)
+    in_a_row = np.asarray(windows.all(axis=1))
+    first_iteration, first_seconds = place(reached)
+    sustained_iteration, sustained_seconds = place(in_a_row)
     return Effort(
-        *place(reached),
-        *place(windows),
+        first_iteration=first_iteration,
+        first_seconds=first_seconds,
+        sustained_iteration=sustained_iteration,
+        sustained_seconds=sustained_seconds,
         best_accuracy=float(rows["accuracy"].max()),
         iterations=int(rows["iteration"].iloc[-1]),
         seconds=float(rows["seconds"].iloc[-1]),
@@ -134,13 +130,13 @@ def difference_with_interval(
     return difference, float(interval.low), float(interval.high)
 
 
-def effort_summary(efforts: pd.DataFrame, by: Sequence[str] = ("task", "scheme")) -> pd.DataFrame:
+def effort_summary(efforts: pd.DataFrame) -> pd.DataFrame:
     """Effort of each design: how many runs reached the target, and what those took.
 
     Parameters
     ----------
     efforts : DataFrame
-        One row a run: columns `by`, ``fold``, ``seed`` and the fields of `Effort`.
+        One row a run: ``task``, ``scheme``, ``fold``, ``seed`` and the fields of `Effort`.
 
     Returns
     -------
@@ -151,8 +147,8 @@ def effort_summary(efforts: pd.DataFrame, by: Sequence[str] = ("task", "scheme")
         where a run did not reach it.
     """
     rows = []
-    for key, runs in efforts.groupby(list(by), sort=False):
-        row = dict(zip(by, key, strict=True)) | {"runs": len(runs)}
+    for (task, scheme), runs in efforts.groupby(["task", "scheme"], sort=False):
+        row = {"task": task, "scheme": scheme, "runs": len(runs)}
         for kind in ("first", "sustained"):
             got = runs[runs[f"{kind}_seconds"].notna()]
             row[f"{kind}_reached"] = len(got)

@@ -22,7 +22,7 @@ from workflow_scripts.cxrcam.maps.overlays import (
     evidence_layer,
     save_png,
 )
-from workflow_scripts.cxrcam.maps.placement import log_odds, normalise_map, place_map
+from workflow_scripts.cxrcam.maps.placement import log_odds, normalise_map
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 
 PICTURE_SIDE: Final = 299
@@ -174,11 +174,4 @@ def _drawn(
 
 def _evidence(maps: RawMaps, scale: float) -> Float32Array:
     """The map of one image, values of shape (1, height, width), on its picture."""
-    placed = place_map(
-        maps.values[0],
-        PICTURE_SIDE,
-        input_size=maps.input_size,
-        stride=maps.stride,
-        offset=maps.offset,
-    )
-    return normalise_map(placed, scale)
+    return normalise_map(maps.place(maps.values[0], PICTURE_SIDE), scale)

@@ -12,6 +12,7 @@ from PIL import Image
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.maps.gallery import choose_of_classes
 from workflow_scripts.cxrcam.maps.overlays import (
+    Picture,
     against_layer,
     colour_bar,
     evidence_layer,
@@ -19,7 +20,7 @@ from workflow_scripts.cxrcam.maps.overlays import (
     save_png,
 )
 from workflow_scripts.cxrcam.maps.placement import log_odds
-from workflow_scripts.cxrcam.maps.run_pictures import Picture, RunPictures
+from workflow_scripts.cxrcam.maps.run_pictures import RunPictures
 
 PICTURE_SIDE: Final = 224
 _JPEG_QUALITY: Final = 85

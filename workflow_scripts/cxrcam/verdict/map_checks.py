@@ -199,9 +199,9 @@ def check_map_tests(map_tests: OfRuns | None) -> list[Check]:
     Parameters
     ----------
     map_tests : mapping of Run to mapping, or None
-        ``randomisation``: rows as `randomisation.CascadeRow`; ``faithfulness``: rows as
-        `faithfulness.FaithfulnessRow`; ``flip``: ``ssim`` and ``spearman``, each as
-        `summaries.MeanInterval`. Dataclasses as dicts; or ``{"reason": ...}`` in their place.
+        ``randomisation``: rows as `randomisation.summarise_cascade`; ``faithfulness``: rows as
+        `faithfulness.summarise_faithfulness`; ``flip``: ``ssim`` and ``spearman``, each as
+        `summaries.MeanInterval`, as a dict; or ``{"reason": ...}`` in their place.
     """
     if not map_tests:
         why = "the maps were not put to the test"

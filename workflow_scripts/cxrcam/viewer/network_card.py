@@ -5,7 +5,7 @@ from typing import Any
 
 from workflow_scripts.cxrcam.data.decoding import least_decoded_side
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.maps.overlays import evidence_colours
+from workflow_scripts.cxrcam.maps.overlays import EVIDENCE_COLOURS
 from workflow_scripts.cxrcam.viewer.training_pictures import TrainingPictures
 
 
@@ -36,7 +36,7 @@ def network_card(
     return {
         **exported,
         "verdict": {key: verdict[key] for key in ("answer", "sentence")},
-        "evidence_colours": evidence_colours().tobytes().hex(),
+        "evidence_colours": EVIDENCE_COLOURS.tobytes().hex(),
         "jpeg_least_side": least_decoded_side(exported["image_size"]),
         "trained_on": trained_on.for_page(),
     }
