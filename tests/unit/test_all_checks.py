@@ -37,7 +37,7 @@ def test_nothing_is_skipped_in_silence():
 def test_all_tables_together_give_the_verdict_in_order_and_plain_json():
     tables = AuditTables(
         duplicates=pairs(),
-        n_images=300,
+        images=pd.DataFrame(index=range(300)),
         leaks=leak_rows({"train": "abc", "test": "de"}, [], task="two_class", scheme="holdout"),
         floors=measured("exposure", 0),
         runs=gaps(0.02, -0.05, 0.09),

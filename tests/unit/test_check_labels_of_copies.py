@@ -1,13 +1,15 @@
 """Copies of one picture carry one label: a pair with two fails, unknown ones are not guessed."""
 
+import pandas as pd
+
 from tests.unit.audit_tables_example import one, pairs, status
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.checks import labels_of_copies
 from workflow_scripts.cxrcam.verdict.page import alarms
 
 
-def judged(table, n_images=None):
-    return labels_of_copies.judge(AuditTables(duplicates=table, n_images=n_images))
+def judged(table, images=None):
+    return labels_of_copies.judge(AuditTables(duplicates=table, images=images))
 
 
 def test_a_pair_with_two_labels_fails_and_is_named():
@@ -18,7 +20,7 @@ def test_a_pair_with_two_labels_fails_and_is_named():
                 ("b", "c", "near", "COVID", "Normal"),
                 ("x", "y", "near", "Normal", "Normal"),
             ),
-            n_images=100,
+            images=pd.DataFrame(index=range(100)),
         )
     )
     assert found.status == "failed"

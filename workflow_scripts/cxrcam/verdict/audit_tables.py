@@ -32,8 +32,11 @@ class AuditTables:
     duplicates : DataFrame or None
         As from `duplicates.find_duplicates`, with ``label_a`` and ``label_b`` (missing where the
         label is unknown).
-    n_images : int or None
-        Images in which duplicates were searched.
+    images : DataFrame or None
+        All images of the index, by ``image_id``: ``label``, ``patient`` (missing where unknown).
+    predictions : mapping of Run to str
+        Files of the predictions, as `contracts.predictions_schema`: many rows, so that a check
+        reads what it needs.
     leaks : DataFrame or None
         Fields of `leaks.LeakRow`, with ``grouped``.
     sources : mapping of str to mapping
@@ -72,7 +75,8 @@ class AuditTables:
     """
 
     duplicates: pd.DataFrame | None = None
-    n_images: int | None = None
+    images: pd.DataFrame | None = None
+    predictions: Mapping[Run, str] = field(default_factory=dict)
     leaks: pd.DataFrame | None = None
     sources: Mapping[str, Numbers] = field(default_factory=dict)
     acquisition: Mapping[str, Mapping[str, Numbers]] = field(default_factory=dict)

@@ -48,23 +48,27 @@ def read_tables(
         for listed in (runs, explained_runs)
     )
     metrics = pd.read_csv(files["metrics"])
-    images = pd.read_parquet(files["images"], columns=["image_id", "label"]).set_index("image_id")
-    maps_and_predictions = zip(files["raw_maps"], files["predictions"], strict=True)
-    of_runs = dict(zip(keys, maps_and_predictions, strict=True))
+    columns = ["image_id", "label", "patient"]
+    images = pd.read_parquet(files["images"], columns=columns).set_index("image_id")
+    raw_maps, predictions, masked, maps = (
+        dict(zip(keys, files[name], strict=True))
+        for name in ("raw_maps", "predictions", "masked", "maps")
+    )
     return AuditTables(
         duplicates=labelled_pairs(pd.read_parquet(files["duplicates"]), images),
-        n_images=len(images),
+        images=images,
+        predictions=predictions,
         leaks=pd.read_csv(files["leaks"]),
         sources=_read_json(files["sources"]),
         acquisition=_read_json(files["acquisition"]),
         # Cross-validated over all images: the scheme is empty, not missing.
         floors=pd.read_csv(files["floors"], keep_default_na=False, na_values={"accuracy": [""]}),
         runs=metrics,
-        masked_inputs=masked_rows(dict(zip(keys, files["masked"], strict=True)), metrics, covered),
-        maps=dict(zip(keys, map(_read_json, files["maps"]), strict=True)),
+        masked_inputs=masked_rows(masked, metrics, covered),
+        maps={run: _read_json(file) for run, file in maps.items()},
         map_tests=dict(zip(explained, map(_read_json, files["map_tests"]), strict=True)),
         repeatability={
-            (task, scheme): repeatability(of_runs, task, scheme, classes[task])
+            (task, scheme): repeatability(raw_maps, predictions, task, scheme, classes[task])
             for task, scheme in dict.fromkeys((run.task, run.scheme) for run in keys)
         },
         calibration=calibration_rows(metrics),

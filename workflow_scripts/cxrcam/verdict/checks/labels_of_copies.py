@@ -35,7 +35,7 @@ def judge(tables: AuditTables) -> list[Check]:
     pairs = tables.duplicates
     if pairs is None:
         return [KIND.not_assessable("nobody looked for duplicates")]
-    among = "" if tables.n_images is None else f" among {tables.n_images:,} images"
+    among = "" if tables.images is None else f" among {len(tables.images):,} images"
     if pairs.empty:
         return [KIND.passed(f"no picture occurs twice{among}", "there are no copies")]
     finding = _clusters_in_words(pairs) + among

@@ -32,11 +32,13 @@ MOST_IMAGES = 200  # of a fold: more would tell no more of repeatability
 
 
 def repeatability(
-    files: Mapping[Run, tuple[str, str]], task: str, scheme: str, classes: list[str]
+    maps: Mapping[Run, str],
+    predictions: Mapping[Run, str],
+    task: str,
+    scheme: str,
+    classes: list[str],
 ) -> dict[str, Any]:
-    """Similarity of the maps of the first fold's test images over the first two seeds.
-
-    `files` names the raw maps and the predictions of each run.
+    """Similarity of the raw maps of the first fold's test images over the first two seeds.
 
     Returns
     -------
@@ -44,14 +46,14 @@ def repeatability(
         ``spearman`` of maps of the same images, ``floor`` of different ones, each with the fields
         of `summaries.MeanInterval`; or ``reason``.
     """
-    of_fold = sorted(run for run in files if run[:3] == (task, scheme, 1))
+    of_fold = sorted(run for run in maps if run[:3] == (task, scheme, 1))
     if len(of_fold) < 2:
         return {"reason": "one seed only: set several `seeds`"}
-    predictions = pd.read_parquet(files[of_fold[0]][1])
-    test = predictions[predictions["role"] == TEST].sort_values("image_id").head(MOST_IMAGES)
+    first_run = pd.read_parquet(predictions[of_fold[0]])
+    test = first_run[first_run["role"] == TEST].sort_values("image_id").head(MOST_IMAGES)
     called = test[[f"probability_{name}" for name in classes]].to_numpy().argmax(axis=1)
     first, second = (
-        read_evidence_maps(Path(files[run][0]), test["image_id"].tolist(), classes).placed(
+        read_evidence_maps(Path(maps[run]), test["image_id"].tolist(), classes).placed(
             called, COMPARISON_SIDE
         )
         for run in of_fold[:2]
