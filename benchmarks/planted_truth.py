@@ -23,8 +23,9 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.workflow import copy_project
+from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.check import Check
-from workflow_scripts.cxrcam.verdict.checks import check_acquisition, check_given_away
+from workflow_scripts.cxrcam.verdict.checks import acquisition, given_away
 from workflow_scripts.cxrcam.verdict.page import alarms
 
 CLEAN = "clean"
@@ -100,7 +101,8 @@ def judge(
         audit = run(folder, "results/planted/audit/acquisition.json").parent
         floors = pd.read_csv(audit / "floors.csv", keep_default_na=False)
         traces = json.loads((audit / "acquisition.json").read_text(encoding="utf-8"))
-        checks = [*check_given_away(floors), *check_acquisition(traces["two_class"], "two_class")]
+        tables = AuditTables(floors=floors, acquisition={"two_class": traces["two_class"]})
+        checks = [*given_away.judge(tables), *acquisition.judge(tables)]
     shutil.rmtree(folder)
     failed = [check.name for check in alarms(checks)]
     right = not failed if trait == CLEAN else bool({*EXPECTED[trait]} & {*failed})

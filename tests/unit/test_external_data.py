@@ -12,7 +12,9 @@ from workflow_scripts.cxrcam.audit.external_data import (
     without_overlap,
 )
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
-from workflow_scripts.cxrcam.verdict.checks import check_external
+from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
+from workflow_scripts.cxrcam.verdict.check import Check
+from workflow_scripts.cxrcam.verdict.checks import external_data
 
 CLASSES = ["Normal", "COVID"]
 INTERNAL = {"n": 200, "accuracy": 0.9, "accuracy_low": 0.85, "accuracy_high": 0.93} | {
@@ -46,6 +48,10 @@ def row(labels: list[str], right: int, removed: int = 3) -> dict:
         groups=[str(k) for k in range(len(labels))],
         seed=np.random.SeedSequence(0),
     )
+
+
+def judged(table: pd.DataFrame) -> list[Check]:
+    return external_data.judge(AuditTables(external=table))
 
 
 def as_table(*rows: dict) -> pd.DataFrame:
@@ -94,17 +100,17 @@ def test_where_the_overlap_takes_a_whole_class_the_reason_is_told():
 
 def test_the_verdict_reads_the_table():
     fallen, held = row(["Normal", "COVID"] * 300, 400), row(["Normal", "COVID"] * 300, 545)
-    assert [check.status for check in check_external(as_table(fallen))] == ["failed"]
-    assert [check.status for check in check_external(as_table(held))] == ["passed"]
+    assert [check.status for check in judged(as_table(fallen))] == ["failed"]
+    assert [check.status for check in judged(as_table(held))] == ["passed"]
     reason = lacking_reason(["COVID"], ["other"])
     table = as_table(untested_row(reason, INTERNAL, n=9, removed=0))
-    (check,) = check_external(table)
+    (check,) = judged(table)
     assert check.status == "not assessable" and check.why == reason
     assert check.clause == "external data were not tested"
     assert reason == "it has no image of 'COVID'; tasks that it can test: other"
 
 
 def test_too_few_images_are_not_said_to_be_untested():
-    (check,) = check_external(as_table(row(["Normal", "COVID"] * 5, 9)))
+    (check,) = judged(as_table(row(["Normal", "COVID"] * 5, 9)))
     assert check.status == "not assessable"
     assert check.clause == "external images are too few to tell"

@@ -3,12 +3,12 @@
 A check is `passed`, `failed` or `not assessable`; it always says why.
 """
 
-from __future__ import annotations
-
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
+
+from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 
 Status = Literal["passed", "failed", "not assessable"]
 Consequence = Literal["shortcut", "inflation", "explanation", "limits"]
@@ -117,11 +117,37 @@ class CheckKind:
             subject=subject,
         )
 
+    def passed(self, finding: str, why: str, **words: str) -> Check:
+        """A check of this kind that passed; `words` as in `result`."""
+        return self.result(PASSED, finding, why, **words)
+
+    def failed(self, finding: str, why: str, **words: str) -> Check:
+        """A check of this kind that failed; `words` as in `result`."""
+        return self.result(FAILED, finding, why, **words)
+
     def not_assessable(
         self, why: str, *, finding: str = "-", subject: str = "", detail: str = ""
     ) -> Check:
         """A check of this kind that could not be made."""
         return self.result(NOT_ASSESSABLE, finding, why, subject=subject, detail=detail)
+
+
+Judge = Callable[[AuditTables], list[Check]]
+REGISTERED: Final[dict[str, Judge]] = {}
+"""What makes the checks of each kind, by the kind's name; filled as `checks` is imported."""
+
+
+def register(*kinds: CheckKind) -> Callable[[Judge], Judge]:
+    """Make the verdict run the decorated function; ValueError if a kind's name is taken."""
+
+    def add(judge: Judge) -> Judge:
+        for kind in kinds:
+            if kind.name in REGISTERED:
+                raise ValueError(f"there are two checks {kind.name!r}: name one otherwise")
+            REGISTERED[kind.name] = judge
+        return judge
+
+    return add
 
 
 @dataclass(frozen=True)
@@ -187,9 +213,6 @@ def per_cent(share: float) -> str:
 def share_in_words(value: float, low: float, high: float, n: int) -> str:
     """A share with interval and n: "93 % (86 to 97 %, n = 90)"."""
     return f"{per_cent(value)} ({_number_of_per_cent(low)} to {per_cent(high)}, n = {n:,})"
-
-
-# --- the sentence ---------------------------------------------------------------------------------
 
 
 def ordered(checks: Sequence[Check]) -> list[Check]:

@@ -4,8 +4,6 @@ The sentence never claims more than was tested. A failed check can take the numb
 passed do not prove it: "no check contradicts it" is the best that a number can get here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -39,11 +37,6 @@ def alarms(checks: Sequence[Check]) -> list[Check]:
 
 def short_answer(checks: Sequence[Check], headline: Headline | None) -> str:
     """Whether the number can be believed, in a few words; `one_sentence` says why.
-
-    Parameters
-    ----------
-    checks : sequence of Check
-    headline : Headline or None
 
     Returns
     -------
@@ -220,18 +213,12 @@ def _table(checks: Sequence[Check]) -> list[str]:
 def verdict_json(checks: Sequence[Check], headline: Headline | None) -> dict[str, Any]:
     """The verdict for programs.
 
-    Parameters
-    ----------
-    checks : sequence of Check
-    headline : Headline or None
-
     Returns
     -------
     dict
         Of str, int, float, None, lists and dicts; never NaN. Keys: `answer` (`short_answer`),
-        `sentence`, `headline` (the
-        fields of `Headline` or None), `counts` (by status), `checks` (the fields of `Check`, in
-        their order).
+        `sentence`, `headline` (the fields of `Headline` or None), `counts` (by status), `checks`
+        (the fields of `Check`, in their order).
     """
     return {
         "answer": short_answer(checks, headline),

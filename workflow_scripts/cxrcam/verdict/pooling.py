@@ -6,8 +6,6 @@ and for k folds; repeated sub-samples can test an image twice, and training imag
 that for these the intervals are somewhat too narrow.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,0 +1,39 @@
+"""Traces of acquisition: each is a check of its own."""
+
+import dataclasses
+
+import numpy as np
+
+from tests.unit.audit_tables_example import NAN, status
+from workflow_scripts.cxrcam.audit.acquisition import trace_separability
+from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
+from workflow_scripts.cxrcam.verdict.checks import acquisition
+
+
+def judged(table):
+    return acquisition.judge(AuditTables(acquisition=table))
+
+
+def test_each_trace_of_acquisition_is_a_check_of_its_own():
+    labels = np.repeat([0, 1], 40)
+    traces = {
+        name: dataclasses.asdict(
+            trace_separability(
+                features[:, None], labels, None, np.random.default_rng(0), trace=name, repeats=100
+            )
+        )
+        for name, features in {
+            "the size of the image": labels * 100.0,
+            "the mode": np.zeros(80),
+            "the spectrum": np.full(80, NAN),
+        }.items()
+    }
+    size, mode, spectrum = judged({"two_class": traces})
+    assert (size.status, mode.status, spectrum.status) == ("failed", "passed", "not assessable")
+    assert (
+        size.clause
+        == "the classes can be told apart by the size of the image alone (AUROC 1.00, chance 0.50)"
+    )
+    assert size.subject == "two_class"
+    assert "it is not known for 80 of 80 images" in spectrum.why
+    assert status(judged({})) == "not assessable"

@@ -1,0 +1,91 @@
+"""What the audit measured: the one argument of every check."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+
+class Run(NamedTuple):
+    """What names a training run."""
+
+    task: str
+    scheme: str
+    fold: int
+    seed: int
+
+
+Numbers = Mapping[str, Any]
+OfRuns = Mapping[Run, Numbers]
+
+
+@dataclass(frozen=True)
+class AuditTables:
+    """What the audit found; everything may be missing.
+
+    Each table but `duplicates` and `expected` has the columns ``task``, ``scheme`` and ``fold``;
+    shares, errors and bounds are in [0, 1]. A column ``reason`` says why a number is missing.
+
+    Attributes
+    ----------
+    duplicates : DataFrame or None
+        As from `duplicates.find_duplicates`, with ``label_a`` and ``label_b`` (missing where the
+        label is unknown).
+    images : DataFrame or None
+        All images of the index, by ``image_id``: ``label``, ``patient`` (missing where unknown).
+    predictions : mapping of Run to str
+        Files of the predictions, as `contracts.predictions_schema`: many rows, so that a check
+        reads what it needs.
+    leaks : DataFrame or None
+        Fields of `leaks.LeakRow`, with ``grouped``.
+    sources : mapping of str to mapping
+        Fields of `class_by_source.ClassBySource`, by task ("" for the data set).
+    acquisition : mapping of str to mapping of str to mapping
+        Fields of `acquisition.TraceSeparability`, by task ("" for the data set) and trace.
+    floors : DataFrame or None
+        One row a floor and fold: ``floor``, ``n``, ``accuracy``, ``majority_share``. Scheme "":
+        cross-validated over all images of the task, which is what small data sets need.
+    runs : DataFrame or None
+        One row a run, as tables/metrics.csv: ``seed``, ``n``, ``accuracy``; where known
+        ``n_smallest_class``; where floors were computed ``best_floor``, ``best_floor_accuracy``,
+        and ``gap``, ``gap_low``, ``gap_high`` (in [-1, 1]).
+    masked_inputs : DataFrame or None
+        One row a run and variant of covering: ``variant``, ``n``, ``accuracy``,
+        ``majority_share``, ``original_accuracy``, ``retrained`` (bool: the network was trained on
+        covered images, and ``original_accuracy`` is that of another one).
+    maps : mapping of Run to mapping, or None
+        Each run's maps.json: ``lung_share``, ``border_share``, ``pointing_game``,
+        ``intersection_over_union``, each with ``n``, ``value``, ``interval``, ``chance``, or with
+        ``reason``.
+    map_tests : mapping of Run to mapping, or None
+        ``randomisation``: rows as `randomisation.CascadeRow`; ``faithfulness``: rows as
+        `faithfulness.FaithfulnessRow`; ``flip``: ``ssim`` and ``spearman``, each as
+        `summaries.MeanInterval`. Dataclasses as dicts; or ``{"reason": ...}`` in their place.
+    repeatability : mapping of (task, scheme) to mapping, or None
+        See `checks.repeatability.repeatability`.
+    calibration : DataFrame or None
+        One row a run: ``n``, ``accuracy``, ``ece_before``, ``ece_after`` (missing where no
+        temperature was fitted).
+    external : DataFrame or None
+        One row a run and data set: ``data_set``, ``n``, ``accuracy``, ``majority_share``,
+        ``internal_n``, ``internal_accuracy``.
+    expected : DataFrame or None
+        As from `expected.compare_with_expected`.
+    """
+
+    duplicates: pd.DataFrame | None = None
+    images: pd.DataFrame | None = None
+    predictions: Mapping[Run, str] = field(default_factory=dict)
+    leaks: pd.DataFrame | None = None
+    sources: Mapping[str, Numbers] = field(default_factory=dict)
+    acquisition: Mapping[str, Mapping[str, Numbers]] = field(default_factory=dict)
+    floors: pd.DataFrame | None = None
+    runs: pd.DataFrame | None = None
+    masked_inputs: pd.DataFrame | None = None
+    maps: OfRuns | None = None
+    map_tests: OfRuns | None = None
+    repeatability: Mapping[tuple[str, str], Numbers] | None = None
+    calibration: pd.DataFrame | None = None
+    external: pd.DataFrame | None = None
+    expected: pd.DataFrame | None = None

@@ -1,0 +1,42 @@
+"""Whether traces of how the images were made tell the classes apart."""
+
+from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables, Numbers
+from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, register
+
+KIND = CheckKind(
+    name="acquisition",
+    question="Are the classes alike in how the images were made?",
+    about="shortcut",
+    order=40,
+    file="audit/acquisition.json",
+    untested="traces of how the images were made were not compared",
+)
+
+
+@register(KIND)
+def judge(tables: AuditTables) -> list[Check]:
+    """One check a task and trace.
+
+    Failed if the lower bound of the cross-validated AUROC lies above the threshold of the trace;
+    the thresholds and the false alarms that they were chosen on stand in `audit.acquisition`. What
+    a disease cannot change (sizes, modes, the edge or the corners of the image) deserves the strict
+    one, `acquisition.FACT_THRESHOLD`.
+    """
+    checks = []
+    for task, traces in (tables.acquisition or {"": {}}).items():
+        if not traces:
+            checks.append(KIND.not_assessable("no trace was compared", subject=task))
+        checks += [_of_trace(task, name, trace) for name, trace in traces.items()]
+    return checks
+
+
+def _of_trace(task: str, name: str, trace: Numbers) -> Check:
+    if trace["fails"] is None:
+        reason = str(trace.get("reason") or "no reason was given")
+        return KIND.not_assessable(reason, subject=task, detail=name)
+    auroc = f"AUROC {trace['auroc']:.2f}"
+    finding = f"{auroc} ({trace['low']:.2f} to {trace['high']:.2f}, n = {trace['n']:,})"
+    result, above = (KIND.failed, "above") if trace["fails"] else (KIND.passed, "not above")
+    why = f"the lower bound is {above} {trace['threshold']:.2f}; chance is 0.50"
+    clause = f"the classes can be told apart by {trace['trace']} alone ({auroc}, chance 0.50)"
+    return result(finding, why, subject=task, clause=clause, detail=name)

@@ -1,0 +1,47 @@
+"""Whether class and source can be told apart."""
+
+from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables, Numbers
+from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, per_cent, register
+
+KIND = CheckKind(
+    name="class by source",
+    question="Does every source hold every class?",
+    about="shortcut",
+    order=50,
+    file="audit/sources.json",
+    untested="nobody knows which hospital an image comes from",
+)
+
+
+@register(KIND)
+def judge(tables: AuditTables) -> list[Check]:
+    """One check a task.
+
+    Failed if "confounded" (a pair of classes shares no source: whatever tells hospitals apart
+    tells the classes apart) or "associated" (corrected Cramér's V at least 0.3); see
+    `audit.class_by_source` and Garcia Santa Cruz et al. 2021, Med Image Anal 74:102225.
+    """
+    if not tables.sources:
+        return [KIND.not_assessable("nobody looked at the sources")]
+    return [_of_task(task, sources) for task, sources in tables.sources.items()]
+
+
+def _of_task(task: str, sources: Numbers) -> Check:
+    finding, verdict = sources["finding"], str(sources["verdict"])
+    words = verdict.removeprefix(f"{finding}: ")
+    if finding == "not assessable":
+        return KIND.not_assessable(words, subject=task)
+    problem = sources.get("grouped_split_problem")
+    also = f"; {problem}" if problem else ""
+    if finding == "not associated":
+        return KIND.passed(words, f"not associated{also}", subject=task)
+    if finding == "confounded":
+        one, other = sources["unshared_pairs"][0]
+        clause = f"no source holds images of both {one} and {other}"
+    else:
+        known, guessed = (per_cent(sources[f"{k}_accuracy"]) for k in ("source_only", "majority"))
+        clause = (
+            f"one who knows only the hospital is right on {known} of the images, where guessing"
+            f" gives {guessed}"
+        )
+    return KIND.failed(words, f"{finding}{also}", subject=task, clause=clause)

@@ -1,0 +1,29 @@
+"""Whether counts and sizes are those of the published data set."""
+
+from workflow_scripts.cxrcam.data.expected import say_what_differs
+from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
+from workflow_scripts.cxrcam.verdict.check import FAILED, PASSED, Check, CheckKind, register
+
+KIND = CheckKind(
+    name="expected counts",
+    question="Is this the data set that it is said to be?",
+    about="limits",
+    order=130,
+    file="audit/expected.csv",
+)
+
+
+@register(KIND)
+def judge(tables: AuditTables) -> list[Check]:
+    """One check of the data set: failed if one count or size differs."""
+    if tables.expected is None or tables.expected.empty:
+        return [KIND.not_assessable("nothing is expected of this data set (`expected:`)")]
+    agrees = bool(tables.expected["agrees"].astype(bool).all())
+    return [
+        KIND.result(
+            PASSED if agrees else FAILED,
+            say_what_differs(tables.expected),
+            "counts and sizes agree" if agrees else "counts or sizes differ",
+            clause="the data set is not the one that it is said to be",
+        )
+    ]

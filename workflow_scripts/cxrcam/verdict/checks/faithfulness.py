@@ -1,0 +1,78 @@
+"""Whether the answer hangs on what the maps call important."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables, Numbers, Run
+from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, register
+from workflow_scripts.cxrcam.verdict.map_numbers import parts_of_designs, pooled_mean
+
+KIND = CheckKind(
+    name="faithfulness",
+    question="Does the answer hang on what the maps call important?",
+    about="explanation",
+    order=145,
+    file="audit/*/*/fold-*/seed-*/map_tests.json",
+)
+
+MAP_TESTS = ("insertion", "deletion", "road")
+
+CONTROLS = {"random": "random maps", "centre": "a blob in the centre of the image"}
+"""Maps that know nothing of the network. The blurred copy knows it all, and is only reported."""
+
+
+@register(KIND)
+def judge(tables: AuditTables) -> list[Check]:
+    """One check a design for each of insertion, deletion and ROAD.
+
+    Passed if the maps beat random maps and a blob in the centre (advantage above 0, each interval
+    widened for six comparisons), failed if one of these beats them. The blurred copy of the map is
+    reported only. Petsiuk et al. 2018; Rong et al. 2022.
+    """
+    if not tables.map_tests:
+        why = "the maps were not put to the test"
+        return [KIND.not_assessable(why, detail=test) for test in MAP_TESTS]
+    return [
+        _of_design(subject, test, entries)
+        for subject, entries in parts_of_designs(tables.map_tests, "faithfulness")
+        for test in MAP_TESTS
+    ]
+
+
+def _advantage(rows: Any, test: str, control: str) -> Numbers | None:  # noqa: ANN401
+    if rows is None or isinstance(rows, Mapping):
+        return rows
+    found: dict[tuple[str, str], Numbers | None]
+    found = {(row["test"], row["map"]): row["advantage"] for row in rows}
+    return found.get((test, control), {"reason": f"{test} was not run against {control}"})
+
+
+def _of_design(subject: str, test: str, entries: Mapping[Run, Any]) -> Check:
+    comparisons = len(MAP_TESTS) * len(CONTROLS)
+    advantages, lost, undecided = [], [], []
+    for control in (*CONTROLS, "blurred"):
+        of_control = {run: _advantage(rows, test, control) for run, rows in entries.items()}
+        advantage, reason = pooled_mean(of_control, comparisons)
+        if advantage is None:
+            if control in CONTROLS:
+                why = reason or "it was not run"
+                return KIND.not_assessable(why, subject=subject, detail=test)
+            continue
+        advantages.append(
+            f"{control} {advantage.value:+.3f} ({advantage.low:+.3f} to {advantage.high:+.3f},"
+            f" n = {advantage.n:,})"
+        )
+        if control in CONTROLS and advantage.high < 0.0:
+            lost.append(control)
+        elif control in CONTROLS and advantage.low <= 0.0:
+            undecided.append(control)
+    finding = f"advantage over {', '.join(advantages)}"
+    if lost:
+        why = f"beaten by {' and '.join(lost)}"
+        clause = f"{CONTROLS[lost[-1]]} name the important pixels better"
+        return KIND.failed(finding, why, subject=subject, clause=clause, detail=test)
+    if undecided:
+        why = f"not told apart from {' and '.join(undecided)}: the interval holds 0"
+        return KIND.not_assessable(why, finding=finding, subject=subject, detail=test)
+    why = "better than random maps and the centre"
+    return KIND.passed(finding, why, subject=subject, detail=test)

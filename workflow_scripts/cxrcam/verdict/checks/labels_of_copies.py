@@ -1,0 +1,68 @@
+"""Whether copies of one picture carry one label."""
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.cxrcam.data.clusters import cluster_labels
+from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
+from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, register
+
+KIND = CheckKind(
+    name="labels of copies",
+    question="Do copies of one picture carry one label?",
+    about="limits",
+    order=80,
+    file="audit/duplicates.parquet",
+)
+
+
+def labelled_pairs(pairs: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Pairs of near-duplicates with the label of each image, from the index by ``image_id``."""
+    labels = {
+        f"label_{side}": images["label"].reindex(pairs[f"image_id_{side}"]).to_numpy()
+        for side in "ab"
+    }
+    return pairs.assign(**labels)
+
+
+@register(KIND)
+def judge(tables: AuditTables) -> list[Check]:
+    """One check of the data set.
+
+    Failed if a single pair has two labels: one of them must be wrong. Copies themselves are no
+    failure, they are counted; whether they cross a split is told by `leaks`.
+    """
+    pairs = tables.duplicates
+    if pairs is None:
+        return [KIND.not_assessable("nobody looked for duplicates")]
+    among = "" if tables.images is None else f" among {len(tables.images):,} images"
+    if pairs.empty:
+        return [KIND.passed(f"no picture occurs twice{among}", "there are no copies")]
+    finding = _clusters_in_words(pairs) + among
+    if not {"label_a", "label_b"} <= set(pairs.columns):
+        return [KIND.not_assessable("the labels of the copies are not known", finding=finding)]
+    labelled = pairs[pairs["label_a"].notna() & pairs["label_b"].notna()]
+    conflicts = labelled[labelled["label_a"].astype(str) != labelled["label_b"].astype(str)]
+    if len(conflicts):
+        one = conflicts.iloc[0]
+        why = (
+            f"{len(conflicts)} of {len(labelled)} pairs carry two labels, the first:"
+            f" {one['image_id_a']} ({one['label_a']}) and {one['image_id_b']} ({one['label_b']})"
+        )
+        clause = f"the same picture carries two labels in {len(conflicts)} pairs"
+        return [KIND.failed(finding, why, clause=clause)]
+    if labelled.empty:
+        return [KIND.not_assessable("no pair has two known labels", finding=finding)]
+    why = f"no conflict in {len(labelled)} pair(s) with known labels"
+    return [KIND.passed(finding, why)]
+
+
+def _clusters_in_words(pairs: pd.DataFrame) -> str:
+    ends = pairs[["image_id_a", "image_id_b"]].to_numpy(dtype=object)
+    codes, names = pd.factorize(ends.ravel())
+    clusters = cluster_labels(len(names), codes.reshape(-1, 2).astype(np.int64))
+    kinds = ", ".join(f"{n} {kind}" for kind, n in pairs["kind"].value_counts().items())
+    return (
+        f"{len(np.unique(clusters))} cluster(s) of {len(names)} images that show one picture"
+        f" (pairs: {kinds})"
+    )

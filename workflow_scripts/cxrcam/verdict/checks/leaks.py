@@ -1,0 +1,79 @@
+"""Whether test images have a copy, or their own patient, in training."""
+
+import pandas as pd
+
+from workflow_scripts.cxrcam.audit.leaks import ANY_DUPLICATE, PATIENT
+from workflow_scripts.cxrcam.terms import TEST, VALIDATION
+from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
+from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, per_cent, register
+from workflow_scripts.cxrcam.verdict.pooling import designs, first_reason
+
+KNOWN_PATIENTS = 0.95
+"""Share of test images whose patient must be known before "no patient leaks" can be said."""
+
+COPIES = CheckKind(
+    name="copies across the split",
+    question="Is no test image a copy of a training image?",
+    about="inflation",
+    order=70,
+    file="audit/leaks.csv",
+    untested="copies between training and test images were not looked for",
+)
+PATIENTS = CheckKind(
+    name="patients across the split",
+    question="Is no patient both in training and in test?",
+    about="inflation",
+    order=71,
+    file="audit/leaks.csv",
+    untested="it is not known whether training and test images share patients",
+)
+
+
+@register(COPIES, PATIENTS)
+def judge(tables: AuditTables) -> list[Check]:
+    """Two checks a design.
+
+    Failed if one test image leaks, in any fold: under ``grouped: true`` that is a fault of the
+    split, otherwise a choice that flatters the result (Roberts et al. 2021; Kaufman et al. 2012,
+    ACM TKDD 6:15). Passed if all were looked at and none leaks. For patients "passed" needs the
+    patient of 95 % of the test images. Validation images are told, not judged.
+    """
+    if tables.leaks is None or tables.leaks.empty:
+        why = "nobody counted what crosses the splits"
+        return [COPIES.not_assessable(why), PATIENTS.not_assessable(why)]
+    needed = ("fold", "grouped", "role", "kind", "n_images", "n_leaked")
+    return [
+        _leak(kind, name, subject, rows)
+        for subject, rows in designs(tables.leaks, needed)
+        for kind, name in ((COPIES, ANY_DUPLICATE), (PATIENTS, PATIENT))
+    ]
+
+
+def _leak(kind: CheckKind, name: str, subject: str, rows: pd.DataFrame) -> Check:
+    test = rows[(rows["role"] == TEST) & (rows["kind"] == name)]
+    known = test[test["n_leaked"].notna()]
+    unknown = test[test["n_leaked"].isna()]
+    reason = first_reason(unknown, f"there is no row {name!r} for test images")
+    reason = reason.removeprefix("not assessable: ")
+    if known.empty:
+        return kind.not_assessable(reason, subject=subject)
+    n, leaked = int(known["n_images"].sum()), int(known["n_leaked"].sum())
+    what = "a copy in training" if name == ANY_DUPLICATE else "their patient in training"
+    finding = f"{leaked:,} of {n:,} test images ({per_cent(leaked / max(1, n))}) have {what}"
+    checked = rows[(rows["role"] == VALIDATION) & (rows["kind"] == name) & rows["n_leaked"].notna()]
+    if checked["n_images"].sum():
+        of_checked, n_checked = int(checked["n_leaked"].sum()), int(checked["n_images"].sum())
+        finding += f"; of the validation images {of_checked:,} of {n_checked:,}"
+    if leaked:
+        why = "the split is not grouped; `grouped: true` keeps copies and patients together"
+        if rows["grouped"].astype(bool).all():
+            why = "the split is grouped and must not let any through: this is a fault"
+        return kind.failed(finding, why, subject=subject, clause=finding.split(";")[0])
+    if len(unknown):
+        why = f"none in {len(known)} folds, but {reason} in {len(unknown)}"
+        return kind.not_assessable(why, finding=finding, subject=subject)
+    everyone = rows[(rows["role"] == TEST) & (rows["kind"] == ANY_DUPLICATE)]["n_images"].sum()
+    if name == PATIENT and n < KNOWN_PATIENTS * everyone:
+        why = f"the patient is known of {n:,} of {int(everyone):,} test images only"
+        return kind.not_assessable(why, finding=finding, subject=subject)
+    return kind.passed(finding, f"none in {len(known)} fold(s)", subject=subject)
