@@ -292,7 +292,6 @@ def test_an_external_data_set_without_the_classes_of_any_task_is_refused(tmp_pat
     (tmp_path / "Other/a.png").touch()
     other = {"kind": "class_folders", "root": str(tmp_path)}
     said = complaint(datasets={"other": other}, external=["other"])
-    assert "'other'" in said or "external" in said
     assert str(tmp_path) in said
 
 
