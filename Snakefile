@@ -23,9 +23,6 @@ container: config["compute"]["container"]
 
 
 include: "rules/inputs.smk"
-include: "rules/weights_inputs.smk"
-include: "rules/external_inputs.smk"
-include: "rules/new_images_inputs.smk"
 include: "rules/resources.smk"
 include: "rules/messages.smk"
 include: "rules/datasets.smk"
@@ -44,14 +41,14 @@ include: "rules/crate.smk"
 
 
 wildcard_constraints:
-    dataset=one_of(DATA_SETS),
+    dataset=one_of(STUDY.data_sets),
     other=one_of(config["external"] or ["none"]),
     task=one_of(config["tasks"]),
     scheme=one_of(config["schemes"]),
     fold=r"\d+",
     seed=r"\d+",
     shard=r"\d{5}",
-    features=one_of(FROZEN) or "none",
+    features=one_of(STUDY.frozen) or "none",
     images=NEW_IMAGES_NAME,
     choice="auto|imagenet",
 
@@ -73,25 +70,21 @@ rule all:
     input:
         "results/run_config.yaml",
         f"results/{config['dataset']}/index/quarantine.csv",
-        run_files(config["dataset"]),
+        run_files(),
         f"results/{config['dataset']}/audit/duplicates.png",
         f"results/{config['dataset']}/audit/label_conflicts.png",
-        external_predictions(config["dataset"]),
+        external_predictions(),
         f"results/{config['dataset']}/audit/verdict.md",
-        map_method_files(config["dataset"]),
+        map_method_files(),
         f"results/{config['dataset']}/tables/metrics.csv",
         f"results/{config['dataset']}/tables/summary.csv",
         f"results/{config['dataset']}/tables/comparisons.csv",
         f"results/{config['dataset']}/figures/accuracy.png",
-        run_figures(config["dataset"]),
+        design_figures("png"),
         f"results/{config['dataset']}/report/index.html",
     message:
         "All results of {config[dataset]}"
 
 
 onsuccess:
-    show_summary(f"results/{config['dataset']}/tables/summary.csv")
-    show_verdict(f"results/{config['dataset']}/audit/verdict.json")
-    show_starting_weights(f"results/{config['dataset']}/audit/verdict.json")
-    show_report(f"results/{config['dataset']}/report/index.html")
-    show_predictions(new_images_page())
+    show_results(Path("results", config["dataset"]))

@@ -20,11 +20,10 @@ rule expected:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **growing(mem_mb=1000, runtime=10),
     params:
         code=code("expected.py"),
-        settings=lambda wildcards: DATA_SETS[wildcards.dataset].settings,
+        settings=lambda wildcards: listed(wildcards).settings,
     message:
         "Comparing {wildcards.dataset} with what it ought to hold"
     script:
@@ -39,20 +38,19 @@ rule audit_run:
         split=rules.splits.output[0],
         masks=rules.masks.output[0],
     output:
-        masked=f"{AUDIT}/masked.csv",
-        maps=f"{AUDIT}/maps.json",
+        masked=f"results/{AUDIT}/masked.csv",
+        maps=f"results/{AUDIT}/maps.json",
     log:
-        f"{AUDIT.replace('results', 'results/logs', 1)}/run.log",
+        f"results/logs/{AUDIT}/run.log",
     benchmark:
-        f"{AUDIT.replace('results', 'results/benchmarks', 1)}/run.tsv"
+        f"results/benchmarks/{AUDIT}/run.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        **growing(mem_mb=2000, runtime=30),
     params:
         code=code("audit_run.py"),
-        classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
+        classes=lambda wildcards: STUDY.classes[wildcards.task],
         input_part=lambda wildcards: configuration.input_part(config, wildcards.scheme),
     message:
         "Auditing {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
@@ -64,17 +62,9 @@ rule audit_leaks:
     input:
         duplicates=rules.index.output.duplicates,
         images=rules.index.output.images,
-        splits=lambda wildcards: [
-            filled(rules.splits.output[0], dataset=wildcards.dataset, **design)
-            for design in divisions()
-        ],
+        splits=of_runs(rules.splits.output[0], STUDY.divisions),
     output:
-        report(
-            "results/{dataset}/audit/leaks.csv",
-            caption="captions/leaks.rst",
-            category="Data",
-            labels={"result": "twins across divisions"},
-        ),
+        in_report("results/{dataset}/audit/leaks.csv", "Data", result="twins across divisions"),
     log:
         f"{LOG}/audit/leaks.log",
     benchmark:
@@ -82,13 +72,12 @@ rule audit_leaks:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(10),
+        **growing(mem_mb=2000, runtime=10),
     params:
         code=code("audit_leaks.py"),
         splits=[
             {**design, "grouped": config["schemes"][design["scheme"]].get("grouped", False)}
-            for design in divisions()
+            for design in STUDY.divisions
         ],
     message:
         "Looking for twins across the splits"
@@ -102,12 +91,7 @@ rule audit_duplicates:
         images=rules.index.output.images,
         shards=cache_shards,
     output:
-        png=report(
-            "results/{dataset}/audit/duplicates.png",
-            caption="captions/duplicates.rst",
-            category="Data",
-            labels={"result": "near-duplicates"},
-        ),
+        png=in_report("results/{dataset}/audit/duplicates.png", "Data", result="near-duplicates"),
         caption="results/{dataset}/audit/duplicates.txt",
     log:
         f"{LOG}/audit/duplicates.log",
@@ -116,8 +100,7 @@ rule audit_duplicates:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(10),
+        **growing(mem_mb=2000, runtime=10),
     params:
         code=code("audit_duplicates.py"),
         size=config["image"]["size"],
@@ -134,13 +117,12 @@ rule audit_label_conflicts:
         shards=cache_shards,
         overlaps=external_overlaps,
         external_images=external_indexes,
-        external_shards=external_shards,
+        external_shards=of_shards(rules.cache.output.shard, *config["external"]),
     output:
-        png=report(
+        png=in_report(
             "results/{dataset}/audit/label_conflicts.png",
-            caption="captions/label_conflicts.rst",
-            category="Data",
-            labels={"result": "one picture under two labels"},
+            "Data",
+            result="one picture under two labels",
         ),
         caption="results/{dataset}/audit/label_conflicts.txt",
         table="results/{dataset}/audit/label_conflicts.csv",
@@ -151,8 +133,7 @@ rule audit_label_conflicts:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(10),
+        **growing(mem_mb=2000, runtime=10),
     params:
         code=code("audit_label_conflicts.py"),
         size=config["image"]["size"],
@@ -178,14 +159,12 @@ rule audit_data:
         f"{BENCHMARK}/audit/data.tsv"
     conda:
         ENVIRONMENT
-    # Eighty forests. Trees of few images are grown too quickly for threads to pay.
-    threads: lambda wildcards: min(4, 1 + len(DATA_SETS[wildcards.dataset].images) // 5000)
+    threads: by_images(amounts.audit_threads)
     resources:
-        mem_mb=audit_memory_mb,
-        runtime=growing(60),
+        **growing(mem_mb=by_images(amounts.audit_memory_mb), runtime=60),
     params:
         code=code("audit_data.py"),
-        tasks={task: config["tasks"][task]["classes"] for task in config["tasks"]},
+        tasks=STUDY.classes,
         size=config["image"]["size"],
     message:
         "Looking for what tells the classes apart without lungs"
@@ -206,11 +185,10 @@ rule audit_floors:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=audit_memory_mb,
-        runtime=growing(60),
+        **growing(mem_mb=by_images(amounts.audit_memory_mb), runtime=60),
     params:
         code=code("audit_floors.py"),
-        classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
+        classes=lambda wildcards: STUDY.classes[wildcards.task],
         size=config["image"]["size"],
     message:
         "Floors of {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}"
@@ -226,18 +204,17 @@ rule audit_explanations:
         shards=cache_shards,
         masks=lung_masks,
     output:
-        f"{AUDIT}/map_tests.json",
+        f"results/{AUDIT}/map_tests.json",
     log:
-        f"{AUDIT.replace('results', 'results/logs', 1)}/explanations.log",
+        f"results/logs/{AUDIT}/explanations.log",
     benchmark:
-        f"{AUDIT.replace('results', 'results/benchmarks', 1)}/explanations.tsv"
+        f"results/benchmarks/{AUDIT}/explanations.tsv"
     conda:
         ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
+        **growing(mem_mb=training_memory_mb, runtime=60),
         gpu=gpus,
-        mem_mb=training_memory_mb,
-        runtime=growing(60),
     params:
         code=code("audit_explanations.py"),
         explanation_images=config["audit"]["explanation_images"],
@@ -256,19 +233,18 @@ rule audit_map_methods:
         shards=cache_shards,
         masks=rules.masks.output[0],
     output:
-        scores=f"{AUDIT}/map_methods.json",
-        maps=f"{AUDIT}/map_methods.parquet",
+        scores=f"results/{AUDIT}/map_methods.json",
+        maps=f"results/{AUDIT}/map_methods.parquet",
     log:
-        f"{AUDIT.replace('results', 'results/logs', 1)}/map_methods.log",
+        f"results/logs/{AUDIT}/map_methods.log",
     benchmark:
-        f"{AUDIT.replace('results', 'results/benchmarks', 1)}/map_methods.tsv"
+        f"results/benchmarks/{AUDIT}/map_methods.tsv"
     conda:
         ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
+        **growing(mem_mb=training_memory_mb, runtime=240),
         gpu=gpus,
-        mem_mb=training_memory_mb,
-        runtime=growing(240),
     params:
         code=code("audit_map_methods.py"),
         explanation_images=config["audit"]["explanation_images"],
@@ -281,9 +257,9 @@ rule audit_map_methods:
 
 rule map_methods:
     input:
-        scores=of_explained_runs(rules.audit_map_methods.output.scores),
-        maps=of_headline_run(rules.audit_map_methods.output.maps),
-        predictions=of_headline_run(rules.predict_run.output.predictions),
+        scores=of_runs(rules.audit_map_methods.output.scores, STUDY.explained_runs),
+        maps=of_run(rules.audit_map_methods.output.maps, STUDY.headline_run),
+        predictions=of_run(rules.predict_run.output.predictions, STUDY.headline_run),
         images=rules.index.output.images,
     output:
         table="results/{dataset}/audit/map_methods.csv",
@@ -300,13 +276,12 @@ rule map_methods:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(10),
+        **growing(mem_mb=2000, runtime=10),
     params:
         code=code("map_methods.py"),
-        runs=lambda wildcards: explained_runs(wildcards.dataset),
-        shown=headline_design(),
-        classes=config["tasks"][headline_design()["task"]]["classes"],
+        runs=STUDY.explained_runs,
+        shown=STUDY.headline,
+        classes=STUDY.classes[STUDY.headline["task"]],
         max_pixels=config["image"]["max_pixels"],
     message:
         "Comparing ways to make a map"
@@ -325,27 +300,23 @@ rule audit_verdict:
         metrics=rules.tables.output.metrics,
         masked=of_runs(rules.audit_run.output.masked),
         maps=of_runs(rules.audit_run.output.maps),
-        map_tests=of_explained_runs(rules.audit_explanations.output[0]),
+        map_tests=of_runs(rules.audit_explanations.output[0], STUDY.explained_runs),
         raw_maps=of_runs(rules.predict_run.output.maps),
         predictions=of_runs(rules.predict_run.output.predictions),
         expected=expected_table,
-        external=external_table,
-        models=of_explained_runs(rules.train.output.model),
+        external=rules.external_table.output[0] if config["external"] else [],
+        models=of_runs(rules.train.output.model, STUDY.explained_runs),
         starts=start_files,
     output:
-        page=report(
-            "results/{dataset}/audit/verdict.md",
-            caption="captions/verdict.rst",
-            category="A verdict",
-            labels={"page": "can the number be believed?"},
+        page=in_report(
+            "results/{dataset}/audit/verdict.md", "A verdict", page="can the number be believed?"
         ),
         json="results/{dataset}/audit/verdict.json",
         checklist="results/{dataset}/audit/claim_2024.md",
-        masked=report(
+        masked=in_report(
             "results/{dataset}/audit/masked_inputs.csv",
-            caption="captions/masked_inputs.rst",
-            category="A verdict",
-            labels={"page": "accuracy on covered images"},
+            "A verdict",
+            page="accuracy on covered images",
         ),
         calibration="results/{dataset}/audit/calibration.csv",
         repeatability="results/{dataset}/audit/repeatability.json",
@@ -356,17 +327,16 @@ rule audit_verdict:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(3000),
-        runtime=growing(30),
+        **growing(mem_mb=3000, runtime=30),
     params:
         code=code("audit_verdict.py"),
-        runs=lambda wildcards: runs(wildcards.dataset),
-        explained_runs=lambda wildcards: explained_runs(wildcards.dataset),
-        classes={task: config["tasks"][task]["classes"] for task in config["tasks"]},
-        covered=covered_designs(),
-        headline=headline_design(),
-        weights=START_WEIGHTS,
-        made=lambda wildcards: [*map(str, [*rules.all.input, *split_files(wildcards.dataset)])],
+        runs=STUDY.runs,
+        explained_runs=STUDY.explained_runs,
+        classes=STUDY.classes,
+        covered=STUDY.covered_designs,
+        headline=STUDY.headline,
+        weights=STUDY.starts,
+        made=lambda wildcards: [*map(str, [*rules.all.input, *split_files()])],
     message:
         "Judging whether the numbers can be believed"
     script:

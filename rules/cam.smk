@@ -16,9 +16,9 @@ rule cam:
         shards=cache_shards if OTHER_METHOD else [],
         masks=rules.masks.output[0] if OTHER_METHOD else [],
     output:
-        overlays=directory(f"{CAM}/overlays"),
+        overlays=directory(f"results/{CAM}/overlays"),
         galleries=report(
-            directory(f"{CAM}/gallery"),
+            directory(f"results/{CAM}/gallery"),
             patterns=["{name}.png"],
             caption="captions/gallery.rst",
             category="Maps",
@@ -26,17 +26,16 @@ rule cam:
             labels={"class": "{name}", "fold": "{fold}", "seed": "{seed}"},
         ),
     log:
-        f"{CAM.replace('results', 'results/logs', 1)}/cam.log",
+        f"results/logs/{CAM}/cam.log",
     benchmark:
-        f"{CAM.replace('results', 'results/benchmarks', 1)}/cam.tsv"
+        f"results/benchmarks/{CAM}/cam.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        **growing(mem_mb=2000, runtime=30),
     params:
         code=code("cam.py"),
-        classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
+        classes=lambda wildcards: STUDY.classes[wildcards.task],
         input_part=lambda wildcards: configuration.input_part(config, wildcards.scheme),
         settings=config["cam"],
         max_pixels=config["image"]["max_pixels"],

@@ -1,4 +1,4 @@
-# What all rules share: the checked configuration, the listing of the images, and the names of runs.
+# What all rules share: the checked configuration, the study that it asks for, folders of results.
 # Read by every job, so nothing heavy is imported and nothing is written or drawn here.
 
 import csv
@@ -10,14 +10,12 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from workflow_scripts.cxrcam.configuration import resolution as configuration
-from workflow_scripts.cxrcam.configuration.recipes import used_recipes
 from workflow_scripts.cxrcam.data import datasets
-from workflow_scripts.cxrcam.data.listed import list_data_set
 from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.machine import has_gpu
 from workflow_scripts.cxrcam.new_images import listing as new_images
-from workflow_scripts.cxrcam.paper.designs import find_designs
+from workflow_scripts.cxrcam.study.study import list_study
 
 PROJECT = Path(workflow.basedir)
 
@@ -35,9 +33,10 @@ RESULT_LIBRARIES = (
     "onnxruntime",
 )
 
-RUN = "results/{dataset}/runs/{task}/{scheme}/fold-{fold}/seed-{seed}"
-CAM = "results/{dataset}/cam/{task}/{scheme}/fold-{fold}/seed-{seed}"
-AUDIT = "results/{dataset}/audit/{task}/{scheme}/fold-{fold}/seed-{seed}"
+# Of a run: the same folders below results, results/logs and results/benchmarks.
+RUN = "{dataset}/runs/{task}/{scheme}/fold-{fold}/seed-{seed}"
+CAM = "{dataset}/cam/{task}/{scheme}/fold-{fold}/seed-{seed}"
+AUDIT = "{dataset}/audit/{task}/{scheme}/fold-{fold}/seed-{seed}"
 LOG = "results/logs/{dataset}"
 BENCHMARK = "results/benchmarks/{dataset}"
 
@@ -64,31 +63,7 @@ ENVIRONMENT = {"cpu": "../envs/cxrcam-cpu.yaml", "cuda": "../envs/cxrcam.yaml"}[
     config["compute"]["environment"]
 ]
 
-# The one that is trained on, then those that are only tested on; no other one is looked for.
-DATA_SETS = {
-    name: checked(
-        list_data_set,
-        config["datasets"][name],
-        Path(f"results/{name}/phantoms"),
-        config["image"]["shard_images"],
-    )
-    for name in [config["dataset"], *config["external"]]
-}
-checked(
-    configuration.check_against_images,
-    config,
-    DATA_SETS[config["dataset"]].class_sizes,
-    DATA_SETS[config["dataset"]].place,
-)
-for name in config["external"]:
-    checked(
-        configuration.check_external_images,
-        config,
-        name,
-        DATA_SETS[name].class_sizes,
-        DATA_SETS[name].place,
-    )
-checked(configuration.check_masks, config, DATA_SETS[config["dataset"]].images)
+STUDY = checked(list_study, config)
 
 
 def one_of(names):
@@ -116,25 +91,25 @@ def code(script):
     return f"code of {script}: {fingerprint}"
 
 
+def listed(wildcards):
+    """The data set of a job, as it is listed."""
+    return STUDY.data_sets[wildcards.dataset]
+
+
 def text_fingerprint(files):
     """Hash of the text of some files."""
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()[:16]
 
 
+def in_report(file, category, **labels):
+    """An output that goes into Snakemake's own report too, with the caption of its name."""
+    caption = f"captions/{Path(file).stem}.rst"
+    return report(file, caption=caption, category=category, labels=labels)
+
+
 def phantom_settings(wildcards):
     """What decides how phantoms look; empty for real images."""
-    settings = DATA_SETS[wildcards.dataset].settings
+    settings = listed(wildcards).settings
     if settings["kind"] != "phantom":
         return {}
     return {"code": code("phantoms.py"), **settings}
-
-
-def in_report(files):
-    """Pictures and CSV tables among the files go into Snakemake's own report too."""
-    shown = lambda file: report(
-        file,
-        caption="captions/paper.rst",
-        category="The paper",
-        labels={"element": Path(file).stem.replace("_", " ")},
-    )
-    return [shown(file) if file.endswith((".png", ".csv")) else file for file in files]

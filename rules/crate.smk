@@ -27,8 +27,7 @@ rule run_crate:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **growing(mem_mb=1000, runtime=10),
     params:
         code=code("run_crate.py"),
         # All code, as it is copied. A function, so that it is read only where it is needed.

@@ -20,7 +20,7 @@ rule run_config:
         ENVIRONMENT
     params:
         code=code("run_config.py"),
-        weights=START_WEIGHTS,
+        weights=STUDY.starts,
         # With its null entries, so that the file can be given as --configfile again.
         configuration={
             key: {**value, **REMOVED.get(key, {})} if isinstance(value, dict) else value
@@ -44,8 +44,7 @@ rule phantoms:
         ENVIRONMENT
     threads: 8
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(30),
+        **growing(mem_mb=1000, runtime=30),
     params:
         settings=phantom_settings,
     message:
@@ -66,17 +65,14 @@ rule listing:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **growing(mem_mb=1000, runtime=10),
     params:
         code=code("listing.py"),
-        files=lambda wildcards: datasets.listing_fingerprint(DATA_SETS[wildcards.dataset].images),
+        files=lambda wildcards: datasets.listing_fingerprint(listed(wildcards).images),
         settings=lambda wildcards: {
-            key: value
-            for key, value in DATA_SETS[wildcards.dataset].settings.items()
-            if key != "expected"
+            key: value for key, value in listed(wildcards).settings.items() if key != "expected"
         },
-        phantom_root=phantom_root,
+        phantom_root=lambda wildcards: str(listed(wildcards).phantom_root),
     message:
         "Listing {wildcards.dataset}"
     script:
@@ -99,19 +95,18 @@ rule cache:
         ENVIRONMENT
     threads: decoding_threads
     resources:
-        mem_mb=decoding_memory_mb,
-        runtime=growing(30),
+        **growing(mem_mb=by_images(amounts.decoding_memory_mb), runtime=30),
     params:
         code=code("cache.py"),
         # Names, sizes and times of the shard's images: replacing one renews this shard alone.
-        files=shard_fingerprint,
+        files=lambda wildcards: listed(wildcards).shard_fingerprints[int(wildcards.shard)],
         phantoms=phantom_settings,
         settings={
             key: config["image"][key]
             for key in ("max_pixels", "mean", "resampling", "size", "std")
         },
-        n_shards=lambda wildcards: len(DATA_SETS[wildcards.dataset].shards),
-        phantom_root=phantom_root,
+        n_shards=lambda wildcards: len(listed(wildcards).shards),
+        phantom_root=lambda wildcards: str(listed(wildcards).phantom_root),
     message:
         "Decoding shard {wildcards.shard} of {wildcards.dataset}"
     script:
@@ -133,10 +128,9 @@ rule index:
         f"{BENCHMARK}/index/images.tsv"
     conda:
         ENVIRONMENT
-    threads: lambda wildcards: search_threads(wildcards.dataset)
+    threads: by_images(amounts.search_threads)
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * search_memory_mb(wildcards.dataset),
-        runtime=lambda wildcards, attempt: attempt * search_minutes(wildcards.dataset),
+        **SEARCHING,
     params:
         # Not image.max_quarantined_share: it may stop a run, but does not change what it makes.
         code=code("index.py"),
@@ -159,8 +153,7 @@ rule masks:
         ENVIRONMENT
     threads: 4
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        **growing(mem_mb=2000, runtime=30),
     params:
         code=code("masks.py"),
         max_pixels=config["image"]["max_pixels"],

@@ -10,20 +10,19 @@ rule evaluate:
         split=rules.splits.output[0],
         floors=floors_of_run,
     output:
-        metrics=f"{RUN}/metrics.json",
-        calibrated=f"{RUN}/calibrated.parquet",
+        metrics=f"results/{RUN}/metrics.json",
+        calibrated=f"results/{RUN}/calibrated.parquet",
     log:
-        f"{RUN.replace('results', 'results/logs', 1)}/evaluate.log",
+        f"results/logs/{RUN}/evaluate.log",
     benchmark:
-        f"{RUN.replace('results', 'results/benchmarks', 1)}/evaluate.tsv"
+        f"results/benchmarks/{RUN}/evaluate.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(10),
+        **growing(mem_mb=2000, runtime=10),
     params:
         code=code("evaluate.py"),
-        classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
+        classes=lambda wildcards: STUDY.classes[wildcards.task],
     message:
         "Evaluating {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
     script:
@@ -34,23 +33,12 @@ rule tables:
     input:
         of_runs(rules.evaluate.output.metrics),
     output:
-        metrics=report(
-            "results/{dataset}/tables/metrics.csv",
-            caption="captions/metrics.rst",
-            category="Numbers",
-            labels={"table": "every run, beside its floors"},
+        metrics=in_report(
+            "results/{dataset}/tables/metrics.csv", "Numbers", table="every run, beside its floors"
         ),
-        summary=report(
-            "results/{dataset}/tables/summary.csv",
-            caption="captions/summary.rst",
-            category="Numbers",
-            labels={"table": "every design"},
-        ),
-        figure=report(
-            "results/{dataset}/figures/accuracy.png",
-            caption="captions/accuracy.rst",
-            category="Numbers",
-            labels={"table": "every run, drawn"},
+        summary=in_report("results/{dataset}/tables/summary.csv", "Numbers", table="every design"),
+        figure=in_report(
+            "results/{dataset}/figures/accuracy.png", "Numbers", table="every run, drawn"
         ),
         figure_svg="results/{dataset}/figures/accuracy.svg",
     log:
@@ -60,11 +48,10 @@ rule tables:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(10),
+        **growing(mem_mb=2000, runtime=10),
     params:
         code=code("tables.py"),
-        runs=lambda wildcards: runs(wildcards.dataset),
+        runs=STUDY.runs,
     message:
         "Collecting the metrics of all runs"
     script:
@@ -73,9 +60,9 @@ rule tables:
 
 rule figures:
     input:
-        predictions=of_runs(rules.predict_run.output.predictions),
-        splits=of_runs(rules.splits.output[0]),
-        histories=of_runs(rules.train.output.history),
+        predictions=of_design(rules.predict_run.output.predictions),
+        splits=of_design(rules.splits.output[0]),
+        histories=of_design(rules.train.output.history),
     output:
         png=[
             report(
@@ -95,12 +82,11 @@ rule figures:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(10),
+        **growing(mem_mb=2000, runtime=10),
     params:
         code=code("figures.py"),
-        classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
-        runs=lambda wildcards: runs(wildcards.dataset, wildcards.task, wildcards.scheme),
+        classes=lambda wildcards: STUDY.classes[wildcards.task],
+        runs=lambda wildcards: STUDY.runs_of(wildcards.task, wildcards.scheme),
     message:
         "Drawing the curves of {wildcards.task}, {wildcards.scheme}"
     script:
@@ -119,15 +105,11 @@ rule comparisons:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(10),
+        **growing(mem_mb=2000, runtime=10),
     params:
         code=code("comparisons.py"),
-        runs=lambda wildcards: [
-            {**run, "division": configuration.division(config, run["scheme"])[0]}
-            for run in runs(wildcards.dataset)
-        ],
-        classes={task: config["tasks"][task]["classes"] for task in config["tasks"]},
+        runs=[{**run, "division": STUDY.base_scheme(run["scheme"])} for run in STUDY.runs],
+        classes=STUDY.classes,
     message:
         "Comparing runs that share their test images"
     script:

@@ -8,7 +8,7 @@
 # Not part of the default run: a network is written three times, and most studies publish one at most.
 # `snakemake export` takes the run that the verdict speaks of first; any other one goes by its path.
 
-EXPORT = "results/{dataset}/export/{task}/{scheme}/fold-{fold}/seed-{seed}"
+EXPORT = "{dataset}/export/{task}/{scheme}/fold-{fold}/seed-{seed}"
 EXPORT_TEMPLATES = PROJECT / "workflow_scripts/cxrcam/export/templates"
 
 
@@ -21,22 +21,22 @@ rule export_model:
         shards=cache_shards,
         masks=lung_masks,
     output:
-        onnx=f"{EXPORT}/model.onnx",
-        onnx_float16=f"{EXPORT}/model-float16.onnx",
-        pt2=f"{EXPORT}/model.pt2",
-        facts=f"{EXPORT}/model.json",
-        parity=f"{EXPORT}/parity.json",
-        parity_table=f"{EXPORT}/parity.csv",
+        onnx=f"results/{EXPORT}/model.onnx",
+        onnx_float16=f"results/{EXPORT}/model-float16.onnx",
+        pt2=f"results/{EXPORT}/model.pt2",
+        facts=f"results/{EXPORT}/model.json",
+        parity=f"results/{EXPORT}/parity.json",
+        parity_table=f"results/{EXPORT}/parity.csv",
     log:
-        f"{EXPORT.replace('results', 'results/logs', 1)}/model.log",
+        f"results/logs/{EXPORT}/model.log",
     benchmark:
-        f"{EXPORT.replace('results', 'results/benchmarks', 1)}/model.tsv"
+        f"results/benchmarks/{EXPORT}/model.tsv"
     conda:
         ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
+        **growing(runtime=30),
         mem_mb=export_memory_mb,
-        runtime=growing(30),
     params:
         code=code("export_model.py"),
         settings=lambda wildcards: {
@@ -60,22 +60,21 @@ rule export_card:
         split=rules.splits.output[0],
         verdict=rules.audit_verdict.output.json,
     output:
-        f"{EXPORT}/README.md",
+        f"results/{EXPORT}/README.md",
     log:
-        f"{EXPORT.replace('results', 'results/logs', 1)}/card.log",
+        f"results/logs/{EXPORT}/card.log",
     benchmark:
-        f"{EXPORT.replace('results', 'results/benchmarks', 1)}/card.tsv"
+        f"results/benchmarks/{EXPORT}/card.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **growing(mem_mb=1000, runtime=10),
     params:
         code=code("export_card.py"),
         template=text_fingerprint([EXPORT_TEMPLATES / "model_card.md"]),
         settings=lambda wildcards: {
-            "is_drawn": DATA_SETS[wildcards.dataset].settings["kind"] == "phantom",
-            "is_grouped": is_grouped(wildcards.scheme),
+            "is_drawn": listed(wildcards).settings["kind"] == "phantom",
+            "is_grouped": STUDY.is_grouped(wildcards.scheme),
         },
     message:
         "Writing the card of {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
@@ -100,13 +99,12 @@ rule export_datasheet:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **growing(mem_mb=1000, runtime=10),
     params:
         code=code("export_datasheet.py"),
         template=text_fingerprint([EXPORT_TEMPLATES / "datasheet.md"]),
         settings=lambda wildcards: {
-            "kind": DATA_SETS[wildcards.dataset].settings["kind"],
+            "kind": listed(wildcards).settings["kind"],
             "image": {key: config["image"][key] for key in ("resampling", "size")},
             "tasks": {task: config["tasks"][task]["classes"] for task in config["tasks"]},
         },
@@ -120,7 +118,7 @@ rule export_datasheet:
 rule export:
     input:
         [
-            str(path).format(dataset=config["dataset"], **headline_run())
+            str(path).format(dataset=config["dataset"], **STUDY.headline_run)
             for rule in (rules.export_model, rules.export_card, rules.export_datasheet)
             for path in rule.output
         ],

@@ -5,7 +5,7 @@
 # out  audit/external/<other>/overlap.parquet, audit/external.csv,
 #      audit/external/<other>/<task>/<scheme>/fold-<k>/seed-<s>/predictions.parquet
 
-EXTERNAL = "results/{dataset}/audit/external/{other}"
+EXTERNAL = "{dataset}/audit/external/{other}"
 EXTERNAL_RUN = f"{EXTERNAL}/{{task}}/{{scheme}}/fold-{{fold}}/seed-{{seed}}"
 
 
@@ -14,19 +14,16 @@ rule external_overlap:
         own=decoded_facts,
         other=lambda wildcards: of_shards(rules.cache.output.facts, wildcards.other),
     output:
-        f"{EXTERNAL}/overlap.parquet",
+        f"results/{EXTERNAL}/overlap.parquet",
     log:
-        f"{EXTERNAL.replace('results', 'results/logs', 1)}/overlap.log",
+        f"results/logs/{EXTERNAL}/overlap.log",
     benchmark:
-        f"{EXTERNAL.replace('results', 'results/benchmarks', 1)}/overlap.tsv"
+        f"results/benchmarks/{EXTERNAL}/overlap.tsv"
     conda:
         ENVIRONMENT
-    threads: lambda wildcards: search_threads(wildcards.dataset, wildcards.other)
+    threads: by_images(amounts.search_threads)
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * search_memory_mb(wildcards.dataset, wildcards.other),
-        runtime=lambda wildcards, attempt: attempt
-        * search_minutes(wildcards.dataset, wildcards.other),
+        **SEARCHING,
     params:
         code=code("external_overlap.py"),
     message:
@@ -42,18 +39,17 @@ rule external_predict:
         images=lambda wildcards: filled(rules.index.output.images, dataset=wildcards.other),
         shards=lambda wildcards: of_shards(rules.cache.output.shard, wildcards.other),
     output:
-        f"{EXTERNAL_RUN}/predictions.parquet",
+        f"results/{EXTERNAL_RUN}/predictions.parquet",
     log:
-        f"{EXTERNAL_RUN.replace('results', 'results/logs', 1)}/predict.log",
+        f"results/logs/{EXTERNAL_RUN}/predict.log",
     benchmark:
-        f"{EXTERNAL_RUN.replace('results', 'results/benchmarks', 1)}/predict.tsv"
+        f"results/benchmarks/{EXTERNAL_RUN}/predict.tsv"
     conda:
         ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
+        **growing(mem_mb=training_memory_mb, runtime=60),
         gpu=gpus,
-        mem_mb=training_memory_mb,
-        runtime=growing(60),
     params:
         code=code("external_predict.py"),
     message:
@@ -66,7 +62,7 @@ rule external_table:
     input:
         overlaps=external_overlaps,
         images=external_indexes,
-        predictions=lambda wildcards: external_predictions(wildcards.dataset),
+        predictions=external_predictions(),
         internal=rules.tables.output.metrics,
     output:
         "results/{dataset}/audit/external.csv",
@@ -77,13 +73,12 @@ rule external_table:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        **growing(mem_mb=2000, runtime=30),
     params:
         code=code("external_table.py"),
         external=config["external"],
-        tests=lambda wildcards: external_tests(wildcards.dataset),
-        classes={task: config["tasks"][task]["classes"] for task in config["tasks"]},
+        tests=STUDY.external_tests,
+        classes=STUDY.classes,
     message:
         "Setting the results elsewhere beside those at home"
     script:

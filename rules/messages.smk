@@ -4,9 +4,7 @@ from workflow_scripts.cxrcam.starting_weights import starts_in_words
 
 
 def show_summary(table):
-    """Print the headline of a finished run."""
-    if not Path(table).exists():
-        return
+    """Print the accuracy of every design."""
     with open(table, newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
     print(f"\nTest accuracy, all runs of a design together (95 % interval), from {table}:")
@@ -19,30 +17,22 @@ def show_summary(table):
 
 
 def show_verdict(file):
-    """Print the audit's short answer and its sentence under the headline."""
-    if Path(file).exists():
-        verdict = json.loads(Path(file).read_text(encoding="utf-8"))
-        print(
-            f"\nCan it be believed? {verdict['answer']} {verdict['sentence']}\nEach check: {file[:-4]}md"
-        )
+    """Print the audit's short answer, its sentence, and what networks started from."""
+    verdict = json.loads(file.read_text(encoding="utf-8"))
+    print(f"\nCan it be believed? {verdict['answer']} {verdict['sentence']}")
+    print(f"Each check: {file.with_suffix('.md')}")
+    # A verdict of an earlier version, which did not say it, may still lie there.
+    for sentence in starts_in_words(verdict.get("starts", {})):
+        print(f"\n{sentence}")
 
 
-def show_starting_weights(file):
-    """Print what the networks of a finished run started from."""
-    if Path(file).exists():
-        # A verdict of an earlier version, which did not say it, may still lie there.
-        starts = json.loads(Path(file).read_text(encoding="utf-8")).get("starts", {})
-        for sentence in starts_in_words(starts):
-            print(f"\n{sentence}")
-
-
-def show_report(page):
-    """Say where all results can be looked at."""
-    if Path(page).exists():
+def show_results(folder):
+    """Print what a finished run has found, and where all of it can be looked at."""
+    if (table := folder / "tables/summary.csv").exists():
+        show_summary(table)
+    if (verdict := folder / "audit/verdict.json").exists():
+        show_verdict(verdict)
+    if (page := folder / "report/index.html").exists():
         print(f"\nAll results on one page: {page}")
-
-
-def show_predictions(page):
-    """Say where the answers for new images can be looked at."""
-    if page and Path(page).exists():
-        print(f"\nAnswers for {len(NEW_IMAGES)} new images (research use only): {page}")
+    if NEW_IMAGES and Path(NEW_IMAGES_PAGE).exists():
+        print(f"\nAnswers for {len(NEW_IMAGES)} new images (research use only): {NEW_IMAGES_PAGE}")

@@ -3,21 +3,31 @@
 # in   index, splits, cache, runs, cam, audit, tables/metrics.csv
 # out  paper/: figure_1 to figure_7, figure_channels, table_1, table_2, ..., scorecard.md and .csv
 #
-# Which scheme is the complete set, which the sub-sample, is told by its kind: see paper_designs.py.
+# Which scheme is the complete set, which the sub-sample, is told by its kind: see paper/designs.py.
 
 PAPER = "results/{dataset}/paper"
-PAPER_TASKS = list(config["tasks"])
+TABLE_KINDS = ["csv", "md", "tex"]
+MAIN_RUNS = list(STUDY.main_runs.values())
+WIDEST_RUN = STUDY.main_runs[STUDY.widest_task]  # of pictures and channels
 
 
-# Of pictures and channels: the task that tells most classes apart.
-WIDEST_TASK = max(PAPER_TASKS, key=lambda task: len(config["tasks"][task]["classes"]))
+def paper_files(names, kinds):
+    """Files of elements of the paper; pictures and CSV tables go into Snakemake's own report too."""
+    shown = lambda file: report(
+        file,
+        caption="captions/paper.rst",
+        category="The paper",
+        labels={"element": Path(file).stem.replace("_", " ")},
+    )
+    files = [f"{PAPER}/{name}.{kind}" for name in names for kind in kinds]
+    return [shown(file) if file.endswith((".png", ".csv")) else file for file in files]
 
 
 rule paper_network:
     input:
-        of_main_runs(rules.train.output.model)[0],
+        of_run(rules.train.output.model, MAIN_RUNS[0]),
     output:
-        png=in_report([f"{PAPER}/figure_1.png"])[0],
+        png=paper_files(["figure_1"], ["png"])[0],
         svg=f"{PAPER}/figure_1.svg",
         caption=f"{PAPER}/figure_1.txt",
     log:
@@ -27,8 +37,7 @@ rule paper_network:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(10),
+        **growing(mem_mb=2000, runtime=10),
     params:
         code=code("paper_network.py"),
     message:
@@ -39,7 +48,7 @@ rule paper_network:
 
 rule paper_pipeline:
     output:
-        png=in_report([f"{PAPER}/figure_2.png"])[0],
+        png=paper_files(["figure_2"], ["png"])[0],
         svg=f"{PAPER}/figure_2.svg",
         caption=f"{PAPER}/figure_2.txt",
     log:
@@ -49,8 +58,7 @@ rule paper_pipeline:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **growing(mem_mb=1000, runtime=10),
     params:
         code=code("paper_pipeline.py"),
     message:
@@ -62,22 +70,12 @@ rule paper_pipeline:
 rule paper_samples:
     input:
         images=rules.index.output.images,
-        predictions=of_main_runs(rules.predict_run.output.predictions),
-        maps=of_main_runs(rules.predict_run.output.maps),
+        predictions=of_runs(rules.predict_run.output.predictions, MAIN_RUNS),
+        maps=of_runs(rules.predict_run.output.maps, MAIN_RUNS),
     output:
-        figures=in_report(
-            expand(
-                "results/{{dataset}}/paper/figure_{number}.{kind}",
-                number=(3, 4, 5),
-                kind=("png", "txt"),
-            )
-        ),
-        tables=in_report(
-            expand(
-                "results/{{dataset}}/paper/table_{number}.{kind}",
-                number=range(1, len(PAPER_TASKS) + 1),
-                kind=("csv", "md", "tex"),
-            )
+        figures=paper_files(["figure_3", "figure_4", "figure_5"], ["png", "txt"]),
+        tables=paper_files(
+            [f"table_{number}" for number, _ in enumerate(STUDY.classes, 1)], TABLE_KINDS
         ),
     log:
         f"{LOG}/paper/samples.log",
@@ -86,13 +84,12 @@ rule paper_samples:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(10),
+        **growing(mem_mb=2000, runtime=10),
     params:
         code=code("paper_samples.py"),
-        tasks={task: config["tasks"][task]["classes"] for task in PAPER_TASKS},
-        runs=[main_run(task) for task in PAPER_TASKS],
-        widest=WIDEST_TASK,
+        tasks=STUDY.classes,
+        runs=MAIN_RUNS,
+        widest=STUDY.widest_task,
         image=config["paper"]["image"],
         max_pixels=config["image"]["max_pixels"],
     message:
@@ -106,17 +103,9 @@ rule paper_effort:
         histories=of_runs(rules.train.output.history),
         timings=of_runs(rules.train.output.timings),
     output:
-        figures=in_report(
-            expand(
-                "results/{{dataset}}/paper/figure_{number}.{kind}",
-                number=(6, 7),
-                kind=("png", "svg", "txt"),
-            )
-        ),
+        figures=paper_files(["figure_6", "figure_7"], ["png", "svg", "txt"]),
         runs=f"{PAPER}/effort_runs.csv",
-        tables=in_report(
-            expand("results/{{dataset}}/paper/table_effort.{kind}", kind=("csv", "md", "tex"))
-        ),
+        tables=paper_files(["table_effort"], TABLE_KINDS),
     log:
         f"{LOG}/paper/effort.log",
     benchmark:
@@ -124,13 +113,12 @@ rule paper_effort:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(10),
+        **growing(mem_mb=2000, runtime=10),
     params:
         code=code("paper_effort.py"),
-        runs=lambda wildcards: runs(wildcards.dataset),
-        complete=DESIGNS.complete,
-        subsample=DESIGNS.subsample,
+        runs=STUDY.runs,
+        complete=STUDY.parts.complete,
+        subsample=STUDY.parts.subsample,
         target=config["paper"]["target_accuracy"],
         sustained=config["paper"]["sustained"],
     message:
@@ -141,16 +129,12 @@ rule paper_effort:
 
 rule paper_channels:
     input:
-        model=filled(rules.train.output.model, **main_run(WIDEST_TASK)),
-        split=filled(rules.splits.output[0], **main_run(WIDEST_TASK)),
+        model=of_run(rules.train.output.model, WIDEST_RUN),
+        split=of_run(rules.splits.output[0], WIDEST_RUN),
         shards=cache_shards,
     output:
-        figures=in_report(
-            expand("results/{{dataset}}/paper/figure_channels.{kind}", kind=("png", "txt"))
-        ),
-        tables=in_report(
-            expand("results/{{dataset}}/paper/table_channels.{kind}", kind=("csv", "md", "tex"))
-        ),
+        figures=paper_files(["figure_channels"], ["png", "txt"]),
+        tables=paper_files(["table_channels"], TABLE_KINDS),
     log:
         f"{LOG}/paper/channels.log",
     benchmark:
@@ -159,13 +143,12 @@ rule paper_channels:
         ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
+        **growing(mem_mb=3000, runtime=30),
         gpu=gpus,
-        mem_mb=growing(3000),
-        runtime=growing(30),
     params:
         code=code("paper_channels.py"),
         top=config["paper"]["channels"],
-        run=main_run(WIDEST_TASK),
+        run=WIDEST_RUN,
     message:
         "The strongest channels of each class"
     script:
@@ -177,14 +160,12 @@ rule paper_scorecard:
         metrics=rules.tables.output.metrics,
         efforts=rules.paper_effort.output.runs,
         channels=f"{PAPER}/table_channels.csv",
-        models=of_main_runs(rules.train.output.model),
-        maps=of_main_runs(rules.audit_run.output.maps),
+        models=of_runs(rules.train.output.model, MAIN_RUNS),
+        maps=of_runs(rules.audit_run.output.maps, MAIN_RUNS),
         expected=expected_table,
     output:
-        card=in_report(expand("results/{{dataset}}/paper/scorecard.{kind}", kind=("csv", "md"))),
-        tables=in_report(
-            expand("results/{{dataset}}/paper/table_accuracy.{kind}", kind=("csv", "md", "tex"))
-        ),
+        card=paper_files(["scorecard"], ["csv", "md"]),
+        tables=paper_files(["table_accuracy"], TABLE_KINDS),
     log:
         f"{LOG}/paper/scorecard.log",
     benchmark:
@@ -192,15 +173,14 @@ rule paper_scorecard:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(10),
+        **growing(mem_mb=2000, runtime=10),
     params:
         code=code("paper_scorecard.py"),
         # All that a verdict can depend on, which is not all of the configuration.
         configuration={
             key: config[key] for key in ("model", "paper", "schemes", "seeds", "tasks", "train")
         },
-        runs=[main_run(task) for task in PAPER_TASKS],
+        runs=MAIN_RUNS,
     message:
         "The scorecard"
     script:
@@ -227,19 +207,11 @@ rule paper:
 rule networks_table:
     input:
         metrics=rules.tables.output.metrics,
-        models=lambda wildcards: [
-            filled(rules.train.output.model, **run) for run in network_runs(wildcards.dataset)
-        ],
-        histories=lambda wildcards: [
-            filled(rules.train.output.history, **run) for run in network_runs(wildcards.dataset)
-        ],
-        timings=lambda wildcards: [
-            filled(rules.train.output.timings, **run) for run in network_runs(wildcards.dataset)
-        ],
+        models=of_runs(rules.train.output.model, STUDY.network_runs),
+        histories=of_runs(rules.train.output.history, STUDY.network_runs),
+        timings=of_runs(rules.train.output.timings, STUDY.network_runs),
     output:
-        in_report(
-            expand("results/{{dataset}}/paper/table_networks.{kind}", kind=("csv", "md", "tex"))
-        ),
+        paper_files(["table_networks"], TABLE_KINDS),
     log:
         f"{LOG}/paper/networks.log",
     benchmark:
@@ -247,11 +219,10 @@ rule networks_table:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(3000),
-        runtime=growing(10),
+        **growing(mem_mb=3000, runtime=10),
     params:
         code=code("paper_networks.py"),
-        runs=lambda wildcards: network_runs(wildcards.dataset),
+        runs=STUDY.network_runs,
     message:
         "Comparing the networks"
     script:

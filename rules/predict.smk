@@ -13,10 +13,10 @@ PREDICT_REFERENCE = "results/{dataset}/predict/reference"
 
 rule predict_reference:
     input:
-        calibrated=of_answering_runs(rules.evaluate.output.calibrated),
-        metrics=of_answering_runs(rules.evaluate.output.metrics),
-        maps=of_answering_runs(rules.predict_run.output.maps),
-        splits=of_answering_runs(rules.splits.output[0]),
+        calibrated=of_runs(rules.evaluate.output.calibrated, STUDY.answering_runs),
+        metrics=of_runs(rules.evaluate.output.metrics, STUDY.answering_runs),
+        maps=of_runs(rules.predict_run.output.maps, STUDY.answering_runs),
+        splits=of_runs(rules.splits.output[0], STUDY.answering_runs),
         images=rules.index.output.images,
         facts=decoded_facts,
     output:
@@ -29,13 +29,12 @@ rule predict_reference:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
+        **growing(mem_mb=4000, runtime=30),
     params:
         code=code("predict_reference.py"),
-        design=ANSWERING,
-        runs=lambda wildcards: answering_runs(wildcards.dataset),
-        classes=config["tasks"][ANSWERING["task"]]["classes"],
+        design=STUDY.answering,
+        runs=STUDY.answering_runs,
+        classes=STUDY.classes[STUDY.answering["task"]],
         coverage=config["predict"]["coverage"],
     message:
         "Measuring what new images are compared with: {params.design[task]}/{params.design[scheme]}"
@@ -45,7 +44,7 @@ rule predict_reference:
 
 rule predict_images:
     input:
-        models=of_answering_runs(rules.train.output.model),
+        models=of_runs(rules.train.output.model, STUDY.answering_runs),
     output:
         facts=f"{PREDICT}/facts.parquet",
         members=f"{PREDICT}/members.parquet",
@@ -59,15 +58,14 @@ rule predict_images:
     # Decoding is threaded, beside the network, which has compute.threads.
     threads: 8
     resources:
+        **growing(mem_mb=4000, runtime=240),
         gpu=gpus,
-        mem_mb=growing(4000),
-        runtime=growing(240),
     params:
         code=code("predict_images.py"),
-        named=config["predict_images"],
+        named=NAMED,
         # Names, sizes and times: a file that was replaced is asked about anew.
         files=new_images.new_images_fingerprint(NEW_IMAGES),
-        runs=lambda wildcards: answering_runs(wildcards.dataset),
+        runs=STUDY.answering_runs,
         resampling=config["image"]["resampling"],
         max_pixels=config["image"]["max_pixels"],
     message:
@@ -84,7 +82,7 @@ rule predict_page:
         members=rules.predict_images.output.members,
         maps=rules.predict_images.output.maps,
         own=decoded_facts,
-        splits=of_answering_runs(rules.splits.output[0]),
+        splits=of_runs(rules.splits.output[0], STUDY.answering_runs),
         verdict=rules.audit_verdict.output.json,
         verdict_page=rules.audit_verdict.output.page,
     output:
@@ -105,13 +103,12 @@ rule predict_page:
         ENVIRONMENT
     threads: 8
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
+        **growing(mem_mb=4000, runtime=60),
     params:
         code=code("predict_page.py"),
         templates=REPORT_TEMPLATES,
-        asked=named_in_words(config["predict_images"]),
-        input_part=configuration.input_part(config, ANSWERING["scheme"]),
+        asked=NAMED if isinstance(NAMED, str) else ", ".join(NAMED or []),
+        input_part=configuration.input_part(config, STUDY.answering["scheme"]),
         pictures=config["predict"]["pictures"],
         drawing={key: config["cam"][key] for key in ("against", "opacity")},
         max_pixels=config["image"]["max_pixels"],
@@ -124,4 +121,4 @@ rule predict_page:
 # The images that `predict_images` names, and nothing else.
 rule predict:
     input:
-        new_images_page() or NO_NEW_IMAGES,
+        NEW_IMAGES_PAGE if NEW_IMAGES else NO_NEW_IMAGES,

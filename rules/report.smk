@@ -21,10 +21,10 @@ rule report:
         summary=rules.tables.output.summary,
         overview=rules.tables.output.figure_svg,
         comparisons=rules.comparisons.output[0],
-        figures=design_figures,
+        figures=design_figures("svg"),
         galleries=of_runs(rules.cam.output.galleries),
-        maps=of_headline_folds(rules.predict_run.output.maps),
-        predictions=of_headline_folds(rules.predict_run.output.predictions),
+        maps=of_runs(rules.predict_run.output.maps, STUDY.headline_folds),
+        predictions=of_runs(rules.predict_run.output.predictions, STUDY.headline_folds),
         images=rules.index.output.images,
         quarantine=rules.index.output.quarantine,
         duplicates=rules.audit_duplicates.output.png,
@@ -33,12 +33,9 @@ rule report:
         label_conflicts_caption=rules.audit_label_conflicts.output.caption,
         sources=rules.audit_data.output.sources,
         leaks=rules.audit_leaks.output[0],
-        splits=lambda wildcards: [
-            filled(rules.splits.output[0], dataset=wildcards.dataset, **design)
-            for design in divisions()
-        ],
-        external=external_table,
-        map_methods=map_method_figure,
+        splits=of_runs(rules.splits.output[0], STUDY.divisions),
+        external=rules.external_table.output[0] if config["external"] else [],
+        map_methods=rules.map_methods.output.figure if config["audit"]["map_methods"] else [],
         configuration=rules.run_config.output[0],
     output:
         page=f"{REPORT}/index.html",
@@ -55,17 +52,16 @@ rule report:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **growing(mem_mb=1000, runtime=10),
     params:
         code=code("report.py"),
         templates=REPORT_TEMPLATES,
-        classes={task: config["tasks"][task]["classes"] for task in config["tasks"]},
-        splits=divisions(),
-        shown=headline_run(),
-        gallery_runs=headline_folds(),
+        classes=STUDY.classes,
+        splits=STUDY.divisions,
+        shown=STUDY.headline_run,
+        gallery_runs=STUDY.headline_folds,
         most_pictures=config["report"]["pictures"],
-        input_part=configuration.input_part(config, headline_design()["scheme"]),
+        input_part=configuration.input_part(config, STUDY.headline["scheme"]),
         drawing={key: config["cam"][key] for key in ("against", "opacity")},
         max_pixels=config["image"]["max_pixels"],
         benchmarks=BENCHMARK,

@@ -1,4 +1,30 @@
 # What jobs ask for: GPUs, processes, memory and time. A retry asks for more.
+# How much: workflow_scripts/cxrcam/study/resources.py.
+
+from workflow_scripts.cxrcam.study import resources as amounts
+
+
+def growing(**asked):
+    """MB of memory and minutes, each a number or a function of wildcards; a retry asks for more."""
+
+    def of_attempt(amount):
+        of_job = amount if callable(amount) else lambda wildcards: amount
+        return lambda wildcards, attempt: attempt * of_job(wildcards)
+
+    return {name: of_attempt(amount) for name, amount in asked.items()}
+
+
+def by_images(amount):
+    """Amount for the images of a job's data set, and of the other one that it is compared with."""
+    return lambda wildcards: amount(
+        sum(STUDY.n_images(name) for key, name in wildcards.items() if key in ("dataset", "other"))
+    )
+
+
+# Of a job that compares all images of its data sets.
+SEARCHING = growing(
+    mem_mb=by_images(amounts.search_memory_mb), runtime=by_images(amounts.search_minutes)
+)
 
 
 def gpus(wildcards):
@@ -17,90 +43,36 @@ def processes(wildcards):
     return configuration.train_settings(config, wildcards.task, wildcards.scheme)["gpus"]
 
 
-def growing(amount):
-    """MB of memory or minutes of a job; a retry asks for as much again."""
-    return lambda wildcards, attempt: amount * attempt
-
-
-def decoding_memory_mb(wildcards, attempt):
-    """Some images at a time, names of all, Python and the Snakemake around a cluster's job."""
-    return attempt * int(1500 + len(DATA_SETS[wildcards.dataset].images) / 2000)
-
-
 def decoding_threads(wildcards):
-    """A shard's share of eight cores, or of those that there are.
-
-    Two shards side by side in a thread each are done sooner than one after the other in two.
-    """
+    """Of a shard. Other machines than this one may have more cores."""
     local = workflow.local_exec and workflow.is_main_process
     cores = workflow.resource_settings.cores if local else None
-    return max(1, min(8, cores or 8) // len(DATA_SETS[wildcards.dataset].shards))
+    return amounts.decoding_threads(len(listed(wildcards).shards), cores)
 
 
-def search_threads(*data_sets):
-    """Few images are compared too quickly for threads to pay."""
-    n_images = sum(len(DATA_SETS[name].images) for name in data_sets)
-    return min(8, 1 + n_images // 2000)
+def shard_features_mb(wildcards):
+    """Of a job that computes the frozen layers of a shard."""
+    n_images = min(STUDY.n_images(wildcards.dataset), config["image"]["shard_images"])
+    return amounts.shard_features_mb(n_images, config["image"]["size"])
 
 
-def search_memory_mb(*data_sets):
-    """Thumbnails of the images, twice again as they are compared, and their names and sums."""
-    n_images = sum(len(DATA_SETS[name].images) for name in data_sets)
-    return int(3000 + 4.5 * n_images / 1000)
-
-
-def search_minutes(*data_sets):
-    """All pairs are compared: with a million images most of the time, with thousands none of it."""
-    n_images = sum(len(DATA_SETS[name].images) for name in data_sets)
-    return int(30 + 120 * (n_images / 1_000_000) ** 2)
-
-
-def audit_memory_mb(wildcards, attempt):
-    """A KiB of facts an image; features and forests of as many as are drawn of them at most."""
-    n_images = len(DATA_SETS[wildcards.dataset].images)
-    return attempt * int(1500 + n_images / 1000 + min(n_images, 50_000) / 20)
-
-
-def shard_features_mb(wildcards, attempt):
-    """Pixels of a shard, and what frozen layers give of them (0.8 MB an image of 224, twice)."""
-    n_images = min(len(DATA_SETS[wildcards.dataset].images), config["image"]["shard_images"])
-    return attempt * int(2000 + 1.6 * n_images * (config["image"]["size"] / 224) ** 2)
-
-
-def largest_batch(wildcards):
-    """Images of a step; the most that a recipe asks for where it is not known which one it will be."""
-    batch = configuration.train_settings(config, wildcards.task, wildcards.scheme)["batch_size"]
-    if batch != "auto":
-        return batch
-    recipes = recipes_of(wildcards.task, wildcards.scheme).values()
-    return max(recipe["batch_size"] for recipe in recipes)
-
-
-def pixel_memory_mb(n_images):
-    """Pixels of the two largest parts of a split, as far as they are not left on the disk."""
-    pixels = n_images * config["image"]["size"] ** 2 / 2**20
-    return min(pixels, 2 * config["compute"]["pixel_memory_mb"])
-
-
-def training_memory_mb(wildcards, attempt):
-    """Pixels in memory once, plus PyTorch and the activations of a batch; a retry asks for more."""
-    size = config["image"]["size"]
-    batch = largest_batch(wildcards)
-    n_images = len(DATA_SETS[wildcards.get("other", wildcards.dataset)].images)
-    # A ResNet18 keeps about 25 MB of activations and gradients for an image of 224 pixels.
-    return attempt * int(2000 + pixel_memory_mb(n_images) + batch * 25 * (size / 224) ** 2)
+def training_memory_mb(wildcards):
+    """Of a job that trains a network, or predicts the images of the data set or of another one."""
+    return amounts.training_memory_mb(
+        STUDY.n_images(wildcards.get("other", wildcards.dataset)),
+        config["image"]["size"],
+        STUDY.largest_batch(wildcards.task, wildcards.scheme),
+        config["compute"]["pixel_memory_mb"],
+    )
 
 
 def fitting_memory_mb(wildcards, input, attempt):
-    """As `training_memory_mb`; where layers are frozen, their features are read, then joined.
-
-    Each of several processes holds everything.
-    """
+    """Of a training, each of whose processes holds everything; features of frozen layers too."""
     features = sum(Path(file).stat().st_size for file in input.get("features") or [])
-    one = training_memory_mb(wildcards, attempt) + attempt * int(2 * features / 2**20)
-    return processes(wildcards) * one
+    one = training_memory_mb(wildcards) + amounts.features_memory_mb(features)
+    return attempt * processes(wildcards) * one
 
 
 def export_memory_mb(wildcards, input, attempt):
-    """The network several times over, PyTorch's exporter and onnxruntime; a retry asks for more."""
-    return attempt * int(3000 + 10 * Path(input.model).stat().st_size / 2**20)
+    """Of a job that writes a network for use elsewhere."""
+    return attempt * amounts.export_memory_mb(Path(input.model).stat().st_size)

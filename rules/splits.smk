@@ -19,13 +19,12 @@ rule splits:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(10),
+        **growing(mem_mb=2000, runtime=10),
     params:
         code=code("splits.py"),
-        classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
-        scheme=lambda wildcards: design_of(wildcards.scheme),
-        shared_test=lambda wildcards: shared_test_design(wildcards.scheme),
+        classes=lambda wildcards: STUDY.classes[wildcards.task],
+        scheme=lambda wildcards: STUDY.split_settings(wildcards.scheme),
+        shared_test=lambda wildcards: STUDY.shared_test_settings(wildcards.scheme),
     message:
         "Splitting for {wildcards.task}, {wildcards.scheme}, fold {wildcards.fold}"
     script:

@@ -27,7 +27,7 @@ rule weights:
 rule features:
     input:
         shard=rules.cache.output.shard,
-        weights=feature_weights,
+        weights=lambda wildcards: weights_of(STUDY.frozen[wildcards.features]),
     output:
         "results/{dataset}/features/{features}/shard-{shard}.parquet",
     log:
@@ -38,13 +38,12 @@ rule features:
         ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
+        **growing(mem_mb=shard_features_mb, runtime=60),
         gpu=gpus,
-        mem_mb=shard_features_mb,
-        runtime=growing(60),
     params:
         code=code("features.py"),
         image={key: config["image"][key] for key in ("mean", "size", "std")},
-        model=lambda wildcards: FROZEN[wildcards.features],
+        model=lambda wildcards: STUDY.frozen[wildcards.features],
         recipe=config["recipes"]["pretrained"],
         precision=config["compute"]["precision"],
     message:
@@ -60,39 +59,39 @@ rule train:
         shards=lambda wildcards: [] if frozen_features(wildcards) else cache_shards(wildcards),
         features=frozen_features,
         masks=lung_masks,
-        weights=pretrained_weights,
+        weights=lambda wildcards: weights_of(STUDY.models[wildcards.scheme]),
     output:
-        model=f"{RUN}/model.safetensors",
-        history=f"{RUN}/history.parquet",
+        model=f"results/{RUN}/model.safetensors",
+        history=f"results/{RUN}/history.parquet",
         # Durations, apart from all that is the same each time.
-        timings=f"{RUN}/timings.parquet",
+        timings=f"results/{RUN}/timings.parquet",
     log:
-        f"{RUN.replace('results', 'results/logs', 1)}/train.log",
+        f"results/logs/{RUN}/train.log",
     benchmark:
-        f"{RUN.replace('results', 'results/benchmarks', 1)}/train.tsv"
+        f"results/benchmarks/{RUN}/train.tsv"
     conda:
         ENVIRONMENT
     threads: lambda wildcards: processes(wildcards) * config["compute"]["threads"]
     resources:
+        **growing(runtime=240),
         gpu=lambda wildcards: processes(wildcards) * gpus(wildcards),
         # A resource, as no result depends on it; a param would make models stale.
         processes=processes,
         mem_mb=fitting_memory_mb,
-        runtime=growing(240),
     params:
         code=code("train.py"),
-        classes=lambda wildcards: config["tasks"][wildcards.task]["classes"],
+        classes=lambda wildcards: STUDY.classes[wildcards.task],
         image={key: config["image"][key] for key in ("mean", "size", "std")},
         input_part=lambda wildcards: configuration.input_part(config, wildcards.scheme),
-        model=lambda wildcards: MODELS[wildcards.scheme],
+        model=lambda wildcards: STUDY.models[wildcards.scheme],
         settings=lambda wildcards: configuration.result_settings(
             config, wildcards.task, wildcards.scheme
         ),
-        recipes=lambda wildcards: recipes_of(wildcards.task, wildcards.scheme),
+        recipes=lambda wildcards: STUDY.recipes(wildcards.task, wildcards.scheme),
         precision=config["compute"]["precision"],
         deterministic=config["compute"]["deterministic"],
         # Not an output: Snakemake would delete it when a job fails.
-        checkpoint=f"{RUN}/checkpoint.safetensors",
+        checkpoint=f"results/{RUN}/checkpoint.safetensors",
     message:
         "Training {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
     script:
@@ -106,20 +105,19 @@ rule predict_run:
         shards=cache_shards,
         masks=rules.masks.output[0],
     output:
-        predictions=f"{RUN}/predictions.parquet",
-        maps=f"{CAM}/maps.parquet",
-        covered=f"{AUDIT}/covered.parquet",
+        predictions=f"results/{RUN}/predictions.parquet",
+        maps=f"results/{CAM}/maps.parquet",
+        covered=f"results/{AUDIT}/covered.parquet",
     log:
-        f"{RUN.replace('results', 'results/logs', 1)}/predict_run.log",
+        f"results/logs/{RUN}/predict_run.log",
     benchmark:
-        f"{RUN.replace('results', 'results/benchmarks', 1)}/predict_run.tsv"
+        f"results/benchmarks/{RUN}/predict_run.tsv"
     conda:
         ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
+        **growing(mem_mb=training_memory_mb, runtime=60),
         gpu=gpus,
-        mem_mb=training_memory_mb,
-        runtime=growing(60),
     params:
         code=code("predict_run.py"),
         precision=config["compute"]["precision"],

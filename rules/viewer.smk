@@ -13,9 +13,9 @@ from workflow_scripts.cxrcam.viewer.bundle import page_sources
 
 rule viewer_page:
     input:
-        model=of_headline_run(rules.export_model.output.onnx),
-        card=of_headline_run(rules.export_model.output.facts),
-        split=of_headline_run(rules.splits.output[0]),
+        model=of_run(rules.export_model.output.onnx, STUDY.headline_run),
+        card=of_run(rules.export_model.output.facts, STUDY.headline_run),
+        split=of_run(rules.splits.output[0], STUDY.headline_run),
         images=rules.index.output.images,
         facts=decoded_facts,
         verdict=rules.audit_verdict.output.json,
@@ -36,8 +36,7 @@ rule viewer_page:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(10),
+        **growing(mem_mb=2000, runtime=10),
     params:
         code=code("viewer.py"),
         sources=lambda wildcards: text_fingerprint(page_sources()),

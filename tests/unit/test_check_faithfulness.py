@@ -1,17 +1,23 @@
 """Faithfulness: maps must beat random ones and the centre."""
 
-import dataclasses
+from dataclasses import asdict
 
 from tests.unit.audit_tables_example import RUN, mean, one
-from workflow_scripts.cxrcam.map_tests.faithfulness import FaithfulnessRow
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.checks import faithfulness
 
 
 def faithful(**advantages):
-    rows = [FaithfulnessRow("road", "map", mean(0.5), None)]
-    rows += [FaithfulnessRow("road", name, mean(0.5), mean(v)) for name, v in advantages.items()]
-    return [dataclasses.asdict(row) for row in rows]
+    rows = [("map", None), *((name, mean(value)) for name, value in advantages.items())]
+    return [
+        {
+            "test": "road",
+            "map": name,
+            "area": asdict(mean(0.5)),
+            "advantage": None if advantage is None else asdict(advantage),
+        }
+        for name, advantage in rows
+    ]
 
 
 def outcome(test, rows):

@@ -1,4 +1,4 @@
-"""Which design answers for new images: checked with the configuration, asked by the rules."""
+"""Whether the design that is to answer for new images is one that can."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,22 +6,6 @@ from typing import Any
 from workflow_scripts.cxrcam.configuration.checks import LUNG_INPUTS
 from workflow_scripts.cxrcam.configuration.problems import Problems, did_you_mean, show
 from workflow_scripts.cxrcam.terms import WHOLE
-
-
-def design_for_new_images(
-    config: Mapping[str, Any], headline: Mapping[str, str], designs: list[tuple[str, str]]
-) -> dict[str, str]:
-    """Task and scheme whose networks answer, of all `designs` that are trained.
-
-    What is not chosen is that of the `headline`, the number that the verdict judges.
-    """
-    task = config["predict"]["task"] or headline["task"]
-    scheme = config["predict"]["scheme"] or headline["scheme"]
-    if (task, scheme) not in designs and config["predict"]["scheme"] is None:
-        scheme = next(s for t, s in designs if t == task)
-    if (task, scheme) not in designs:
-        task = next(t for t, s in designs if s == scheme)
-    return {"task": task, "scheme": scheme}
 
 
 def check_predict(

@@ -34,10 +34,7 @@ from workflow_scripts.cxrcam.configuration.checks import (
     missing_classes,
 )
 from workflow_scripts.cxrcam.configuration.messages import explain
-from workflow_scripts.cxrcam.configuration.predict_design import (
-    check_predict,
-    design_for_new_images,
-)
+from workflow_scripts.cxrcam.configuration.predict_design import check_predict
 from workflow_scripts.cxrcam.configuration.problems import (
     ConfigurationError,
     KeyPath,
@@ -57,7 +54,6 @@ __all__ = [
     "check_against_images",
     "check_external_images",
     "check_masks",
-    "design_for_new_images",
     "division",
     "experiments",
     "fold_count",

@@ -59,8 +59,8 @@ class AuditTables:
         ``intersection_over_union``, each with ``n``, ``value``, ``interval``, ``chance``, or with
         ``reason``.
     map_tests : mapping of Run to mapping, or None
-        ``randomisation``: rows as `randomisation.CascadeRow`; ``faithfulness``: rows as
-        `faithfulness.FaithfulnessRow`; ``flip``: ``ssim`` and ``spearman``, each as
+        ``randomisation``: rows as `randomisation.summarise_cascade`; ``faithfulness``: rows as
+        `faithfulness.summarise_faithfulness`; ``flip``: ``ssim`` and ``spearman``, each as
         `summaries.MeanInterval`. Dataclasses as dicts; or ``{"reason": ...}`` in their place.
     repeatability : mapping of (task, scheme) to mapping, or None
         See `checks.repeatability.repeatability`.

@@ -64,7 +64,7 @@ def inner(numbers: Numbers | None, name: str) -> Numbers | None:
 def cascade_row(
     entries: Mapping[Run, Any], position: int, measure: str
 ) -> Mapping[Run, Numbers | None]:
-    """Measure of one row of each run's `randomisation.CascadeRow`s.
+    """Measure of one row of each run's rows of `randomisation.summarise_cascade`.
 
     The last row is the floor, maps of different images; the one before has all weights untrained.
     """

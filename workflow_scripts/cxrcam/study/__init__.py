@@ -1,0 +1,1 @@
+"""What a study consists of, and what its jobs ask for."""

@@ -1,0 +1,343 @@
+"""The study: which networks are trained, on which images, and what part each of them plays.
+
+The rules ask it which runs, divisions and settings belong to a job; paths are theirs. Snakemake
+builds it whenever it reads the workflow (in every cluster job again), so nothing heavy is imported
+and no image is opened.
+
+A *design* is a task and a scheme. A *division* is one fold of a design. A *run* is one network,
+trained on a division with one seed.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypedDict
+
+from workflow_scripts.cxrcam.configuration import resolution as configuration
+from workflow_scripts.cxrcam.configuration.recipes import used_recipes
+from workflow_scripts.cxrcam.data.listed import ListedDataSet, list_data_set
+from workflow_scripts.cxrcam.paper.designs import Designs, find_designs
+
+
+class Design(TypedDict):
+    """What is trained alike: keys of ``tasks`` and ``schemes``."""
+
+    task: str
+    scheme: str
+
+
+class Division(Design):
+    """One division of the images of a design; folds count from 1."""
+
+    fold: int
+
+
+class Training(Division):
+    """One network of a division, whatever the data set."""
+
+    seed: int
+
+
+class Run(Training):
+    """One network, by the wildcards of its files."""
+
+    dataset: str
+
+
+class ExternalTest(Run):
+    """A run on an external data set, and the classes of its task that have no image there."""
+
+    data_set: str
+    missing: list[str]
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that a configuration asks to be trained and tested, in its order.
+
+    Attributes
+    ----------
+    config : mapping
+        From `resolution.resolve_configuration`.
+    data_sets : mapping of str to ListedDataSet
+        By name: the one that is trained on, then those that are only tested on.
+    """
+
+    config: Mapping[str, Any]
+    data_sets: Mapping[str, ListedDataSet]
+
+    # --- runs -------------------------------------------------------------------------------------
+
+    @cached_property
+    def designs(self) -> list[Design]:
+        """Every task with every scheme that is run with it."""
+        pairs = configuration.experiments(self.config)
+        return [{"task": task, "scheme": scheme} for task, scheme in pairs]
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """Every run: all folds and seeds of all designs."""
+        return [
+            {"dataset": self.config["dataset"], **design, "fold": fold, "seed": seed}
+            for design in self.designs
+            for fold in range(1, configuration.fold_count(self.config, design["scheme"]) + 1)
+            for seed in self.config["seeds"]
+        ]
+
+    def runs_of(self, task: str, scheme: str) -> list[Run]:
+        """Runs of one design."""
+        return [run for run in self.runs if (run["task"], run["scheme"]) == (task, scheme)]
+
+    @cached_property
+    def divisions(self) -> list[Division]:
+        """Every division that is drawn; schemes that take those of another one are left out."""
+        return [
+            {**design, "fold": fold}
+            for design in self.designs
+            if self.base_scheme(design["scheme"]) == design["scheme"]
+            for fold in range(1, configuration.fold_count(self.config, design["scheme"]) + 1)
+        ]
+
+    # --- parts that runs play ---------------------------------------------------------------------
+
+    @cached_property
+    def parts(self) -> Designs:
+        """Parts that the schemes play in the paper; one of them is the honest design."""
+        return find_designs(self.config)
+
+    @cached_property
+    def headline(self) -> Design:
+        """Design of the number that the verdict judges: the honest one, else the first."""
+        first = self.designs[0]
+        honest: Design = {"task": first["task"], "scheme": self.parts.honest or ""}
+        return honest if honest in self.designs else first
+
+    @cached_property
+    def headline_folds(self) -> list[Training]:
+        """First seed of all folds of the headline: what the report shows maps of."""
+        return [
+            {"fold": run["fold"], "seed": run["seed"], **self.headline}
+            for run in self.runs_of(**self.headline)
+            if run["seed"] == self.config["seeds"][0]
+        ]
+
+    @property
+    def headline_run(self) -> Training:
+        """First fold and seed of the headline: what is exported."""
+        return self.headline_folds[0]
+
+    @cached_property
+    def explained_runs(self) -> list[Run]:
+        """First fold and seed of each design: maps are tested on these only, as it takes time."""
+        return [self.runs_of(**design)[0] for design in self.designs]
+
+    @cached_property
+    def main_runs(self) -> dict[str, Run]:
+        """For pictures, task by task: the complete set if it is run, first fold and seed."""
+        return {
+            task: min(
+                (run for run in self.explained_runs if run["task"] == task),
+                key=lambda run: run["scheme"] != self.parts.complete,
+            )
+            for task in dict.fromkeys(run["task"] for run in self.explained_runs)
+        }
+
+    @cached_property
+    def widest_task(self) -> str:
+        """Task of `main_runs` that tells most classes apart, the first of several."""
+        return max(self.main_runs, key=lambda task: len(self.classes[task]))
+
+    @cached_property
+    def network_runs(self) -> list[Run]:
+        """Runs whose networks are compared: those of the complete set, and of its divisions.
+
+        The recipe is the same for all of them, and images are whole.
+        """
+        return [
+            run
+            for run in self.runs
+            if run["scheme"] == self.parts.complete
+            or (
+                self.config["schemes"][run["scheme"]].get("of") == self.parts.complete
+                and run["scheme"] not in self.parts.recipes
+                and not self.is_covered(run["scheme"])
+            )
+        ]
+
+    @cached_property
+    def answering(self) -> Design:
+        """Design whose networks answer for new images.
+
+        What ``predict`` leaves open is the headline's, or else the first that goes with the rest.
+        """
+        chosen = self.config["predict"]
+        task = chosen["task"] or self.headline["task"]
+        scheme = chosen["scheme"] or self.headline["scheme"]
+        wanted: Design = {"task": task, "scheme": scheme}
+        if wanted in self.designs:
+            return wanted
+        if chosen["scheme"] is None:
+            return next(design for design in self.designs if design["task"] == task)
+        return next(design for design in self.designs if design["scheme"] == scheme)
+
+    @property
+    def answering_runs(self) -> list[Run]:
+        """All folds and seeds of the design that answers for new images."""
+        return self.runs_of(**self.answering)
+
+    @cached_property
+    def covered_designs(self) -> dict[str, dict[str, str]]:
+        """Scheme by scheme: what networks trained on covered images see, and of whose divisions."""
+        return {
+            scheme: {"of": settings["of"], "input": settings["input"]}
+            for scheme, settings in self.config["schemes"].items()
+            if self.is_covered(scheme)
+        }
+
+    @cached_property
+    def external_tests(self) -> list[ExternalTest]:
+        """Every run on every external data set.
+
+        Networks that were trained on covered images are experiments, not what would be used
+        elsewhere.
+        """
+        sizes = {name: self.data_sets[name].class_sizes for name in self.config["external"]}
+        return [
+            {
+                **run,
+                "data_set": name,
+                "missing": configuration.missing_classes(self.config, run["task"], sizes[name]),
+            }
+            for name in sizes
+            for run in self.runs
+            if not self.is_covered(run["scheme"])
+        ]
+
+    # --- settings of designs ----------------------------------------------------------------------
+
+    @cached_property
+    def classes(self) -> dict[str, list[str]]:
+        """Classes of each task."""
+        return {task: settings["classes"] for task, settings in self.config["tasks"].items()}
+
+    @cached_property
+    def models(self) -> dict[str, dict[str, Any]]:
+        """Settings of the networks of each scheme."""
+        schemes = self.config["schemes"]
+        return {scheme: configuration.model_settings(self.config, scheme) for scheme in schemes}
+
+    @cached_property
+    def starts(self) -> dict[str, str]:
+        """``model.weights`` of each scheme that is run, in the order of the designs."""
+        return {d["scheme"]: self.models[d["scheme"]]["weights"] for d in self.designs}
+
+    def recipes(self, task: str, scheme: str) -> dict[str, dict[str, Any]]:
+        """What of the recipes a training may look at, by the weights that it may start from."""
+        train = configuration.train_settings(self.config, task, scheme)
+        return used_recipes(self.models[scheme], train, self.config["recipes"])
+
+    def frozen_layers(self, task: str, scheme: str) -> tuple[str, dict[str, Any]] | None:
+        """Key and settings of the features that a training needs; None where it freezes nothing."""
+        until = configuration.train_settings(self.config, task, scheme)["freeze_until"]
+        if until is None:
+            return None
+        settings = {**self.models[scheme], "freeze_until": until}
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+        return f"{settings['architecture']}-{until}-{digest}", settings
+
+    @cached_property
+    def frozen(self) -> dict[str, dict[str, Any]]:
+        """Settings of features by key: one for all runs that freeze the same layers alike."""
+        return dict(filter(None, (self.frozen_layers(**design) for design in self.designs)))
+
+    def largest_batch(self, task: str, scheme: str) -> int:
+        """Images of a training step; of several recipes that are possible, the most."""
+        batch = configuration.train_settings(self.config, task, scheme)["batch_size"]
+        if batch != "auto":
+            return int(batch)
+        return max(int(recipe["batch_size"]) for recipe in self.recipes(task, scheme).values())
+
+    def is_covered(self, scheme: str) -> bool:
+        """Whether the networks of a scheme see a part of each image only."""
+        return configuration.input_part(self.config, scheme) != configuration.WHOLE
+
+    def needs_lung_masks(self, scheme: str) -> bool:
+        """Whether the networks of a scheme see the lungs only, or all but them."""
+        return configuration.input_part(self.config, scheme) in configuration.LUNG_INPUTS
+
+    # --- divisions of the images ------------------------------------------------------------------
+
+    def base_scheme(self, scheme: str) -> str:
+        """Scheme whose divisions a scheme takes, its own or those of another one."""
+        return configuration.division(self.config, scheme)[0]
+
+    def is_grouped(self, scheme: str) -> bool:
+        """Whether patients and near-duplicates stay on one side of the divisions of a scheme."""
+        return bool(configuration.division(self.config, scheme)[1].get("grouped"))
+
+    def split_settings(self, scheme: str) -> dict[str, Any]:
+        """What decides a division; not the number of repeats, so that more leave the first ones."""
+        name, settings = configuration.division(self.config, scheme)
+        without = ("train", "model", "repeats", "tasks", "shared_test_of")
+        return {
+            "name": name,
+            "design": {key: settings[key] for key in sorted(settings) if key not in without},
+        }
+
+    def shared_test_settings(self, scheme: str) -> dict[str, Any]:
+        """`split_settings` whose test part the sub-samples of a scheme leave alone; {} if none."""
+        shared = configuration.division(self.config, scheme)[1].get("shared_test_of")
+        return self.split_settings(shared) if shared else {}
+
+    def n_images(self, name: str) -> int:
+        """Number of listed images of a data set."""
+        return len(self.data_sets[name].images)
+
+
+def list_study(config: Mapping[str, Any]) -> Study:
+    """List the images of a study, and check the configuration against them.
+
+    Parameters
+    ----------
+    config : mapping
+        From `resolution.resolve_configuration`.
+
+    Raises
+    ------
+    DatasetError
+        As for `datasets.list_images`.
+    ConfigurationError
+        If tasks and schemes do not suit the images or lung masks that there are, if a file of
+        weights is missing, or if new images are given to networks that need lung masks.
+    """
+    data_sets = {
+        name: list_data_set(
+            config["datasets"][name],
+            Path(f"results/{name}/phantoms"),
+            config["image"]["shard_images"],
+        )
+        for name in [config["dataset"], *config["external"]]
+    }
+    own = data_sets[config["dataset"]]
+    configuration.check_against_images(config, own.class_sizes, own.place)
+    for name in config["external"]:
+        other = data_sets[name]
+        configuration.check_external_images(config, name, other.class_sizes, other.place)
+    configuration.check_masks(config, own.images)
+    study = Study(config, data_sets)
+    for weights in {model["weights"] for model in study.models.values()}:
+        if weights not in ("auto", "random", "imagenet") and not Path(weights).is_file():
+            raise configuration.ConfigurationError(
+                f"model.weights: the file {weights!r} does not exist (looked from {Path.cwd()}). "
+                "Correct the path, or set model.weights to auto, imagenet or random."
+            )
+    scheme = study.answering["scheme"]
+    if config["predict_images"] and study.needs_lung_masks(scheme):
+        raise configuration.ConfigurationError(
+            f"predict_images: the networks of {scheme} need a lung mask of every image, which new "
+            "images do not have: name another scheme as predict.scheme."
+        )
+    return study
