@@ -36,11 +36,11 @@ def leak_rows(roles, duplicates, patients=None, **also):
     """Table of leaks, as the entry script makes it."""
     names = [name for group in roles.values() for name in group]
     role = [role for role, group in roles.items() for _ in group]
-    table = None
-    if duplicates is not None:
-        table = pd.DataFrame(duplicates, columns=["image_id_a", "image_id_b", "kind"])
-    rows = split_leaks(names, role, table, patients).rows
+    pairs = pd.DataFrame(duplicates or [], columns=["image_id_a", "image_id_b", "kind"])
+    rows = split_leaks(names, role, pairs, patients or [None] * len(names))
     frame = pd.DataFrame([vars(row) for row in rows])
+    if duplicates is None:
+        frame = frame.assign(n_leaked=None, share=None, reason="not assessable: nobody looked")
     return frame.assign(**{"task": "t", "scheme": "s", "fold": 1, "grouped": True} | also)
 
 
