@@ -149,7 +149,7 @@ def agreement(table: pd.DataFrame, arrays_of: ArraysOf) -> pd.DataFrame:
     for names, group in table[KEY].drop_duplicates().groupby([*DESIGN, "arm"], sort=False):
         networks = [loaded(row, arrays_of) for row in group.to_dict("records")]
         there = [n for n in networks if n is not None]
-        if len(there) < 2 or any((n["names"] != there[0]["names"]).any() for n in there):
+        if len(there) < 2 or any(not np.array_equal(n["names"], there[0]["names"]) for n in there):
             continue  # real images are divided anew for each seed
         maps = [_placed(n) for n in there]
         pairs, floors = [], []

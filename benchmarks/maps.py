@@ -114,6 +114,7 @@ ARMS = (
     Arm("imagenet", 224, 2),
     Arm("imagenet", 224, 3, 8),
     Arm("imagenet", 224, None, 16),
+    Arm("imagenet", 224, None, 8),
     Arm("random", 129),
     Arm("random", 129, 3),
     Arm("random", 129, 2),
