@@ -25,7 +25,6 @@ from tests.workflow.small_project import (
 from workflow_scripts.cxrcam.contracts import (
     FACTS,
     HISTORY,
-    INDEX_COLUMNS,
     LISTING,
     SPLIT,
     TIMINGS,
@@ -33,6 +32,7 @@ from workflow_scripts.cxrcam.contracts import (
     maps_schema,
     predictions_schema,
 )
+from workflow_scripts.cxrcam.terms import INDEX_COLUMNS
 from workflow_scripts.cxrcam.verdict import data_checks, floor_checks, map_checks, number_checks
 from workflow_scripts.cxrcam.verdict.check import CheckKind
 
