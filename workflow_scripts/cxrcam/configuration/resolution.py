@@ -65,6 +65,7 @@ __all__ = [
     "load_schema",
     "missing_classes",
     "model_settings",
+    "read_yaml",
     "refuse_repeated_keys",
     "removed_entries",
     "resolve_configuration",
@@ -114,6 +115,11 @@ def load_schema(path: Path) -> dict[str, Any]:
     if not isinstance(schema, dict):
         raise ConfigurationError(f"The schema {str(path)!r} is not a mapping: restore the file.")
     return expand(schema)
+
+
+def read_yaml(path: Path) -> Any:  # noqa: ANN401
+    """Content of a configuration file; `ConfigurationError` if it cannot be read as YAML."""
+    return _parse(path, yaml.load)
 
 
 def refuse_repeated_keys(path: Path) -> None:
