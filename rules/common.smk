@@ -52,7 +52,7 @@ def checked(action, *arguments):
 
 
 for file in workflow.configfiles:
-    checked(configuration.refuse_repeated_keys, Path(file))
+    checked(configuration.refuse_unclear_yaml, Path(file))
 
 # Files in the order of merging: `configfile:` of the Snakefile, then those of the command line.
 given_files = [Path(file) for file in workflow.config_settings.configfiles]
