@@ -328,7 +328,7 @@ BAD = [
     (("train",), None, ["train is empty (null)", "epochs"]),
     (("train",), [1], ["train is [1]", "mapping"]),
     (("seeds",), 3, ["seeds is 3", "write [3]"]),
-    (("seeds",), [], ["seeds is []", "at least 1"]),
+    (("seeds",), [], ["seeds is []", "1 to 1000 entries"]),
     (("seeds",), [1, 1], ["seeds lists 1 more than once"]),
     (("seeds",), [-1], ["seeds[0] is -1"]),
     (("seeds",), [True], ["seeds[0] is true"]),
