@@ -10,6 +10,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from workflow_scripts.cxrcam.configuration import resolution as configuration
+from workflow_scripts.cxrcam.configuration.overlays import without_replaced_kinds
 from workflow_scripts.cxrcam.data import datasets
 from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint
 from workflow_scripts.cxrcam.errors import InputError
@@ -50,8 +51,18 @@ def checked(action, *arguments):
 
 
 for file in workflow.configfiles:
-    checked(configuration.refuse_repeated_keys, Path(file))
+    checked(configuration.refuse_unclear_yaml, Path(file))
 
+# Files in the order of merging: `configfile:` of the Snakefile, then those of the command line.
+given_files = [Path(file) for file in workflow.config_settings.configfiles]
+own_files = [file for file in map(Path, workflow.configfiles) if file not in given_files]
+config = without_replaced_kinds(
+    config,
+    [
+        *(checked(configuration.read_yaml, file) for file in [*own_files, *given_files]),
+        workflow.config_settings.config,
+    ],
+)
 REMOVED = configuration.removed_entries(config)
 config = checked(
     configuration.resolve_configuration,

@@ -29,6 +29,15 @@ def test_nothing_is_reported_on_the_console(opened: Browser) -> None:
     assert opened.get_log("browser") == []
 
 
+def test_a_script_in_the_page_can_reach_nobody(opened: Browser) -> None:
+    directive = opened.execute_async_script(
+        "const done = arguments[0];"
+        "document.addEventListener('securitypolicyviolation', e => done(e.effectiveDirective));"
+        "fetch('http://127.0.0.1:9/').then(() => done('it was sent'), () => {});"
+    )
+    assert directive == "connect-src"
+
+
 def test_evidence_is_hidden_and_shown_by_keyboard_and_the_xray_stays(opened: Browser) -> None:
     box = opened.find_element(By.CSS_SELECTOR, "[data-layer=evidence]")
     pictures = opened.find_element(By.CSS_SELECTOR, ".stack")

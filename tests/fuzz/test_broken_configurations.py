@@ -18,7 +18,7 @@ from tests.fuzz import corpus
 from workflow_scripts.cxrcam.configuration.resolution import (
     ConfigurationError,
     load_schema,
-    refuse_repeated_keys,
+    refuse_unclear_yaml,
     resolve_configuration,
 )
 
@@ -121,7 +121,7 @@ def test_yaml_of_every_kind_is_read_or_refused(tmp_path, tried) -> None:
         file.write_text(text, encoding="utf-8", newline="")
         tried("configuration: YAML")
         try:
-            refuse_repeated_keys(file)
+            refuse_unclear_yaml(file)
         except ConfigurationError as error:
             assert_readable(str(error))
             assert words and words in str(error), f"{name}: {error}"
@@ -144,12 +144,12 @@ def test_files_that_are_no_text_are_refused(tmp_path, tried) -> None:
         (tmp_path / "c.yaml").write_bytes(content)
         tried("configuration: YAML")
         try:
-            refuse_repeated_keys(tmp_path / "c.yaml")
+            refuse_unclear_yaml(tmp_path / "c.yaml")
         except ConfigurationError as error:
             assert_readable(str(error))
     for path in (tmp_path, tmp_path / "absent.yaml"):
         with pytest.raises(ConfigurationError, match="cannot be read"):
-            refuse_repeated_keys(path)
+            refuse_unclear_yaml(path)
 
 
 scalars = (

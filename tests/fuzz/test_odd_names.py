@@ -204,7 +204,7 @@ def test_pages_show_names_as_text(name, tried) -> None:
 
 def test_markdown_keeps_code_and_underscores() -> None:
     assert markdown_text("set `seeds: [0, 1]` in two_class") == "set `seeds: [0, 1]` in two_class"
-    assert markdown_text("<b>\n[x](y) $a$ |") == r"\<b> \[x\](y) \$a\$ \|"
+    assert markdown_text("<b>\n[x](y) $a$ |") == r"&lt;b> \[x\](y) \$a\$ \|"
 
 
 # --- pictures -------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from workflow_scripts.cxrcam.configuration.resolution import (
     load_schema,
     missing_classes,
     model_settings,
-    refuse_repeated_keys,
+    refuse_unclear_yaml,
     removed_entries,
     resolve_configuration,
     result_settings,
@@ -100,7 +100,7 @@ def complaint(config):
 
 def test_config_file_is_valid_and_has_no_duplicate_key():
     assert resolve_configuration(CONFIG, SCHEMA)["dataset"] == CONFIG["dataset"]
-    refuse_repeated_keys(ROOT / "config.yaml")
+    refuse_unclear_yaml(ROOT / "config.yaml")
 
 
 def test_editors_find_the_schema_through_the_first_line_of_the_config_file():
@@ -328,7 +328,7 @@ BAD = [
     (("train",), None, ["train is empty (null)", "epochs"]),
     (("train",), [1], ["train is [1]", "mapping"]),
     (("seeds",), 3, ["seeds is 3", "write [3]"]),
-    (("seeds",), [], ["seeds is []", "at least 1"]),
+    (("seeds",), [], ["seeds is []", "1 to 1000 entries"]),
     (("seeds",), [1, 1], ["seeds lists 1 more than once"]),
     (("seeds",), [-1], ["seeds[0] is -1"]),
     (("seeds",), [True], ["seeds[0] is true"]),
@@ -394,6 +394,11 @@ BAD = [
     (("tasks", "two_class", "classes"), ["A", False], ["classes[1] is false", "Yes, No", "quotes"]),
     (("tasks", "two_class", "classes"), "COVID", ["write [COVID, ...]"]),
     (("tasks", "two_class", "classes"), ["Covid", "Normal"], ["names 'Covid'", "mean 'COVID'?"]),
+    # paths
+    (("model", "weights"), "w{dataset}.pth", ["model.weights is 'w{dataset}.pth'", "wildcard"]),
+    (("datasets", "mine", "path"), "a}.csv", ["datasets.mine.path is 'a}.csv'", "link to it"]),
+    (("datasets", "folders", "root"), ["a", "{b}"], ["datasets.folders.root[1] is '{b}'"]),
+    (("seeds",), [*range(1001)], ["seeds is [0, 1", "(1001 entries)", "list of 1 to 1000 entries"]),
     # schemes
     (("schemes",), {"once": None}, ["schemes has no entry left"]),
     (("schemes", "once", "kind"), "hold_out", ["schemes.once.kind", "Did you mean 'holdout'?"]),
@@ -852,7 +857,7 @@ def test_repeated_keys_are_refused_at_every_depth_with_their_lines(tmp_path):
         "train: {}\ntrain: {}\n"
     )
     with pytest.raises(ConfigurationError) as caught:
-        refuse_repeated_keys(path)
+        refuse_unclear_yaml(path)
     assert str(caught.value).splitlines() == [
         f"{path} sets {fault}: keep one."
         for fault in (
@@ -873,7 +878,7 @@ def test_repeated_keys_are_refused_at_every_depth_with_their_lines(tmp_path):
 def test_what_is_no_repetition_is_accepted(tmp_path, content):
     path = tmp_path / "config.yaml"
     path.write_text(content)
-    refuse_repeated_keys(path)
+    refuse_unclear_yaml(path)
 
 
 @pytest.mark.parametrize(
@@ -885,7 +890,7 @@ def test_what_is_no_repetition_is_accepted(tmp_path, content):
         (None, ["cannot be read", "No such file"]),
     ],
 )
-@pytest.mark.parametrize("read", [load_schema, refuse_repeated_keys])
+@pytest.mark.parametrize("read", [load_schema, refuse_unclear_yaml])
 def test_unreadable_file_is_refused_by_name_and_place(tmp_path, content, words, read):
     path = tmp_path / "broken.yaml"
     if content is not None:
@@ -894,6 +899,29 @@ def test_unreadable_file_is_refused_by_name_and_place(tmp_path, content, words, 
         read(path)
     for expected in ["broken.yaml", *words]:
         assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("seeds: [010]", ["010 on line 1", "reads as 8", "write 8", "'010' in quotes"]),
+        ("\nseeds:\n- 1:30", ["1:30 on line 3", "reads as 90"]),
+        ("datasets: {a: {n: 0_7}}", ["0_7 on line 1", "reads as 7"]),
+    ],
+)
+def test_numbers_that_are_not_read_as_written_are_refused(tmp_path, text, words):
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        refuse_unclear_yaml(file)
+    for expected in (str(file), *words):
+        assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["seeds: [0, 10, -1]", "a: 0.1", "a: '010'", "a: 12:x", "a: 0x1f"])
+def test_plain_numbers_and_text_are_accepted(tmp_path, text):
+    (tmp_path / "mine.yaml").write_text(text)
+    refuse_unclear_yaml(tmp_path / "mine.yaml")
 
 
 def test_schema_that_is_no_mapping_is_refused(tmp_path):

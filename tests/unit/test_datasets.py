@@ -212,8 +212,10 @@ def test_further_columns_of_a_manifest_are_carried_along(pictures):
         " path , label \n x.png , Überblähung \n y.png , B \n",
         "path,label,,\n\nx.png,Überblähung,,\n,,,\ny.png,B,,\n,,,\n",
         "path,label\nx.png,Überblähung\ny.png,B\n".encode("latin-1"),
+        "\n# made by hand\npath,label\nx.png,Überblähung\ny.png,B\n",
+        "\ufeffsep=;\r\npath;label\r\nx.png;Überblähung\r\ny.png;B\r\n",
     ],
-    ids=["plain", "BOM", "semicolons", "tabs", "quotes", "blanks", "empty cells", "latin-1"],
+    ids="plain BOM semicolons tabs quotes blanks empty-cells latin-1 comment-first sep=".split(),
 )
 def test_what_spreadsheets_save_as_csv_is_read(pictures, text):
     images = manifest(written(pictures, text))
@@ -272,6 +274,10 @@ def test_a_missing_manifest_is_named_with_the_way_out(tmp_path):
     [
         ("file,label\nx.png,A\n", ["no column path", "file, label", "first line"]),
         ("path,class\nx.png,A\n", ["no column label", "path, class"]),
+        ("Path,Label\nx.png,A\n", ["Did you mean 'path' by 'Path'?", "'label' by 'Label'"]),
+        ("path,label,width,manifest_width\nx.png,A,1,2\n", ["'width' and 'manifest_width'"]),
+        ("\npath,label\nx.png,A\nz.png,B\n", ["Row 4", "'z.png'"]),
+        (b"path,label\nx.png,\x81\n", ["none of UTF-8, UTF-16 and Windows-1252"]),
         ("", ["no column path and no column label", "none"]),
         ("path,label\n", ["lists no image", "one row an image"]),
         ("path,label\n,,\n\n", ["lists no image"]),
@@ -298,6 +304,27 @@ def test_a_bad_manifest_is_refused_with_the_row_the_value_and_the_way_out(pictur
     assert str(table) in message
     for expected in words:
         assert expected in message
+
+
+@pytest.mark.parametrize("column", ["patient", "source"])
+@pytest.mark.parametrize(
+    ("one", "other"), [("P0", "p0"), ("1", "1.0"), ("01", "1"), ("Ｐ1", "P1"), ("A  b", "a b")]
+)
+def test_a_patient_or_source_in_two_spellings_is_refused_with_both_rows(
+    pictures, column, one, other
+):
+    table = written(pictures, f"path,label,{column}\nx.png,A,{one}\ny.png,A,{other}\n")
+    message = refusal(table)
+    for words in ("Rows 2 and 3", repr(one), repr(other), "alike everywhere"):
+        assert words in message
+
+
+@pytest.mark.parametrize("words", [("NA", "nan"), ("unknown", "Unknown"), ("-", "None")])
+def test_words_for_unknown_are_no_two_spellings_of_a_patient(pictures, words):
+    rows = "".join(
+        f"{name},A,{word}\n" for name, word in zip(("x.png", "y.png"), words, strict=True)
+    )
+    assert len(manifest(written(pictures, "path,label,patient\n" + rows))) == 2
 
 
 @pytest.mark.parametrize("spelling", ["x.png", "./x.png", "masks/../x.png", "{folder}/x.png"])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_scripts.cxrcam.contracts import FACTS, INDEX_COLUMNS, LISTING
+from workflow_scripts.cxrcam.contracts import FACTS, LISTING
 from workflow_scripts.cxrcam.data.image_files import ImageFile
 from workflow_scripts.cxrcam.data.index_table import (
     QUARANTINE_COLUMNS,
@@ -21,6 +21,7 @@ from workflow_scripts.cxrcam.data.index_table import (
     group_images,
     read_declared_sources,
 )
+from workflow_scripts.cxrcam.terms import INDEX_COLUMNS
 
 
 def pairs(*links: tuple[str, str]) -> pd.DataFrame:

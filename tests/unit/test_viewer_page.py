@@ -2,12 +2,15 @@
 
 import json
 import re
+import socket
+import struct
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from http.client import HTTPResponse
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
@@ -18,7 +21,7 @@ from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.export.facts import network_facts
 from workflow_scripts.cxrcam.networks.models import ModelCard
 from workflow_scripts.cxrcam.new_images.likeness import Thresholds
-from workflow_scripts.cxrcam.viewer import bundle, training_pictures
+from workflow_scripts.cxrcam.viewer import bundle, serve, training_pictures
 from workflow_scripts.cxrcam.viewer.bundle import PAGE, find_node, page_sources
 from workflow_scripts.cxrcam.viewer.network_card import network_card
 from workflow_scripts.cxrcam.viewer.serve import content_policy, make_server
@@ -131,6 +134,59 @@ def test_the_server_lists_no_folder_and_leaves_its_own_for_nothing(served: str, 
     with pytest.raises(urllib.error.HTTPError) as error:
         get(served + path)
     assert error.value.code == 404
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:{port}", 200),
+        ("localhost:{port}", 200),
+        ("evil.example:{port}", 421),
+        ("127.0.0.1", 421),
+        ("localhost:1", 421),
+        ("", 421),
+    ],
+)
+def test_the_server_answers_to_its_own_names_only(served: str, host: str, status: int) -> None:
+    port = urlsplit(served).port
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/viewer.css", headers={"Host": host.format(port=port)})
+    assert connection.getresponse().status == status
+    connection.close()
+
+
+def test_the_server_follows_no_link_out_of_its_folder(served: str, tmp_path: Path) -> None:
+    outside = tmp_path.parent / f"{tmp_path.name}-outside"
+    outside.mkdir()
+    (outside / "secret").write_text("secret")
+    (tmp_path / "link").symlink_to(outside / "secret")
+    (tmp_path / "folder").symlink_to(outside)
+    for path in ("link", "folder/secret"):
+        with pytest.raises(urllib.error.HTTPError) as error:
+            get(served + path)
+        assert error.value.code == 404
+
+
+def test_a_path_with_a_control_character_is_a_bad_request(served: str) -> None:
+    for path in ("%00", "viewer.css%0a"):
+        with pytest.raises(urllib.error.HTTPError) as error:
+            get(served + path)
+        assert error.value.code == 400
+
+
+def test_silent_and_leaving_clients_stop_nobody_and_print_nothing(
+    served: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve._Handler, "timeout", 0.5)
+    address = ("127.0.0.1", urlsplit(served).port)
+    silent = [socket.create_connection(address, timeout=10) for _ in range(12)]
+    silent[0].sendall(b"GET /viewer.css HTTP/1.1\r\nHost: x\r\n")
+    silent[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    silent[0].close()  # with a reset
+    assert get(served).status == 200
+    for connection in silent[1:]:
+        connection.close()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_without_a_page_the_server_says_how_to_make_one(tmp_path: Path) -> None:

@@ -25,13 +25,13 @@ from tests.workflow.small_project import (
 from workflow_scripts.cxrcam.contracts import (
     FACTS,
     HISTORY,
-    INDEX_COLUMNS,
     LISTING,
     SPLIT,
     TIMINGS,
     maps_schema,
     predictions_schema,
 )
+from workflow_scripts.cxrcam.terms import INDEX_COLUMNS
 from workflow_scripts.cxrcam.verdict.checks import REGISTERED
 
 SETTINGS = small_configuration()

@@ -35,24 +35,6 @@ FACTS = pa.schema(
     ]
 )
 
-INDEX_COLUMNS = (
-    "image_id",
-    "path",
-    "label",
-    "width",
-    "height",
-    "mode",
-    "file_sha256",
-    "pixel_sha256",
-    "dhash",
-    "group",
-    "source",
-    "mask_path",
-    "lesion_mask_path",
-    "patient",
-    "split",
-)
-
 SPLIT = pa.schema(
     [
         ("image_id", pa.string()),

@@ -14,3 +14,22 @@ REST: Final = "rest"
 
 # What a network sees of each image, where that is not a part of it.
 WHOLE: Final = "whole"
+
+# Columns of the index, before those that a manifest brings along.
+INDEX_COLUMNS: Final = (
+    "image_id",
+    "path",
+    "label",
+    "width",
+    "height",
+    "mode",
+    "file_sha256",
+    "pixel_sha256",
+    "dhash",
+    "group",
+    "source",
+    "mask_path",
+    "lesion_mask_path",
+    "patient",
+    "split",
+)

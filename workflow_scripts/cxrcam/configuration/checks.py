@@ -4,7 +4,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from workflow_scripts.cxrcam.configuration.problems import Problems, did_you_mean, show
+from workflow_scripts.cxrcam.configuration.problems import (
+    KeyPath,
+    Problems,
+    did_you_mean,
+    dotted,
+    show,
+)
 from workflow_scripts.cxrcam.configuration.recipes import possible_starts, with_recipe
 from workflow_scripts.cxrcam.configuration.stages import stage_problem
 from workflow_scripts.cxrcam.terms import WHOLE
@@ -64,6 +70,26 @@ def check_external(config: Mapping[str, Any], problems: Problems) -> None:
                 f"Defined beside the data set to train on: {', '.join(known) or 'none'}."
             )
         problems.add(("external", position), message)
+
+
+# Keys whose values are paths, wherever they stand.
+PATH_KEYS = frozenset({"root", "path", "weights", "predict_images", "container"})
+
+
+def check_paths(value: object, problems: Problems, path: KeyPath = ()) -> None:
+    """Refuse braces in paths: Snakemake takes them for wildcards and fills them in."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            check_paths(item, problems, (*path, key))
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            check_paths(item, problems, (*path, position))
+    elif isinstance(value, str) and PATH_KEYS & {*path[-2:]} and {"{", "}"} & {*value}:
+        problems.add(
+            path,
+            f"{dotted(path)} is {show(value)}: Snakemake takes braces in a path for a wildcard. "
+            "Rename the file or folder, or link to it under a name without braces.",
+        )
 
 
 def check_names(config: Mapping[str, Any], problems: Problems) -> None:

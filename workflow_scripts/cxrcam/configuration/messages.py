@@ -216,11 +216,13 @@ def _allowed(schema: Schema) -> str:
 
 def _size(schema: Schema) -> str:
     """How many items a list has to have; empty where any number will do."""
-    least = schema.get("minItems", 0)
+    least, most = schema.get("minItems", 0), schema.get("maxItems")
+    if least == most and most is not None:
+        return f" of {least} entries"
+    if most is not None:
+        return f" of {least} to {most} entries"
     if not least:
         return ""
-    if least == schema.get("maxItems"):
-        return f" of {least} entries"
     if least == 1:
         return " of at least 1 entry"
     return f" of at least {least}{' different' if schema.get('uniqueItems') else ''} entries"

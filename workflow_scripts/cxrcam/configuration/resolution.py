@@ -9,6 +9,7 @@ reads to the person who made it.
 
 import copy
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ from workflow_scripts.cxrcam.configuration.checks import (
     check_external_images,
     check_masks,
     check_names,
+    check_paths,
     check_recipes,
     check_schemes,
     check_validation,
@@ -61,7 +63,8 @@ __all__ = [
     "load_schema",
     "missing_classes",
     "model_settings",
-    "refuse_repeated_keys",
+    "read_yaml",
+    "refuse_unclear_yaml",
     "removed_entries",
     "resolve_configuration",
     "result_settings",
@@ -94,14 +97,21 @@ def load_schema(path: Path) -> dict[str, Any]:
     return expand(schema)
 
 
-def refuse_repeated_keys(path: Path) -> None:
-    """Refuse a file in which a key stands twice in one mapping: loaders silently keep the last.
+def read_yaml(path: Path) -> Any:  # noqa: ANN401
+    """Content of a configuration file; `ConfigurationError` if it cannot be read as YAML."""
+    return _parse(path, yaml.load)
+
+
+def refuse_unclear_yaml(path: Path) -> None:
+    """Refuse a file that is not read as it is written: repeated keys, octal numbers.
+
+    Of a key that stands twice in one mapping loaders silently keep the last.
 
     Raises
     ------
     ConfigurationError
-        If a key is repeated, with the lines, or if the file cannot be read as YAML, contains itself
-        or is larger than any configuration.
+        If a key is repeated or a number is read otherwise than written, with the lines; if the file
+        cannot be read as YAML, contains itself or is larger than any configuration.
     """
     problems = Problems()
     # The node tree, unlike the loaded mapping, still has every key and its line.
@@ -116,6 +126,12 @@ def refuse_repeated_keys(path: Path) -> None:
         problems.add(
             (*key, line),
             f"{path} sets {dotted(key)} twice (line {line}, first on line {first}): keep one.",
+        )
+    for text, value, line in _odd_numbers(root):
+        problems.add(
+            (str(path), line),
+            f"{path} has {text} on line {line}, which YAML reads as {value}: write {value}, or "
+            f"'{text}' in quotes if it is a name.",
         )
     problems.raise_any()
 
@@ -200,6 +216,24 @@ def _repeated_keys(
             yield from _repeated_keys(value, (*path, name), visited)
 
 
+def _odd_numbers(root: Any) -> Iterator[tuple[str, int, int]]:  # noqa: ANN401
+    """Whole numbers that YAML 1.1 reads otherwise than people: 010 (octal) and 1:30 (base 60)."""
+    nodes, seen = [root], set[int]()
+    while nodes:
+        node = nodes.pop(0)
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.CollectionNode):
+            for item in node.value:
+                nodes += item if isinstance(item, tuple) else (item,)
+        elif isinstance(node, yaml.ScalarNode) and re.fullmatch(
+            r"[-+]?(0[\d_]+|.*:.*)", node.value
+        ):
+            if node.tag == "tag:yaml.org,2002:int":
+                yield node.value, yaml.safe_load(node.value), node.start_mark.line + 1
+
+
 # --- resolving ------------------------------------------------------------------------------------
 
 
@@ -240,6 +274,7 @@ def resolve_configuration(config: Mapping[str, Any], schema: Schema) -> dict[str
     for error in Draft202012Validator(schema).iter_errors(plain):
         explain(error, plain, schema, problems)
     check_names(plain, problems)
+    check_paths(plain, problems)
     problems.raise_any()
     resolved: dict[str, Any] = complete(plain, schema)
     check_classes(resolved, problems)

@@ -12,7 +12,6 @@ image. Three kinds of data set give the same listing:
 
 import hashlib
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +24,12 @@ from workflow_scripts.cxrcam.data.image_files import (
     unique_ids,
 )
 from workflow_scripts.cxrcam.data.manifests import list_manifest
+from workflow_scripts.cxrcam.data.spellings import (
+    ascii_if_alike,
+    first_alike,
+    normalised,
+    skeleton,
+)
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"}
@@ -87,21 +92,24 @@ def list_images(
 
 def _check_labels(images: Iterable[ImageFile]) -> None:
     """Refuse classes that nobody could tell apart, or that no configuration can name."""
-    spellings: dict[str, ImageFile] = {}
-    for label, image in {image.label: image for image in images}.items():
+    first = {image.label: image for image in reversed(list(images))}
+    for label, image in first.items():
         if not label.isprintable():
             raise DatasetError(
                 f"The class {label!r} (of {image.path!r}) contains a line break or another control "
                 "character: rename it."
             )
-        # Most often one class in two spellings, of which a task would silently lack the other.
-        plain = unicodedata.normalize("NFC", label).casefold()
-        other = spellings.setdefault(plain, image)
-        if other is not image:
+    # Most often one class in two spellings, of which a task would silently lack the other.
+    for key, how in (
+        (normalised, "differ only by case, blanks, width or how an accent is stored"),
+        (skeleton, "look alike but contain letters of different alphabets"),
+    ):
+        if pair := first_alike(first, key):
+            one, other = pair
             raise DatasetError(
-                f"The classes {other.label!r} (of {other.path!r}) and {label!r} (of "
-                f"{image.path!r}) differ by case or by how an accent is stored only: spell them "
-                "alike, or rename one."
+                f"The classes {ascii_if_alike(one, other)} (of {first[one].path!r}) and "
+                f"{ascii_if_alike(other, one)} (of {first[other].path!r}) {how}: spell them alike, "
+                "or rename one."
             )
 
 

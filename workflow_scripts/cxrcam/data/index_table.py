@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.contracts import INDEX_COLUMNS
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.terms import INDEX_COLUMNS
 
 QUARANTINE_COLUMNS = ["image_id", "path", "label", "reason"]
 
@@ -114,7 +114,7 @@ def build_index(
     Returns
     -------
     index : DataFrame
-        Readable images sorted by `image_id`: `contracts.INDEX_COLUMNS`, then the manifest's other
+        Readable images sorted by `image_id`: `terms.INDEX_COLUMNS`, then the manifest's other
         columns; one of ours that it also has, such as ``width``, is called ``manifest_width``.
     quarantine : DataFrame
         What was left out and why: image_id, path, label, reason.

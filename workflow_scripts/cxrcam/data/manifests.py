@@ -6,6 +6,7 @@ import io
 import os
 from collections import Counter
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 
@@ -15,6 +16,8 @@ from workflow_scripts.cxrcam.data.image_files import (
     printable,
     unique_ids,
 )
+from workflow_scripts.cxrcam.data.spellings import first_alike, is_missing, normalised
+from workflow_scripts.cxrcam.terms import INDEX_COLUMNS
 
 PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
 
@@ -45,6 +48,8 @@ def list_manifest(path: Path, wanted: Callable[[str], bool]) -> list[ImageFile]:
     names = {row["path"]: PurePosixPath(row["path"]).as_posix() for row in rows.values()}
     ids = unique_ids(names.values())
     _check_rows(path, rows)
+    for column in ("patient", "source"):
+        _check_spellings(path, column, rows)
     return [
         _image_of(f"Row {number} of {path}", path.parent, row, ids[names[row["path"]]])
         for number, row in rows.items()
@@ -85,15 +90,27 @@ def _check_columns(path: Path, columns: list[str], rows: Rows) -> None:
     """Refuse tables without what they must have."""
     missing = [name for name in ("path", "label") if name not in columns]
     if missing:
+        meant = [
+            f" Did you mean {wanted!r} by {column!r}?"
+            for wanted in missing
+            for column in columns
+            if normalised(column) == wanted
+        ]
         raise DatasetError(
             f"The manifest {str(path)!r} has no column {' and no column '.join(missing)}. It has: "
-            f"{', '.join(map(printable, columns)) or 'none'}. The first line must name the "
-            "columns."
+            f"{', '.join(map(printable, columns)) or 'none'}.{''.join(meant)} The first line must "
+            "name the columns; names are lower case."
         )
     repeated = [name for name, n in Counter(columns).items() if n > 1 and name]
     if repeated:
         raise DatasetError(
             f"The manifest {str(path)!r} has the column {repeated[0]!r} more than once. Keep one."
+        )
+    clash = [n for n in columns if n in INDEX_COLUMNS and f"manifest_{n}" in columns]
+    if clash:
+        raise DatasetError(
+            f"The manifest {str(path)!r} has the columns {clash[0]!r} and 'manifest_{clash[0]}'. "
+            "The index calls the first like the second: rename one of them."
         )
     if not rows:
         raise DatasetError(
@@ -120,6 +137,22 @@ def _check_rows(path: Path, rows: Rows) -> None:
                 f"{place} lists {row['path']!r} again (first in row {first}, label "
                 f"{rows[first]['label']!r}; here {row['label']!r}). Keep one."
             )
+
+
+def _check_spellings(path: Path, column: str, rows: Rows) -> None:
+    """Refuse one patient or source in two spellings: a grouped split would tear it apart."""
+    first: dict[str, int] = {}
+    for number, row in rows.items():
+        name = row.get(column, "")
+        if not is_missing(name):
+            first.setdefault(name, number)
+    if pair := first_alike(first, normalised):
+        one, other = pair
+        raise DatasetError(
+            f"Rows {first[one]} and {first[other]} of {path} spell the {column} {one!r} and "
+            f"{other!r}, which differ only by case, blanks or how a number is written: spell one "
+            f"{column} alike everywhere, or make them differ by more."
+        )
 
 
 def _image_of(place: str, folder: Path, row: Row, image_id: str) -> ImageFile:
@@ -181,7 +214,7 @@ def _read_manifest(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
             for number, row in enumerate(table.to_pylist(), start=1)
         }
         return columns, rows
-    text = _decoded(path.read_bytes())
+    text = _decoded(path.read_bytes(), path)
     if "\0" in text:
         raise DatasetError(
             f"The manifest {str(path)!r} is not text: save it as CSV in UTF-8, or name it .parquet "
@@ -189,14 +222,18 @@ def _read_manifest(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
         )
     # Not str.splitlines: it also divides at characters that may stand within a value.
     lines = io.StringIO(text, newline="")
-    header = lines.readline()
-    lines.seek(0)
+    skipped, header = 0, lines.readline()
+    # Blank lines, comments and Excel's `sep=;` may stand above the names of the columns.
+    while header and (
+        not header.strip(" ,;\t\r\n") or (header.startswith(("#", "sep=")) and "path" not in header)
+    ):
+        skipped, header = skipped + 1, lines.readline()
     # Spreadsheets of many countries save "CSV" with semicolons or tabs.
     delimiter = max(",;\t", key=header.count)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(chain([header], lines), delimiter=delimiter, strict=True)
     columns = [name.strip() for name in next(reader, [])]
     rows = {}
-    for number, values in enumerate(reader, start=2):
+    for number, values in enumerate(reader, start=skipped + 2):
         values = [value.strip() for value in values]
         if not any(values):
             continue
@@ -210,13 +247,18 @@ def _read_manifest(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
     return columns, rows
 
 
-def _decoded(encoded: bytes) -> str:
-    """Text as spreadsheets save it: UTF-16 is what they call Unicode."""
+def _decoded(encoded: bytes, path: Path) -> str:
+    """Text as spreadsheets save it: UTF-8, UTF-16 (which they call Unicode), else Windows-1252."""
     wide = encoded.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        return encoded.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError:
-        return encoded.decode("latin-1")  # which takes any bytes
+    for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252"):
+        try:
+            return encoded.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise DatasetError(
+        f"The manifest {str(path)!r} is text in none of UTF-8, UTF-16 and Windows-1252: save it as "
+        "CSV in UTF-8."
+    )
 
 
 def _text_of(value: object) -> str:

@@ -2,15 +2,20 @@
 
 import argparse
 import re
+import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Final
+from socket import socket
+from threading import BoundedSemaphore
+from typing import BinaryIO, Final
+from urllib.parse import unquote
 
 from workflow_scripts.cxrcam.errors import InputError
 
 LOCALHOST: Final = "127.0.0.1"
 _PORT: Final = 8800
+_MOST_REQUESTS: Final = 8  # at a time; a page asks for six
 
 
 def content_policy(page: str) -> str:
@@ -24,6 +29,7 @@ def content_policy(page: str) -> str:
 class _Handler(SimpleHTTPRequestHandler):
     """Files of one folder, each under the policy of the page."""
 
+    timeout = 30  # seconds that a silent client may hold a thread
     # Not what the machine's own tables say, which can lack both.
     extensions_map = {  # noqa: RUF012  (as the class above has it)
         **SimpleHTTPRequestHandler.extensions_map,
@@ -42,12 +48,57 @@ class _Handler(SimpleHTTPRequestHandler):
         self.send_header("Cache-Control", "no-cache")
         super().end_headers()
 
+    def send_head(self) -> BinaryIO | None:  # type: ignore[override]
+        """Refuse what the page itself never asks for, before any file is opened."""
+        # Another name for this machine is a foreign page's trick to read files (DNS rebinding).
+        port = self.server.server_address[1]
+        if self.headers.get("Host") not in {f"{name}:{port}" for name in (LOCALHOST, "localhost")}:
+            self.send_error(421)
+        elif not unquote(self.path).isprintable():
+            self.send_error(400)
+        elif Path(self.directory).resolve() / self._within() != Path(self._file()).resolve():
+            self.send_error(404)  # a link leads elsewhere
+        else:
+            return super().send_head()  # type: ignore[return-value]
+        return None
+
+    def _file(self) -> str:
+        return self.translate_path(self.path)
+
+    def _within(self) -> Path:
+        return Path(self._file()).relative_to(self.directory)
+
     def list_directory(self, path: object) -> None:  # type: ignore[override]
         """No listings."""
         self.send_error(404)
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Say nothing of requests."""
+
+
+class _Server(ThreadingHTTPServer):
+    """Answers a few requests at a time, and says nothing of clients that leave."""
+
+    def __init__(self, *arguments: object) -> None:
+        self._free = BoundedSemaphore(_MOST_REQUESTS)
+        super().__init__(*arguments)  # type: ignore[arg-type]
+
+    def process_request(self, request: socket, client_address: object) -> None:  # type: ignore[override]
+        """Wait for a free thread."""
+        self._free.acquire()
+        super().process_request(request, client_address)  # type: ignore[arg-type]
+
+    def process_request_thread(self, request: socket, client_address: object) -> None:  # type: ignore[override]
+        """Answer, and free the thread."""
+        try:
+            super().process_request_thread(request, client_address)  # type: ignore[arg-type]
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: object, client_address: object) -> None:  # type: ignore[override]
+        """Print what is a fault of ours only."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 def make_server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
@@ -63,7 +114,7 @@ def make_server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
         _Handler, directory=str(folder), policy=content_policy(page.read_text(encoding="utf-8"))
     )
     try:
-        return ThreadingHTTPServer((LOCALHOST, port), handler)
+        return _Server((LOCALHOST, port), handler)
     except OSError as error:
         raise InputError(
             f"Port {port} cannot be used ({error.strerror}): choose another one by --port."
