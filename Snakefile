@@ -69,19 +69,23 @@ rule all:
     default_target: True
     input:
         "results/run_config.yaml",
-        f"results/{config['dataset']}/index/quarantine.csv",
+        # Every file by name, so that a lost one is made again.
         run_files(),
-        f"results/{config['dataset']}/audit/duplicates.png",
-        f"results/{config['dataset']}/audit/label_conflicts.png",
+        design_files(),
+        study_files(
+            rules.index,
+            rules.tables,
+            rules.comparisons,
+            rules.audit_data,
+            rules.audit_leaks,
+            rules.audit_duplicates,
+            rules.audit_label_conflicts,
+            rules.audit_verdict,
+            rules.report,
+            *([rules.map_methods] if config["audit"]["map_methods"] else []),
+            *([rules.external_table] if config["external"] else []),
+        ),
         external_predictions(),
-        f"results/{config['dataset']}/audit/verdict.md",
-        map_method_files(),
-        f"results/{config['dataset']}/tables/metrics.csv",
-        f"results/{config['dataset']}/tables/summary.csv",
-        f"results/{config['dataset']}/tables/comparisons.csv",
-        f"results/{config['dataset']}/figures/accuracy.png",
-        design_figures("png"),
-        f"results/{config['dataset']}/report/index.html",
     message:
         "All results of {config[dataset]}"
 

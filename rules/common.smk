@@ -4,6 +4,7 @@
 import csv
 import hashlib
 import json
+import sys
 from functools import lru_cache
 from pathlib import Path
 
@@ -75,6 +76,13 @@ ENVIRONMENT = {"cpu": "../envs/cxrcam-cpu.yaml", "cuda": "../envs/cxrcam.yaml"}[
 ]
 
 STUDY = checked(list_study, config)
+
+# Snakemake starts scripts without quoting the path of Python.
+if not workflow.deployment_settings.deployment_method and len(sys.executable.split()) > 1:
+    raise WorkflowError(
+        f"Python lies under a path with a blank ({sys.executable!r}), where Snakemake cannot start "
+        "scripts: set up the environment in a folder without blanks in its path."
+    )
 
 
 def one_of(names):

@@ -156,6 +156,8 @@ rule masks:
         **growing(mem_mb=2000, runtime=30),
     params:
         code=code("masks.py"),
+        # The index has their names only: a mask that was replaced is seen here.
+        files=lambda wildcards: listed(wildcards).mask_fingerprint,
         max_pixels=config["image"]["max_pixels"],
     message:
         "Reading the masks of {wildcards.dataset}"

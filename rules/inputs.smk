@@ -27,12 +27,28 @@ def of_design(pattern):
 
 
 def run_files():
-    """What every run leaves; named in `all`, so that a lost file is made again."""
+    """What every run leaves."""
     by_run = (rules.audit_run, rules.train, rules.predict_run, rules.evaluate, rules.cam)
     patterns = [pattern for rule in by_run for pattern in rule.output]
     return [
         *(filled(pattern, **run) for run in STUDY.runs for pattern in patterns),
         *(filled(rules.audit_explanations.output[0], **run) for run in STUDY.explained_runs),
+    ]
+
+
+def design_files():
+    """Figures of every task and scheme."""
+    return [
+        filled(pattern, dataset=config["dataset"], **design)
+        for design in STUDY.designs
+        for pattern in rules.figures.output
+    ]
+
+
+def study_files(*of_rules):
+    """All outputs of rules that run once a study."""
+    return [
+        filled(pattern, dataset=config["dataset"]) for rule in of_rules for pattern in rule.output
     ]
 
 
@@ -45,21 +61,6 @@ def floors_of_run(wildcards):
     """Floors of the split of a run, which may be that of another scheme."""
     base = STUDY.base_scheme(wildcards.scheme)
     return filled(rules.audit_floors.output[0], **{**wildcards, "scheme": base})
-
-
-def design_figures(kind):
-    """Figures of every task and scheme, as `png` or `svg`."""
-    return [
-        f"results/{config['dataset']}/figures/{figure}-{design['task']}-{design['scheme']}.{kind}"
-        for design in STUDY.designs
-        for figure in FIGURES
-    ]
-
-
-def map_method_files():
-    """Comparison of ways to make a map, where the configuration asks for any."""
-    files = rules.map_methods.output if config["audit"]["map_methods"] else []
-    return [filled(file, dataset=config["dataset"]) for file in files]
 
 
 # --- images ---------------------------------------------------------------------------------------
@@ -92,10 +93,7 @@ def drawn_phantoms(wildcards):
 
 def metadata_tables(wildcards):
     """The database's own tables (<class>.metadata.xlsx), where there are any."""
-    settings = listed(wildcards).settings
-    if settings["kind"] != "class_folders":
-        return []
-    return sorted(map(str, datasets.find_root(settings["root"]).glob("*.metadata.xlsx")))
+    return listed(wildcards).metadata_tables
 
 
 def expected_table(wildcards):

@@ -21,7 +21,7 @@ rule report:
         summary=rules.tables.output.summary,
         overview=rules.tables.output.figure_svg,
         comparisons=rules.comparisons.output[0],
-        figures=design_figures("svg"),
+        figures=[file for file in design_files() if file.endswith(".svg")],
         galleries=of_runs(rules.cam.output.galleries),
         maps=of_runs(rules.predict_run.output.maps, STUDY.headline_folds),
         predictions=of_runs(rules.predict_run.output.predictions, STUDY.headline_folds),

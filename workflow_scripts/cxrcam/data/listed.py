@@ -4,6 +4,7 @@ Imported while Snakemake reads the workflow, so it uses the standard library onl
 image. Whatever depends on the data set in a rule asks for it here, by the wildcard `dataset`.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from workflow_scripts.cxrcam.data.datasets import (
     class_folders,
     class_sizes,
+    find_root,
     list_images,
     place,
     shard_count,
@@ -34,6 +36,26 @@ class ListedDataSet:
     def class_sizes(self) -> dict[str, int]:
         """Number of images of each class, 0 for a class folder that has none."""
         return class_sizes(self.images, class_folders(self.settings))
+
+    @property
+    def metadata_tables(self) -> list[str]:
+        """The database's own tables, ``<class>.metadata.xlsx``, where there are any."""
+        if self.settings["kind"] != "class_folders":
+            return []
+        return sorted(map(str, find_root(self.settings["root"]).glob("*.metadata.xlsx")))
+
+    @property
+    def mask_fingerprint(self) -> str:
+        """Hash over names, sizes and times of lung and lesion masks; of drawn ones, names only."""
+        digest = hashlib.sha256()
+        for image in self.images:
+            for file in filter(None, (image.mask_path, image.lesion_mask_path)):
+                stamp = ""
+                if self.settings["kind"] != "phantom":
+                    status = Path(file).stat()
+                    stamp = f"{status.st_size}\x1f{status.st_mtime_ns}"
+                digest.update(f"{file}\x1f{stamp}\n".encode())
+        return digest.hexdigest()[:16]
 
     @property
     def place(self) -> str:

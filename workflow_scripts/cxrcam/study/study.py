@@ -19,6 +19,7 @@ from typing import Any, TypedDict
 from workflow_scripts.cxrcam.configuration import resolution as configuration
 from workflow_scripts.cxrcam.configuration.recipes import used_recipes
 from workflow_scripts.cxrcam.data.listed import ListedDataSet, list_data_set
+from workflow_scripts.cxrcam.file_times import refuse_future_files
 from workflow_scripts.cxrcam.paper.designs import Designs, find_designs
 
 
@@ -312,6 +313,8 @@ def list_study(config: Mapping[str, Any]) -> Study:
     ConfigurationError
         If tasks and schemes do not suit the images or lung masks that there are, if a file of
         weights is missing, or if new images are given to networks that need lung masks.
+    InputError
+        If a file that Snakemake compares times with is from the future.
     """
     data_sets = {
         name: list_data_set(
@@ -328,12 +331,14 @@ def list_study(config: Mapping[str, Any]) -> Study:
         configuration.check_external_images(config, name, other.class_sizes, other.place)
     configuration.check_masks(config, own.images)
     study = Study(config, data_sets)
+    refuse_future_files(table for listed in data_sets.values() for table in listed.metadata_tables)
     for weights in {model["weights"] for model in study.models.values()}:
         if weights not in ("auto", "random", "imagenet") and not Path(weights).is_file():
             raise configuration.ConfigurationError(
                 f"model.weights: the file {weights!r} does not exist (looked from {Path.cwd()}). "
                 "Correct the path, or set model.weights to auto, imagenet or random."
             )
+        refuse_future_files([weights])
     scheme = study.answering["scheme"]
     if config["predict_images"] and study.needs_lung_masks(scheme):
         raise configuration.ConfigurationError(

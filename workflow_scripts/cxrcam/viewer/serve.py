@@ -51,7 +51,7 @@ class _Handler(SimpleHTTPRequestHandler):
     def send_head(self) -> BinaryIO | None:  # type: ignore[override]
         """Refuse what the page itself never asks for, before any file is opened."""
         # Another name for this machine is a foreign page's trick to read files (DNS rebinding).
-        port = self.server.server_address[1]
+        port = self.server.server_address[1]  # type: ignore[index]
         if self.headers.get("Host") not in {f"{name}:{port}" for name in (LOCALHOST, "localhost")}:
             self.send_error(421)
         elif not unquote(self.path).isprintable():
