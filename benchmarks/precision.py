@@ -18,7 +18,9 @@ import pandas as pd
 import torch
 from scipy import stats
 
-from benchmarks.time_to_accuracy import CLASSES, COMMON, IMAGENET, load
+from benchmarks.map_images import draw_phantoms, phantom_study
+from benchmarks.map_measures import IMAGENET
+from benchmarks.maps import COMMON
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.devices import set_up_torch
 from workflow_scripts.cxrcam.networks.models import build_classifier
@@ -26,20 +28,17 @@ from workflow_scripts.cxrcam.networks.parts import Pixels
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
 from workflow_scripts.cxrcam.networks.training import train
 from workflow_scripts.cxrcam.networks.training_step import Learner
-from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
-from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 
 SIDE = 97
 RECIPE = {"epochs": 5, "batch_size": 16, "learning_rate": 0.002, "schedule": "one_cycle"}
 PRECISIONS = ("float32", "bfloat16")
-AT_THE_END = 10**9  # iterations: only the last one is always evaluated
 
 
 def trained(parts: tuple[Pixels, Pixels], precision: str, seed: int) -> dict[str, object]:
     """Accuracy on the test part after training in one precision."""
     set_up_torch(1, deterministic=True)
     training, test = parts
-    settings = TrainSettings.from_mapping({**COMMON, **RECIPE, "evaluate_every": AT_THE_END})
+    settings = TrainSettings.from_mapping({**COMMON, **RECIPE})
     model = build_classifier(Backbone("resnet18"), 2, seed)
     learner = Learner(model, training, settings, IMAGENET, precision)
     history = train(learner, {"test": test}, np.random.default_rng(seed))
@@ -59,13 +58,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--difficulty", type=float, default=0.2)
     chosen = parser.parse_args()
+    counts = chosen.images_per_class, chosen.test_images_per_class
     with tempfile.TemporaryDirectory() as temporary:
-        each = chosen.images_per_class + chosen.test_images_per_class
-        settings = PhantomSettings(difficulty=chosen.difficulty)
-        counts = dict.fromkeys(CLASSES, each)
-        write_phantom_dataset(Path(temporary), counts, 0, settings, os.cpu_count() or 1)
-        share = chosen.test_images_per_class / each
-        parts = load(Path(temporary), each, [SIDE], share)[SIDE]
+        draw_phantoms(Path(temporary), chosen.difficulty, sum(counts), os.cpu_count() or 1)
+        folder = Path(temporary) / f"difficulty-{chosen.difficulty:g}"
+        study = phantom_study(folder, "two_class", SIDE, *counts)
+    cpu = torch.device("cpu")
+    training, test = (
+        Pixels.on(cpu, part.pixels, part.labels) for part in (study.training, study.test)
+    )
+    parts = training, test
     torch.set_num_threads(1)
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
         jobs = [
