@@ -7,12 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.cxrcam.audit.acquisition import trace_separability
+from workflow_scripts.cxrcam.audit.acquisition import PICTURE_THRESHOLD, trace_separability
 from workflow_scripts.cxrcam.audit.class_by_source import assess_class_by_source
 from workflow_scripts.cxrcam.audit.leaks import split_leaks
 from workflow_scripts.cxrcam.data.expected import COLUMNS
-from workflow_scripts.cxrcam.map_tests.faithfulness import FaithfulnessRow
-from workflow_scripts.cxrcam.map_tests.randomisation import CascadeRow
 from workflow_scripts.cxrcam.map_tests.summaries import MeanInterval
 from workflow_scripts.cxrcam.metrics.calibration_bins import expected_calibration_error
 from workflow_scripts.cxrcam.metrics.intervals import Interval, wilson_interval
@@ -136,11 +134,11 @@ def leaks(roles, duplicates, patients=None, **also):
     """Table of leaks, as the entry script makes it."""
     names = [name for group in roles.values() for name in group]
     role = [role for role, group in roles.items() for _ in group]
-    table = None
-    if duplicates is not None:
-        table = pd.DataFrame(duplicates, columns=["image_id_a", "image_id_b", "kind"])
-    rows = split_leaks(names, role, table, patients).rows
+    table = pd.DataFrame(duplicates or [], columns=["image_id_a", "image_id_b", "kind"])
+    rows = split_leaks(names, role, table, patients or [None] * len(names))
     frame = pd.DataFrame([vars(row) for row in rows])
+    if duplicates is None:
+        frame = frame.assign(n_leaked=None, share=None, reason="nobody looked for duplicates")
     return frame.assign(**{"task": "t", "scheme": "s", "fold": 1, "grouped": True} | also)
 
 
@@ -205,7 +203,12 @@ def test_each_trace_of_acquisition_is_a_check_of_its_own():
     traces = {
         name: dataclasses.asdict(
             trace_separability(
-                features[:, None], labels, None, np.random.default_rng(0), trace=name, repeats=100
+                features[:, None],
+                labels,
+                np.arange(80),
+                np.random.default_rng(0),
+                trace=name,
+                threshold=PICTURE_THRESHOLD,
             )
         )
         for name, features in {
@@ -573,18 +576,20 @@ def test_maps_without_masks_say_so_and_are_still_listed():
 
 
 def mean(value, half=0.05, n=30):
-    return MeanInterval(n, value, Interval(value - half, value + half))
+    return dataclasses.asdict(MeanInterval(n, value, Interval(value - half, value + half)))
 
 
 def cascade(last, floor):
     rows = [("fc", 0.9), ("conv1", last), ("floor", floor)]
-    return [dataclasses.asdict(CascadeRow(b, mean(0.8), mean(v), 0)) for b, v in rows]
+    return [{"block": b, "ssim": mean(0.8), "spearman": mean(v), "constant": 0} for b, v in rows]
 
 
 def faithful(**advantages):
-    rows = [FaithfulnessRow("road", "map", mean(0.5), None)]
-    rows += [FaithfulnessRow("road", name, mean(0.5), mean(v)) for name, v in advantages.items()]
-    return [dataclasses.asdict(row) for row in rows]
+    over = {"map": None, **{name: mean(value) for name, value in advantages.items()}}
+    return [
+        {"test": "road", "map": name, "area": mean(0.5), "advantage": advantage}
+        for name, advantage in over.items()
+    ]
 
 
 def outcome(name, **content):
@@ -615,13 +620,13 @@ def test_maps_must_beat_random_ones_and_the_centre():
 
 def test_maps_of_mirror_images_and_other_seeds_must_be_alike():
     for value, expected in ((0.9, "passed"), (0.2, "failed"), (0.5, "not assessable")):
-        flip = {name: dataclasses.asdict(mean(value)) for name in ("ssim", "spearman")}
+        flip = {name: mean(value) for name in ("ssim", "spearman")}
         content = {"flip": flip, "randomisation": cascade(0.1, 0.3)}
         assert outcome("mirror images", **content).status == expected
         repeated = {("two_class", "holdout"): flip}
         assert status(check_repeatability(repeated)) == expected
     # Where maps of different images correlate as well, a high correlation shows nothing.
-    strict = outcome("mirror images", flip=flip | {"spearman": dataclasses.asdict(mean(0.9))},
+    strict = outcome("mirror images", flip=flip | {"spearman": mean(0.9)},
                     randomisation=cascade(0.1, 0.9))  # fmt: skip
     assert strict.status != "passed"
     assert status(check_repeatability({("a", "b"): {"reason": "one seed"}})) == "not assessable"
