@@ -56,17 +56,6 @@ wildcard_constraints:
     choice="auto|imagenet",
 
 
-localrules:
-    all,
-    crate,
-    export,
-    paper,
-    predict,
-    run_config,
-    viewer,
-    weights,
-
-
 # Everything: tables, figures and maps of every run.
 rule all:
     default_target: True
@@ -86,7 +75,7 @@ rule all:
         run_figures(config["dataset"]),
         f"results/{config['dataset']}/report/index.html",
     message:
-        "All results of {config[dataset]}"
+        f"All results of {config['dataset']}"
 
 
 onsuccess:
