@@ -42,9 +42,9 @@ rule audit_run:
         masked=f"{AUDIT}/masked.csv",
         maps=f"{AUDIT}/maps.json",
     log:
-        f"{AUDIT.replace('results', 'results/logs', 1)}/run.log",
+        f"{log_folder(AUDIT)}/run.log",
     benchmark:
-        f"{AUDIT.replace('results', 'results/benchmarks', 1)}/run.tsv"
+        f"{benchmark_folder(AUDIT)}/run.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -228,9 +228,9 @@ rule audit_explanations:
     output:
         f"{AUDIT}/map_tests.json",
     log:
-        f"{AUDIT.replace('results', 'results/logs', 1)}/explanations.log",
+        f"{log_folder(AUDIT)}/explanations.log",
     benchmark:
-        f"{AUDIT.replace('results', 'results/benchmarks', 1)}/explanations.tsv"
+        f"{benchmark_folder(AUDIT)}/explanations.tsv"
     conda:
         ENVIRONMENT
     threads: config["compute"]["threads"]
@@ -259,9 +259,9 @@ rule audit_map_methods:
         scores=f"{AUDIT}/map_methods.json",
         maps=f"{AUDIT}/map_methods.parquet",
     log:
-        f"{AUDIT.replace('results', 'results/logs', 1)}/map_methods.log",
+        f"{log_folder(AUDIT)}/map_methods.log",
     benchmark:
-        f"{AUDIT.replace('results', 'results/benchmarks', 1)}/map_methods.tsv"
+        f"{benchmark_folder(AUDIT)}/map_methods.tsv"
     conda:
         ENVIRONMENT
     threads: config["compute"]["threads"]

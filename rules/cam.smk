@@ -26,9 +26,9 @@ rule cam:
             labels={"class": "{name}", "fold": "{fold}", "seed": "{seed}"},
         ),
     log:
-        f"{CAM.replace('results', 'results/logs', 1)}/cam.log",
+        f"{log_folder(CAM)}/cam.log",
     benchmark:
-        f"{CAM.replace('results', 'results/benchmarks', 1)}/cam.tsv"
+        f"{benchmark_folder(CAM)}/cam.tsv"
     conda:
         ENVIRONMENT
     resources:

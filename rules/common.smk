@@ -43,6 +43,16 @@ LOG = "results/logs/{dataset}"
 BENCHMARK = "results/benchmarks/{dataset}"
 
 
+def log_folder(results):
+    """Folder of the logs of what is made in a folder of results."""
+    return results.replace("results", "results/logs", 1)
+
+
+def benchmark_folder(results):
+    """Folder of the benchmarks of what is made in a folder of results."""
+    return results.replace("results", "results/benchmarks", 1)
+
+
 def checked(action, *arguments):
     """Call a function of the library; a fault of the input ends the run with its one sentence."""
     try:

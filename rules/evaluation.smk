@@ -13,9 +13,9 @@ rule evaluate:
         metrics=f"{RUN}/metrics.json",
         calibrated=f"{RUN}/calibrated.parquet",
     log:
-        f"{RUN.replace('results', 'results/logs', 1)}/evaluate.log",
+        f"{log_folder(RUN)}/evaluate.log",
     benchmark:
-        f"{RUN.replace('results', 'results/benchmarks', 1)}/evaluate.tsv"
+        f"{benchmark_folder(RUN)}/evaluate.tsv"
     conda:
         ENVIRONMENT
     resources:

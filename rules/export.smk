@@ -28,9 +28,9 @@ rule export_model:
         parity=f"{EXPORT}/parity.json",
         parity_table=f"{EXPORT}/parity.csv",
     log:
-        f"{EXPORT.replace('results', 'results/logs', 1)}/model.log",
+        f"{log_folder(EXPORT)}/model.log",
     benchmark:
-        f"{EXPORT.replace('results', 'results/benchmarks', 1)}/model.tsv"
+        f"{benchmark_folder(EXPORT)}/model.tsv"
     conda:
         ENVIRONMENT
     threads: config["compute"]["threads"]
@@ -62,9 +62,9 @@ rule export_card:
     output:
         f"{EXPORT}/README.md",
     log:
-        f"{EXPORT.replace('results', 'results/logs', 1)}/card.log",
+        f"{log_folder(EXPORT)}/card.log",
     benchmark:
-        f"{EXPORT.replace('results', 'results/benchmarks', 1)}/card.tsv"
+        f"{benchmark_folder(EXPORT)}/card.tsv"
     conda:
         ENVIRONMENT
     resources:

@@ -16,9 +16,9 @@ rule external_overlap:
     output:
         f"{EXTERNAL}/overlap.parquet",
     log:
-        f"{EXTERNAL.replace('results', 'results/logs', 1)}/overlap.log",
+        f"{log_folder(EXTERNAL)}/overlap.log",
     benchmark:
-        f"{EXTERNAL.replace('results', 'results/benchmarks', 1)}/overlap.tsv"
+        f"{benchmark_folder(EXTERNAL)}/overlap.tsv"
     conda:
         ENVIRONMENT
     threads: lambda wildcards: search_threads(wildcards.dataset, wildcards.other)
@@ -44,9 +44,9 @@ rule external_predict:
     output:
         f"{EXTERNAL_RUN}/predictions.parquet",
     log:
-        f"{EXTERNAL_RUN.replace('results', 'results/logs', 1)}/predict.log",
+        f"{log_folder(EXTERNAL_RUN)}/predict.log",
     benchmark:
-        f"{EXTERNAL_RUN.replace('results', 'results/benchmarks', 1)}/predict.tsv"
+        f"{benchmark_folder(EXTERNAL_RUN)}/predict.tsv"
     conda:
         ENVIRONMENT
     threads: config["compute"]["threads"]

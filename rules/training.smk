@@ -68,9 +68,9 @@ rule train:
         # Durations, apart from all that is the same each time.
         timings=f"{RUN}/timings.parquet",
     log:
-        f"{RUN.replace('results', 'results/logs', 1)}/train.log",
+        f"{log_folder(RUN)}/train.log",
     benchmark:
-        f"{RUN.replace('results', 'results/benchmarks', 1)}/train.tsv"
+        f"{benchmark_folder(RUN)}/train.tsv"
     conda:
         ENVIRONMENT
     threads: lambda wildcards: processes(wildcards) * config["compute"]["threads"]
@@ -111,9 +111,9 @@ rule predict_run:
         maps=f"{CAM}/maps.parquet",
         covered=f"{AUDIT}/covered.parquet",
     log:
-        f"{RUN.replace('results', 'results/logs', 1)}/predict_run.log",
+        f"{log_folder(RUN)}/predict_run.log",
     benchmark:
-        f"{RUN.replace('results', 'results/benchmarks', 1)}/predict_run.tsv"
+        f"{benchmark_folder(RUN)}/predict_run.tsv"
     conda:
         ENVIRONMENT
     threads: config["compute"]["threads"]
