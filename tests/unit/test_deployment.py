@@ -93,7 +93,7 @@ def test_containers_install_the_lock_as_make_setup_does() -> None:
 
 
 def test_instructions_of_the_recipes_are_dockers() -> None:
-    known = {"FROM", "COPY", "RUN", "WORKDIR", "CMD"}
+    known = {"FROM", "COPY", "RUN", "ENV", "WORKDIR", "CMD"}
     for name in RECIPES[:2]:
         lines = (PROJECT / name).read_text(encoding="utf-8").splitlines()
         used = [line.split()[0] for line in lines if line and not line.startswith("#")]
