@@ -1,11 +1,12 @@
 # Two commands are enough: `make demo` and `make test`. Each does all of its own set-up.
 
-PYTHON ?= python3.11
+# The first of these that is installed, unless you name one: make PYTHON=/path/to/python3.12
+PYTHON ?= $(or $(firstword $(foreach version,3.11 3.13 3.12,$(shell command -v python$(version) 2>/dev/null))),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DATASET ?= demo
-CORES ?= $(shell nproc 2>/dev/null || echo 2)
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 # GPUs that Snakemake may hand out at a time: none given means as many as jobs want (each takes one).
 GPUS ?= $(shell nvidia-smi --list-gpus 2>/dev/null | wc -l)
 
@@ -19,7 +20,7 @@ help:  ## this list
 setup: $(READY)  ## the virtual environment, from the pinned lock
 
 $(READY): envs/requirements.txt
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "$(PYTHON) is not Python 3.11, 3.12 or 3.13: install one of them, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r envs/requirements.txt
 	touch $@
@@ -39,6 +40,7 @@ lint: $(READY)
 	ruff format --check .
 	snakefmt --check --compact-diff Snakefile rules
 	mypy
+	mypy --python-version 3.13
 	lint-imports
 	snakemake --lint
 
@@ -74,9 +76,9 @@ benchmark-scale: $(READY)  ## time and memory at 1, 10 and 100 times the images,
 	python -m benchmarks.scale
 	python -m benchmarks.million
 
-lock: $(READY)  ## resolve envs/requirements.in anew (minutes; needs the network)
-	$(BIN)/python -m pip install --quiet pip-tools
-	pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras --allow-unsafe --output-file envs/requirements.txt envs/requirements.in
+lock: $(READY)  ## resolve envs/requirements.in anew, for every Python from 3.11 on and every platform (needs the network)
+	$(BIN)/python -m pip install --quiet uv
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --custom-compile-command "make lock" --output-file envs/requirements.txt envs/requirements.in
 
 clean:  ## remove the environment; results stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

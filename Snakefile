@@ -53,17 +53,6 @@ wildcard_constraints:
     choice="auto|imagenet",
 
 
-localrules:
-    all,
-    crate,
-    export,
-    paper,
-    predict,
-    run_config,
-    viewer,
-    weights,
-
-
 # Everything: tables, figures and maps of every run.
 rule all:
     default_target: True
@@ -87,7 +76,7 @@ rule all:
         ),
         external_predictions(),
     message:
-        "All results of {config[dataset]}"
+        f"All results of {config['dataset']}"
 
 
 onsuccess:

@@ -19,7 +19,8 @@ from workflow_scripts.cxrcam.machine import has_gpu
 from workflow_scripts.cxrcam.new_images import listing as new_images
 from workflow_scripts.cxrcam.study.study import list_study
 
-PROJECT = Path(workflow.basedir)
+# Not workflow.basedir: as a module of another workflow, that is the folder of the other one.
+PROJECT = Path(workflow.current_basedir).parent
 
 # Libraries whose version decides results: a new torch makes trained models stale.
 RESULT_LIBRARIES = (

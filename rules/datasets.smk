@@ -16,6 +16,7 @@ rule run_config:
         "results/run_config.yaml",
     log:
         "results/logs/run_config.log",
+    localrule: True
     conda:
         ENVIRONMENT
     params:

@@ -14,6 +14,7 @@ rule weights:
         "results/weights/{architecture}-start-{choice}.safetensors",
     log:
         "results/logs/weights/{architecture}-start-{choice}.log",
+    localrule: True
     conda:
         ENVIRONMENT
     params:
