@@ -924,6 +924,28 @@ def test_plain_numbers_and_text_are_accepted(tmp_path, text):
     refuse_unclear_yaml(tmp_path / "mine.yaml")
 
 
+@pytest.mark.parametrize(
+    ("model", "train", "refused"),
+    [
+        ({"architecture": "resnet18", "last_stage": None}, {"batch_size": 1}, True),
+        ({"architecture": "resnet18", "last_stage": None}, {"batch_size": 2}, False),
+        ({"architecture": "resnet18", "last_stage": 3}, {"batch_size": 1}, False),
+        ({"architecture": "vgg19", "last_stage": None}, {"batch_size": 1}, False),
+    ],
+)
+def test_one_image_a_step_needs_a_map_of_several_cells(model, train, refused):
+    config = copy.deepcopy(FULL)
+    config["image"] = {**config["image"], "size": 32}
+    config["model"] = {**config["model"], "weights": "random", "input_size": None, **model}
+    config["train"] = {**config["train"], "progressive": [], "epochs": 1, **train}
+    config["schemes"]["once"]["train"] = {}
+    if not refused:
+        resolve_configuration(config, SCHEMA)
+        return
+    with pytest.raises(ConfigurationError, match=r"batch_size: 1 for two_class/.* has one cell"):
+        resolve_configuration(config, SCHEMA)
+
+
 def test_schema_that_is_no_mapping_is_refused(tmp_path):
     (tmp_path / "schema.yaml").write_text("- 1\n")
     with pytest.raises(ConfigurationError, match="not a mapping"):

@@ -12,7 +12,7 @@ from workflow_scripts.cxrcam.configuration.problems import (
     show,
 )
 from workflow_scripts.cxrcam.configuration.recipes import possible_starts, with_recipe
-from workflow_scripts.cxrcam.configuration.stages import stage_problem
+from workflow_scripts.cxrcam.configuration.stages import STAGES, stage_problem
 from workflow_scripts.cxrcam.terms import WHOLE
 
 # Maps whose keys the user chooses; null removes an entry that an earlier file of the overlay made.
@@ -112,6 +112,9 @@ def check_names(config: Mapping[str, Any], problems: Problems) -> None:
                     "only and would be one folder on many computers: rename one.",
                 )
             spellings.setdefault(lower, name)
+
+
+WITHOUT_BATCH_NORMALISATION = frozenset({"vgg19", "squeezenet1_1"})
 
 
 # --- of a configuration that fits the schema, defaults filled in ----------------------------------
@@ -233,18 +236,29 @@ def check_recipes(config: Mapping[str, Any], problems: Problems) -> None:
         model, part = config["model"] | settings["model"], settings.get("input", WHOLE)
         for start in possible_starts(model["weights"]):
             chosen = with_recipe(model, train, config["recipes"][start], n_images=1)
-            for fault in _recipe_faults(*chosen, f"{task}/{scheme}", part):
+            size = config["image"]["size"]
+            for fault in _recipe_faults(*chosen, f"{task}/{scheme}", part, size):
                 problems.add(("schemes", scheme, "train"), fault)
 
 
 def _recipe_faults(
-    model: Mapping[str, Any], train: Mapping[str, Any], run: str, part: str
+    model: Mapping[str, Any], train: Mapping[str, Any], run: str, part: str, image_size: int
 ) -> list[str]:
     """Why settings without ``auto`` exclude each other, a sentence a reason."""
     frozen, shares = train["freeze_until"], train["progressive"]
     faults = []
     if stage := stage_problem(model["architecture"], model["last_stage"], model["map_stride"]):
         faults.append(stage)
+    elif train["batch_size"] == 1 and model["architecture"] not in WITHOUT_BATCH_NORMALISATION:
+        stages = STAGES[model["architecture"]]
+        stride = model["map_stride"] or stages[model["last_stage"] or max(stages)].stride
+        side = min([*shares, 1.0]) * (model["input_size"] or image_size)
+        if side <= stride:
+            faults.append(
+                f"batch_size: 1 for {run} leaves one number a channel to batch normalisation, as "
+                f"{model['architecture']} at {side:.0f} pixels has one cell: set "
+                "train.batch_size to 2 or more."
+            )
     if frozen and model["weights"] == "random":
         faults.append(
             f"freeze_until: {frozen} for {run} with model.weights: random would freeze layers that "
