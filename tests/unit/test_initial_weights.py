@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -155,6 +156,27 @@ def test_a_torchscript_archive_is_refused_with_how_to_convert_it(tmp_path):
 def test_something_else_than_named_tensors_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "w.pth")
     assert "holds something else than named tensors" in refusal(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize(
+    ("tensor", "words"),
+    [
+        (torch.ones(3).to(torch.float8_e4m3fn), "a.weight as torch.float8_e4m3fn"),
+        (torch.tensor([1.0, 1e300], dtype=torch.float64), "a.weight that are too large"),
+    ],
+    ids=["float8", "beyond float32"],
+)
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_numbers_that_float32_cannot_hold_are_refused(tmp_path, tensor, words, suffix):
+    file = tmp_path / f"weights.{suffix}"
+    (torch.save if suffix == "pth" else save_file)({"a.weight": tensor}, file)
+    with pytest.raises(WeightsError, match=re.escape(words)):
+        read_state_dict(file)
+
+
+def test_double_precision_is_read_with_its_infinities(tmp_path):
+    torch.save({"a": torch.tensor([1.5, torch.inf], dtype=torch.float64)}, tmp_path / "w.pth")
+    assert read_state_dict(tmp_path / "w.pth")["a"].tolist() == [1.5, torch.inf]
 
 
 @pytest.mark.filterwarnings("ignore")  # of sparse tensors being checked

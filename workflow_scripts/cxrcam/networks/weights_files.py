@@ -71,7 +71,20 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
             f"The weights file {str(path)!r} (model.weights) holds tensors that are sparse or "
             f"without numbers, for example {odd[0]}: save the network's plain state_dict()."
         )
-    return {k: in_single_precision(v.detach()) for k, v in state.items()}
+    single = {k: in_single_precision(v.detach()) for k, v in state.items()}
+    for name, tensor in single.items():
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            raise WeightsError(
+                f"The weights file {str(path)!r} (model.weights) holds {name} as {tensor.dtype}, "
+                "numbers that mean nothing without scales of their own: save the network in "
+                "float32 or float16."
+            )
+        if state[name].dtype == torch.float64 and tensor.isinf().any() > state[name].isinf().any():
+            raise WeightsError(
+                f"The weights file {str(path)!r} (model.weights) holds numbers in {name} that are "
+                "too large for float32: look at how they were made."
+            )
+    return single
 
 
 def _inner_state(content: Any) -> Any:  # noqa: ANN401 (whatever a file holds)
