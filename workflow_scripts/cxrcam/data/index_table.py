@@ -159,8 +159,11 @@ def check_quarantine(quarantine: pd.DataFrame, n_images: int, allowed_share: flo
     """
     if len(quarantine) <= allowed_share * n_images:
         return
-    reasons = quarantine["reason"].map(lambda text: re.sub(r"\d[\d ,.×x]*", "… ", text)).str.strip()
-    common = "; ".join(f"{n} × {reason}" for reason, n in reasons.value_counts().head(3).items())
+    # Reasons that differ by their numbers only are one, told by its first image.
+    alike = quarantine["reason"].str.replace(r"\d[\d,.]*", "#", regex=True)
+    reasons = quarantine.groupby(alike)["reason"].agg(["first", "size"])
+    reasons = reasons.sort_values("size", ascending=False, kind="stable").head(3)
+    common = "; ".join(f"{row.size} × {row.first.rstrip('.')}" for row in reasons.itertuples())
     files = ", ".join(quarantine["path"].head(3))
     raise IndexingError(
         f"{len(quarantine)} of {n_images} images cannot be read ({len(quarantine) / n_images:.1%}; "
