@@ -4,9 +4,12 @@
 import csv
 import hashlib
 import json
+import signal
 import sys
 from functools import lru_cache
 from pathlib import Path
+
+import psutil
 
 from snakemake.exceptions import WorkflowError
 
@@ -84,6 +87,21 @@ if not workflow.deployment_settings.deployment_method and len(sys.executable.spl
         f"Python lies under a path with a blank ({sys.executable!r}), where Snakemake cannot start "
         "scripts: set up the environment in a folder without blanks in its path."
     )
+
+
+def stop_jobs(*signal_and_frame):
+    """Hand an interrupt on to the jobs.
+
+    Without a terminal (`kill -INT`, a notebook) it reaches Snakemake alone, which would wait for the
+    jobs to end and then not record what they made.
+    """
+    for process in psutil.Process().children(recursive=True):
+        process.terminate()
+    raise KeyboardInterrupt
+
+
+if workflow.is_main_process and workflow.local_exec:
+    signal.signal(signal.SIGINT, stop_jobs)
 
 
 def one_of(names):

@@ -1,7 +1,6 @@
 """The index: one row an image, everything that later stages need to know except its pixels."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -163,7 +162,10 @@ def check_quarantine(quarantine: pd.DataFrame, n_images: int, allowed_share: flo
     alike = quarantine["reason"].str.replace(r"\d[\d,.]*", "#", regex=True)
     reasons = quarantine.groupby(alike)["reason"].agg(["first", "size"])
     reasons = reasons.sort_values("size", ascending=False, kind="stable").head(3)
-    common = "; ".join(f"{row.size} × {row.first.rstrip('.')}" for row in reasons.itertuples())
+    common = "; ".join(
+        f"{count} × {str(first).rstrip('.')}"
+        for first, count in zip(reasons["first"], reasons["size"], strict=True)
+    )
     files = ", ".join(quarantine["path"].head(3))
     raise IndexingError(
         f"{len(quarantine)} of {n_images} images cannot be read ({len(quarantine) / n_images:.1%}; "

@@ -8,6 +8,7 @@ belongs to; a damaged one, or one of another experiment, is refused and said so.
 import hashlib
 import json
 import logging
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -57,6 +58,7 @@ class Checkpoints:
     log: logging.Logger
     writes: bool = True  # of several processes only the first one writes, and says when; all read
     stop_requested: bool = False
+    parent: int = field(default_factory=os.getppid)  # process that wants the result
     _written: float = field(default_factory=lambda: time.monotonic())
     _cost: float = 0.0
 
@@ -66,6 +68,8 @@ class Checkpoints:
 
     def due(self) -> bool:
         """Whether the state should be written now."""
+        # Nobody would take the result of a job whose Snakemake has gone.
+        self.stop_requested |= os.getppid() != self.parent
         waited = time.monotonic() - self._written
         over = waited >= max(self.seconds, self._cost / COST_SHARE)
         return self.stop_requested or (self.writes and over)
@@ -114,7 +118,3 @@ class Checkpoints:
             )
             return None
         return state
-
-    def remove(self) -> None:
-        """Delete the checkpoint of a run that has ended."""
-        self.path.unlink(missing_ok=True)

@@ -299,6 +299,7 @@ def train(
     try:
         with own_stream(learner.device) if learner.records else nullcontext():
             loop.run(on_step, on_record)
+        loop.save()  # until Snakemake has recorded the result, so that nothing is trained twice
     except (RuntimeError, MemoryError) as error:
         if not _out_of_memory(error):
             raise

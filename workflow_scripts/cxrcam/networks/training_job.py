@@ -241,7 +241,6 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
     if rank() == 0:
         used = {"precision": precision, "device": device.type}
         write_outputs(job, model, history, start.origin, input_size, used, log)
-        checkpoints.remove()
 
 
 def initial_model(job: TrainingJob, start: Start, log: logging.Logger) -> nn.Module:
