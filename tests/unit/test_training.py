@@ -642,6 +642,32 @@ def test_an_interrupted_run_ends_with_the_bits_of_an_undisturbed_one(tmp_path, c
     assert all(b["seconds"] >= a["seconds"] for a, b in pairwise(history))
 
 
+@pytest.mark.parametrize("changes", [*RECIPES, {"patience": 1, "learning_rate": 0.5}])
+def test_a_run_that_had_ended_is_not_trained_again(tmp_path, changes):
+    watched = {"validation": noise(5, 1)}
+    changes = {"epochs": 3, **changes}
+    whole, expected = fit(noise(14), watched, checkpoints=checkpoints(tmp_path), **changes)
+
+    shown = []
+    network = small_network(7)
+    network.register_forward_pre_hook(lambda *_: shown.append(1))
+    again, history = fit(
+        noise(14), watched, 99, network, checkpoints=checkpoints(tmp_path), **changes
+    )
+    assert not shown, "an image was shown again"
+    assert same(whole, again)
+    assert history == expected
+
+
+def test_a_run_whose_parent_has_gone_stops_with_its_state(tmp_path, monkeypatch):
+    whole, _ = fit(noise(14))
+    with monkeypatch.context() as orphaned, pytest.raises(TrainingStopped):
+        orphaned.setattr("os.getppid", lambda: 1)
+        fit(noise(14), checkpoints=checkpoints(tmp_path))
+    resumed, _ = fit(noise(14), checkpoints=checkpoints(tmp_path))
+    assert same(whole, resumed)
+
+
 def test_a_run_stopped_while_it_is_evaluated_evaluates_again(tmp_path):
     class StoppedInEvaluation(nn.Module):
         def __init__(self, stop):

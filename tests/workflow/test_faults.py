@@ -52,6 +52,23 @@ def test_sigterm_saves_the_state_and_leaves_within_ten_seconds(undisturbed) -> N
     assert faults.outcome(project) == expected
 
 
+def test_an_interrupt_that_reaches_snakemake_alone_stops_the_training_too(undisturbed) -> None:
+    project, expected = undisturbed
+    faults.forget(project)
+    running = faults.start(project)
+    process = faults.wait_for_training(project, running)
+    faults.wait_for_checkpoint(project, process)
+    running.send_signal(signal.SIGINT)
+    process.wait(30)
+    running.wait(60)
+    assert (project.folder / faults.RUN / faults.CHECKPOINT).is_file()
+    assert not (project.folder / faults.RUN / "model.safetensors").exists()
+    faults.finish(project)
+    log = project.folder / faults.RUN.replace("results", "results/logs", 1) / "train.log"
+    assert "Going on after iteration" in log.read_text(encoding="utf-8")
+    assert faults.outcome(project) == expected
+
+
 def test_a_disk_that_is_full_is_said_so_and_leaves_nothing_half_written(undisturbed) -> None:
     project, expected = undisturbed
     faults.forget(project)
