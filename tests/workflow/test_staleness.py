@@ -152,6 +152,12 @@ def add_image(project: Project) -> None:
     save_xray(project.folder / "data/small/COVID/images/COVID-11.png", 88)
 
 
+def replace_mask(project: Project) -> None:
+    """Same name and number of bytes, other content: only the time tells."""
+    file = project.folder / "data/small/COVID/masks/COVID-1.png"
+    file.write_bytes(file.read_bytes())
+
+
 def lose(pattern: str) -> Callable[[Project], None]:
     """Delete one output."""
 
@@ -427,6 +433,7 @@ CASES = [
     ),
     Case("one image removed", remove_image, {"listing", "cache 00002"} | after_index()),
     Case("one image added", add_image, {"listing", "cache 00001"} | after_index()),
+    Case("one mask replaced", replace_mask, {"masks"} | after_predict(ALL_RUNS)),
     # Drawing.
     Case("another opacity", settings(cam={"opacity": 0.3}), CONFIG | per_run(ALL_RUNS, "cam")),
     Case("more overlays", settings(cam={"overlays": 5}), CONFIG | per_run(ALL_RUNS, "cam")),
@@ -437,7 +444,30 @@ CASES = [
         {"figures two_class-holdout"} | REPORT,
     ),
     Case("a lost table", lose("results/small/tables/summary.csv"), {"tables"} | REPORT),
-    Case("a lost report", lose("results/small/report/index.html"), REPORT),
+    *(
+        Case(f"a lost {file}", lose(f"results/small/{file}"), jobs | REPORT)
+        for jobs, files in (
+            ({"audit_verdict"}, ("verdict.json", "claim_2024.md", "masked_inputs.csv")),
+            ({"audit_verdict"}, ("calibration.csv", "repeatability.json")),
+            ({"audit_data"}, ("floors.csv", "acquisition.json", "sources.json")),
+            ({"audit_leaks"}, ("leaks.csv",)),
+            ({"audit_duplicates"}, ("duplicates.png", "duplicates.txt")),
+            ({"audit_label_conflicts"}, ("label_conflicts.csv", "label_conflicts.txt")),
+        )
+        for file in (f"audit/{name}" for name in files)
+    ),
+    *(
+        Case(f"a lost {file} of the report", lose(f"results/small/report/{file}"), REPORT)
+        for file in ("index.html", "provenance.html", "base.css", "report.css", "report.js")
+    ),
+    Case(
+        "a lost figure for print",
+        lose("results/small/figures/roc-two_class-holdout.svg"),
+        {"figures two_class-holdout"} | REPORT,
+    ),
+    Case(
+        "a lost overview for print", lose("results/small/figures/accuracy.svg"), {"tables"} | REPORT
+    ),
     Case(
         "a lost model",
         lose("results/small/runs/two_class/holdout/fold-1/seed-0/model.safetensors"),
