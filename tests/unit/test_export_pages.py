@@ -93,7 +93,7 @@ def test_names_from_data_stay_text(page, card):
         "folders": lambda: sheet("class_folders"),
     }[page]()
     prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-    assert r"\<b>" in prose  # the name is there
+    assert "&lt;b>" in prose  # the name is there
     outside_code = re.sub(r"(?<![\\`])`[^`\n]+`(?!`)", "", prose)
     for sign in ("<", r"\]\(", "`"):
         assert not re.search(rf"(?<!\\){sign}", outside_code), sign

@@ -447,8 +447,8 @@ CASES = [
     *(
         Case(f"a lost {file}", lose(f"results/small/{file}"), jobs | REPORT)
         for jobs, files in (
-            ({"audit_verdict"}, ("verdict.json", "claim_2024.md", "masked_inputs.csv")),
-            ({"audit_verdict"}, ("calibration.csv", "repeatability.json")),
+            (set(), ("verdict.json", "claim_2024.md", "masked_inputs.csv")),
+            (set(), ("calibration.csv", "repeatability.json")),
             ({"audit_data"}, ("floors.csv", "acquisition.json", "sources.json")),
             ({"audit_leaks"}, ("leaks.csv",)),
             ({"audit_duplicates"}, ("duplicates.png", "duplicates.txt")),
