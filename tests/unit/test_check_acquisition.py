@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from tests.unit.audit_tables_example import NAN, status
-from workflow_scripts.cxrcam.audit.acquisition import trace_separability
+from workflow_scripts.cxrcam.audit.acquisition import FACT_THRESHOLD, trace_separability
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.checks import acquisition
 
@@ -19,7 +19,12 @@ def test_each_trace_of_acquisition_is_a_check_of_its_own():
     traces = {
         name: dataclasses.asdict(
             trace_separability(
-                features[:, None], labels, None, np.random.default_rng(0), trace=name
+                features[:, None],
+                labels,
+                np.arange(80),
+                np.random.default_rng(0),
+                trace=name,
+                threshold=FACT_THRESHOLD,
             )
         )
         for name, features in {

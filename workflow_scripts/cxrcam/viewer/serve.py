@@ -7,7 +7,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import BoundedSemaphore
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 from urllib.parse import unquote
 
 from workflow_scripts.cxrcam.errors import InputError
@@ -82,12 +82,12 @@ class _Server(ThreadingHTTPServer):
         self._free = BoundedSemaphore(_MOST_REQUESTS)
         super().__init__(*arguments)  # type: ignore[arg-type]
 
-    def process_request(self, request: Any, client_address: object) -> None:  # type: ignore[override]
+    def process_request(self, request: object, client_address: object) -> None:  # type: ignore[override]
         """Wait for a free thread."""
         self._free.acquire()
         super().process_request(request, client_address)  # type: ignore[arg-type]
 
-    def process_request_thread(self, request: Any, client_address: object) -> None:  # type: ignore[override]
+    def process_request_thread(self, request: object, client_address: object) -> None:  # type: ignore[override]
         """Answer, and free the thread."""
         try:
             super().process_request_thread(request, client_address)  # type: ignore[arg-type]
