@@ -166,6 +166,7 @@ def test_pooling_counts_images_and_not_runs():
 
 def test_the_card_shows_every_claim_once():
     claims = paper_claims(EVIDENCE)
-    page = scorecard_markdown(claims, "Title", ["a note"])
+    page = scorecard_markdown(claims, "Title", ["random", "imagenet"])
+    assert "Initial weights: imagenet, random." in page
     assert page.count("\n### ") == len(claims) == len(scorecard_table(claims))
     assert all(f" {verdict}" in page for verdict in VERDICTS)

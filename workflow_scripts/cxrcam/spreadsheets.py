@@ -1,4 +1,4 @@
-"""CSV for people: a spreadsheet that opens it must run nothing."""
+"""Tables as files; those for people are CSV of which a spreadsheet runs nothing."""
 
 import re
 from pathlib import Path
@@ -11,12 +11,35 @@ from workflow_scripts.cxrcam.files import atomic_path
 FORMULA = re.compile(r"[=@\t]|[+-](?![\d.,]+$)(?=.)")
 
 
-def write_csv(path: Path, frame: pd.DataFrame) -> None:
+def write_frame(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a table as it is, without its index, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.csv`` or ``.parquet``.
+    frame : DataFrame
+
+    Raises
+    ------
+    ValueError
+        If the name ends otherwise.
+    """
+    with atomic_path(path) as temporary:
+        if temporary.suffix == ".csv":
+            frame.to_csv(temporary, index=False)
+        elif temporary.suffix == ".parquet":
+            frame.to_parquet(temporary, index=False)
+        else:
+            raise ValueError(f"{str(path)!r} ends neither in .csv nor in .parquet")
+
+
+def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
     """Write a table whose texts come from the data, whole or not at all.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
     frame : DataFrame
         Its index is not written. Texts that a spreadsheet would run as a formula get an apostrophe
         in front, which it takes as "this is text" and a program can take off; a carriage return
@@ -24,10 +47,7 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
         stay as they are.
     """
     safe = frame.apply(lambda column: column.map(_as_text))
-    with atomic_path(path) as temporary:
-        safe.rename(columns=_as_text).to_csv(
-            temporary, index=False, lineterminator="\n", encoding="utf-8"
-        )
+    write_frame(path, safe.rename(columns=_as_text))
 
 
 def _as_text(value: object) -> object:

@@ -53,6 +53,27 @@ def without_overlap(images: pd.DataFrame, overlap: pd.DataFrame) -> pd.DataFrame
     return images[~images["group"].isin(shared)]
 
 
+def lacking_reasons(tests: Sequence[Mapping[str, Any]]) -> list[str | None]:
+    """`lacking_reason` of each test that cannot be made; None for the others.
+
+    Parameters
+    ----------
+    tests : sequence of mappings
+        ``data_set``, ``task`` and ``missing``, the classes without an image there.
+    """
+    testable: dict[str, dict[str, None]] = {}
+    for test in tests:
+        tasks = testable.setdefault(test["data_set"], {})
+        if not test["missing"]:
+            tasks[test["task"]] = None
+    return [
+        lacking_reason(test["missing"], list(testable[test["data_set"]]))
+        if test["missing"]
+        else None
+        for test in tests
+    ]
+
+
 def external_row(
     predictions: pd.DataFrame,
     classes: Sequence[str],

@@ -66,3 +66,32 @@ def strongest_channels(
             for rank, channel in enumerate(order, start=1)
         ]
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def speaking_samples(
+    table: pd.DataFrame,
+    pooled: Floats,
+    weights: Floats,
+    labels: Int64Array,
+    classes: Sequence[str],
+) -> dict[str, int]:
+    """Of each class the image on which its strongest channels say most for it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As from `strongest_channels`.
+    pooled, weights, labels, classes
+        As there.
+
+    Returns
+    -------
+    dict of str to int
+        Position of an image of the class.
+    """
+    samples = {}
+    for name, rows in table.groupby("class", sort=False):
+        number, channels = list(classes).index(str(name)), rows["channel"].to_numpy()
+        said = pooled[:, channels] @ weights[number, channels]
+        samples[str(name)] = int(np.where(labels == number, said, -np.inf).argmax())
+    return samples

@@ -4,10 +4,10 @@ Each picture shows the evidence for the class that the network named; one scale 
 so that faint and strong evidence look faint and strong.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import Final, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -16,22 +16,53 @@ from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, UInt8Array
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.masks import read_mask
 from workflow_scripts.cxrcam.images.resizing import resize_grey
-from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map, place_map
+from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, read_evidence_maps
 from workflow_scripts.cxrcam.networks.input_parts import covered_pixels
-from workflow_scripts.cxrcam.terms import TEST
+from workflow_scripts.cxrcam.networks.prediction_table import read_test_predictions
+from workflow_scripts.cxrcam.terms import WHOLE
+
+PICTURE_SIDE: Final = 299  # pixels; the size of the database's own images
 
 
-class Picture(TypedDict):
-    """An X-ray, its evidence in units of the run's scale (1 is full colour), and its masks.
-
-    All of shape (side, side); a mask is None where there is none.
-    """
+class Xray(TypedDict):
+    """An X-ray and its masks, all of shape (side, side); a mask is None where there is none."""
 
     grey: UInt8Array
-    evidence: Float32Array
     lung_mask: BoolArray | None
     lesion_mask: BoolArray | None
+
+
+class Picture(Xray):
+    """An X-ray with its evidence, in units of the run's scale (1 is full colour)."""
+
+    evidence: Float32Array
+
+
+def read_xray(
+    index: pd.DataFrame, image_id: str, side: int, max_pixels: int, input_part: str = WHOLE
+) -> Xray:
+    """Read an image and its masks, `side` pixels a side.
+
+    Parameters
+    ----------
+    index : DataFrame
+        Of the data set, by ``image_id``.
+    image_id : str
+    side : int
+    max_pixels : int
+        Larger images are refused.
+    input_part : str
+        What is shown of the image, see `input_parts.covered_pixels`.
+    """
+    entry = index.loc[image_id]
+    lungs, lesions = (
+        read_mask(Path(entry[kind]), side, max_pixels) if isinstance(entry[kind], str) else None
+        for kind in ("mask_path", "lesion_mask_path")
+    )
+    grey = resize_grey(read_grey(Path(entry["path"]), max_pixels).pixels, side)
+    shown = covered_pixels(grey[None], input_part, None if lungs is None else lungs[None])[0]
+    return {"grey": shown, "lung_mask": lungs, "lesion_mask": lesions}
 
 
 @dataclass(frozen=True)
@@ -41,8 +72,7 @@ class RunPictures:
     Attributes
     ----------
     records : DataFrame
-        One row a test image: `image_id`, `label`, `predicted`, `probability` of the predicted
-        class, `correct`.
+        As from `prediction_table.read_test_predictions`.
     scale : float
         Raw map value at full colour.
     maps : RawMaps
@@ -64,47 +94,33 @@ class RunPictures:
 
     def picture(self, image_id: str, side: int) -> Picture:
         """X-ray as the network saw it, evidence and masks of an image, `side` pixels a side."""
-        entry = self.index.loc[image_id]
-        row = int(np.flatnonzero(self.records["image_id"] == image_id)[0])
-        lung_mask = self._mask(entry["mask_path"], side)
-        grey = resize_grey(read_grey(Path(entry["path"]), self.max_pixels).pixels, side)
-        lungs = None if lung_mask is None else lung_mask[None]
-        placed = place_map(
-            self.maps.values[row, 0],
-            side,
-            input_size=self.maps.input_size,
-            stride=self.maps.stride,
-            offset=self.maps.offset,
-        )
-        return {
-            # As the network saw it, which may be the image's border only.
-            "grey": covered_pixels(grey[None], self.input_part, lungs)[0],
-            "evidence": normalise_map(placed, self.scale),
-            "lung_mask": lung_mask,
-            "lesion_mask": self._mask(entry["lesion_mask_path"], side),
-        }
+        row = np.flatnonzero(self.records["image_id"] == image_id)
+        placed = self.maps.of_images(row).placed(np.zeros(1, np.int64), side)[0]
+        # As the network saw it, which may be the image's border only.
+        xray = read_xray(self.index, image_id, side, self.max_pixels, self.input_part)
+        return {**xray, "evidence": normalise_map(placed, self.scale)}
 
-    def with_maps(self, image_ids: Sequence[str], maps: RawMaps) -> "RunPictures":
+    def with_maps(
+        self, image_ids: Sequence[str], maps_of: Callable[[pd.DataFrame], RawMaps]
+    ) -> "RunPictures":
         """Some of the images with maps of another kind, on a scale of their own.
 
         Parameters
         ----------
         image_ids : sequence of str
-        maps : RawMaps
-            Of the predicted class, values of shape (n, 1, height, width), in that order.
+        maps_of : callable
+            Gives, for n rows of `records`, maps of the predicted class, values of shape
+            (n, 1, height, width).
         """
         records = self.records.set_index("image_id").loc[list(image_ids)].reset_index()
+        maps = maps_of(records)
         return replace(self, records=records, scale=heat_scale(maps.values), maps=maps)
-
-    def _mask(self, path: object, side: int) -> BoolArray | None:
-        """Mask in picture size, where the index names one."""
-        return read_mask(Path(path), side, self.max_pixels) if isinstance(path, str) else None
 
 
 def read_run_pictures(
-    index_file: Path,
-    predictions_file: Path,
-    maps_file: Path,
+    index: str | Path,
+    predictions: str | Path,
+    maps: str | Path,
     classes: Sequence[str],
     input_part: str,
     max_pixels: int,
@@ -113,7 +129,7 @@ def read_run_pictures(
 
     Parameters
     ----------
-    index_file, predictions_file, maps_file : Path
+    index, predictions, maps : str or Path
         Outputs of `index` and `predict_run`.
     classes : sequence of str
         In the order of the task.
@@ -124,14 +140,10 @@ def read_run_pictures(
     -------
     RunPictures
     """
-    index = pd.read_parquet(index_file).set_index("image_id")
-    predictions = pd.read_parquet(predictions_file)
-    test = predictions[predictions["role"] == TEST].reset_index(drop=True)
-    probabilities = test[[f"probability_{name}" for name in classes]].to_numpy(dtype=float)
-    called = probabilities.argmax(axis=1)
-    records = test[["image_id", "label"]].assign(
-        predicted=[classes[k] for k in called], probability=probabilities.max(axis=1)
-    )
-    records["correct"] = records["predicted"] == records["label"]
-    maps = read_evidence_maps(maps_file, records["image_id"].tolist(), classes).of_class(called)
-    return RunPictures(records, heat_scale(maps.values), maps, index, input_part, max_pixels)
+    records = read_test_predictions(predictions, classes)
+    called = records["called"].to_numpy()
+    image_ids = records["image_id"].tolist()
+    evidence = read_evidence_maps(Path(maps), image_ids, classes).of_class(called)
+    entries = pd.read_parquet(index).set_index("image_id")
+    scale = heat_scale(evidence.values)
+    return RunPictures(records, scale, evidence, entries, input_part, max_pixels)

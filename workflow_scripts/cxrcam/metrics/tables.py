@@ -98,6 +98,53 @@ def metrics_table_row(
     return {**identity, **numbers}
 
 
+def further_columns(metrics: Mapping[str, Any]) -> dict[str, str | float | int | None]:
+    """Columns of tables/metrics.csv beside `flatten_metrics`.
+
+    Parameters
+    ----------
+    metrics : mapping
+        metrics.json of a run.
+
+    Returns
+    -------
+    dict
+        Sizes of the parts, other parts, a threshold, floors, calibration: of what the run has.
+    """
+    columns = {f"n_{role}_images": n for role, n in metrics["n_by_role"].items()}
+    for part, result in metrics["other_parts"].items():
+        low, high = result["accuracy_interval"]
+        columns |= {
+            f"{part}_n": result["n"],
+            f"{part}_accuracy": result["accuracy"],
+            f"{part}_accuracy_low": low,
+            f"{part}_accuracy_high": high,
+            f"{part}_balanced_accuracy": result["balanced_accuracy"],
+        }
+    chosen = metrics["at_validation_threshold"]
+    if "threshold" in chosen:
+        columns["validation_threshold"] = chosen["threshold"]
+        columns["accuracy_at_validation_threshold"] = chosen["accuracy"]
+    against = metrics["against_floors"]
+    best = against["floors"][against["best"]]
+    columns |= {
+        "best_floor": against["best"],
+        "best_floor_accuracy": best["accuracy"],
+        "best_floor_auroc": best["macro_auroc"],
+        **{
+            f"gap{end}": against["gap"][key]
+            for end, key in (("", "gap"), ("_low", "low"), ("_high", "high"))
+        },
+        **{f"floor_{name}": floor["accuracy"] for name, floor in against["floors"].items()},
+    }
+    calibration = metrics["calibration"]
+    columns["temperature"] = calibration["temperature"]
+    columns["expected_calibration_error_calibrated"] = calibration[
+        "expected_calibration_error_after"
+    ]
+    return columns
+
+
 def summarise_over_folds(
     table: pd.DataFrame, by: Sequence[str] = ("task", "scheme")
 ) -> pd.DataFrame:

@@ -1,7 +1,9 @@
 """Where to compute and how precisely, decided when the job starts."""
 
 import os
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 
@@ -104,6 +106,19 @@ def autocast(
         device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=keep_casts
     )
     return context
+
+
+def set_up_device(compute: Mapping[str, Any], gpus_granted: int | None) -> torch.device:
+    """Set PyTorch up as `set_up_torch`, and choose the device of this job as `choose_device`.
+
+    Parameters
+    ----------
+    compute : mapping
+        ``compute`` of the configuration.
+    gpus_granted : int or None
+    """
+    set_up_torch(compute["threads"], compute["deterministic"])
+    return choose_device(compute["device"], gpus_granted)
 
 
 def set_up_torch(threads: int, deterministic: bool) -> None:

@@ -1,17 +1,20 @@
 """What a network sees of the images in the cache: all, or what is left when a part is covered."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
-from workflow_scripts.cxrcam.arrays import BoolArray, UInt8Array
+from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, Int64Array, UInt8Array
 from workflow_scripts.cxrcam.data.cache import read_pixels_within
 from workflow_scripts.cxrcam.data.mask_cache import masks_of
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.images.covering import masked_pixels, masking_variants
 from workflow_scripts.cxrcam.terms import WHOLE
+
+_AT_ONCE: Final = 1024  # images that are covered in memory at a time
 
 
 def covered_pixels(pixels: UInt8Array, part: str, lungs: BoolArray | None) -> UInt8Array:
@@ -32,6 +35,46 @@ def covered_pixels(pixels: UInt8Array, part: str, lungs: BoolArray | None) -> UI
     """
     # The fill of the audit's tests on covered images: softer edges than black.
     return pixels if part == WHOLE else masked_pixels(pixels, part, lungs, fill="mean")
+
+
+def covered_predictions(
+    probabilities_of: Callable[[UInt8Array], Float32Array],
+    pixels: UInt8Array,
+    image_ids: Sequence[str],
+    asked: Int64Array,
+    masks: Path,
+) -> list[tuple[str, list[str], Float32Array]]:
+    """What a network says of images with a part taken away, in each way to do so.
+
+    Parameters
+    ----------
+    probabilities_of : callable
+        Gives the probabilities of some images, shape (k, classes).
+    pixels : uint8 array, shape (n, size, size)
+        May be larger than the memory: `_AT_ONCE` are covered at a time.
+    image_ids : sequence of str, length n
+    asked : int array, shape (m,)
+        Positions of the images to cover.
+    masks : Path
+        File of the masks (`mask_cache`); an image without a lung mask is left out where one is
+        needed.
+
+    Returns
+    -------
+    list of (str, list of str, float32 array)
+        As `prediction_table.write_covered` takes them.
+    """
+    parts = []
+    for start in range(0, len(asked), _AT_ONCE):
+        rows = asked[start : start + _AT_ONCE]
+        names = np.asarray(image_ids, dtype=object)[rows]
+        has_lungs, lungs = masks_of(masks, names.tolist(), "lung", pixels.shape[1])
+        for variant in masking_variants():
+            chosen = has_lungs if variant.needs_lung_masks else np.ones(len(rows), dtype=bool)
+            if chosen.any():
+                images = covered_pixels(pixels[rows[chosen]], variant.name, lungs[chosen])
+                parts.append((variant.name, names[chosen].tolist(), probabilities_of(images)))
+    return parts
 
 
 def read_network_input(

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+import numpy as np
 from PIL import Image
 
-from workflow_scripts.cxrcam.arrays import Float32Array
 from workflow_scripts.cxrcam.files import atomic_path, file_name
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
@@ -21,7 +21,7 @@ from workflow_scripts.cxrcam.maps.overlays import (
     evidence_layer,
     save_png,
 )
-from workflow_scripts.cxrcam.maps.placement import log_odds, normalise_map, place_map
+from workflow_scripts.cxrcam.maps.placement import log_odds, normalise_map
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.networks.input_parts import covered_pixels
 
@@ -108,9 +108,8 @@ def write_answer_pictures(
         (folder / name).mkdir(parents=True, exist_ok=True)
     save_png(colour_bar(160, 12, drawing.opacity), folder / "pictures" / "evidence-scale.png")
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-        one_each = [replace(maps, values=values) for values in maps.values]
         cards = pool.map(
-            lambda k: _drawn(k + 1, rows[k], paths[k], one_each[k], folder, drawing),
+            lambda k: _drawn(k + 1, rows[k], paths[k], maps.of_images([k]), folder, drawing),
             range(len(rows)),
         )
         return [card for card in cards if card is not None]
@@ -130,7 +129,8 @@ def _drawn(
         return None
     grey = resize_grey(image.pixels, PICTURE_SIDE)
     grey = covered_pixels(grey[None], drawing.input_part, None)[0]
-    evidence = _evidence(maps, drawing.scale) if row["is_input"] else None
+    placed = maps.placed(np.zeros(1, np.int64), PICTURE_SIDE)[0]
+    evidence = normalise_map(placed, drawing.scale) if row["is_input"] else None
     # Numbered: names from the user may hold anything, and differ by case only.
     xray, layer, opposed = (
         f"pictures/{number:05d}-{name}" for name in ("xray.jpg", "evidence.png", "against.png")
@@ -170,15 +170,3 @@ def _drawn(
         quote(captioned),
         opposed if evidence is not None and drawing.against else None,
     )
-
-
-def _evidence(maps: RawMaps, scale: float) -> Float32Array:
-    """The map of one image, values of shape (1, height, width), on its picture."""
-    placed = place_map(
-        maps.values[0],
-        PICTURE_SIDE,
-        input_size=maps.input_size,
-        stride=maps.stride,
-        offset=maps.offset,
-    )
-    return normalise_map(placed, scale)

@@ -1,0 +1,115 @@
+"""Files with pictures of one run: an overlay of each chosen image, and a gallery of each class."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.cxrcam.drawing.style import save_figure
+from workflow_scripts.cxrcam.files import file_name
+from workflow_scripts.cxrcam.maps.gallery import choose_images, choose_of_classes, gallery
+from workflow_scripts.cxrcam.maps.overlays import captioned_overlay, save_png
+from workflow_scripts.cxrcam.maps.run_pictures import PICTURE_SIDE, Picture, RunPictures
+
+
+@dataclass(frozen=True)
+class ChosenImages:
+    """Test images of a run that are drawn, as rows of its records.
+
+    Attributes
+    ----------
+    records : DataFrame
+        All test images, as in `RunPictures`.
+    overlays : DataFrame
+        In the order in which they are numbered: mistakes first.
+    galleries : dict of str to DataFrame
+        By class.
+    """
+
+    records: pd.DataFrame
+    overlays: pd.DataFrame
+    galleries: dict[str, pd.DataFrame]
+
+    @classmethod
+    def of(
+        cls, records: pd.DataFrame, classes: Sequence[str], overlays: int, a_class: int
+    ) -> "ChosenImages":
+        """Choose at most so many images for the overlays, and for the gallery of each class."""
+        of_class = {name: records[records["label"] == name] for name in classes}
+        return cls(
+            records,
+            choose_of_classes(records, classes, overlays),
+            {name: choose_images(rows, a_class) for name, rows in of_class.items()},
+        )
+
+    @property
+    def image_ids(self) -> list[str]:
+        """Each image once."""
+        tables = (self.overlays, *self.galleries.values())
+        return list(dict.fromkeys(pd.concat([table["image_id"] for table in tables])))
+
+
+def write_run_pictures(
+    run: RunPictures,
+    chosen: ChosenImages,
+    overlays: Path,
+    galleries: Path,
+    style: Mapping[str, Any],
+) -> None:
+    """Draw the chosen images, each of them read once.
+
+    Parameters
+    ----------
+    run : RunPictures
+        With a map of each chosen image.
+    chosen : ChosenImages
+    overlays, galleries : Path
+        Folders; classes without an image get no gallery.
+    style : mapping
+        `scale_max`, `opacity`, `against` and `method`, as in `gallery.gallery`.
+    """
+    pictures = {image_id: run.picture(image_id, PICTURE_SIDE) for image_id in chosen.image_ids}
+    overlays.mkdir(parents=True, exist_ok=True)
+    for number, row in enumerate(chosen.overlays.to_dict("records"), start=1):
+        # Numbered in the order of interest; a name from the data may hold anything.
+        name = file_name(row["image_id"].replace("/", "_"))
+        outcome = "correct" if row["correct"] else "mistake"
+        facts = {key: row[key] for key in ("image_id", "label", "predicted", "probability")}
+        save_png(
+            captioned_overlay(**pictures[row["image_id"]], **facts, **style),
+            overlays / f"{number:03d}-{outcome}-{name}.png",
+        )
+    galleries.mkdir(parents=True, exist_ok=True)
+    for name, rows in chosen.galleries.items():
+        if not rows.empty:
+            shown = [pictures[image_id] for image_id in rows["image_id"]]
+            of_class = chosen.records[chosen.records["label"] == name]
+            _write_gallery(galleries / file_name(name), name, rows, shown, of_class, style)
+
+
+def _write_gallery(
+    path: Path,
+    class_name: str,
+    rows: pd.DataFrame,
+    shown: Sequence[Picture],
+    of_class: pd.DataFrame,
+    style: Mapping[str, Any],
+) -> None:
+    """Draw the chosen ones of all test images of a class."""
+    figure = gallery(
+        np.stack([picture["grey"] for picture in shown]),
+        np.stack([picture["evidence"] for picture in shown]),
+        rows,
+        class_name=class_name,
+        columns=4,
+        most=len(rows),
+        total=len(of_class),
+        wrong=int((~of_class["correct"]).sum()),
+        **style,
+        lung_masks=[picture["lung_mask"] for picture in shown],
+        lesion_masks=[picture["lesion_mask"] for picture in shown],
+    )
+    save_figure(figure, path, kinds=["png"])
