@@ -12,7 +12,7 @@ from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.paper.claims import paper_claims
 from workflow_scripts.cxrcam.paper.designs import find_designs
 from workflow_scripts.cxrcam.paper.scorecard import Evidence, scorecard_markdown, scorecard_table
-from workflow_scripts.cxrcam.paper.tables import ACCURACY_CAPTION, accuracy_table, map_table
+from workflow_scripts.cxrcam.paper.tables import ACCURACY_CAPTION, accuracy_table
 from workflow_scripts.cxrcam.spreadsheets import write_frame
 
 if __name__ == "__main__":
@@ -34,7 +34,10 @@ if __name__ == "__main__":
         architecture=config["model"]["architecture"],
         expected=pd.read_csv(given.expected) if given.get("expected") else None,
         channels=pd.read_csv(given.channels),
-        maps=map_table(runs, [read_json(file) for file in given.maps]),
+        maps={
+            (run["task"], run["scheme"]): read_json(file)
+            for run, file in zip(runs, given.maps, strict=True)
+        },
     )
     claims = paper_claims(evidence)
     write_frame(folder / "scorecard.csv", scorecard_table(claims))

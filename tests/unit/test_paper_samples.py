@@ -13,7 +13,6 @@ from workflow_scripts.cxrcam.paper.samples import (
 )
 from workflow_scripts.cxrcam.paper.tables import (
     accuracy_table,
-    map_table,
     networks_table,
     training_speed,
 )
@@ -99,18 +98,6 @@ def test_accuracy_of_a_design_is_over_its_runs_together(monkeypatch):
     assert pd.isna(first["Equation (1), c"])
     # In the order of first appearance, with what is in words at the end.
     assert table.columns.tolist()[-3:] == ["Equation (1), c", "Floor", "Design"]
-
-
-def test_scores_of_maps_that_could_not_be_made_have_no_row():
-    runs = [{"task": "two", "scheme": "once", "fold": 1}]
-    lungs = {"value": 0.5, "interval": [0.4, 0.6], "chance": 0.3, "n": 9, "ratio": 1.7}
-    scores = {"lung_share": lungs, "pointing_game": {"reason": "no lesion"}}
-    scores["border_share"] = lungs | {"interval": None}
-    table = map_table(runs, [scores])
-    assert table["measure"].tolist() == ["lung_share", "border_share"]
-    assert table.iloc[0].tolist() == ["two", "once", "lung_share", 0.5, 0.4, 0.6, 0.3, 9]
-    assert pd.isna(table.iloc[1]["low"])
-    assert map_table([], []).columns.tolist() == table.columns.tolist()
 
 
 def test_networks_stand_by_their_size_with_the_mean_speed_of_their_runs():

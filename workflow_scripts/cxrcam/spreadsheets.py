@@ -12,19 +12,7 @@ FORMULA = re.compile(r"[=@\t]|[+-](?![\d.,]+$)(?=.)")
 
 
 def write_frame(path: str | Path, frame: pd.DataFrame) -> None:
-    """Write a table as it is, without its index, whole or not at all.
-
-    Parameters
-    ----------
-    path : str or Path
-        ``.csv`` or ``.parquet``.
-    frame : DataFrame
-
-    Raises
-    ------
-    ValueError
-        If the name ends otherwise.
-    """
+    """Write a table as CSV or Parquet, by the suffix, without its index, whole or not at all."""
     with atomic_path(path) as temporary:
         if temporary.suffix == ".csv":
             frame.to_csv(temporary, index=False)

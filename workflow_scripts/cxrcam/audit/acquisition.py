@@ -262,30 +262,18 @@ def traces_of(
 ) -> dict[str, tuple[str, npt.NDArray[np.floating], float]]:
     """All traces of acquisition: in words, as features, and the threshold of each.
 
-    Parameters
-    ----------
-    images : DataFrame of n rows
-        ``width``, ``height``, ``mode`` and ``size_bytes``.
-    of_pixels : mapping of str to array, shape (n, columns)
-        Features by the functions of `OF_PIXELS`, and perhaps others.
+    `images` have ``width``, ``height``, ``mode``, ``size_bytes``; `of_pixels` those of `OF_PIXELS`.
     """
     width, height = images["width"].to_numpy(), images["height"].to_numpy()
     n_bytes, modes = images["size_bytes"].to_numpy(), images["mode"].tolist()
     file = file_features(n_bytes, width, height)
+    greys, spectrum = of_pixels["grey_levels"], of_pixels["spectrum"]
     return {
         "size": ("the size of the image", size_features(width, height), FACT_THRESHOLD),
         "mode": ("the mode of the file", mode_features(modes), FACT_THRESHOLD),
         "file": ("the bytes of the file", file, PICTURE_THRESHOLD),
-        "grey_levels": (
-            "the grey levels that occur",
-            of_pixels["grey_levels"],
-            PICTURE_THRESHOLD,
-        ),
-        "spectrum": (
-            "the spectrum that resampling leaves",
-            of_pixels["spectrum"],
-            PICTURE_THRESHOLD,
-        ),
+        "grey_levels": ("the grey levels that occur", greys, PICTURE_THRESHOLD),
+        "spectrum": ("the spectrum that resampling leaves", spectrum, PICTURE_THRESHOLD),
     }
 
 

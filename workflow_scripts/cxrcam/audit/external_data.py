@@ -54,18 +54,12 @@ def without_overlap(images: pd.DataFrame, overlap: pd.DataFrame) -> pd.DataFrame
 
 
 def lacking_reasons(tests: Sequence[Mapping[str, Any]]) -> list[str | None]:
-    """`lacking_reason` of each test that cannot be made; None for the others.
-
-    Parameters
-    ----------
-    tests : sequence of mappings
-        ``data_set``, ``task`` and ``missing``, the classes without an image there.
-    """
+    """`lacking_reason` of each test of a task on a data set; None where it can be made."""
     testable: dict[str, dict[str, None]] = {}
     for test in tests:
-        tasks = testable.setdefault(test["data_set"], {})
-        if not test["missing"]:
-            tasks[test["task"]] = None
+        testable.setdefault(test["data_set"], {}).update(
+            {} if test["missing"] else {test["task"]: None}
+        )
     return [
         lacking_reason(test["missing"], list(testable[test["data_set"]]))
         if test["missing"]

@@ -31,21 +31,19 @@ def require_columns(table: pd.DataFrame, columns: Sequence[str], what: str) -> N
         raise ValueError(f"{what} is empty: there is nothing to draw")
 
 
-def by_run(table: pd.DataFrame, run: str) -> list[pd.DataFrame]:
+def by_run(table: pd.DataFrame) -> list[pd.DataFrame]:
     """Split a table into its runs (folds, repeats or seeds).
 
     Parameters
     ----------
     table : DataFrame
-        Rows of all runs.
-    run : str
-        Column that tells the runs apart; a table without it is one run.
+        Rows of all runs; one without a column `run` is one run.
 
     Returns
     -------
     list of DataFrame
         Sorted by run.
     """
-    if run not in table.columns:
+    if "run" not in table.columns:
         return [table]
-    return [part for _, part in table.groupby(run, sort=True)]
+    return [part for _, part in table.groupby("run", sort=True)]

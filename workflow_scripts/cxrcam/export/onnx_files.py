@@ -122,17 +122,7 @@ def write_exported(
     float16: str,
     pt2: str,
 ) -> None:
-    """Write a network in each format, each file whole or not at all.
-
-    Parameters
-    ----------
-    model, card
-        As in `graph.traced`.
-    facts : mapping
-        Of `facts.network_facts`: the metadata of each file.
-    float32, float16, pt2 : str
-        The files: ONNX with weights of these types, and PT2.
-    """
+    """Write a network as ONNX with weights of two types and as PT2, with `facts` as metadata."""
     program = traced(model, card)
     whole = onnx_model(program, output_names(card.backbone), facts)
     write_bytes(float32, onnx_bytes(whole))

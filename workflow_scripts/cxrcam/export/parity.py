@@ -219,12 +219,9 @@ def measured_files(
         ``float32``, ``float16`` and ``pt2``, as `onnx_files.write_exported` takes them.
     pixels : uint8 array, shape (n, image_size, image_size)
     few : int array, shape (k,)
-        Positions of the images that are compared with PyTorch.
-    reference : Outputs
-        PyTorch's, of those.
+        Positions of the images of which `reference` is what PyTorch says.
     of_run, truth
         As in `loss`, of all n.
-    threads : int
 
     Returns
     -------
@@ -241,10 +238,8 @@ def measured_files(
     for kind, file in files.items():
         path = Path(file)
         content = path.read_bytes()
-        found: dict[str, Any] = {
-            "bytes": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
+        found: dict[str, Any] = {"bytes": len(content)}
+        found["sha256"] = hashlib.sha256(content).hexdigest()
         if kind == "pt2":
             found["difference"] = differences(pt2_outputs(path, pixels[few]), reference)
         else:
@@ -258,13 +253,7 @@ def measured_files(
 
 
 def parity_table(files: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a file; what JSON nests becomes one column each.
-
-    Parameters
-    ----------
-    files : mapping of str to mapping
-        By name, as from `measured_files`.
-    """
+    """One row a file of `measured_files`; what JSON nests becomes one column each."""
     rows = []
     for name, measured in files.items():
         row = {"file": name, "bytes": measured["bytes"], "sha256": measured["sha256"]}

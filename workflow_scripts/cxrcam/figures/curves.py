@@ -45,8 +45,6 @@ class CurveOptions(TypedDict, total=False):
 
     Attributes
     ----------
-    run : str, default "run"
-        Column that tells the runs apart.
     seed : int, default 0
         Of the bootstrap.
     repeats : int, default 2000
@@ -55,7 +53,6 @@ class CurveOptions(TypedDict, total=False):
         Title; without it the name of the curve.
     """
 
-    run: str
     seed: int
     repeats: int
     title: str
@@ -189,7 +186,6 @@ def _curve_figure(
     predictions: pd.DataFrame,
     classes: Sequence[str],
     *,
-    run: str = "run",
     seed: int = 0,
     repeats: int = 2000,
     title: str | None = None,
@@ -198,7 +194,7 @@ def _curve_figure(
     names = list(classes)
     columns = [f"probability_{name}" for name in names]
     require_columns(predictions, ["label", *columns], "the predictions table")
-    runs = by_run(predictions, run)
+    runs = by_run(predictions)
     # In a two-class task the curve of one class is the mirror of the other's.
     two = len(names) == 2
     drawn = names[1:] if two else names

@@ -383,21 +383,7 @@ def _empty_figure(text: str) -> Figure:
 def conflict_pictures(
     conflicts: pd.DataFrame, shards: Mapping[str, Sequence[Path]], size: int
 ) -> UInt8Array:
-    """Right pictures of label conflicts, from the caches of their data sets.
-
-    Parameters
-    ----------
-    conflicts : DataFrame of n rows
-        `image_id_b` and `data_set_b`.
-    shards : mapping of str to sequence of Path
-        Cache files, by data set.
-    size : int
-        Pixels a side.
-
-    Returns
-    -------
-    uint8 array, shape (n, size, size)
-    """
+    """Right pictures of n label conflicts, uint8 (n, size, size), from their data sets' caches."""
     images = np.empty((len(conflicts), size, size), dtype=np.uint8)
     for data_set, rows in conflicts.groupby("data_set_b").indices.items():
         names = conflicts["image_id_b"].iloc[rows]

@@ -64,7 +64,6 @@ def accuracy_and_loss_figure(
     histories: Mapping[str, pd.DataFrame],
     role: str,
     *,
-    run: str = "run",
     title: str = "Accuracy and loss over iterations",
 ) -> Figure:
     """Draw accuracy above loss over the iterations, a column for each task.
@@ -73,11 +72,9 @@ def accuracy_and_loss_figure(
     ----------
     histories : mapping of str to DataFrame
         For each task the columns of `contracts.HISTORY` that are drawn: `iteration`, `role`,
-        `loss`, `accuracy`, optionally `epoch`; and a run column.
+        `loss`, `accuracy`, optionally `epoch`; and `run`.
     role : {"test", "validation", "train"}
         Whose accuracy and loss.
-    run : str, default "run"
-        Column that tells the runs apart.
     title : str
         Title.
 
@@ -97,7 +94,7 @@ def accuracy_and_loss_figure(
     grid = figure.subplots(2, len(tables), sharex="col", sharey="row", squeeze=False)
     room = (width - 0.6) / len(tables) - 0.12
     for column, (task, history) in enumerate(tables.items()):
-        runs = by_run(history, run)
+        runs = by_run(history)
         for row, metric in enumerate(("accuracy", "loss")):
             colour, pale = ((BLUE, SKY_BLUE), (VERMILION, "#F0B48A"))[row]
             draw_runs(grid[row, column], runs, metric, colour, pale, linewidth=1.8)
@@ -110,7 +107,7 @@ def accuracy_and_loss_figure(
     grid[0, 0].set_ylim(top=1.02)
     losses = pd.concat(list(tables.values()))["loss"].to_numpy(dtype=np.float64)
     scale_loss(grid[1, 0], losses)
-    several = any(len(by_run(history, run)) > 1 for history in tables.values())
+    several = any(len(by_run(history)) > 1 for history in tables.values())
     _explain_lines(figure, several, wrapped(_WATCHED[role], width - 0.3, 7.0, 2))
     figure.suptitle(wrapped(title, width - 0.2, 9.0, 2, bold=True))
     return figure
@@ -146,13 +143,13 @@ def _tables_of_role(histories: Mapping[str, pd.DataFrame], role: str) -> dict[st
 
 
 def accuracy_and_loss_caption(
-    histories: Mapping[str, pd.DataFrame], role: str, *, source: str, run: str = "run"
+    histories: Mapping[str, pd.DataFrame], role: str, *, source: str
 ) -> str:
     """Caption of `accuracy_and_loss_figure` that stands alone.
 
     Parameters
     ----------
-    histories, role, run
+    histories, role
         As there.
     source : str
         Network, data set and settings.
@@ -163,7 +160,7 @@ def accuracy_and_loss_caption(
         One paragraph.
     """
     numbers = ", ".join(
-        f"{task}: n = {len(by_run(history[history['role'] == role], run))}"
+        f"{task}: n = {len(by_run(history[history['role'] == role]))}"
         for task, history in histories.items()
     )
     return (
@@ -327,7 +324,7 @@ def _draw_design(
     colour, line, marker = look
     series = []
     reached = []
-    for one_run in by_run(part, "run"):
+    for one_run in by_run(part):
         one = one_run.groupby("seconds")["accuracy"].mean().sort_index()
         series.append(one)
         above = one[one >= target]

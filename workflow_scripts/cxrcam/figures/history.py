@@ -37,18 +37,14 @@ WIDE_LOSS: Final = 30.0
 
 
 @styled
-def history_figure(
-    history: pd.DataFrame, *, run: str = "run", title: str = "Training history"
-) -> Figure:
+def history_figure(history: pd.DataFrame, *, title: str = "Training history") -> Figure:
     """Draw loss and accuracy over the iterations, a panel for each and for each role.
 
     Parameters
     ----------
     history : DataFrame
         `iteration`, `role` (train, validation, test), `loss`, `accuracy`, and optionally `epoch`
-        and a run column; other columns are not used.
-    run : str, default "run"
-        Column that tells the runs apart.
+        and `run`; other columns are not used.
     title : str
         Title.
 
@@ -74,7 +70,7 @@ def history_figure(
     figure = Figure(figsize=(width, 4.2), layout="constrained")
     grid = figure.subplots(2, len(roles), sharex=True, sharey="row", squeeze=False)
     for column, (role, role_name, colour, pale) in enumerate(roles):
-        runs = by_run(history[history["role"] == role], run)
+        runs = by_run(history[history["role"] == role])
         for axes, metric in zip(grid[:, column], ("loss", "accuracy"), strict=True):
             draw_runs(axes, runs, metric, colour, pale)
         grid[0, column].set_title(role_name)
@@ -84,7 +80,7 @@ def history_figure(
     for axes in grid[1]:
         axes.set_xlabel(iteration_label(history))
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    n_runs = len(by_run(history, run))
+    n_runs = len(by_run(history))
     if n_runs > 1:
         # Outside, in grey for all panels: a curve can pass through any corner.
         figure.legend(

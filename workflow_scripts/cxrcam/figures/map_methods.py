@@ -99,21 +99,9 @@ def compared_maps_figure(
 ) -> Figure:
     """Draw the first image of each class with the map of each method, as `map_method_figure`.
 
-    Parameters
-    ----------
-    maps : RawMaps
-        Of n images and m methods, values of shape (n, m, h, w). All of them give each method its
-        scale, so that a faint map looks faint.
-    records : DataFrame of n rows
-        As from `prediction_table.read_test_predictions`, in the order of the maps.
-    index : DataFrame
-        The index of the data set, by ``image_id``.
-    classes : sequence of str
-        In the order of the rows; those without an image are left out.
-    methods : sequence of str, length m
-        Keys of `TITLES`.
-    max_pixels : int
-        Larger images are refused.
+    Maps of n images and m methods, values of shape (n, m, h, w), and `records` of the same images
+    as from `prediction_table.read_test_predictions`. All images give each method its scale, so that
+    a faint map looks faint; classes without an image are left out.
     """
     labels = records["label"].to_numpy()
     chosen = [int(np.flatnonzero(labels == name)[0]) for name in classes if name in labels]

@@ -42,9 +42,7 @@ _DASHES: Final = (0, (3, 2))
 
 
 @styled
-def accuracy_overview_figure(
-    table: pd.DataFrame, *, title: str = "Accuracy and its floor"
-) -> Figure:
+def accuracy_overview_figure(table: pd.DataFrame) -> Figure:
     """Draw the accuracy of every run with its interval, beside what blind classifiers reach.
 
     Parameters
@@ -54,8 +52,6 @@ def accuracy_overview_figure(
         `repeat`, `seed` (name the run), `majority_share`, and any number of columns that begin
         with "floor_" (accuracy of a classifier that cannot see the lungs, on the same split; NaN
         where it is not measured).
-    title : str
-        Title.
 
     Returns
     -------
@@ -99,7 +95,7 @@ def accuracy_overview_figure(
     right.set_ylim(axes.get_ylim())
     _write_beside(right, positions, numbers)
     _add_legend(figure, floors, with_majority="majority_share" in table.columns)
-    figure.suptitle(wrapped(title, PAGE_WIDTH - 0.2, 9.0, 2, bold=True))
+    figure.suptitle(wrapped("Accuracy and its floor", PAGE_WIDTH - 0.2, 9.0, 2, bold=True))
     return figure
 
 

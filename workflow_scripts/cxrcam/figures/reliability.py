@@ -35,7 +35,6 @@ def reliability_figure(
     predictions: pd.DataFrame,
     classes: Sequence[str],
     *,
-    run: str = "run",
     bins: int = CALIBRATION_BINS,
     title: str = "Reliability of the probabilities",
 ) -> Figure:
@@ -47,8 +46,6 @@ def reliability_figure(
         Test predictions: `label`, `probability_<class>`; optional `run` (fold, repeat or seed).
     classes : sequence of str
         Class names.
-    run : str, default "run"
-        Column that tells the runs apart.
     bins : int, default 15
         Equal-width bins, as in the expected calibration error.
     title : str
@@ -74,7 +71,7 @@ def reliability_figure(
     require_columns(predictions, ["label", *columns], "the predictions table")
     figure = Figure(figsize=(COLUMN_WIDTH, COLUMN_WIDTH + 1.3), layout="constrained")
     axes, counts = figure.subplots(2, 1, height_ratios=(3.2, 1.0), sharex=True)
-    runs = by_run(predictions, run)
+    runs = by_run(predictions)
     lines = _draw_all(axes, predictions, names, bins, "all runs" if len(runs) > 1 else "this run")
     if len(runs) > 1:
         lines |= _draw_each(axes, runs, names, bins)

@@ -74,11 +74,7 @@ def sample_caption(labels: Sequence[str], images: npt.ArrayLike, source: str) ->
 
 @styled
 def augmentation_figure(
-    original: npt.ArrayLike,
-    augmented: npt.ArrayLike,
-    labels: Sequence[str],
-    *,
-    row_names: tuple[str, str] = ("original", "flipped"),
+    original: npt.ArrayLike, augmented: npt.ArrayLike, labels: Sequence[str]
 ) -> Figure:
     """Draw images above their augmented versions, a column a class.
 
@@ -88,8 +84,6 @@ def augmentation_figure(
         One image a class before and after augmentation.
     labels : sequence of str
         Their classes.
-    row_names : tuple of two str
-        Titles of the rows.
 
     Returns
     -------
@@ -105,7 +99,7 @@ def augmentation_figure(
         checked_pictures(augmented, len(labels), "labels"),
     ]
     grid = PictureGrid.make(2, len(labels), left=MARGIN + _ROW_TITLE, labels=labels, foot=MARGIN)
-    for row, (pictures, name) in enumerate(zip(rows, row_names, strict=True)):
+    for row, (pictures, name) in enumerate(zip(rows, ("original", "flipped"), strict=True)):
         grid.name_row(row, name)
         for column, picture in enumerate(pictures):
             grid.show(picture, row, column)

@@ -253,15 +253,7 @@ def floors_of_task(
 ) -> list[dict[str, str | int | float]]:
     """`cross_validated_floors` over all images of a task, in `FOLDS` folds that keep groups whole.
 
-    Parameters
-    ----------
-    task : str
-        Keys what is drawn.
-    images : DataFrame of n rows
-        ``label`` and ``group``.
-    features, threads
-        As in `cross_validated_floors`.
-    classes : sequence of str
+    `images` have ``label`` and ``group``; the name of the task keys what is drawn.
     """
     labels = images["label"].map(list(classes).index).to_numpy(dtype=np.int64)
     groups = np.unique(images["group"], return_inverse=True)[1]
@@ -323,9 +315,6 @@ def accuracy_gap(
     floor_predicted: npt.ArrayLike,
     groups: npt.ArrayLike | None,
     rng: np.random.Generator,
-    *,
-    repeats: int = 2000,
-    confidence: float = 0.95,
 ) -> AccuracyGap:
     """How much better than a floor the network is, image by image, with an interval.
 
@@ -337,10 +326,6 @@ def accuracy_gap(
         Patient or cluster of duplicates of each image; None: each its own.
     rng : numpy.random.Generator
         Of the resamples.
-    repeats : int, default 2000
-        Number of resamples.
-    confidence : float, default 0.95
-        Two-sided coverage.
 
     Returns
     -------
@@ -376,7 +361,7 @@ def accuracy_gap(
     if n_groups < 2:
         reason = "all test images are of one group: nothing to resample"
     elif np.ptp(differences) == 0.0:
-        reach = (1.0 + abs(gap)) * wilson_interval(0, n_groups, confidence).high
+        reach = (1.0 + abs(gap)) * wilson_interval(0, n_groups).high
         low, high = max(-1.0, gap - reach), min(1.0, gap + reach)
     else:
         low, high = bootstrap_interval(
@@ -384,8 +369,6 @@ def accuracy_gap(
             differences,
             groups=groups,
             seed=int(rng.integers(2**63)),
-            repeats=repeats,
-            confidence=confidence,
             weighted=True,
         )
     return AccuracyGap(

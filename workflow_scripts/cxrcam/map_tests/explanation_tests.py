@@ -37,18 +37,7 @@ def drawn_images(n_images: int, most: int, rng: np.random.Generator) -> Int64Arr
 
 
 def surest_images(records: pd.DataFrame) -> pd.DataFrame:
-    """Of each class the image that was recognised most surely; of one never recognised, any.
-
-    Parameters
-    ----------
-    records : DataFrame
-        As from `prediction_table.read_test_predictions`.
-
-    Returns
-    -------
-    DataFrame
-        Rows of `records`, one a class.
-    """
+    """Of each class the test image that was recognised most surely, or else called most surely."""
     by = ["correct", "probability", "image_id"]
     return records.sort_values(by, ascending=[False, False, True]).drop_duplicates("label")
 
@@ -140,16 +129,7 @@ def explanation_tests_of_run(
 ) -> dict[str, Any]:
     """`explanation_tests` of the network of a run, beside the same one untrained.
 
-    Parameters
-    ----------
-    network, card, device, precision
-        As in `prediction.predict_as_trained`.
-    maps_of, pixels, groups, rng
-        As in `explanation_tests`.
-    run : tuple of str
-        Task, scheme and fold: with the seed they key what is drawn.
-    seed : int
-        Of the run.
+    Task, scheme and fold of the run key, with its seed, what is drawn.
     """
     n_classes = len(card.classes)
     return explanation_tests(

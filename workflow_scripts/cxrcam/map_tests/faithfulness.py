@@ -244,21 +244,19 @@ def _probability_of_class(probabilities: npt.ArrayLike, classes: Int64Array) -> 
     return np.asarray(every[np.arange(len(classes)), classes], dtype=np.float64)
 
 
-def blurred_images(pixels: UInt8Array, blur: float = BLUR) -> UInt8Array:
+def blurred_images(pixels: UInt8Array) -> UInt8Array:
     """Images without detail, the baseline of insertion and deletion.
 
     Parameters
     ----------
     pixels : uint8 array, shape (n, size, size)
-    blur : float, default 0.05
-        Standard deviation of the Gaussian as a share of the side.
 
     Returns
     -------
     ndarray of uint8, shape (n, size, size)
     """
     smooth = gaussian_filter(
-        pixels.astype(np.float32), blur * pixels.shape[1], axes=(1, 2), mode="nearest"
+        pixels.astype(np.float32), BLUR * pixels.shape[1], axes=(1, 2), mode="nearest"
     )
     return np.asarray(np.clip(np.rint(smooth), 0, 255), dtype=np.uint8)
 
@@ -367,7 +365,6 @@ def summarise_faithfulness(
     groups: npt.ArrayLike | None = None,
     seed: int | np.random.SeedSequence,
     repeats: int = 2000,
-    confidence: float = 0.95,
 ) -> tuple[FaithfulnessRow, ...]:
     """Mean areas and the paired advantage over each control, with bootstrap intervals.
 
@@ -377,7 +374,7 @@ def summarise_faithfulness(
         Of m images.
     groups : array-like, shape (m,), optional
         Groups of the *assessed* images (``groups[result.images]``).
-    seed, repeats, confidence
+    seed, repeats
         As in `intervals.bootstrap_interval`.
 
     Returns
@@ -387,9 +384,7 @@ def summarise_faithfulness(
     """
 
     def mean(values: Float64Array) -> MeanInterval:
-        return mean_interval(
-            values, groups=groups, seed=seed, repeats=repeats, confidence=confidence
-        )
+        return mean_interval(values, groups=groups, seed=seed, repeats=repeats)
 
     rows = []
     for (test, name), curves in result.curves.items():

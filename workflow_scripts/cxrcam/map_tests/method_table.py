@@ -27,15 +27,7 @@ def methods_to_test(own: str, configured: Iterable[str]) -> list[str]:
 def method_table(
     runs: Sequence[Mapping[str, Any]], scores: Sequence[Mapping[str, Any]]
 ) -> pd.DataFrame:
-    """Scores of all methods, one row a design and method.
-
-    Parameters
-    ----------
-    runs : sequence of mappings, length n
-        ``task``, ``scheme``, ``fold`` and ``seed``.
-    scores : sequence of mappings, length n
-        By method, as `method_row` takes them.
-    """
+    """`method_row` of each run and method; `scores` are those of each run, by method."""
     return pd.DataFrame(
         [
             {key: run[key] for key in ("task", "scheme", "fold", "seed")}

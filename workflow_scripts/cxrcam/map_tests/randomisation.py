@@ -231,7 +231,6 @@ def summarise_cascade(
     groups: npt.ArrayLike | None = None,
     seed: int | np.random.SeedSequence,
     repeats: int = 2000,
-    confidence: float = 0.95,
 ) -> tuple[CascadeRow, ...]:
     """Mean similarity of each step, and of the floor, with bootstrap intervals.
 
@@ -242,7 +241,7 @@ def summarise_cascade(
     groups : array-like, shape (n,), optional
         Images that stay together. The pairs of the floor belong to two images each and are
         resampled one by one: its interval is an approximation.
-    seed, repeats, confidence
+    seed, repeats
         As in `intervals.bootstrap_interval`.
 
     Returns
@@ -253,7 +252,7 @@ def summarise_cascade(
 
     def row(block: str, similarity: Similarity, names: npt.ArrayLike | None) -> CascadeRow:
         ssim, spearman = (
-            mean_interval(numbers, groups=names, seed=seed, repeats=repeats, confidence=confidence)
+            mean_interval(numbers, groups=names, seed=seed, repeats=repeats)
             for numbers in (similarity.ssim, similarity.spearman)
         )
         return CascadeRow(block, ssim, spearman, int(similarity.constant.sum()))

@@ -242,9 +242,7 @@ def random_pair_floor(
     return compare_maps(stack[order[unrelated]], stack[partner[unrelated]], values)
 
 
-def flip_similarity(
-    maps: npt.ArrayLike, maps_of_flipped: npt.ArrayLike, values: Values = "raw"
-) -> Similarity:
+def flip_similarity(maps: npt.ArrayLike, maps_of_flipped: npt.ArrayLike) -> Similarity:
     """Whether the map of the mirror image is the mirror image of the map.
 
     Parameters
@@ -254,15 +252,13 @@ def flip_similarity(
         symmetrically on the image, and then the mirrored cells are other places.
     maps_of_flipped : float array, shape (n, height, width)
         Maps of the same images, each mirrored left to right before the network saw it.
-    values : {"raw", "absolute", "positive"}
-        As in `compare_maps`.
 
     Returns
     -------
     Similarity
         Of each map with the other one mirrored back.
     """
-    return compare_maps(maps, np.flip(np.asarray(maps_of_flipped), axis=-1), values)
+    return compare_maps(maps, np.flip(np.asarray(maps_of_flipped), axis=-1))
 
 
 def _checked_pair(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[Float64Array, Float64Array]:

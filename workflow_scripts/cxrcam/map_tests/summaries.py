@@ -62,7 +62,6 @@ def mean_interval(
     groups: npt.ArrayLike | None = None,
     seed: int | np.random.SeedSequence,
     repeats: int = 2000,
-    confidence: float = 0.95,
 ) -> MeanInterval:
     """Mean over images with a bootstrap interval that resamples whole groups.
 
@@ -70,7 +69,7 @@ def mean_interval(
     ----------
     values : array-like of float, shape (n,)
         May be empty.
-    groups, seed, repeats, confidence
+    groups, seed, repeats
         As in `intervals.bootstrap_interval`.
 
     Returns
@@ -91,7 +90,6 @@ def mean_interval(
         groups=groups,
         seed=seed,
         repeats=repeats,
-        confidence=confidence,
         weighted=True,
     )
     return MeanInterval(len(numbers), float(numbers.mean()), interval)
@@ -108,7 +106,6 @@ def summarise(
     groups: npt.ArrayLike | None = None,
     seed: int | np.random.SeedSequence,
     repeats: int = 2000,
-    confidence: float = 0.95,
 ) -> ScoreSummary:
     """Mean score and its ratio to chance over the scored images, with bootstrap intervals.
 
@@ -120,7 +117,7 @@ def summarise(
         Of n images.
     groups : array-like, shape (n,), optional
         Images that stay together (patients, clusters of duplicates). Default: each its own group.
-    seed, repeats, confidence
+    seed, repeats
         As in `intervals.bootstrap_interval`.
 
     Returns
@@ -137,12 +134,7 @@ def summarise(
         raise ValueError(f"groups has shape {np.shape(groups)}, expected {kept.shape}")
     names = None if groups is None else np.asarray(groups)[kept]
     values, chance = score.values[kept], score.chance[kept]
-    options: dict[str, Any] = {
-        "groups": names,
-        "seed": seed,
-        "repeats": repeats,
-        "confidence": confidence,
-    }
+    options: dict[str, Any] = {"groups": names, "seed": seed, "repeats": repeats}
     ratio_interval = None
     if _has_spread(len(values), names):
         ratio_interval = bootstrap_interval(
@@ -158,7 +150,7 @@ def summarise(
         # All misses or all hits resample to themselves, as if there were no doubt. The score is a
         # share, so that Wilson's interval over the groups bounds its mean.
         units = len(values) if names is None else len({str(name) for name in names})
-        interval = wilson_interval(round(mean.mean * units), units, confidence)
+        interval = wilson_interval(round(mean.mean * units), units)
         mean = replace(mean, interval=interval)
         ratio_interval = Interval(*(bound / chance.mean() for bound in interval))
     return ScoreSummary(

@@ -75,20 +75,7 @@ def speaking_samples(
     labels: Int64Array,
     classes: Sequence[str],
 ) -> dict[str, int]:
-    """Of each class the image on which its strongest channels say most for it.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As from `strongest_channels`.
-    pooled, weights, labels, classes
-        As there.
-
-    Returns
-    -------
-    dict of str to int
-        Position of an image of the class.
-    """
+    """Position of the image of each class on which its channels in the table say most for it."""
     samples = {}
     for name, rows in table.groupby("class", sort=False):
         number, channels = list(classes).index(str(name)), rows["channel"].to_numpy()

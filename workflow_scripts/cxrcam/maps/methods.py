@@ -112,22 +112,7 @@ def maps_by(
     classes: Int64Array,
     device: torch.device,
 ) -> RawMaps:
-    """Raw maps of one class an image by any method, the network's own kind of map included.
-
-    Parameters
-    ----------
-    method : str
-        Key of `method_names.TITLES`.
-    network, card
-        As in `prediction.predict_as_trained`.
-    pixels, classes, device
-        As in `method_maps`.
-
-    Returns
-    -------
-    RawMaps
-        Values of shape (n, 1, h, w).
-    """
+    """Raw maps by any method, the network's own kind of map included; else as `method_maps`."""
     if method == card.backbone.map_kind:
         return own_maps(network, card, pixels, classes, device)
     return _maps_as_trained(method, network, card, pixels, classes, device)
@@ -136,23 +121,9 @@ def maps_by(
 def maps_of_predicted(
     method: str, model_file: str, shards: Sequence[Path], masks: str, images: pd.DataFrame
 ) -> RawMaps:
-    """Raw maps by the library of the predicted classes of some images, computed on the CPU.
+    """Raw maps by the library of the ``predicted`` classes of some images, made on the CPU.
 
-    Parameters
-    ----------
-    method : str
-        Key of `METHODS`.
-    model_file, masks : str
-        Files of the network and of the masks.
-    shards : sequence of Path
-        Cache files.
-    images : DataFrame of n rows
-        ``image_id`` and ``predicted``.
-
-    Returns
-    -------
-    RawMaps
-        Values of shape (n, 1, h, w).
+    Files of the network, the cache and the masks; the result is as that of `method_maps`.
     """
     network, card = load_model(Path(model_file))
     pixels = read_network_input(

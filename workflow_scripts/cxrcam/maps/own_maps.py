@@ -17,15 +17,7 @@ def own_maps(
     device: torch.device,
     precision: str = "float32",
 ) -> RawMaps:
-    """A network's own maps of one class an image, values of shape (n, 1, h, w).
-
-    Parameters
-    ----------
-    network, card, pixels, device, precision
-        As in `prediction.predict_as_trained`.
-    classes : int array, shape (n,)
-        Class that is explained, for each image.
-    """
+    """A network's own maps, evidence for one class an image, values of shape (n, 1, h, w)."""
     evidence = predict_as_trained(network, card, pixels, device, precision).evidence
     backbone, side = card.backbone, card.input_size or card.image_size
     return RawMaps(evidence, side, backbone.stride, backbone.offset).of_class(classes)

@@ -17,17 +17,7 @@ from workflow_scripts.cxrcam.maps.run_pictures import PICTURE_SIDE, Picture, Run
 
 @dataclass(frozen=True)
 class ChosenImages:
-    """Test images of a run that are drawn, as rows of its records.
-
-    Attributes
-    ----------
-    records : DataFrame
-        All test images, as in `RunPictures`.
-    overlays : DataFrame
-        In the order in which they are numbered: mistakes first.
-    galleries : dict of str to DataFrame
-        By class.
-    """
+    """All test images of a run, and those that are drawn: mistakes first, and by class."""
 
     records: pd.DataFrame
     overlays: pd.DataFrame
@@ -59,17 +49,10 @@ def write_run_pictures(
     galleries: Path,
     style: Mapping[str, Any],
 ) -> None:
-    """Draw the chosen images, each of them read once.
+    """Draw the chosen images into two folders, each of them read once.
 
-    Parameters
-    ----------
-    run : RunPictures
-        With a map of each chosen image.
-    chosen : ChosenImages
-    overlays, galleries : Path
-        Folders; classes without an image get no gallery.
-    style : mapping
-        `scale_max`, `opacity`, `against` and `method`, as in `gallery.gallery`.
+    Classes without an image get no gallery. `style` has `scale_max`, `opacity`, `against` and
+    `method`, as in `gallery.gallery`.
     """
     pictures = {image_id: run.picture(image_id, PICTURE_SIDE) for image_id in chosen.image_ids}
     overlays.mkdir(parents=True, exist_ok=True)

@@ -42,19 +42,7 @@ class Picture(Xray):
 def read_xray(
     index: pd.DataFrame, image_id: str, side: int, max_pixels: int, input_part: str = WHOLE
 ) -> Xray:
-    """Read an image and its masks, `side` pixels a side.
-
-    Parameters
-    ----------
-    index : DataFrame
-        Of the data set, by ``image_id``.
-    image_id : str
-    side : int
-    max_pixels : int
-        Larger images are refused.
-    input_part : str
-        What is shown of the image, see `input_parts.covered_pixels`.
-    """
+    """Read an image and its masks, `side` pixels a side; arguments as in `RunPictures`."""
     entry = index.loc[image_id]
     lungs, lesions = (
         read_mask(Path(entry[kind]), side, max_pixels) if isinstance(entry[kind], str) else None
@@ -105,12 +93,7 @@ class RunPictures:
     ) -> "RunPictures":
         """Some of the images with maps of another kind, on a scale of their own.
 
-        Parameters
-        ----------
-        image_ids : sequence of str
-        maps_of : callable
-            Gives, for n rows of `records`, maps of the predicted class, values of shape
-            (n, 1, height, width).
+        `maps_of` gives them for n rows of `records`: of the predicted class, shape (n, 1, h, w).
         """
         records = self.records.set_index("image_id").loc[list(image_ids)].reset_index()
         maps = maps_of(records)
@@ -125,21 +108,7 @@ def read_run_pictures(
     input_part: str,
     max_pixels: int,
 ) -> RunPictures:
-    """Read what a run said of its test images.
-
-    Parameters
-    ----------
-    index, predictions, maps : str or Path
-        Outputs of `index` and `predict_run`.
-    classes : sequence of str
-        In the order of the task.
-    input_part, max_pixels
-        As in `RunPictures`.
-
-    Returns
-    -------
-    RunPictures
-    """
+    """Read what a run said of its test images; files are outputs of `index` and `predict_run`."""
     records = read_test_predictions(predictions, classes)
     called = records["called"].to_numpy()
     image_ids = records["image_id"].tolist()

@@ -279,18 +279,8 @@ def compared_runs(
 ) -> list[dict[str, Any]]:
     """Compare the runs on one division: recipes of one seed, and seeds of one recipe.
 
-    Parameters
-    ----------
-    runs : sequence of mappings, length n
-        ``task``, ``fold``, ``division``, ``scheme`` and ``seed`` of each.
-    tables : sequence of DataFrame, length n
-        As from `prediction_table.read_test_predictions`, of the same images.
-    classes : sequence of str
-
-    Returns
-    -------
-    list of dict
-        One row a pair of runs, `COLUMNS`; those of AUROC where there are two classes.
+    `tables` are as from `prediction_table.read_test_predictions`, of the same images. One row a
+    pair of runs, `COLUMNS`; those of AUROC where there are two classes.
     """
     rows = []
     for (a, of_a), (b, of_b) in combinations(zip(runs, tables, strict=True), 2):

@@ -330,7 +330,6 @@ def auroc_interval(
     groups: npt.ArrayLike | None = None,
     seed: int | np.random.SeedSequence,
     repeats: int = 2000,
-    confidence: float = 0.95,
 ) -> Interval:
     """Bootstrap interval of the area under the ROC curve, resampling whole groups.
 
@@ -340,7 +339,7 @@ def auroc_interval(
         Whether an image is of the positive class; both kinds must occur.
     scores : array-like of float, shape (n,)
         Higher means more positive.
-    groups, seed, repeats, confidence
+    groups, seed, repeats
         As in `bootstrap_interval`.
 
     Returns
@@ -361,7 +360,6 @@ def auroc_interval(
         groups=groups,
         seed=seed,
         repeats=repeats,
-        confidence=confidence,
         weighted=True,
     )
 
@@ -373,7 +371,6 @@ def average_precision_interval(
     groups: npt.ArrayLike | None = None,
     seed: int | np.random.SeedSequence,
     repeats: int = 2000,
-    confidence: float = 0.95,
 ) -> Interval:
     """Bootstrap interval of the average precision, resampling whole groups.
 
@@ -387,7 +384,6 @@ def average_precision_interval(
         groups=groups,
         seed=seed,
         repeats=repeats,
-        confidence=confidence,
         weighted=True,
     )
 

@@ -16,16 +16,7 @@ from workflow_scripts.cxrcam.terms import REST, SHARED_TEST, TEST, VALIDATION
 def other_parts(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, Any]:
     """Accuracy beside the test part: on shared test images, and on all that was not drawn.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        Schema `contracts.predictions_schema`.
-    classes : sequence of str
-
-    Returns
-    -------
-    dict
-        `part_accuracy` of ``shared_test`` and ``rest``, of those that the run has.
+    `part_accuracy` of ``shared_test`` and ``rest``, of those that the run has.
     """
     truth = predictions["label"].map(list(classes).index).to_numpy(dtype=np.int64)
     predicted = predictions[[f"probability_{name}" for name in classes]].to_numpy().argmax(axis=1)
@@ -39,18 +30,7 @@ def other_parts(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, 
 
 
 def at_validation_threshold(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, Any]:
-    """Test results at the threshold that the validation part chose, where there can be one.
-
-    Parameters
-    ----------
-    predictions, classes
-        As in `other_parts`.
-
-    Returns
-    -------
-    dict
-        As from `decisions.at_threshold`, or a ``reason``.
-    """
+    """Test results (`at_threshold`) at the threshold of the validation part, or a ``reason``."""
     if len(classes) != 2:
         return {"reason": "a threshold belongs to two classes; the largest probability decides"}
     positive = (predictions["label"] == classes[1]).to_numpy()
@@ -66,11 +46,6 @@ def calibrated(
     predictions: pd.DataFrame, classes: Sequence[str]
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Temperature fitted on the validation part, and what it does to the test part.
-
-    Parameters
-    ----------
-    predictions, classes
-        As in `other_parts`.
 
     Returns
     -------

@@ -99,18 +99,7 @@ def metrics_table_row(
 
 
 def further_columns(metrics: Mapping[str, Any]) -> dict[str, str | float | int | None]:
-    """Columns of tables/metrics.csv beside `flatten_metrics`.
-
-    Parameters
-    ----------
-    metrics : mapping
-        metrics.json of a run.
-
-    Returns
-    -------
-    dict
-        Sizes of the parts, other parts, a threshold, floors, calibration: of what the run has.
-    """
+    """Columns beside `flatten_metrics`: sizes, other parts, a threshold, floors, calibration."""
     columns = {f"n_{role}_images": n for role, n in metrics["n_by_role"].items()}
     for part, result in metrics["other_parts"].items():
         low, high = result["accuracy_interval"]

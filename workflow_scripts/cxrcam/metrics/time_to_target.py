@@ -73,18 +73,8 @@ def watched_histories(
 ) -> pd.DataFrame:
     """Histories of all runs on the part on which they are compared, with their clocks.
 
-    Parameters
-    ----------
-    runs : sequence of mappings, length n
-        ``task``, ``scheme``, ``fold``, ``seed`` and what else names them.
-    histories, timings : sequence of DataFrame, length n
-        As `with_clock` takes them.
-
-    Returns
-    -------
-    DataFrame
-        Rows as from `with_clock`, with the names of the run and ``run``, fold and seed in words.
-        Runs that did not watch the part have none.
+    Rows as from `with_clock`, with what names the run, and ``run``, fold and seed in words. Runs
+    that did not watch the part have none.
 
     Raises
     ------
@@ -106,20 +96,7 @@ def watched_histories(
 
 
 def efforts_of_runs(histories: pd.DataFrame, target: float, sustained: int) -> pd.DataFrame:
-    """Effort of each run.
-
-    Parameters
-    ----------
-    histories : DataFrame
-        As from `watched_histories`.
-    target, sustained
-        As in `effort_to_target`.
-
-    Returns
-    -------
-    DataFrame
-        ``task``, ``scheme``, ``fold``, ``seed`` and the fields of `Effort`.
-    """
+    """`Effort` of each run of `watched_histories`, one row a run."""
     by = ["task", "scheme", "fold", "seed"]
     return pd.DataFrame(
         [
@@ -199,13 +176,13 @@ def difference_with_interval(
     return difference, float(interval.low), float(interval.high)
 
 
-def effort_summary(efforts: pd.DataFrame, by: Sequence[str] = ("task", "scheme")) -> pd.DataFrame:
+def effort_summary(efforts: pd.DataFrame) -> pd.DataFrame:
     """Effort of each design: how many runs reached the target, and what those took.
 
     Parameters
     ----------
     efforts : DataFrame
-        One row a run: columns `by`, ``fold``, ``seed`` and the fields of `Effort`.
+        As from `efforts_of_runs`.
 
     Returns
     -------
@@ -216,8 +193,8 @@ def effort_summary(efforts: pd.DataFrame, by: Sequence[str] = ("task", "scheme")
         where a run did not reach it.
     """
     rows = []
-    for key, runs in efforts.groupby(list(by), sort=False):
-        row = dict(zip(by, key, strict=True)) | {"runs": len(runs)}
+    for (task, scheme), runs in efforts.groupby(["task", "scheme"], sort=False):
+        row = {"task": task, "scheme": scheme, "runs": len(runs)}
         for kind in ("first", "sustained"):
             got = runs[runs[f"{kind}_seconds"].notna()]
             row[f"{kind}_reached"] = len(got)

@@ -109,14 +109,7 @@ def autocast(
 
 
 def set_up_device(compute: Mapping[str, Any], gpus_granted: int | None) -> torch.device:
-    """Set PyTorch up as `set_up_torch`, and choose the device of this job as `choose_device`.
-
-    Parameters
-    ----------
-    compute : mapping
-        ``compute`` of the configuration.
-    gpus_granted : int or None
-    """
+    """`set_up_torch` and `choose_device` as ``compute`` of the configuration says."""
     set_up_torch(compute["threads"], compute["deterministic"])
     return choose_device(compute["device"], gpus_granted)
 

@@ -151,23 +151,8 @@ def front_features_of_both_views(
 ) -> list[torch.Tensor]:
     """`front_features` of many images and of their mirror images, batch by batch.
 
-    Parameters
-    ----------
-    model, until
-        As in `front_features`; the model is moved to `device`.
-    pixels : uint8 array, shape (n, size, size)
-    side : int
-        Pixels a side at the network's input.
-    normalisation : Normalisation
-    device : torch.device
-    precision : {"float32", "bfloat16"}
-        Of convolutions, and of the result.
-    batch_size : int
-
-    Returns
-    -------
-    list of two tensors, shape (n, ...)
-        Plain and mirrored, on the CPU.
+    Images are uint8, shape (n, size, size), and become `side` pixels a side; the model is moved to
+    `device`. Two tensors of shape (n, ...) and type `precision`, plain and mirrored, on the CPU.
     """
     model.to(device).to(memory_format=torch.channels_last)
     part = Pixels.on(device, pixels, np.zeros(len(pixels), dtype=np.int64))

@@ -46,23 +46,9 @@ def covered_predictions(
 ) -> list[tuple[str, list[str], Float32Array]]:
     """What a network says of images with a part taken away, in each way to do so.
 
-    Parameters
-    ----------
-    probabilities_of : callable
-        Gives the probabilities of some images, shape (k, classes).
-    pixels : uint8 array, shape (n, size, size)
-        May be larger than the memory: `_AT_ONCE` are covered at a time.
-    image_ids : sequence of str, length n
-    asked : int array, shape (m,)
-        Positions of the images to cover.
-    masks : Path
-        File of the masks (`mask_cache`); an image without a lung mask is left out where one is
-        needed.
-
-    Returns
-    -------
-    list of (str, list of str, float32 array)
-        As `prediction_table.write_covered` takes them.
+    Pixels are uint8, shape (n, size, size), and may be larger than the memory; `asked` are the
+    positions of the images to cover. Where lung masks are needed, images without one are left out.
+    The result is as `prediction_table.write_covered` takes it.
     """
     parts = []
     for start in range(0, len(asked), _AT_ONCE):

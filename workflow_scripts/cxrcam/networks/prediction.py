@@ -90,16 +90,7 @@ def predict_as_trained(
     device: torch.device,
     precision: str = "float32",
 ) -> Predictions:
-    """Run a trained model over images, in the size and normalisation that its card tells.
-
-    Parameters
-    ----------
-    model : nn.Module
-        Of the form that `card` describes, trained or not.
-    card : ModelCard
-    pixels, device, precision
-        As in `predict`.
-    """
+    """`predict` in the size and normalisation that a card tells, of any model of its form."""
     return predict(
         *(model, card.backbone, pixels, card.normalisation, device),
         input_size=card.input_size,
@@ -110,13 +101,7 @@ def predict_as_trained(
 def last_features(
     model: nn.Module, card: ModelCard, pixels: UInt8Array, device: torch.device
 ) -> torch.Tensor:
-    """Last feature maps of many images, as they are pooled; arguments as in `predict_as_trained`.
-
-    Returns
-    -------
-    float32 tensor, shape (n, k, h, w)
-        On the CPU.
-    """
+    """Last feature maps of n images, as they are pooled: float32 (n, k, h, w), on the CPU."""
     model = model.to(device).to(memory_format=torch.channels_last).eval()
     found = []
     with torch.inference_mode(), captured_features(model, card.backbone) as newest:

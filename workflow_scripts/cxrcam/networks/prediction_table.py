@@ -49,9 +49,7 @@ def read_test_predictions(
     Parameters
     ----------
     predictions : str or Path
-        As from `write_predictions`.
     classes : sequence of str
-        In the order of the task.
     split : str or Path, optional
         Division of the same run, from which ``group`` is taken.
 

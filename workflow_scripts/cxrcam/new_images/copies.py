@@ -73,17 +73,7 @@ def closest_copies(pairs: pd.DataFrame, trained_on: Mapping[str, int]) -> dict[s
 
 
 def with_copies(answers: pd.DataFrame, copies: Mapping[str, Copy], n_networks: int) -> pd.DataFrame:
-    """Answers with the image that each is a copy of (empty: of none), and what to know of it.
-
-    Parameters
-    ----------
-    answers : DataFrame
-        As from `answers.answers`.
-    copies : mapping of str to Copy
-        As from `closest_copies`.
-    n_networks : int
-        That were asked, and that `networks` says.
-    """
+    """Answers with the image that each is a copy of, if any, and with the number of networks."""
     found = [copies.get(image_id) for image_id in answers["image"]]
     return answers.assign(
         copy_of=["" if copy is None else copy.image_id for copy in found],

@@ -69,21 +69,7 @@ def members_table(
     logits: Float32Array,
     classes: Sequence[str],
 ) -> pd.DataFrame:
-    """What each network said of each image.
-
-    Parameters
-    ----------
-    runs : sequence of mappings
-        `fold` and `seed` of each network.
-    image_ids : sequence of str, length n
-    logits : float32 array, shape (networks, n, classes)
-    classes : sequence of str
-
-    Returns
-    -------
-    DataFrame
-        `image_id`, `fold`, `seed`, `logit_<class>`.
-    """
+    """Logits, shape (networks, n, classes), as `image_id`, `fold`, `seed` and `logit_<class>`."""
     columns = [f"logit_{name}" for name in classes]
     names = pd.Series(image_ids, dtype="str")
     tables = [

@@ -118,16 +118,7 @@ class Reference:
 def probabilities_of_folds(
     runs: Sequence[Mapping[str, Any]], tables: Sequence[pd.DataFrame], classes: Sequence[str]
 ) -> list[pd.DataFrame]:
-    """`fold_probabilities` of each fold, in the order in which the runs have them.
-
-    Parameters
-    ----------
-    runs : sequence of mappings
-        `fold` of each run.
-    tables : sequence of DataFrame
-        calibrated.parquet of each run.
-    classes : sequence of str
-    """
+    """`fold_probabilities` of each fold, in the order in which the runs have them."""
     of_fold: dict[int, list[pd.DataFrame]] = {}
     for run, table in zip(runs, tables, strict=True):
         of_fold.setdefault(run["fold"], []).append(table)
@@ -212,20 +203,7 @@ def compared_with_training(
 ) -> tuple[Thresholds, dict[str, bool]]:
     """From where on an image is unlike the training images, and which test images are.
 
-    Parameters
-    ----------
-    stored : Fingerprints
-        Of all images.
-    groups : mapping of str to str
-        Group of each image: within one nothing is compared.
-    training, tested : sequence of str
-        Names of images.
-
-    Returns
-    -------
-    thresholds : Thresholds
-    unlike : dict of str to bool
-        By test image, see `is_unlike`.
+    `stored` and `groups` are of all images; within a group nothing is compared.
     """
     known, known_groups = thumbnails_of(stored, training), [groups[name] for name in training]
     thresholds = usual_likeness(known, known_groups)
@@ -291,13 +269,7 @@ def mean_heat_scale(
 ) -> float:
     """Evidence at full colour for the likeliest class of the test images, the mean over the runs.
 
-    Parameters
-    ----------
-    runs : sequence of DataFrame, length n
-        calibrated.parquet of each.
-    maps : sequence of path, length n
-        Their maps.parquet.
-    classes : sequence of str
+    `runs` are the tables of calibrated.parquet, `maps` the files of their maps.
     """
     scales = []
     for table, file in zip(runs, maps, strict=True):

@@ -13,18 +13,7 @@ def typical_images(records: pd.DataFrame, classes: Sequence[str]) -> pd.DataFram
     """A typical test image of each class: of those called rightly the one of median probability.
 
     The surest one would be the prettiest, and the least like the others. Where none was called
-    rightly, any.
-
-    Parameters
-    ----------
-    records : DataFrame
-        As from `prediction_table.read_test_predictions`.
-    classes : sequence of str
-
-    Returns
-    -------
-    DataFrame
-        Rows of `records`, one a class.
+    rightly, any. `records` are as from `prediction_table.read_test_predictions`; one row a class.
     """
     chosen = []
     for name in classes:
@@ -40,16 +29,8 @@ def asked_image(
 ) -> pd.Series:
     """Row of the configured image, or the first test image of the last class.
 
-    Parameters
-    ----------
-    tables : mapping of str to DataFrame
-        As from `prediction_table.read_test_predictions`, by task: one may leave out the class of
-        the configured image, and then another one is shown.
-    task : str
-    classes : sequence of str
-        Of the task.
-    image_id : str or None
-        ``paper.image``.
+    A task may leave out the class of the configured image (``paper.image``); then another one is
+    shown. `tables` are as from `prediction_table.read_test_predictions`, by task.
 
     Raises
     ------

@@ -82,8 +82,8 @@ class Evidence:
         As from `expected.compare_with_expected`; None where nothing is expected of the data.
     channels : DataFrame
         Strongest channels: class, channel, share of positive evidence.
-    maps : DataFrame
-        Map scores over runs: columns task, scheme, measure, value, low, high, chance, n.
+    maps : mapping of (str, str) to mapping
+        By task and scheme: scores of the maps of a run, as from `map_tests.places.place_scores`.
     """
 
     metrics: pd.DataFrame
@@ -95,7 +95,7 @@ class Evidence:
     architecture: str
     expected: pd.DataFrame | None
     channels: pd.DataFrame
-    maps: pd.DataFrame
+    maps: Mapping[tuple[str, str], Mapping[str, Any]]
 
     def runs(self, task: str, scheme: str | None) -> pd.DataFrame:
         """Rows of the metrics of one design."""

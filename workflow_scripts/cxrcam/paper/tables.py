@@ -1,6 +1,6 @@
-"""Tables of the paper: accuracy of each design, scores of its maps, and what networks cost."""
+"""Tables of the paper: accuracy of each design, and what networks cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pandas as pd
@@ -15,44 +15,8 @@ ACCURACY_CAPTION: Final = (
 )
 
 
-def map_table(
-    runs: Sequence[Mapping[str, Any]], scores: Sequence[Mapping[str, Any]]
-) -> pd.DataFrame:
-    """Scores of the maps of some runs, one row a run and measure that has one.
-
-    Parameters
-    ----------
-    runs : sequence of mappings, length n
-        ``task`` and ``scheme`` of each.
-    scores : sequence of mappings, length n
-        As from `map_tests.places.place_scores`.
-
-    Returns
-    -------
-    DataFrame
-        ``task``, ``scheme``, ``measure``, ``value``, ``low``, ``high`` (95 %), ``chance``, ``n``.
-    """
-    rows = []
-    for run, of_run in zip(runs, scores, strict=True):
-        for measure, score in of_run.items():
-            if "reason" not in score:
-                low, high = score["interval"] or (None, None)
-                kept = {key: score[key] for key in ("value", "chance", "n")}
-                rows.append({**run, "measure": measure, **kept, "low": low, "high": high})
-    columns = ["task", "scheme", "measure", "value", "low", "high", "chance", "n"]
-    return pd.DataFrame(rows, columns=columns)
-
-
 def accuracy_table(metrics: pd.DataFrame, config: Mapping[str, Any]) -> pd.DataFrame:
-    """Accuracy of each design, overall and by equation (1) for each class.
-
-    Parameters
-    ----------
-    metrics : DataFrame
-        tables/metrics.csv.
-    config : mapping
-        The resolved configuration.
-    """
+    """Accuracy of each design of metrics.csv, overall and by equation (1) for each class."""
     rows = []
     for (task, scheme), runs in metrics.groupby(["task", "scheme"], sort=False):
         row = {"Task": task, "Scheme": scheme, "Runs": len(runs)} | _accuracy_of(runs)
@@ -66,15 +30,7 @@ def accuracy_table(metrics: pd.DataFrame, config: Mapping[str, Any]) -> pd.DataF
 
 
 def training_speed(history: pd.DataFrame, n_training: int) -> float:
-    """Images a second while training, evaluations not counted.
-
-    Parameters
-    ----------
-    history : DataFrame
-        As from `time_to_target.with_clock`.
-    n_training : int
-        Images of an epoch.
-    """
+    """Images a second while training, of a history as from `time_to_target.with_clock`."""
     last = history.sort_values("iteration").iloc[-1]
     return float(last["epoch"] * n_training / last["seconds"])
 
@@ -82,13 +38,8 @@ def training_speed(history: pd.DataFrame, n_training: int) -> float:
 def networks_table(costs: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
     """Accuracy, size and speed of networks, those of a task by their size.
 
-    Parameters
-    ----------
-    costs : DataFrame
-        One row a run: ``task``, ``scheme``, ``network``, ``input`` (pixels a side), ``parameters``,
-        ``gmac`` and ``speed`` (images a second).
-    metrics : DataFrame
-        tables/metrics.csv.
+    `costs` have one row a run: ``task``, ``scheme``, ``network``, ``input`` (pixels a side),
+    ``parameters``, ``gmac`` and ``speed`` (images a second).
     """
     rows = []
     by = ["task", "scheme", "network", "input", "parameters", "gmac"]

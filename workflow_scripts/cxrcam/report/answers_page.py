@@ -88,19 +88,8 @@ def draw_answers(
 ) -> list[AnswerCard]:
     """Draw images with the evidence for their likeliest class.
 
-    Parameters
-    ----------
-    answers : DataFrame of n rows
-        The first ones of `new_images.copies.with_copies`.
-    paths : sequence of bytes
-        Files, at least n.
-    likeliest : int array, shape (n or more,)
-        Positions of the classes.
-    maps_file : Path
-        Class activation maps.
-    reference : Reference
-    folder, drawing, threads
-        As in `answer_pictures.write_answer_pictures`.
+    `answers` are the first ones of `new_images.copies.with_copies`; files and positions of classes
+    may be of more. The others are as in `answer_pictures.write_answer_pictures`.
     """
     which = likeliest[: len(answers)]
     maps = read_evidence_maps(maps_file, answers["image"].tolist(), reference.classes)

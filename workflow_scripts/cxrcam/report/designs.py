@@ -37,17 +37,7 @@ _CAPTIONED: Final = {
 
 
 def designs_of(summary: pd.DataFrame, shown: Mapping[str, Any], folder: Path) -> list[Design]:
-    """The figures of each task and scheme.
-
-    Parameters
-    ----------
-    summary : DataFrame
-        tables/summary.csv.
-    shown : mapping
-        `task` and `scheme` of the headline.
-    folder : Path
-        Of the page; the figures lie beside it.
-    """
+    """Each design of summary.csv; `shown` is that of the headline, `folder` that of the page."""
     designs = []
     for row in summary.to_dict("records"):
         task, scheme, numbers = row["task"], row["scheme"], _numbers_of(row)
@@ -76,15 +66,7 @@ def _numbers_of(summary: Mapping[Any, Any]) -> str:
 
 
 def map_links(galleries: Iterable[str], folder: Path) -> list[list[Link]]:
-    """Links to the pictures of the maps of each run, called as the class.
-
-    Parameters
-    ----------
-    galleries : iterable of str
-        Folders.
-    folder : Path
-        Of the page.
-    """
+    """Links to the pictures of the maps of each run, in its folder, called as the class."""
     files = [sorted(Path(gallery).glob("*.png")) for gallery in galleries]
     return [[file_link(file, folder, unquote(file.stem)) for file in of_run] for of_run in files]
 
@@ -105,13 +87,6 @@ def evidence_links(checks: Iterable[Mapping[str, Any]], folder: Path) -> dict[st
     """Link to each file that a check names, relative to the data set's folder.
 
     Patterns that stand for several files are no links, nor is what this run did not need.
-
-    Parameters
-    ----------
-    checks : iterable of mappings
-        `checks` of audit/verdict.json.
-    folder : Path
-        Of the page.
     """
     files = {check["file"]: folder.parent / check["file"] for check in checks}
     return {name: relative_href(file, folder) for name, file in files.items() if file.is_file()}

@@ -199,16 +199,7 @@ def render_report(report: Report) -> str:
 
 
 def render_provenance(dataset: str, commit: str | None, benchmarks: Path) -> str:
-    """The page of what differs from one making to the next: versions, commit, seconds, memory.
-
-    Parameters
-    ----------
-    dataset : str
-    commit : str or None
-        As from `provenance.commit_of`.
-    benchmarks : Path
-        As for `provenance.jobs_table`.
-    """
+    """The page of what differs from one making to the next: versions, commit, seconds, memory."""
     tables = [versions_table(), jobs_table(benchmarks)]
     return (
         page_environment()
