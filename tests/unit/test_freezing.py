@@ -181,6 +181,6 @@ def test_features_of_many_images_are_those_of_each_and_of_its_mirror_image():
     expected = features_of(model, part, "layer3").views
     assert [view.shape for view in views] == [expected.shape[1:]] * 2
     for view, of_view in zip(views, expected, strict=True):
-        torch.testing.assert_close(view, of_view)
+        torch.testing.assert_close(view, of_view, atol=1e-4, rtol=1e-3)
     assert not torch.allclose(views[0], views[1])
     assert views[0].dtype == torch.float32
