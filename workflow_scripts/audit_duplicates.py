@@ -5,13 +5,12 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.cxrcam.data.cache import read_pixels
-from workflow_scripts.cxrcam.drawing.style import save_figure
+from workflow_scripts.cxrcam.drawing.style import save_captioned
 from workflow_scripts.cxrcam.figures.duplicates import (
     duplicate_clusters_caption,
     duplicate_clusters_figure,
     largest_clusters,
 )
-from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
 
 if __name__ == "__main__":
@@ -27,7 +26,6 @@ if __name__ == "__main__":
         read_pixels(snakemake.input.shards, shown, snakemake.params.size),
         searched=len(labels),
     )
-    save_figure(figure, Path(snakemake.output.png).with_suffix(""), kinds=["png"])
     caption = duplicate_clusters_caption(pairs, len(labels), snakemake.wildcards.dataset)
-    write_text(Path(snakemake.output.caption), caption + "\n")
+    save_captioned(figure, Path(snakemake.output.png).with_suffix(""), caption, kinds=["png"])
     log.info("Drew %d images of %d pairs.", len(shown), len(pairs))

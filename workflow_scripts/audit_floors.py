@@ -1,15 +1,13 @@
 """What classifiers that cannot see the lungs predict, on the split of the networks."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.data.cached_parts import cached_parts
-from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.floors.floors import FLOORS, floor_predictions
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.seeds import seed_sequence
+from workflow_scripts.cxrcam.spreadsheets import write_frame
 from workflow_scripts.cxrcam.terms import TEST, TRAIN
 
 if __name__ == "__main__":
@@ -33,5 +31,4 @@ if __name__ == "__main__":
         tables.append(table)
         right = probabilities.argmax(axis=1) == labels[test]
         log.info("%s: accuracy %.4f on %d test images.", name, right.mean(), len(right))
-    with atomic_path(Path(snakemake.output[0])) as temporary:
-        pd.concat(tables).to_parquet(temporary, index=False)
+    write_frame(snakemake.output[0], pd.concat(tables))

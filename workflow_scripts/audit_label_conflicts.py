@@ -1,20 +1,17 @@
 """Pictures that bear two labels, within the data set or in it and an external one."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.data.cache import read_pixels
-from workflow_scripts.cxrcam.drawing.style import save_figure
+from workflow_scripts.cxrcam.drawing.style import save_captioned
 from workflow_scripts.cxrcam.duplicates.across import in_turn, label_conflicts
 from workflow_scripts.cxrcam.figures.duplicates import (
     MOST_CONFLICTS,
+    conflict_pictures,
     label_conflicts_caption,
     label_conflicts_figure,
 )
-from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.spreadsheets import write_csv
 
@@ -23,17 +20,6 @@ def labels_of(index_file: str) -> dict[str, str]:
     """Label of each image."""
     index = pd.read_parquet(index_file, columns=["image_id", "label"])
     return dict(zip(index["image_id"], index["label"], strict=True))
-
-
-def pictures(conflicts: pd.DataFrame, shards: Mapping[str, Sequence[str]], size: int) -> np.ndarray:
-    """Right pictures of the conflicts, uint8 (n, size, size), from their data sets' caches."""
-    images = np.empty((len(conflicts), size, size), dtype=np.uint8)
-    for data_set, rows in conflicts.groupby("data_set_b").indices.items():
-        names = conflicts["image_id_b"].iloc[rows]
-        # The same image may stand in several pairs, but is asked for once.
-        unique, place = np.unique(names.to_numpy(dtype=object), return_inverse=True)
-        images[rows] = read_pixels(shards[data_set], unique.tolist(), size)[place]
-    return images
 
 
 if __name__ == "__main__":
@@ -53,12 +39,11 @@ if __name__ == "__main__":
     left = shown.assign(image_id_b=shown["image_id_a"], data_set_b=dataset)
     figure = label_conflicts_figure(
         conflicts,
-        pictures(left, shards, params.size),
-        pictures(shown, shards, params.size),
+        conflict_pictures(left, shards, params.size),
+        conflict_pictures(shown, shards, params.size),
         source=dataset,
     )
-    save_figure(figure, Path(snakemake.output.png).with_suffix(""), kinds=["png"])
     caption = label_conflicts_caption(conflicts, dataset, params.external)
-    write_text(Path(snakemake.output.caption), caption + "\n")
-    write_csv(Path(snakemake.output.table), conflicts)
+    save_captioned(figure, Path(snakemake.output.png).with_suffix(""), caption, kinds=["png"])
+    write_csv(snakemake.output.table, conflicts)
     log.info("Found %d pairs of one picture under two labels.", len(conflicts))

@@ -1,12 +1,10 @@
 """Test and validation images with a twin, or their own patient, in training: every split."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from workflow_scripts.cxrcam.audit.leaks import leaks_in_words, split_leaks
-from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.spreadsheets import write_frame
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
@@ -23,5 +21,4 @@ if __name__ == "__main__":
         )
         log.info("%s: %s", "/".join(map(str, design.values())), leaks_in_words(leaks))
         rows += [{**design, **vars(row)} for row in leaks]
-    with atomic_path(Path(snakemake.output[0])) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False)
+    write_frame(snakemake.output[0], pd.DataFrame(rows))

@@ -7,8 +7,8 @@ import pandas as pd
 from workflow_scripts.cxrcam.data.datasets import list_images
 from workflow_scripts.cxrcam.data.expected import compare_with_expected, say_what_differs
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.spreadsheets import write_frame
 
 
 def images_in_folder(settings: dict[str, object], name: str) -> int:
@@ -25,6 +25,5 @@ if __name__ == "__main__":
     index = pd.read_parquet(snakemake.input[0], columns=["label", "width", "height"])
     left_out = {name: images_in_folder(settings, name) for name in settings["expected"]["left_out"]}
     comparison = compare_with_expected(index, left_out, settings["expected"])
-    with atomic_path(Path(snakemake.output[0])) as temporary:
-        comparison.to_csv(temporary, index=False)
+    write_frame(snakemake.output[0], comparison)
     log.info(say_what_differs(comparison))

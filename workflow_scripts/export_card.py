@@ -1,21 +1,10 @@
 """The card of an exported network."""
 
-import json
-from pathlib import Path
-from typing import Any
-
 import pandas as pd
 
 from workflow_scripts.cxrcam.export.model_card import ModelCardPage, model_card
-from workflow_scripts.cxrcam.files import write_text
+from workflow_scripts.cxrcam.files import read_json, write_text
 from workflow_scripts.cxrcam.logs import start_log
-
-
-def read_json(file: str) -> dict[str, Any]:
-    """Content of a JSON file."""
-    content: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
-    return content
-
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
@@ -29,5 +18,5 @@ if __name__ == "__main__":
         is_grouped=snakemake.params.settings["is_grouped"],
         is_drawn=snakemake.params.settings["is_drawn"],
     )
-    write_text(Path(snakemake.output[0]), model_card(page))
+    write_text(snakemake.output[0], model_card(page))
     log.info("Wrote the model's card: %d checks failed.", len(page.failed))

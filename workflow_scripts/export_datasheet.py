@@ -1,12 +1,9 @@
 """The data sheet of the images that the networks were trained on."""
 
-import json
-from pathlib import Path
-
 import pandas as pd
 
 from workflow_scripts.cxrcam.export.datasheet import Datasheet, datasheet
-from workflow_scripts.cxrcam.files import write_text
+from workflow_scripts.cxrcam.files import read_json, write_text
 from workflow_scripts.cxrcam.logs import start_log
 
 if __name__ == "__main__":
@@ -22,10 +19,10 @@ if __name__ == "__main__":
         n_quarantined=len(pd.read_csv(given.quarantine)),
         pairs=pd.read_parquet(given.duplicates),
         n_conflicts=int((conflicts["data_set_b"] == dataset).sum()),
-        sources=json.loads(Path(given.sources).read_text(encoding="utf-8")),
-        acquisition=json.loads(Path(given.acquisition).read_text(encoding="utf-8")),
+        sources=read_json(given.sources),
+        acquisition=read_json(given.acquisition),
         image_settings=settings["image"],
         tasks=settings["tasks"],
     )
-    write_text(Path(snakemake.output[0]), datasheet(sheet))
+    write_text(snakemake.output[0], datasheet(sheet))
     log.info("Wrote the data sheet of %d images.", len(sheet.images))

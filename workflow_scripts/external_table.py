@@ -1,19 +1,17 @@
 """One table: every run on every external data set, beside what it reached at home."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from workflow_scripts.cxrcam.audit.external_data import (
     external_row,
     images_of_classes,
-    lacking_reason,
+    lacking_reasons,
     untested_row,
     without_overlap,
 )
-from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.seeds import seed_sequence
+from workflow_scripts.cxrcam.spreadsheets import write_frame
 
 RUN = ["task", "scheme", "fold", "seed"]
 
@@ -26,39 +24,24 @@ if __name__ == "__main__":
     for other, images, overlap in zip(params.external, given.images, given.overlaps, strict=True):
         indexes[other] = pd.read_parquet(images, columns=columns).set_index("image_id", drop=False)
         remaining[other] = without_overlap(indexes[other], pd.read_parquet(overlap))
-    predictions = iter(given.predictions)
-    rows = []
-    for test in params.tests:
+    predictions, rows = iter(given.predictions), []
+    for test, reason in zip(params.tests, lacking_reasons(params.tests), strict=True):
         other, run = test["data_set"], {key: test[key] for key in RUN}
         own, classes = internal.loc[tuple(run.values())], params.classes[test["task"]]
         n = len(images_of_classes(remaining[other], classes))
         removed = len(images_of_classes(indexes[other], classes)) - n
-        if test["missing"]:
-            tasks = dict.fromkeys(
-                each["task"]
-                for each in params.tests
-                if each["data_set"] == other and not each["missing"]
-            )
-            reason = lacking_reason(test["missing"], list(tasks))
-            row = untested_row(reason, own, n=n, removed=removed)
-        else:
+        if reason is None:
             table = pd.read_parquet(next(predictions))
+            keys = ("bootstrap", other, run["task"], run["scheme"], run["fold"])
             row = external_row(
-                table,
-                classes,
-                own,
+                *(table, classes, own),
                 removed=removed,
                 groups=indexes[other].loc[table["image_id"], "group"].tolist(),
-                seed=seed_sequence(
-                    run["seed"], "bootstrap", other, run["task"], run["scheme"], run["fold"]
-                ),
+                seed=seed_sequence(run["seed"], *keys),
             )
+        else:
+            row = untested_row(reason, own, n=n, removed=removed)
         rows.append({"dataset": snakemake.wildcards.dataset, "data_set": other, **run, **row})
-        log.info(
-            "%s on %s: %s",
-            "/".join(map(str, run.values())),
-            other,
-            row["reason"] or f"accuracy {row['accuracy']:.4f} on {row['n']} images",
-        )
-    with atomic_path(Path(snakemake.output[0])) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False)
+        found = row["reason"] or f"accuracy {row['accuracy']:.4f} on {row['n']} images"
+        log.info("%s on %s: %s", "/".join(map(str, run.values())), other, found)
+    write_frame(snakemake.output[0], pd.DataFrame(rows))

@@ -5,65 +5,40 @@ import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import torch
 
 from workflow_scripts.cxrcam.configuration.recipes import with_recipe
 from workflow_scripts.cxrcam.data.cache import read_pixels
 from workflow_scripts.cxrcam.data.feature_cache import write_features
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.networks.architectures import Backbone
-from workflow_scripts.cxrcam.networks.devices import (
-    autocast,
-    choose_device,
-    choose_precision,
-    set_up_torch,
-)
-from workflow_scripts.cxrcam.networks.freezing import check_cut, front_features
+from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_device
+from workflow_scripts.cxrcam.networks.freezing import check_cut, front_features_of_both_views
 from workflow_scripts.cxrcam.networks.initial_weights import read_start
 from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size
 from workflow_scripts.cxrcam.networks.models import build_classifier, load_pretrained
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
-
-BATCH = 64
+from workflow_scripts.cxrcam.networks.parts import Normalisation
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
-    settings, image = snakemake.params.model, snakemake.params.image
-    compute = snakemake.config["compute"]
-    device = choose_device(compute["device"], snakemake.resources.get("gpu"))
-    precision = choose_precision(snakemake.params.precision, device)
-    set_up_torch(compute["threads"], compute["deterministic"])
-    weights = Path(snakemake.input.weights)
+    params, image, shard = snakemake.params, snakemake.params.image, Path(snakemake.input.shard)
+    device = set_up_device(snakemake.config["compute"], snakemake.resources.get("gpu"))
+    precision = choose_precision(params.precision, device)
     # Layers of random weights are never frozen: training says so.
-    settings = with_recipe(settings, {"epochs": 1}, snakemake.params.recipe, n_images=1)[0]
+    settings = with_recipe(params.model, {"epochs": 1}, params.recipe, n_images=1)[0]
     until = settings["freeze_until"]
-    start = read_start(weights)
+    start = read_start(Path(snakemake.input.weights))
     backbone = Backbone(*(settings[key] for key in ("architecture", "last_stage", "map_stride")))
     # The last layer plays no part in front of the cut.
     model = build_classifier(backbone, 2, 0).eval()
     load_pretrained(model, backbone, start.tensors)
     check_cut(model, backbone, until)
-    model.to(device).to(memory_format=torch.channels_last)
     side = network_input_size(backbone.architecture, image["size"], settings["input_size"])
-    shard = Path(snakemake.input.shard)
     image_ids = pq.read_table(shard, columns=["image_id"])["image_id"].to_pylist()
-    pixels = torch.from_numpy(read_pixels([shard], image_ids, image["size"]))
-    part = Pixels(pixels, torch.zeros(len(pixels), dtype=torch.long, device=device))
+    pixels = read_pixels([shard], image_ids, image["size"])
     mean, std = start.normalisation or (tuple(image["mean"]), tuple(image["std"]))
-    normalisation = Normalisation(mean, std)
-    kept = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    views: list[torch.Tensor] = []
-    with torch.inference_mode(), autocast(device, precision):
-        for mirrored in (False, True):
-            batches = [
-                front_features(
-                    model,
-                    until,
-                    part.batch(rows, torch.full(rows.shape, mirrored), side, normalisation),
-                )
-                for rows in torch.arange(len(pixels)).split(BATCH)
-            ]
-            views.append(torch.cat(batches).to(kept).cpu())
+    views = front_features_of_both_views(
+        model, until, pixels, side, Normalisation(mean, std), device, precision
+    )
     made_with = json.dumps([settings, image, start.origin, precision], sort_keys=True)
     write_features(
         Path(snakemake.output[0]),

@@ -12,7 +12,7 @@ from workflow_scripts.cxrcam.figures.curves import precision_recall_figure, roc_
 from workflow_scripts.cxrcam.figures.history import history_figure
 from workflow_scripts.cxrcam.figures.reliability import reliability_figure
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.terms import TEST
+from workflow_scripts.cxrcam.networks.prediction_table import read_test_predictions
 
 
 def gathered(tables: Iterable[pd.DataFrame], runs: Sequence[dict[str, object]]) -> pd.DataFrame:
@@ -26,22 +26,13 @@ def gathered(tables: Iterable[pd.DataFrame], runs: Sequence[dict[str, object]]) 
     )
 
 
-def with_groups(predictions_file: str, split_file: str) -> pd.DataFrame:
-    """Predictions with the group of each image, which the bootstrap keeps together."""
-    groups = pd.read_parquet(split_file, columns=["image_id", "group"])
-    return pd.read_parquet(predictions_file).merge(groups, on="image_id", validate="one_to_one")
-
-
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
-    classes, runs = list(snakemake.params.classes), snakemake.params.runs
-    histories = gathered(map(pd.read_parquet, snakemake.input.histories), runs)
-    predictions = gathered(
-        map(with_groups, snakemake.input.predictions, snakemake.input.splits), runs
-    )
-    test = predictions[predictions["role"] == TEST].reset_index(drop=True)
-    predicted = test[[f"probability_{name}" for name in classes]].to_numpy().argmax(axis=1)
-    matrix = confusion_matrix(test["label"], [classes[k] for k in predicted], labels=classes)
+    given, classes, runs = snakemake.input, list(snakemake.params.classes), snakemake.params.runs
+    histories = gathered(map(pd.read_parquet, given.histories), runs)
+    files = zip(given.predictions, given.splits, strict=True)
+    test = gathered((read_test_predictions(said, classes, split) for said, split in files), runs)
+    matrix = confusion_matrix(test["label"], test["predicted"], labels=classes)
     where = f"{snakemake.wildcards.task}, {snakemake.wildcards.scheme}"
     drawn = {
         "history": history_figure(histories, title=f"Training history: {where}"),

@@ -14,9 +14,8 @@ from workflow_scripts.cxrcam.data.index_table import (
 )
 from workflow_scripts.cxrcam.duplicates.search import find_duplicates
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
-from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.spreadsheets import write_csv
+from workflow_scripts.cxrcam.spreadsheets import write_csv, write_frame
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
@@ -36,11 +35,9 @@ if __name__ == "__main__":
     for row in quarantine.itertuples():
         log.info("Left out %r: %s", row.path, row.reason)  # quoted: a name may hold a line break
     check_quarantine(quarantine, len(listing), snakemake.config["image"]["max_quarantined_share"])
-    with atomic_path(Path(snakemake.output.images)) as temporary:
-        images.to_parquet(temporary, index=False)
-    write_csv(Path(snakemake.output.quarantine), quarantine[QUARANTINE_COLUMNS])
-    with atomic_path(Path(snakemake.output.duplicates)) as temporary:
-        pairs.to_parquet(temporary, index=False)
+    write_frame(snakemake.output.images, images)
+    write_csv(snakemake.output.quarantine, quarantine[QUARANTINE_COLUMNS])
+    write_frame(snakemake.output.duplicates, pairs)
     log.info("Indexed %d images, %d pairs of near-duplicates.", len(images), len(pairs))
     if len(quarantine):
         log.warning(

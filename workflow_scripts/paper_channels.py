@@ -4,113 +4,62 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
-import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.data.cache import read_pixels
 from workflow_scripts.cxrcam.drawing.publication_table import write_table
-from workflow_scripts.cxrcam.drawing.style import save_figure
-from workflow_scripts.cxrcam.figures.channels import channel_caption, channel_figure
+from workflow_scripts.cxrcam.drawing.style import save_captioned
+from workflow_scripts.cxrcam.figures.channels import (
+    channel_caption,
+    channel_figure,
+    channel_table_caption,
+)
 from workflow_scripts.cxrcam.figures.samples import sample_figure
-from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.maps.channels import COLUMNS, strongest_channels
-from workflow_scripts.cxrcam.maps.placement import place_map
-from workflow_scripts.cxrcam.networks.cam import captured_features
-from workflow_scripts.cxrcam.networks.devices import choose_device, set_up_torch
-from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
-from workflow_scripts.cxrcam.networks.models import ModelCard, load_model
-from workflow_scripts.cxrcam.networks.parts import Normalisation
+from workflow_scripts.cxrcam.maps.channels import COLUMNS, speaking_samples, strongest_channels
+from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
+from workflow_scripts.cxrcam.networks.devices import set_up_device
+from workflow_scripts.cxrcam.networks.models import load_model
+from workflow_scripts.cxrcam.networks.prediction import last_features
 from workflow_scripts.cxrcam.terms import TEST
-
-BATCH = 64
-
-
-def features_of(
-    model: nn.Module, card: ModelCard, pixels: np.ndarray, device: torch.device
-) -> torch.Tensor:
-    """Last feature maps of many images, float32 on the CPU, shape (n, k, h, w)."""
-    model = model.to(device).to(memory_format=torch.channels_last).eval()
-    normalisation = Normalisation(tuple(card.mean), tuple(card.std))
-    found = []
-    with torch.inference_mode(), captured_features(model, card.backbone) as newest:
-        for start in range(0, len(pixels), BATCH):
-            batch = torch.from_numpy(pixels[start : start + BATCH]).to(device)
-            model(normalisation.apply(resize_pixels(batch, card.input_size)))
-            found.append(newest[0].float().cpu())
-    return torch.cat(found)
-
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
-    compute = snakemake.config["compute"]
-    device = choose_device(compute["device"], snakemake.resources.get("gpu"))
-    set_up_torch(compute["threads"], compute["deterministic"])
-    model, card = load_model(Path(snakemake.input.model))
-    backbone = card.backbone
-    folder = Path(snakemake.output.figures[0]).parent
-    split = pq.read_table(snakemake.input.split).to_pandas()
+    given, folder = snakemake.input, Path(snakemake.output.figures[0]).parent
+    device = set_up_device(snakemake.config["compute"], snakemake.resources.get("gpu"))
+    model, card = load_model(Path(given.model))
+    backbone, classes = card.backbone, card.classes
+    split = pd.read_parquet(given.split)
     test = split[split["role"] == TEST].sort_values("image_id", ignore_index=True)
-    pixels = read_pixels(snakemake.input.shards, test["image_id"].tolist(), card.image_size)
-    labels = test["label"].map(card.classes.index).to_numpy()
-    head = model.get_submodule(backbone.head)
+    pixels = read_pixels(given.shards, test["image_id"].tolist(), card.image_size)
     run = "{task}, {scheme}, fold {fold}, seed {seed}".format(**snakemake.params.run)
-    linear = isinstance(head, nn.Linear) and backbone.map_kind == "exact"
-    if linear:
-        features = features_of(model, card, pixels, device)
-        weights = head.weight.detach().float().cpu().numpy()
-        pooled = features.mean(dim=(2, 3)).numpy()
-        table = strongest_channels(pooled, weights, labels, card.classes, snakemake.params.top)
-    else:
-        table = pd.DataFrame(columns=COLUMNS)
-    write_table(
-        table,
-        folder / "table_channels",
-        f"Strongest channels of the last feature map of each class ({run}). Contribution: mean of "
-        "weight × pooled activation over the test images of the class, in units of the logit; "
-        "share: of all positive contributions to that logit.",
-    )
-    if linear:
-        names = list(dict.fromkeys(table["class"]))
-        of_class = [table[table["class"] == name] for name in names]
-        numbers = [card.classes.index(name) for name in names]
-        # Of each class the image on which these channels say most for it.
-        samples = []
-        for number, rows in zip(numbers, of_class, strict=True):
-            channels = rows["channel"].to_numpy()
-            said = pooled[:, channels] @ weights[number, channels]
-            samples.append(int(np.where(labels == number, said, -np.inf).argmax()))
-        activations = np.stack(
-            [
-                place_map(
-                    features[sample, rows["channel"].to_numpy()].numpy(),
-                    card.image_size,
-                    input_size=card.input_size,
-                    stride=backbone.stride,
-                    offset=backbone.offset,
-                )
-                for sample, rows in zip(samples, of_class, strict=True)
-            ]
+    head = model.get_submodule(backbone.head)
+    if isinstance(head, nn.Linear) and backbone.map_kind == "exact":
+        features = last_features(model, card, pixels, device)
+        of = (
+            *(features.mean(dim=(2, 3)).numpy(), head.weight.detach().float().cpu().numpy()),
+            test["label"].map(classes.index).to_numpy(),
         )
-        contributions = np.stack([rows["contribution"] for rows in of_class])
-        figure = channel_figure(
-            pixels[samples],
-            activations,
-            contributions,
-            np.stack([rows["channel"] for rows in of_class]),
-            names,
+        table = strongest_channels(*of, classes, snakemake.params.top)
+        samples = speaking_samples(table, *of, classes)
+        names, rows = list(samples), list(samples.values())
+        channels, added = (
+            table[key].to_numpy().reshape(len(names), -1) for key in ("channel", "contribution")
         )
+        shown = features[rows].numpy()
+        maps = RawMaps(shown, card.input_size, backbone.stride, backbone.offset)
+        placed = [maps.placed(column, card.image_size) for column in channels.T]
+        figure = channel_figure(pixels[rows], np.stack(placed, axis=1), added, channels, names)
         caption = channel_caption(
-            contributions,
-            names,
+            *(added, names),
             model=f"{card.architecture} ({run})",
             source=f"data set {snakemake.wildcards.dataset}",
             n_channels=features.shape[1],
         )
     else:
+        table = pd.DataFrame(columns=COLUMNS)
         figure = sample_figure(pixels[:1], test["label"].head(1).tolist())
         caption = f"{card.architecture} has no linear layer on pooled channels: none can be ranked."
-    save_figure(figure, folder / "figure_channels", kinds=["png"])
-    write_text(folder / "figure_channels.txt", caption + "\n")
+    write_table(table, folder / "table_channels", channel_table_caption(run))
+    save_captioned(figure, folder / "figure_channels", caption, kinds=["png"])
     log.info("Ranked the channels of %d classes.", table["class"].nunique())

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from workflow_scripts.cxrcam.drawing.style import save_figure
+from workflow_scripts.cxrcam.drawing.style import save_captioned
 from workflow_scripts.cxrcam.figures.architecture import (
     architecture_caption,
     architecture_figure,
     network_blocks,
 )
-from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.networks.models import load_model
 
@@ -22,9 +21,6 @@ if __name__ == "__main__":
         "head": card.backbone.head,
     }
     figure = architecture_figure(blocks, title=f"Figure 1: {card.architecture}", **parts)
-    save_figure(figure, Path(snakemake.output.png).with_suffix(""))
-    write_text(
-        Path(snakemake.output.caption),
-        architecture_caption(blocks, name=card.architecture, **parts) + "\n",
-    )
+    caption = architecture_caption(blocks, name=card.architecture, **parts)
+    save_captioned(figure, Path(snakemake.output.png).with_suffix(""), caption)
     log.info("Drew %s.", card.architecture)

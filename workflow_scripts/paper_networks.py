@@ -6,25 +6,17 @@ import pandas as pd
 
 from workflow_scripts.cxrcam.drawing.publication_table import write_table
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.metrics.shares import pooled
 from workflow_scripts.cxrcam.metrics.time_to_target import with_clock
 from workflow_scripts.cxrcam.networks.cost import multiply_adds, parameter_count
 from workflow_scripts.cxrcam.networks.models import load_model
-from workflow_scripts.cxrcam.paper.scorecard import floor_of
-
-
-def training_speed(history: pd.DataFrame, n_training: int) -> float:
-    """Images a second while training, evaluations not counted."""
-    last = history.sort_values("iteration").iloc[-1]
-    return float(last["epoch"] * n_training / last["seconds"])
-
+from workflow_scripts.cxrcam.paper.tables import networks_table, training_speed
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
-    metrics = pd.read_csv(snakemake.input.metrics)
-    costs = []
-    files = (snakemake.input.models, snakemake.input.histories, snakemake.input.timings)
-    for run, model_file, *history_files in zip(snakemake.params.runs, *files, strict=True):
+    given, costs = snakemake.input, []
+    metrics = pd.read_csv(given.metrics)
+    files = zip(given.models, given.histories, given.timings, strict=True)
+    for run, (model_file, *history_files) in zip(snakemake.params.runs, files, strict=True):
         model, card = load_model(Path(model_file))
         history = with_clock(*map(pd.read_parquet, history_files))
         row = metrics[(metrics[list(run)] == pd.Series(run)).all(axis=1)].iloc[0]
@@ -39,30 +31,7 @@ if __name__ == "__main__":
                 "speed": training_speed(history, row["n_train_images"]),
             }
         )
-    rows = []
-    by = ["task", "scheme", "network", "input", "parameters", "gmac"]
-    for (task, scheme, network, side, parameters, gmac), group in pd.DataFrame(costs).groupby(
-        by, sort=False
-    ):
-        runs = metrics[(metrics["task"] == task) & (metrics["scheme"] == scheme)]
-        share = pooled(runs)
-        rows.append(
-            {
-                "Task": task,
-                "Network": network,
-                "Accuracy": share.value,
-                "95 % from": share.low,
-                "to": share.high,
-                "n": share.n,
-                "Runs": len(runs),
-                "Floor": floor_of(runs),
-                "Input (px)": side,
-                "Parameters": parameters,
-                "GMAC": round(gmac, 3),
-                "Training images/s": round(group["speed"].mean(), 1),
-            }
-        )
-    table = pd.DataFrame(rows).sort_values(["Task", "GMAC"], kind="stable", ignore_index=True)
+    table = networks_table(pd.DataFrame(costs), metrics)
     write_table(
         table,
         Path(snakemake.output[0]).with_suffix(""),

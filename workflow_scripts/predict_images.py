@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -10,23 +9,23 @@ from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
-from workflow_scripts.cxrcam.networks.devices import choose_device, set_up_torch
+from workflow_scripts.cxrcam.networks.devices import set_up_device
 from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.new_images.decoding import decoded_batches
-from workflow_scripts.cxrcam.new_images.ensemble import ask_networks
+from workflow_scripts.cxrcam.new_images.ensemble import ask_networks, members_table
 from workflow_scripts.cxrcam.new_images.listing import list_new_images, new_images_fingerprint
+from workflow_scripts.cxrcam.spreadsheets import write_frame
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
-    params, compute = snakemake.params, snakemake.config["compute"]
+    params, made = snakemake.params, snakemake.output
     images = list_new_images(params.named)
     if new_images_fingerprint(images) != params.files:
         raise InputError(
             "Files of predict_images were added, removed or replaced after Snakemake had planned "
             "this run. Run it again when they are at rest."
         )
-    device = choose_device(compute["device"], snakemake.resources.get("gpu"))
-    set_up_torch(compute["threads"], compute["deterministic"])
+    device = set_up_device(snakemake.config["compute"], snakemake.resources.get("gpu"))
     networks = [load_model(Path(file)) for file in snakemake.input.models]
     card = networks[0][1]
     batches = decoded_batches(
@@ -35,25 +34,11 @@ if __name__ == "__main__":
     facts, logits, maps = ask_networks(networks, batches, device)
     readable = facts.filter(facts["quarantine_reason"].is_null())
     image_ids = readable["image_id"].to_pylist()
-
-    with atomic_path(Path(snakemake.output.facts)) as temporary:
+    with atomic_path(made.facts) as temporary:
         pq.write_table(facts, temporary)
-    of_members = [
-        pd.DataFrame(of_member, columns=[f"logit_{name}" for name in card.classes]).assign(
-            image_id=pd.Series(image_ids, dtype="str"), fold=run["fold"], seed=run["seed"]
-        )
-        for run, of_member in zip(params.runs, logits, strict=True)
-    ]
-    table = pd.concat(of_members, ignore_index=True)
-    order = ["image_id", "fold", "seed", *(f"logit_{name}" for name in card.classes)]
-    with atomic_path(Path(snakemake.output.members)) as temporary:
-        table[order].to_parquet(temporary, index=False)
-    write_raw_maps(
-        Path(snakemake.output.maps),
-        pa.array(image_ids, pa.string()),
-        card.classes,
-        RawMaps(maps, card.input_size, card.backbone.stride, card.backbone.offset),
-    )
+    write_frame(made.members, members_table(params.runs, image_ids, logits, card.classes))
+    raw = RawMaps(maps, card.input_size, card.backbone.stride, card.backbone.offset)
+    write_raw_maps(Path(made.maps), pa.array(image_ids, pa.string()), card.classes, raw)
     n_bad = len(facts) - len(image_ids)
     log.info("Asked %d networks about %d images on %s.", len(networks), len(image_ids), device)
     if n_bad:

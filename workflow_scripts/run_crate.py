@@ -1,29 +1,16 @@
 """The finished run as a research object: a copy of the workflow, and what it made of what."""
 
-import csv
 import hashlib
-import json
 from pathlib import Path
 
 import pandas as pd
 import yaml
 
-from workflow_scripts.cxrcam.crate.contents import copy_workflow, list_items
+from workflow_scripts.cxrcam.crate.contents import copy_workflow, first_start, list_items
 from workflow_scripts.cxrcam.crate.run_crate import Run, run_crate, without_places
-from workflow_scripts.cxrcam.files import write_json, write_text
+from workflow_scripts.cxrcam.files import read_json, write_json, write_text
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.report.provenance import PROJECT, commit_of, library_versions
-
-
-def first_start(benchmarks: Path, otherwise: float) -> float:
-    """When the first job began, in seconds since 1970, by the files that Snakemake timed."""
-    starts = [otherwise]
-    for file in benchmarks.rglob("*.tsv"):
-        with file.open(newline="", encoding="utf-8") as handle:
-            seconds = sum(float(row["s"]) for row in csv.DictReader(handle, delimiter="\t"))
-        starts.append(file.stat().st_mtime - seconds)
-    return min(starts)
-
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
@@ -33,7 +20,7 @@ if __name__ == "__main__":
     images = pd.read_parquet(given.images, columns=["image_id", "pixel_sha256"])
     sums = "".join(images.sort_values("image_id")["pixel_sha256"])
     configuration = yaml.safe_load(Path(given.configuration).read_text(encoding="utf-8"))
-    verdict = json.loads(Path(given.verdict).read_text(encoding="utf-8"))
+    verdict = read_json(given.verdict)
     copies = copy_workflow(PROJECT, workflow)
     write_text(
         workflow / "config.yaml",

@@ -9,22 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from workflow_scripts.cxrcam.arrays import BoolArray, Int64Array
+from workflow_scripts.cxrcam.arrays import BoolArray
 from workflow_scripts.cxrcam.contracts import SPLIT
-from workflow_scripts.cxrcam.data.splits import assign_roles
+from workflow_scripts.cxrcam.data.splits import assign_roles, numbered
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.seeds import generator
 from workflow_scripts.cxrcam.terms import TEST, UNUSED
-
-
-def numbered(names: pa.ChunkedArray) -> Int64Array:
-    """Number of each name among the different ones in their order."""
-    codes = names.combine_chunks().dictionary_encode()
-    rank = pc.rank(codes.dictionary).to_numpy() - 1
-    numbers: Int64Array = rank[codes.indices.to_numpy()].astype(np.int64)
-    return numbers
-
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])

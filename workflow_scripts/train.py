@@ -9,6 +9,12 @@ from workflow_scripts.cxrcam.networks.several_processes import train_in_processe
 from workflow_scripts.cxrcam.networks.training_job import TrainingJob, train_classifier
 from workflow_scripts.cxrcam.networks.without_compiler import compiler_left_out
 
+COMPUTE = ("cuda_graphs", "threads", "pixel_memory_mb", "checkpoint_seconds")
+PARAMS = (
+    *("image", "input_part", "model", "settings", "recipes", "precision", "deterministic"),
+    *("code", "checkpoint"),
+)
+
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params
@@ -17,29 +23,15 @@ if __name__ == "__main__":
         compute["device"], snakemake.resources.get("gpu"), snakemake.resources.processes
     )
     job = TrainingJob(
-        task=wildcards.task,
-        scheme=wildcards.scheme,
-        fold=int(wildcards.fold),
-        seed=int(wildcards.seed),
+        *(wildcards.task, wildcards.scheme, int(wildcards.fold), int(wildcards.seed)),
         classes=list(params.classes),
-        image=params.image,
-        input_part=params.input_part,
-        model=params.model,
-        settings=params.settings,
-        recipes=params.recipes,
-        precision=params.precision,
-        deterministic=params.deterministic,
-        cuda_graphs=compute["cuda_graphs"],
-        threads=compute["threads"],
-        pixel_memory_mb=compute["pixel_memory_mb"],
-        checkpoint_seconds=compute["checkpoint_seconds"],
-        code=params.code,
+        **{name: params[name] for name in PARAMS},
+        **{name: compute[name] for name in COMPUTE},
         split=inputs.split,
         shards=list(inputs.shards),
         features=list(inputs.features),
         masks=inputs.get("masks") or None,
         weights=inputs.get("weights") or None,
-        checkpoint=params.checkpoint,
         model_file=outputs.model,
         history_file=outputs.history,
         timings_file=outputs.timings,

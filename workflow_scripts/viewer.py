@@ -1,13 +1,12 @@
 """The page that runs the exported network in the browser."""
 
-import json
 import shutil
 from pathlib import Path
 
 import pandas as pd
 
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
-from workflow_scripts.cxrcam.files import atomic_path, write_json
+from workflow_scripts.cxrcam.files import atomic_path, read_json, write_bytes, write_json
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.viewer.bundle import build_page
 from workflow_scripts.cxrcam.viewer.network_card import network_card
@@ -16,8 +15,7 @@ from workflow_scripts.cxrcam.viewer.training_pictures import training_pictures
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     given = snakemake.input
-    exported = json.loads(Path(given.card).read_text(encoding="utf-8"))
-    verdict = json.loads(Path(given.verdict).read_text(encoding="utf-8"))
+    exported, verdict = read_json(given.card), read_json(given.verdict)
     images = pd.read_parquet(given.images, columns=["image_id", "group"])
     trained_on = training_pictures(
         pd.read_parquet(given.split),
@@ -28,10 +26,9 @@ if __name__ == "__main__":
     card = network_card(exported, verdict, trained_on)
     folder = Path(snakemake.output.page).parent
     build_page(folder)
-    with atomic_path(Path(snakemake.output.model)) as temporary:
+    with atomic_path(snakemake.output.model) as temporary:
         shutil.copyfile(given.model, temporary)
-    with atomic_path(Path(snakemake.output.pictures)) as temporary:
-        temporary.write_bytes(trained_on.pictures.tobytes())
-    write_json(Path(snakemake.output.card), card)
+    write_bytes(snakemake.output.pictures, trained_on.pictures.tobytes())
+    write_json(snakemake.output.card, card)
     size = sum(Path(file).stat().st_size for file in snakemake.output)
     log.info("Built the viewer, %.1f MB.", size / 1e6)

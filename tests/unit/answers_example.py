@@ -6,17 +6,11 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.new_images.answers import ABSTAIN, answers
-from workflow_scripts.cxrcam.new_images.copies import closest_copies
+from workflow_scripts.cxrcam.new_images.copies import closest_copies, with_copies
 from workflow_scripts.cxrcam.new_images.likeness import Likeness, Thresholds
 from workflow_scripts.cxrcam.new_images.reference import Member, Reference, Share
 from workflow_scripts.cxrcam.report.answer_pictures import AnswerCard
-from workflow_scripts.cxrcam.report.answers_page import (
-    AnswersPage,
-    answers_table,
-    quarantine_table,
-    render_answers,
-    said_of,
-)
+from workflow_scripts.cxrcam.report.answers_page import AnswersPage, render_answers, said_of
 from workflow_scripts.cxrcam.report.cells import Link
 
 CLASSES = ["Normal", "COVID"]
@@ -92,17 +86,13 @@ def page(**changes: object) -> str:
             "starts": {"holdout": {"kind": "file", "origin": "<b>mine</b>.pth sha256:0"}},
         },
         "verdict_link": Link("audit/verdict.md", "../../audit/verdict.md"),
-        "table": answers_table(table, closest_copies(pairs(), {}), known),
-        "quarantine": quarantine_table(
-            pd.DataFrame({"image": [EVIL], "reason": ["It is no image."]})
-        ),
-        "n_answered": 1,
+        "answers": with_copies(table, closest_copies(pairs(), {}), len(known.members)),
+        "quarantine": pd.DataFrame({"image": [EVIL], "reason": ["It is no image."]}),
         "cards": [
             AnswerCard(row["image"], row["answer"], row["answer"] == ABSTAIN, said_of(row, known),
                        [], "COVID", "x.jpg", "h.png" if row["is_input"] else None, "o.png")
             for row in rows
         ],
-        "scale": 5.0,
         "files": [Link("predictions.csv", "predictions.csv")],
     }  # fmt: skip
     return render_answers(AnswersPage(**{**values, **changes}))

@@ -22,7 +22,6 @@ from workflow_scripts.cxrcam.report.page import (
     write_static,
 )
 from workflow_scripts.cxrcam.report.pictures import write_gallery
-from workflow_scripts.cxrcam.report.provenance import jobs_table, versions_table
 from workflow_scripts.cxrcam.report.tables import (
     leaks_table,
     runs_table,
@@ -158,7 +157,7 @@ def make_report(root: Path, **changes: object) -> Path:
         "label_conflicts": figure,
         "map_methods": None,
         "sources": source_tables({"a & b": source | {"counts": [[3], [4]]}}),
-        "splits": splits_table(splits, [split], CLASSES),
+        "splits": splits_table(splits, [split], {"a & b": CLASSES}),
         "leaks": leaks_table(leaks),
         "external": None,
         "n_quarantined": 1,
@@ -168,6 +167,6 @@ def make_report(root: Path, **changes: object) -> Path:
     }
     write_static(folder, RULES)
     write_text(folder / "index.html", render_report(Report(**fields | changes)))
-    tables = [versions_table(), jobs_table(root / "benchmarks" / "d")]
-    write_text(folder / "provenance.html", render_provenance(EVIL, None, tables))
+    provenance = render_provenance(EVIL, None, root / "benchmarks" / "d")
+    write_text(folder / "provenance.html", provenance)
     return folder / "index.html"

@@ -5,12 +5,14 @@ from dataclasses import asdict
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score
 
 from workflow_scripts.cxrcam.audit.acquisition import (
     FACT_THRESHOLD,
+    OF_PIXELS,
     PICTURE_THRESHOLD,
     SPECTRUM_RINGS,
     file_features,
@@ -19,6 +21,7 @@ from workflow_scripts.cxrcam.audit.acquisition import (
     size_features,
     spectrum_features,
     trace_separability,
+    traces_of,
 )
 
 
@@ -176,3 +179,20 @@ def test_a_result_is_ready_for_json():
     found = judge(np.random.default_rng(0).normal(size=(60, 2)), ["a", "b"] * 30)
     back = json.loads(json.dumps(asdict(found), allow_nan=False))
     assert back["n_groups"] == 60 and back["fails"] is False
+
+
+def test_facts_have_the_stricter_threshold_and_every_trace_its_features():
+    pixels = smooth_images(2, 3)
+    of_pixels = {name: function(pixels) for name, function in OF_PIXELS.items()}
+    images = pd.DataFrame(
+        {"width": [20, 40], "height": [10, 40], "mode": ["L", None], "size_bytes": [100, 800]}
+    )
+    traces = traces_of(images, of_pixels | {"border": np.zeros((2, 1))})
+    strict = {name for name, (_, _, threshold) in traces.items() if threshold == FACT_THRESHOLD}
+    assert strict == {"size", "mode"}
+    assert set(traces) - strict == {"file", "grey_levels", "spectrum"}
+    assert traces["file"][2] == PICTURE_THRESHOLD
+    assert traces["size"][1].tolist() == [[20, 10, 2], [40, 40, 1]]
+    assert traces["file"][1].tolist() == [[100, 0.5], [800, 0.5]]
+    np.testing.assert_array_equal(traces["spectrum"][1], spectrum_features(pixels))
+    assert len({words for words, _, _ in traces.values()}) == 5

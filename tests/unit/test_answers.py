@@ -8,30 +8,33 @@ import pandas as pd
 import pytest
 
 from tests.unit.answers_example import CLASSES, SENTENCE, alike, facts, page, pairs, reference
+from workflow_scripts.cxrcam.duplicates.stored import Fingerprints
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
 from workflow_scripts.cxrcam.new_images.answers import (
     ABSTAIN,
     answers,
+    apart_by_quarantine,
     member_probabilities,
     sets_of,
 )
-from workflow_scripts.cxrcam.new_images.copies import closest_copies
+from workflow_scripts.cxrcam.new_images.copies import closest_copies, with_copies
+from workflow_scripts.cxrcam.new_images.ensemble import members_table
 from workflow_scripts.cxrcam.new_images.reference import (
     Member,
     calibration_part,
     calibration_scores,
+    compared_with_training,
     fold_probabilities,
     is_enough,
+    mean_heat_scale,
     measured_on_test,
+    probabilities_of_folds,
     read_reference,
     training_images,
     write_reference,
 )
-from workflow_scripts.cxrcam.report.answers_page import (
-    answers_table,
-    how_it_was_measured,
-    said_of,
-)
+from workflow_scripts.cxrcam.report.answers_page import how_it_was_measured, said_of
 
 
 def one(sets: list[bool], **changes: object) -> dict[str, object]:
@@ -108,8 +111,14 @@ def test_one_network_has_no_spread() -> None:
 
 
 def test_logits_are_divided_by_each_networks_own_temperature() -> None:
-    logits = np.array([[[0.0, 2.0]], [[0.0, 2.0]]], dtype=np.float32)
-    probabilities = member_probabilities(logits, reference())
+    # In another order of networks and images than is asked for.
+    logits = np.array([[[0.0, 0.0], [0.0, 2.0]], [[1.0, 0.0], [0.0, 2.0]]], dtype=np.float32)
+    runs = [{"fold": 1, "seed": 1}, {"fold": 1, "seed": 0}]
+    members = members_table(runs, ["b", "a"], logits, CLASSES)
+    assert members.columns.tolist() == ["image_id", "fold", "seed", "logit_Normal", "logit_COVID"]
+    probabilities = member_probabilities(members, ["a", "b"], reference())
+    assert probabilities[0, 1, 0] == pytest.approx(1 / (1 + np.exp(-0.5)))
+    assert probabilities[1, 1, 0] == 0.5
     assert probabilities[0, 0, 1] == pytest.approx(1 / (1 + np.exp(-1.0)))
     assert probabilities[1, 0, 1] == pytest.approx(1 / (1 + np.exp(-2.0)))
 
@@ -137,6 +146,44 @@ def test_seeds_of_a_fold_answer_together_whatever_the_order_of_their_rows() -> N
     together = fold_probabilities([first, second.iloc[::-1]], CLASSES)
     expected = (first["calibrated_probability_COVID"] + 0.5) / 2
     assert together["COVID"].to_numpy() == pytest.approx(expected.to_numpy())
+
+
+def test_runs_are_put_together_by_fold() -> None:
+    tables = [run(10, ["test"], shift) for shift in (0.0, 0.2, 0.1, 0.3)]
+    runs = [{"fold": fold, "seed": seed} for seed in (0, 1) for fold in (2, 1)]
+    first, second = probabilities_of_folds(runs, tables, CLASSES)
+    pd.testing.assert_frame_equal(first, fold_probabilities(tables[::2], CLASSES))
+    pd.testing.assert_frame_equal(second, fold_probabilities(tables[1::2], CLASSES))
+
+
+def test_the_scale_of_the_maps_is_the_mean_over_runs_of_the_likeliest_classes(tmp_path) -> None:
+    table = pd.DataFrame({
+        "image_id": ["a", "v"], "role": ["test", "validation"],
+        "calibrated_probability_Normal": [0.2, 0.9], "calibrated_probability_COVID": [0.8, 0.1],
+    })  # fmt: skip
+    files = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
+    for file, peak in zip(files, (4.0, 8.0), strict=True):
+        # Centred over the classes, the map of COVID is half of it; that of "v" does not count.
+        values = np.array([[[[0.0]], [[peak]]], [[[99.0]], [[0.0]]]], dtype=np.float32)
+        write_raw_maps(file, ["a", "v"], CLASSES, RawMaps(values, 32, 32.0, 15.5))
+    assert mean_heat_scale([table, table], files, CLASSES) == pytest.approx((2.0 + 4.0) / 2)
+
+
+def test_test_images_are_compared_with_training_images_of_other_groups() -> None:
+    rng = np.random.default_rng(0)
+    base, other = rng.integers(0, 256, (2, 32, 32))
+    near = [np.clip(base + rng.integers(-9, 10, (32, 32)), 0, 255) for _ in range(4)]
+    names = ["a", "b", "c", "same", "unlike"]
+    stored = Fingerprints(
+        *(names, names, np.zeros((5, 32), np.uint8)), np.stack([*near, other]).astype(np.uint8)
+    )
+    groups = {name: name for name in names}
+    thresholds, unlike = compared_with_training(stored, groups, ["a", "b", "c"], ["unlike", "same"])
+    assert thresholds.similarity > 0.9
+    assert unlike == {"unlike": True, "same": False}
+    # With all of the training images in its own group, nothing is left that it could be like.
+    groups |= dict.fromkeys(["a", "b", "c"], "same")
+    assert compared_with_training(stored, groups, ["a", "b", "c"], ["same"])[0].similarity == -1.0
 
 
 def test_without_a_validation_part_the_sets_are_calibrated_on_test_images() -> None:
@@ -181,13 +228,13 @@ def test_sets_use_the_scores_of_their_own_fold() -> None:
     assert sets_of(probabilities[::-1], scores, known).tolist() == [[False, False]]
 
 
-def test_training_images_are_those_of_any_network() -> None:
+def test_training_images_are_those_of_any_network_with_their_number() -> None:
     splits = [
         pd.DataFrame({"image_id": ["a", "b"], "role": ["train", "test"]}),
         pd.DataFrame({"image_id": ["a", "b"], "role": ["test", "train"]}),
     ]
-    assert training_images(splits) == ["a", "b"]
-    assert training_images(splits[:1]) == ["a"]
+    assert training_images(splits) == {"a": 1, "b": 1}
+    assert training_images([*splits[:1], *splits]) == {"a": 2, "b": 1}
 
 
 def test_the_reference_survives_its_file(tmp_path: Path) -> None:
@@ -198,6 +245,14 @@ def test_the_reference_survives_its_file(tmp_path: Path) -> None:
     file.write_text("{}")
     with pytest.raises(InputError, match="is damaged"):
         read_reference(file)
+
+
+def test_files_that_could_not_be_read_are_set_apart_with_their_reason() -> None:
+    table = facts(3).assign(quarantine_reason=[None, "It is no image.", None])
+    readable, quarantine = apart_by_quarantine(table)
+    assert readable["image_id"].tolist() == ["0.png", "2.png"]
+    assert readable.index.tolist() == [0, 1]
+    assert quarantine.to_dict("records") == [{"image": "1.png", "reason": "It is no image."}]
 
 
 # --- copies and the page --------------------------------------------------------------------------
@@ -211,6 +266,15 @@ def test_the_closest_copy_is_told_with_who_was_trained_on_it() -> None:
     assert "its answer is no prediction" in copies["0.png"].sentence(1)
     assert "not in the training part" in copies["1.png"].sentence(2)
     assert not closest_copies(pairs().iloc[:0], {})
+
+
+def test_each_answer_says_what_it_is_a_copy_of() -> None:
+    table = answers(facts(3), np.full((2, 3, 2), 0.5), np.ones((3, 2), bool), alike(3), reference())
+    copied = with_copies(table, closest_copies(pairs(), {"COVID/2": 2}), 2)
+    assert copied["copy_of"].tolist() == ["COVID/2", "Normal/3", ""]
+    assert "2 of 2 networks" in copied["copy_note"][0]
+    assert copied["copy_note"][2] == ""
+    assert copied["networks"].tolist() == [2, 2, 2]
 
 
 def test_the_page_warns_says_what_to_believe_and_escapes_names() -> None:
@@ -247,5 +311,5 @@ def test_a_verdict_on_another_design_is_called_that() -> None:
 
 def test_a_page_without_one_readable_image_says_so() -> None:
     empty = answers(facts(0), np.empty((2, 0, 2)), np.empty((0, 2), bool), alike(0), reference())
-    html = page(table=answers_table(empty, {}, reference()), cards=[], n_answered=0)
+    html = page(answers=with_copies(empty, {}, 2), cards=[])
     assert "No file could be read as an image." in html

@@ -3,13 +3,19 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, chi2, norm
 from sklearn.metrics import roc_auc_score
 
-from workflow_scripts.cxrcam.metrics.comparisons import delong_test, mcnemar_test
+from workflow_scripts.cxrcam.metrics.comparisons import (
+    COLUMNS,
+    compared_runs,
+    delong_test,
+    mcnemar_test,
+)
 
 # The ovarian cancer patients of DeLong et al. (1988) with complete records: total protein,
 # K-G score (here "10 minus score", as in their analysis), benefit from surgery.
@@ -147,3 +153,37 @@ def test_mcnemar_equals_scipy(both, only_a, only_b, neither):
 def test_mcnemar_equals_the_example_that_statsmodels_and_r_agree_on():
     found = mcnemar_test(*right_and_wrong(101, 121, 59, 33))
     assert found.p == pytest.approx(5.450095e-06, abs=5e-12)
+
+
+def run_and_table(scheme: str, seed: int) -> tuple[dict, pd.DataFrame]:
+    """A run on 40 images, right more often the larger its seed."""
+    rng = np.random.default_rng(seed)
+    label = np.tile(["a", "b"], 20)
+    score = np.clip((label == "b") * 0.3 * seed + rng.random(40) * 0.7, 0, 1)
+    table = pd.DataFrame({"label": label, "probability_b": score})
+    table["correct"] = (table["probability_b"] > 0.5) == (table["label"] == "b")
+    run = {"task": "two", "fold": 1, "division": "once", "scheme": scheme, "seed": seed}
+    return run, table
+
+
+def test_runs_are_compared_that_differ_in_recipe_or_in_seed_but_not_in_both():
+    runs, tables = zip(*(run_and_table(*of) for of in [("x", 1), ("x", 2), ("y", 2)]), strict=True)
+    first, second = compared_runs(runs, tables, ["a", "b"])
+    assert set(first) == set(COLUMNS)
+    assert [first[key] for key in ("scheme_a", "seed_a", "scheme_b", "seed_b")] == ["x", 1, "x", 2]
+    assert [second[key] for key in ("scheme_a", "seed_a", "scheme_b", "seed_b")] == [
+        *("x", 2, "y", 2)
+    ]
+    assert (first["n"], first["accuracy_a"]) == (40, tables[0]["correct"].mean())
+    paired = mcnemar_test(tables[0]["correct"].to_numpy(), tables[1]["correct"].to_numpy())
+    assert (first["only_a_right"], first["mcnemar_p"]) == (paired.only_a_right, paired.p)
+    truth = (tables[0]["label"] == "b").to_numpy()
+    ranked = delong_test(truth, *(table["probability_b"].to_numpy() for table in tables[:2]))
+    assert (first["auroc_difference"], first["delong_p"]) == (ranked.difference, ranked.p)
+    assert second["note"].count("there is no difference to test") == 2
+
+
+def test_with_more_than_two_classes_there_is_no_auroc_to_compare():
+    runs, tables = zip(*(run_and_table("x", seed) for seed in (1, 2)), strict=True)
+    (row,) = compared_runs(runs, tables, ["a", "b", "c"])
+    assert "auroc_a" not in row and row["mcnemar_p"] is not None

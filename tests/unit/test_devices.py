@@ -15,6 +15,7 @@ from workflow_scripts.cxrcam.networks.devices import (
     choose_device,
     choose_devices,
     choose_precision,
+    set_up_device,
     set_up_torch,
 )
 
@@ -147,3 +148,13 @@ def test_a_fast_process_may_choose_its_algorithms():
 def test_as_many_threads_as_the_job_has_and_never_none(asked, set_to):
     set_up_torch(asked, deterministic=False)
     assert torch.get_num_threads() == set_to
+
+
+@pytest.mark.usefixtures("torch_settings")
+@pytest.mark.parametrize("gpu", [True], indirect=True)
+def test_a_job_is_set_up_as_its_configuration_says(gpu):
+    compute = {"threads": 2, "deterministic": True, "device": "auto"}
+    assert set_up_device(compute, 1).type == "cuda"
+    assert torch.get_num_threads() == 2 and torch.are_deterministic_algorithms_enabled()
+    assert set_up_device({**compute, "device": "cpu"}, 1).type == "cpu"
+    assert set_up_device(compute, 0).type == "cpu"

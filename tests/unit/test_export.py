@@ -34,14 +34,16 @@ from workflow_scripts.cxrcam.export.model_card import model_card
 from workflow_scripts.cxrcam.export.onnx_files import (
     onnx_bytes,
     onnx_model,
-    with_float16_weights,
+    write_exported,
 )
 from workflow_scripts.cxrcam.export.parity import (
     TOLERANCE,
     Outputs,
     differences,
     loss,
+    measured_files,
     onnx_outputs,
+    parity_table,
     pt2_outputs,
     require_parity,
     spread_evenly,
@@ -50,8 +52,9 @@ from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard
-from workflow_scripts.cxrcam.networks.parts import Normalisation
-from workflow_scripts.cxrcam.networks.prediction import predict
+from workflow_scripts.cxrcam.networks.prediction import predict_as_trained
+
+FILES = {"float32": "model.onnx", "float16": "model-float16.onnx", "pt2": "model.pt2"}
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -61,12 +64,8 @@ def pictures(n: int, size: int) -> np.ndarray:
 
 
 def said_here(network: torch.nn.Module, card: ModelCard, pixels: np.ndarray) -> Outputs:
-    """What `predict` writes into predictions.parquet and maps.parquet."""
-    normalisation = Normalisation(tuple(card.mean), tuple(card.std))
-    result = predict(
-        *(network, card.backbone, pixels, normalisation, torch.device("cpu")),
-        input_size=card.input_size,
-    )
+    """What `predict_run` writes into predictions.parquet and maps.parquet."""
+    result = predict_as_trained(network, card, pixels, torch.device("cpu"))
     return Outputs(result.logits, result.evidence)
 
 
@@ -75,12 +74,10 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ResNet18 of 64 pixels as all files, one thread."""
     folder = tmp_path_factory.mktemp("exported")
     card = example_card("resnet18")
-    program = traced(example_network("resnet18"), card)
-    facts = example_facts(card)
-    whole = onnx_model(program, output_names(Backbone("resnet18")), facts)
-    (folder / "model.onnx").write_bytes(onnx_bytes(whole))
-    (folder / "model-float16.onnx").write_bytes(onnx_bytes(with_float16_weights(whole)))
-    (folder / "model.pt2").write_bytes(pt2_bytes(program, facts))
+    write_exported(
+        *(example_network("resnet18"), card, example_facts(card)),
+        **{kind: str(folder / name) for kind, name in FILES.items()},
+    )
     return folder
 
 
@@ -226,3 +223,25 @@ def test_images_to_compare_on_are_spread_and_none_comes_twice():
     assert spread_evenly(5, 100).tolist() == [0, 1, 2, 3, 4]
     chosen = spread_evenly(1000, 100)
     assert len(set(chosen.tolist())) == 100 and {0, 999} <= set(chosen.tolist())
+
+
+def test_every_file_is_measured_and_only_float16_may_differ(exported, monkeypatch):
+    files = {kind: str(exported / name) for kind, name in FILES.items()}
+    pixels, few = pictures(4, 64), np.array([0, 3])
+    reference = said_here(example_network("resnet18"), example_card("resnet18"), pixels)
+    of_run, truth = reference.probabilities, np.array([0, 1, 0, 1])
+    measured = measured_files(files, pixels, few, reference.of(few), of_run, truth, threads=1)
+    assert list(measured) == list(FILES.values())
+    assert measured["model.pt2"]["bytes"] == (exported / "model.pt2").stat().st_size
+    assert {name: found["difference"]["n"] for name, found in measured.items()} == dict.fromkeys(
+        FILES.values(), 2
+    )
+    assert measured["model.onnx"]["loss"]["same_answer"] == 1.0
+    table = parity_table(measured).set_index("file")
+    assert table["loss_n"].tolist()[:2] == [4, 4] and table["loss_n"].isna().tolist()[2]
+    assert table.loc["model-float16.onnx", "difference_logits"] > 0
+    other = Outputs(reference.logits + 0.1, reference.maps).of(few)
+    only = {"float16": files["float16"]}
+    assert measured_files(only, pixels, few, other, of_run, truth, threads=1)
+    with pytest.raises(InputError, match=r"model\.onnx differs from the network"):
+        measured_files(files, pixels, few, other, of_run, truth, threads=1)

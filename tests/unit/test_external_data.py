@@ -8,6 +8,7 @@ from workflow_scripts.cxrcam.audit.external_data import (
     external_row,
     images_of_classes,
     lacking_reason,
+    lacking_reasons,
     untested_row,
     without_overlap,
 )
@@ -114,3 +115,17 @@ def test_too_few_images_are_not_said_to_be_untested():
     (check,) = judged(as_table(row(["Normal", "COVID"] * 5, 9)))
     assert check.status == "not assessable"
     assert check.clause == "external images are too few to tell"
+
+
+def test_each_data_set_names_the_tasks_that_it_can_test():
+    tests = [
+        {"data_set": "x", "task": "two", "missing": []},
+        {"data_set": "x", "task": "three", "missing": ["Viral"]},
+        {"data_set": "y", "task": "three", "missing": ["Viral"]},
+        {"data_set": "x", "task": "two", "missing": []},
+        {"data_set": "x", "task": "four", "missing": []},
+    ]
+    assert lacking_reasons(tests) == [
+        *(None, lacking_reason(["Viral"], ["two", "four"]), lacking_reason(["Viral"], [])),
+        *(None, None),
+    ]

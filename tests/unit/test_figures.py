@@ -11,7 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from workflow_scripts.cxrcam.code_fingerprint import import_closure
-from workflow_scripts.cxrcam.drawing.style import PNG_DPI, fitted, literal, save_figure, wrapped
+from workflow_scripts.cxrcam.drawing.style import (
+    PNG_DPI,
+    fitted,
+    literal,
+    save_captioned,
+    save_figure,
+    wrapped,
+)
 from workflow_scripts.cxrcam.figures.confusion import confusion_figure
 from workflow_scripts.cxrcam.figures.curves import precision_recall_figure, roc_figure
 from workflow_scripts.cxrcam.figures.history import history_figure
@@ -362,3 +369,10 @@ def test_the_gallery_does_not_depend_on_the_curves():
     curves = ("curves", "confusion", "history", "overview", "reliability", "effort")
     assert not used & {f"{package}/figures/{name}.py" for name in curves}
     assert not [name for name in used if name.startswith(f"{package}/metrics/")]
+
+
+def test_a_caption_stands_beside_its_figure(tmp_path):
+    figure = EVERY[next(iter(EVERY))]()
+    save_captioned(figure, tmp_path / "figure 1.5", "What it shows: Ä.", kinds=["png"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["figure 1.5.png", "figure 1.5.txt"]
+    assert (tmp_path / "figure 1.5.txt").read_text("utf-8") == "What it shows: Ä.\n"

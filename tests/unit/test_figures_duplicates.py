@@ -7,6 +7,7 @@ from matplotlib.text import Text
 
 from tests.unit.figure_layout import assert_nothing_is_cut_off_or_overlaps
 from workflow_scripts.cxrcam.figures.duplicates import (
+    conflict_pictures,
     duplicate_clusters_caption,
     duplicate_clusters_figure,
     label_conflicts_caption,
@@ -168,3 +169,20 @@ def test_captions_stand_alone():
     assert "1 pair of images within A, or of A and B or C, that" in label_conflicts_caption(
         conflicts(1), "A", ["B", "C"]
     )
+
+
+def test_pictures_of_conflicts_come_from_the_cache_of_their_own_data_set(monkeypatch):
+    shades = {("own.parquet", "a"): 1, ("own.parquet", "b"): 2, ("else.parquet", "a"): 3}
+
+    def read(shards, names, size):
+        assert len(set(names)) == len(names), "asked for twice"
+        return np.stack(
+            [np.full((size, size), shades[shards[0], name], np.uint8) for name in names]
+        )
+
+    monkeypatch.setattr("workflow_scripts.cxrcam.figures.duplicates.read_pixels", read)
+    table = pd.DataFrame(
+        {"image_id_b": ["b", "a", "a", "b"], "data_set_b": ["own", "else", "own", "own"]}
+    )
+    shards = {"own": ["own.parquet"], "else": ["else.parquet"]}
+    assert conflict_pictures(table, shards, 4)[:, 0, 0].tolist() == [2, 3, 1, 2]

@@ -1,12 +1,18 @@
 """The picture of map methods: each map over its own X-ray, and every name fits."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.text import Text
+from PIL import Image
 
 from tests.unit.figure_layout import assert_nothing_is_cut_off_or_overlaps
-from workflow_scripts.cxrcam.figures.map_methods import map_method_figure
+from workflow_scripts.cxrcam.figures.map_methods import compared_maps_figure, map_method_figure
 from workflow_scripts.cxrcam.maps.method_names import TITLES
 from workflow_scripts.cxrcam.maps.overlays import overlay
+from workflow_scripts.cxrcam.maps.placement import heat_scale
+from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
+from workflow_scripts.cxrcam.maps.run_pictures import PICTURE_SIDE
 
 CLASSES = ["$a_1^2$ vs $b$", "Bilateral interstitial pneumonia of unknown origin", "COVID"]
 GENERATOR = np.random.default_rng(0)
@@ -38,3 +44,30 @@ def test_a_row_shows_the_xray_and_then_each_method_on_it():
     width = 1 + len(TITLES)
     np.testing.assert_array_equal(pictures[width], IMAGES[1])
     np.testing.assert_array_equal(pictures[width + 3], overlay(IMAGES[1], MAPS[1, 2]))
+
+
+def test_the_first_image_of_each_class_is_drawn_on_the_scale_of_all(tmp_path):
+    files = []
+    for k, shade in enumerate((50, 100, 150)):
+        files.append(str(tmp_path / f"{k}.png"))
+        Image.fromarray(np.full((64, 64), shade, np.uint8)).save(files[-1])
+    index = pd.DataFrame(
+        {"path": files, "mask_path": None, "lesion_mask_path": None}, index=["x", "y", "z"]
+    )
+    records = pd.DataFrame(
+        {"image_id": ["y", "x", "z"], "label": ["b", "a", "b"], "predicted": ["b", "b", "b"]}
+        | {"probability": [0.9, 0.8, 0.7]}
+    )
+    values = np.zeros((3, 2, 2, 2), dtype=np.float32)
+    values[:, 0, 0, 0], values[:, 1, 1, 1] = [1.0, 2.0, 200.0], [3.0, 3.0, 3.0]
+    maps = RawMaps(values, 64, 32.0, 15.5)
+    figure = compared_maps_figure(
+        maps, records, index, ["a", "b", "c"], ["exact", "eigen_cam"], 10**6
+    )
+    pictures = [np.asarray(axes.images[0].get_array()) for axes in figure.axes if axes.images]
+    assert [int(pictures[k].max()) for k in (0, 3)] == [50, 100], "x for a, then y for b"
+    words = [text.get_text() for text in figure.findobj(Text)]
+    assert "x: called b, probability 0.800" in words
+    side = PICTURE_SIDE
+    placed = maps.of_images([1]).placed(np.array([0]), side)[0] / heat_scale(values[:, 0])
+    np.testing.assert_array_equal(pictures[1], overlay(np.full((side, side), 50, np.uint8), placed))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.cxrcam.files import atomic_path, write_json, write_text
+from workflow_scripts.cxrcam.files import atomic_path, read_json, write_json, write_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -114,3 +114,9 @@ def test_a_disk_that_does_not_take_a_file_is_named_with_it(tmp_path, monkeypatch
         write_text(tmp_path / "table.csv", "a\n")
     assert raised.value.filename == str(tmp_path / "table.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_json_comes_back_as_it_was_written(tmp_path):
+    values = {"name": "Ä \u2028", "numbers": [1, 2.5, None], "nested": {"a": True}}
+    write_json(tmp_path / "a.json", values)
+    assert read_json(str(tmp_path / "a.json")) == values

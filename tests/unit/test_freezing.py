@@ -14,6 +14,7 @@ from workflow_scripts.cxrcam.networks.freezing import (
     FreezeError,
     check_cut,
     front_features,
+    front_features_of_both_views,
     front_removed,
 )
 from workflow_scripts.cxrcam.networks.models import build_classifier
@@ -169,3 +170,18 @@ def test_a_flipped_bit_in_features_is_noticed(tmp_path: Path):
     file.write_bytes(content)
     with pytest.raises(CacheError, match=r"a\.parquet is damaged"):
         read_features([file], ["a", "b"])
+
+
+def test_features_of_many_images_are_those_of_each_and_of_its_mirror_image():
+    model = build_classifier(Backbone("resnet18"), 2, 0).eval()
+    part = small_set(5)
+    views = front_features_of_both_views(
+        *(model, "layer3", part.pixels.numpy(), SIDE, IMAGENET, torch.device("cpu"), "float32"),
+        batch_size=2,
+    )
+    expected = features_of(model, part, "layer3").views
+    assert [view.shape for view in views] == [expected.shape[1:]] * 2
+    for view, of_view in zip(views, expected, strict=True):
+        torch.testing.assert_close(view, of_view, atol=1e-4, rtol=1e-3)
+    assert not torch.allclose(views[0], views[1])
+    assert views[0].dtype == torch.float32

@@ -13,7 +13,7 @@ from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE, SCHEMA, write_mas
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.images.covering import MASKING_VARIANTS, covered_pixels
 from workflow_scripts.cxrcam.networks import input_parts
-from workflow_scripts.cxrcam.networks.input_parts import read_network_input
+from workflow_scripts.cxrcam.networks.input_parts import covered_predictions, read_network_input
 from workflow_scripts.cxrcam.terms import WHOLE
 
 SIZE = 32
@@ -90,3 +90,31 @@ def test_the_configuration_offers_exactly_the_audits_variants():
     assert offered["enum"] == [WHOLE, *(variant.name for variant in variants)]
     assert offered["default"] == WHOLE == checks.WHOLE
     assert LUNG_INPUTS == tuple(v.name for v in variants if v.needs_lung_masks)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 1024])
+def test_each_image_is_asked_about_in_every_way_that_it_can_be_covered(masks, monkeypatch, at_once):
+    monkeypatch.setattr(input_parts, "_AT_ONCE", at_once)
+    found: dict[str, dict[str, float]] = {}
+
+    def ask(images):
+        return images.mean(axis=(1, 2))[:, None]
+
+    for variant, names, said in covered_predictions(
+        ask, PIXELS, NAMES, np.array([2, 1]), Path(masks)
+    ):
+        found.setdefault(variant, {}).update(zip(names, said[:, 0].tolist(), strict=True))
+    assert set(found) == {variant.name for variant in MASKING_VARIANTS}
+    lungs = np.zeros((1, SIZE, SIZE), dtype=bool)
+    lungs[0, : SIZE // 2] = True
+    for variant in MASKING_VARIANTS:
+        # A/2 has no lung mask, and A/1 was not asked for.
+        named = ["B/1"] if variant.needs_lung_masks else ["B/1", "A/2"]
+        assert sorted(found[variant.name]) == sorted(named)
+        expected = ask(covered_pixels(PIXELS[2:], variant.name, lungs))[0, 0]
+        assert found[variant.name]["B/1"] == expected
+
+
+def test_nothing_is_covered_where_nothing_is_asked_for(masks):
+    nothing = np.empty(0, dtype=np.int64)
+    assert covered_predictions(lambda images: images, PIXELS, NAMES, nothing, Path(masks)) == []

@@ -2,7 +2,11 @@
 
 import pytest
 
-from workflow_scripts.cxrcam.map_tests.method_table import method_row, methods_to_test
+from workflow_scripts.cxrcam.map_tests.method_table import (
+    method_row,
+    method_table,
+    methods_to_test,
+)
 from workflow_scripts.cxrcam.maps.method_names import TITLES
 
 
@@ -85,3 +89,13 @@ def test_our_own_map_comes_first_and_no_method_twice():
     assert methods_to_test("exact", ["score_cam", "grad_cam"]) == ["exact", "score_cam", "grad_cam"]
     # VGG's own map is Grad-CAM.
     assert methods_to_test("grad_cam", ["eigen_cam", "grad_cam"]) == ["grad_cam", "eigen_cam"]
+
+
+def test_the_table_has_a_row_a_design_and_method(scores):
+    runs = [{"dataset": "d", "task": task, "scheme": "s", "fold": 1, "seed": 0} for task in "tu"]
+    table = method_table(runs, [{"exact": scores, "layer_cam": scores}, {"exact": scores}])
+    assert table[["task", "method"]].to_numpy().tolist() == [
+        *(["t", "exact"], ["t", "layer_cam"], ["u", "exact"])
+    ]
+    assert table.columns.tolist()[:5] == ["task", "scheme", "fold", "seed", "method"]
+    assert table["lung_share"].tolist() == [0.5] * 3

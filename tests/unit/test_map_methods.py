@@ -1,17 +1,18 @@
 """Other map methods: the library's, raw, of one class an image, placed as our own maps are."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from workflow_scripts.cxrcam.configuration.stages import STAGES, Stage
-from workflow_scripts.cxrcam.maps.methods import METHODS, method_maps
+from workflow_scripts.cxrcam.maps.methods import METHODS, maps_by, maps_of_predicted, method_maps
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Architecture, Backbone
 from workflow_scripts.cxrcam.networks.cam import logits_and_class_maps
-from workflow_scripts.cxrcam.networks.models import build_classifier
+from workflow_scripts.cxrcam.networks.models import ModelCard, build_classifier, save_model
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -156,3 +157,42 @@ def test_maps_are_made_at_the_networks_input_size_and_lie_where_it_looks():
     assert raw.values.shape == (2, 1, 3, 3)
     assert raw.values.dtype == np.float32
     assert (raw.input_size, raw.stride, raw.offset) == (96, 32, 14.0)
+
+
+def card(architecture: str) -> ModelCard:
+    return ModelCard(
+        *(["a", "b", "c"], architecture, 64, [0.4] * 3, [0.2] * 3, "random", "", "", {})
+    )
+
+
+def test_a_method_is_asked_as_the_card_says_and_the_own_kind_is_evidence():
+    backbone, pixels = Backbone("resnet18"), np.random.default_rng(1).integers(0, 256, (2, 64, 64))
+    network, pixels = build_classifier(backbone, 3, 0).eval(), pixels.astype(np.uint8)
+    which, plain = np.array([2, 0]), Normalisation((0.4,) * 3, (0.2,) * 3)
+    images = plain.apply(torch.from_numpy(pixels))
+    _, class_maps = logits_and_class_maps(network, backbone, images)
+    evidence = (class_maps - class_maps.mean(1, keepdim=True)).numpy()
+    own = maps_by("exact", network, card("resnet18"), pixels, which, CPU)
+    np.testing.assert_allclose(own.values[:, 0], evidence[[0, 1], which], atol=1e-5)
+    assert (own.input_size, own.stride, own.offset) == (64, backbone.stride, backbone.offset)
+    other = maps_by("layer_cam", network, card("resnet18"), pixels, which, CPU)
+    expected = method_maps("layer_cam", network, backbone, pixels, which, plain, CPU, 64)
+    np.testing.assert_array_equal(other.values, expected.values)
+
+
+def test_maps_of_a_run_explain_the_predicted_classes(tmp_path, monkeypatch):
+    network = build_classifier(Backbone("resnet18"), 3, 0)
+    save_model(tmp_path / "model.safetensors", network, card("resnet18"))
+    seen = np.random.default_rng(2).integers(0, 256, (2, 64, 64)).astype(np.uint8)
+    asked = []
+
+    def read(*of):
+        asked.append(of)
+        return seen
+
+    monkeypatch.setattr("workflow_scripts.cxrcam.maps.methods.read_network_input", read)
+    images = pd.DataFrame({"image_id": ["x", "y"], "predicted": ["c", "a"]})
+    found = maps_of_predicted("grad_cam", str(tmp_path / "model.safetensors"), [], "masks", images)
+    assert asked == [([], ["x", "y"], 64, "whole", "masks")]
+    expected = maps_by("grad_cam", network, card("resnet18"), seen, np.array([2, 0]), CPU)
+    np.testing.assert_array_equal(found.values, expected.values)

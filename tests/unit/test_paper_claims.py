@@ -52,6 +52,7 @@ def efforts(two=(100, 110), three=(300, 320), few=(50, 60)) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+POINTED = {"value": 0.4, "interval": [0.3, 0.5], "chance": 0.1, "n": 50}
 EVIDENCE = Evidence(
     metrics=metrics(),
     efforts=efforts(),
@@ -62,12 +63,7 @@ EVIDENCE = Evidence(
     architecture="resnet18",
     expected=pd.DataFrame({"what": ["images"], "expected": [5], "found": [5], "agrees": [True]}),
     channels=pd.DataFrame({"class": ["a", "a", "b"], "share": [0.2, 0.1, 0.4]}),
-    maps=pd.DataFrame(
-        [
-            {"task": "two", "scheme": "whole", "measure": "pointing_game", "value": 0.4}
-            | {"low": 0.3, "high": 0.5, "chance": 0.1, "n": 50}
-        ]
-    ),
+    maps={("two", "whole"): {"pointing_game": POINTED}},
 )
 
 
@@ -144,11 +140,17 @@ def test_a_sub_sample_that_never_arrives_has_no_sum():
 
 
 def test_maps_at_chance_are_not_reproduced_and_lungs_are_not_lesions():
-    maps = EVIDENCE.maps.assign(low=0.05)
-    assert verdicts(replace(EVIDENCE, maps=maps), "lesions") == [NOT_REPRODUCED]
-    lungs = EVIDENCE.maps.assign(measure="lung_share")
-    assert verdicts(replace(EVIDENCE, maps=lungs), "lesions") == [UNTESTABLE]
-    assert verdicts(replace(EVIDENCE, maps=lungs.iloc[:0]), "lesions") == [UNTESTABLE]
+    def judged(**scores: dict) -> list[str]:
+        return verdicts(replace(EVIDENCE, maps={("two", "whole"): scores}), "lesions")
+
+    assert judged(pointing_game=POINTED) == [REPRODUCED]
+    assert judged(pointing_game=POINTED | {"interval": [0.05, 0.5]}) == [NOT_REPRODUCED]
+    assert judged(pointing_game=POINTED | {"interval": None}) == [NOT_REPRODUCED]
+    assert judged(lung_share=POINTED) == [UNTESTABLE]
+    assert judged(pointing_game={"reason": "no lesion mask"}) == [UNTESTABLE]
+    # Of another design than the complete one.
+    other = replace(EVIDENCE, maps={("two", "few"): {"pointing_game": POINTED}})
+    assert verdicts(other, "lesions") == [UNTESTABLE]
 
 
 def test_a_configuration_without_the_papers_designs_cannot_be_tested():
@@ -166,6 +168,7 @@ def test_pooling_counts_images_and_not_runs():
 
 def test_the_card_shows_every_claim_once():
     claims = paper_claims(EVIDENCE)
-    page = scorecard_markdown(claims, "Title", ["a note"])
+    page = scorecard_markdown(claims, "Title", ["random", "imagenet"])
+    assert "Initial weights: imagenet, random." in page
     assert page.count("\n### ") == len(claims) == len(scorecard_table(claims))
     assert all(f" {verdict}" in page for verdict in VERDICTS)

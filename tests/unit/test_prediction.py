@@ -6,9 +6,14 @@ import torch
 
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
-from workflow_scripts.cxrcam.networks.models import build_classifier
+from workflow_scripts.cxrcam.networks.models import ModelCard, build_classifier
 from workflow_scripts.cxrcam.networks.parts import Normalisation
-from workflow_scripts.cxrcam.networks.prediction import Predictions, predict
+from workflow_scripts.cxrcam.networks.prediction import (
+    Predictions,
+    last_features,
+    predict,
+    predict_as_trained,
+)
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -108,3 +113,27 @@ def test_half_the_precision_gives_much_the_same_and_float32_is_the_default():
     assert coarse.class_maps.dtype == np.float32
     assert not (exact.logits == coarse.logits).all()
     assert np.allclose(exact.logits, coarse.logits, atol=0.05 * np.abs(exact.logits).max() + 0.01)
+
+
+def card(**changes) -> ModelCard:
+    usual = {"classes": ["a", "b", "c"], "architecture": "resnet18", "image_size": 64,
+             "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4], "weights_origin": "random",
+             "configuration_hash": "", "data_fingerprint": "", "training": {}}  # fmt: skip
+    return ModelCard(**usual | changes)
+
+
+def test_a_network_is_asked_in_the_size_and_normalisation_of_its_card(network, pixels):
+    found = predict_as_trained(network, card(input_size=96), pixels, torch.device("cpu"))
+    normalisation = Normalisation((0.4, 0.5, 0.6), (0.2, 0.3, 0.4))
+    expected = predict(
+        *(network, Backbone("resnet18"), pixels, normalisation, torch.device("cpu")), input_size=96
+    )
+    assert found.logits.tobytes() == expected.logits.tobytes()
+    assert found.class_maps.shape == (7, 3, 3, 3)
+
+
+def test_the_last_features_weighed_by_the_last_layer_are_the_maps(network, pixels):
+    features = last_features(network, card(), pixels, torch.device("cpu"))
+    said = predict_as_trained(network, card(), pixels, torch.device("cpu"))
+    maps = torch.einsum("ck,nkhw->nchw", network.fc.weight.detach(), features)
+    np.testing.assert_allclose(maps.numpy(), said.class_maps, atol=1e-4)

@@ -34,3 +34,11 @@ def test_each_image_shows_the_map_of_its_own_class():
     for row, which in enumerate([1, 0]):
         alone = place_map(maps.values[row, which], 20, input_size=129, stride=32, offset=15.5)
         assert np.allclose(placed[row], alone)
+
+
+def test_some_of_the_images_keep_their_maps_and_places():
+    maps = some_maps(3)
+    some = maps.of_images([2, 0])
+    assert (some.values == maps.values[[2, 0]]).all()
+    placed = maps.placed(np.array([1, 0, 1]), 20)
+    assert (some.placed(np.array([1, 1]), 20) == placed[[2, 0]]).all()

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -21,6 +22,13 @@ from tests.unit.report_example import (
 )
 from workflow_scripts.cxrcam.maps.overlays import against_layer, evidence_layer, overlay
 from workflow_scripts.cxrcam.report.cells import NONE, interval_cell, number_cell, relative_href
+from workflow_scripts.cxrcam.report.designs import (
+    captioned,
+    designs_of,
+    evidence_links,
+    map_links,
+    plain,
+)
 from workflow_scripts.cxrcam.report.headline import headline_bars
 from workflow_scripts.cxrcam.report.page import NOTICE, TEMPLATES, gap_check
 from workflow_scripts.cxrcam.report.pictures import (
@@ -280,3 +288,44 @@ def test_text_can_be_read_on_its_ground(scheme: int) -> None:
     for ink, ground in [*pairs, ("ink", "notice")]:
         light, dark = sorted((luminance(colours[ink]), luminance(colours[ground])), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5, f"{ink} on {ground}"
+
+
+def test_each_design_has_its_numbers_in_words_and_its_figures() -> None:
+    summary = pd.DataFrame(
+        {"task": ["two", "two"], "scheme": ["a b", "other"], "n_runs": [1, 3], "pooled_n": 1200}
+        | {"pooled_accuracy": 0.9, "pooled_accuracy_low": 0.8, "pooled_accuracy_high": 0.95}
+        | {"macro_auroc_mean": [np.nan, 0.97]}
+    )
+    folder = Path("results/d/report")
+    first, second = designs_of(summary, {"task": "two", "scheme": "a b", "fold": 1}, folder)
+    assert first.numbers == "accuracy 0.900 (0.800 to 0.950), n = 1,200 in 1 run"
+    assert second.numbers.endswith("in 3 runs; AUROC 0.970")
+    assert (first.is_headline, second.is_headline) == (True, False)
+    assert first.figures[0].href == "../figures/history-two-a%20b.svg"
+    assert first.figures[0].alt == f"Training history of two, a b: {first.numbers}"
+    assert len({figure.href for figure in first.figures}) == 5
+
+
+def test_links_lead_to_what_is_there_under_its_own_name(tmp_path: Path) -> None:
+    folder = tmp_path / "report"
+    for name in ("cam/1/a%2Fb.png", "cam/1/COVID.png", "cam/2/COVID.png", "audit/leaks.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    links = map_links([str(tmp_path / "cam/1"), str(tmp_path / "cam/2")], folder)
+    assert [[link.text for link in of_run] for of_run in links] == [["COVID", "a/b"], ["COVID"]]
+    assert links[0][1].href == "../cam/1/a%252Fb.png"
+    checks = [{"file": file} for file in ("audit/leaks.csv", "audit/*/maps.json", "audit")]
+    assert evidence_links(checks, folder) == {"audit/leaks.csv": "../audit/leaks.csv"}
+
+
+def test_a_figure_that_was_not_made_is_none_and_a_caption_is_read_from_its_file(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "report"
+    assert plain(None, folder) is None
+    shown = plain(str(tmp_path / "audit/map_methods.png"), folder)
+    assert shown is not None and shown.href == "../audit/map_methods.png"
+    (tmp_path / "duplicates.txt").write_text("Two pairs.\n", encoding="utf-8")
+    figure = captioned(str(tmp_path / "duplicates.png"), str(tmp_path / "duplicates.txt"), folder)
+    assert (figure.title, figure.href) == ("Two pairs.", "../duplicates.png")
+    assert figure.alt == "The largest clusters of near-duplicates, as the caption says"

@@ -1,13 +1,14 @@
 """The crate of a run: what its profiles require is there, and nothing that tells where it ran."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rocrate.rocrate import ROCrate
 
-from workflow_scripts.cxrcam.crate.contents import copy_workflow, list_items
+from workflow_scripts.cxrcam.crate.contents import copy_workflow, first_start, list_items
 from workflow_scripts.cxrcam.crate.run_crate import PROFILES, Run, run_crate, without_places
 
 CONFIGURATION = {
@@ -172,3 +173,14 @@ def test_it_is_cited_by_the_file_that_says_how(crate: Path) -> None:
     assert references(entities(crate)["workflow/Snakefile"]["citation"]) == [
         "workflow/CITATION.cff"
     ]
+
+
+def test_a_run_began_when_the_first_of_its_jobs_did(tmp_path: Path) -> None:
+    for name, ended, seconds in (("a/x.tsv", 1000, ["5", "7"]), ("y.tsv", 995, ["2"])):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("\n".join(["s\tmax_rss", *(f"{s}\t1" for s in seconds)]) + "\n")
+        os.utime(file, (ended, ended))
+    assert first_start(tmp_path, 2000.0) == 988.0
+    assert first_start(tmp_path, 900.0) == 900.0
+    assert first_start(tmp_path / "absent", 2000.0) == 2000.0

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import assume, given
@@ -19,6 +20,7 @@ from workflow_scripts.cxrcam.data.splits import (
     assign_roles,
     deal_folds,
     draw_part,
+    numbered,
     part_size,
 )
 from workflow_scripts.cxrcam.errors import InputError
@@ -456,3 +458,8 @@ def test_too_few_images_beside_the_shared_test_part_are_named():
             rng_of=lambda part: np.random.default_rng(0),
             shared_test=mask,
         )
+
+
+def test_groups_are_numbered_by_their_names_over_all_chunks():
+    names = pa.chunked_array([["b", "a"], ["c", "b"]])
+    assert numbered(names).tolist() == [1, 0, 2, 1]

@@ -5,12 +5,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.metrics.time_to_target import (
     difference_with_interval,
     effort_summary,
     effort_to_target,
+    efforts_of_runs,
     evaluated_part,
     mean_with_interval,
+    watched_histories,
     with_clock,
 )
 
@@ -93,3 +96,21 @@ def test_a_sum_over_folds_exists_only_where_every_run_reached_the_target():
     short = effort_summary(pd.DataFrame(rows))
     assert short.loc[0, "first_reached"] == 3
     assert pd.isna(short.loc[0, "first_seconds_summed"])
+
+
+def test_each_run_has_its_effort_on_the_part_that_all_share():
+    runs = [{"task": "t", "scheme": "s", "fold": 1, "seed": seed} for seed in (0, 1, 2)]
+    timings = history(0.0, 0.0)[["iteration", "seconds"]]
+    watched = [history(0.5, 0.96), history(0.96, 0.97), history(0.99, 0.99).assign(role="train")]
+    # Shared test images are preferred to the run's own.
+    watched[0] = pd.concat([watched[0], history(0.1, 0.2).assign(role="shared_test")])
+    histories = [rows.drop(columns="seconds") for rows in watched]
+    table = watched_histories(runs, histories, [timings] * 3)
+    assert table["run"].tolist() == ["fold 1, seed 0"] * 2 + ["fold 1, seed 1"] * 2
+    assert table["accuracy"].tolist() == [0.1, 0.2, 0.96, 0.97]
+    efforts = efforts_of_runs(table, 0.95, 1)
+    assert efforts["seed"].tolist() == [0, 1]
+    assert efforts["first_seconds"].isna().tolist() == [True, False]
+    assert efforts.loc[1, "first_seconds"] == 2.5
+    with pytest.raises(InputError, match=r"put test into train\.watch"):
+        watched_histories(runs[2:], histories[2:], [timings])

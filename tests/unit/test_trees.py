@@ -1,9 +1,10 @@
 """The forests of floors and traces: they learn, and the number of threads changes nothing."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from workflow_scripts.cxrcam.floors.floors import FLOORS, cross_validated_floors
+from workflow_scripts.cxrcam.floors.floors import FLOORS, cross_validated_floors, floors_of_task
 from workflow_scripts.cxrcam.floors.trees import fitted_trees
 
 LABELS = np.arange(120) % 2
@@ -51,3 +52,18 @@ def test_floors_of_a_data_set_test_every_image_once(threads):
     assert mean["majority"] == 0.5
     assert mean["corners"] < 0.65
     assert all(mean[name] > 0.7 for name in ("histogram", "border", "centre_black", "thumbnail"))
+
+
+def test_floors_of_a_task_never_part_a_group_and_are_the_same_twice():
+    # Ten pictures of each patient, who alone can be told: learnt by heart unless groups are whole.
+    patients = np.arange(120) // 10
+    classes = np.array(["a", "b"])[np.random.default_rng(0).permutation(12) % 2]
+    images = pd.DataFrame({"label": classes[patients], "group": [f"p{k}" for k in patients]})
+    seen = {name: np.eye(12, dtype=np.float32)[patients] for name in FLOORS if name != "majority"}
+    rows, again = (floors_of_task("two", images, seen, ["a", "b"], 1) for _ in range(2))
+    assert rows == again
+    table = pd.DataFrame(rows)
+    assert table.groupby("floor")["n"].sum().eq(120).all()
+    assert table["fold"].nunique() == 5
+    told = table[table["floor"] == "border"]
+    assert (told["n"] * told["accuracy"]).sum() / 120 < 0.75

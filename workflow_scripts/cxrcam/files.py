@@ -15,7 +15,7 @@ LONGEST_NAME = 120
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; on success it becomes `path`, on failure it vanishes.
 
     The file is flushed to disk before it is renamed, so that after a power cut there is either the
@@ -55,12 +55,23 @@ def file_name(text: str) -> str:
     return f"{name[: LONGEST_NAME - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: str | Path, text: str) -> None:
     """Write a text file (UTF-8, line feeds) whole or not at all."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
     with atomic_path(path) as temporary:
-        temporary.write_bytes(text.encode("utf-8"))
+        temporary.write_bytes(content)
 
 
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Content of a JSON file that holds an object."""
+    content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    return content
+
+
+def write_json(path: str | Path, values: Mapping[str, Any]) -> None:
     """Write JSON whole or not at all; NaN and infinity, which JSON does not know, are refused."""
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

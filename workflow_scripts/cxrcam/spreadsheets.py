@@ -1,4 +1,4 @@
-"""CSV for people: a spreadsheet that opens it must run nothing."""
+"""Tables as files; those for people are CSV of which a spreadsheet runs nothing."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,18 @@ from workflow_scripts.cxrcam.files import atomic_path
 FORMULA = re.compile(r"[=@\t]|[+-](?![\d.,]+$)(?=.)")
 
 
-def write_csv(path: Path, frame: pd.DataFrame) -> None:
+def write_frame(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a table as CSV or Parquet, by the suffix, without its index, whole or not at all."""
+    with atomic_path(path) as temporary:
+        if temporary.suffix == ".csv":
+            frame.to_csv(temporary, index=False)
+        elif temporary.suffix == ".parquet":
+            frame.to_parquet(temporary, index=False)
+        else:
+            raise ValueError(f"{str(path)!r} ends neither in .csv nor in .parquet")
+
+
+def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
     """Write a table whose texts come from the data, without its index, whole or not at all.
 
     Texts that a spreadsheet would run as a formula get an apostrophe in front, which it takes as
@@ -19,10 +30,7 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
     the Parquet files from which programs should read names, stay as they are.
     """
     safe = frame.apply(lambda column: column.map(_as_text))
-    with atomic_path(path) as temporary:
-        safe.rename(columns=_as_text).to_csv(
-            temporary, index=False, lineterminator="\n", encoding="utf-8"
-        )
+    write_frame(path, safe.rename(columns=_as_text))
 
 
 def _as_text(value: object) -> object:

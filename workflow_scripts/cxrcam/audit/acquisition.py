@@ -20,7 +20,7 @@ Rule: a trace fails when the *lower* bound of its cross-validated AUROC lies abo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -193,6 +193,33 @@ def _rings(size: int) -> tuple[Int64Array, Int64Array]:
     # The last ring of an odd size may hold no entry.
     counts = np.bincount(ring, minlength=SPECTRUM_RINGS).astype(np.int64)
     return kept[np.argsort(ring, kind="stable")], counts
+
+
+OF_PIXELS: Final[Mapping[str, Callable[[UInt8Array], Float64Array]]] = {
+    "grey_levels": grey_level_features,
+    "spectrum": spectrum_features,
+}
+"""Traces that are read from the pixels, by name."""
+
+
+def traces_of(
+    images: pd.DataFrame, of_pixels: Mapping[str, npt.NDArray[np.floating]]
+) -> dict[str, tuple[str, npt.NDArray[np.floating], float]]:
+    """All traces of acquisition: in words, as features, and the threshold of each.
+
+    `images` have ``width``, ``height``, ``mode``, ``size_bytes``; `of_pixels` those of `OF_PIXELS`.
+    """
+    width, height = images["width"].to_numpy(), images["height"].to_numpy()
+    n_bytes, modes = images["size_bytes"].to_numpy(), images["mode"].tolist()
+    file = file_features(n_bytes, width, height)
+    greys, spectrum = of_pixels["grey_levels"], of_pixels["spectrum"]
+    return {
+        "size": ("the size of the image", size_features(width, height), FACT_THRESHOLD),
+        "mode": ("the mode of the file", mode_features(modes), FACT_THRESHOLD),
+        "file": ("the bytes of the file", file, PICTURE_THRESHOLD),
+        "grey_levels": ("the grey levels that occur", greys, PICTURE_THRESHOLD),
+        "spectrum": ("the spectrum that resampling leaves", spectrum, PICTURE_THRESHOLD),
+    }
 
 
 def trace_separability(

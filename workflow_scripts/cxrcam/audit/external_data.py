@@ -53,6 +53,21 @@ def without_overlap(images: pd.DataFrame, overlap: pd.DataFrame) -> pd.DataFrame
     return images[~images["group"].isin(shared)]
 
 
+def lacking_reasons(tests: Sequence[Mapping[str, Any]]) -> list[str | None]:
+    """`lacking_reason` of each test of a task on a data set; None where it can be made."""
+    testable: dict[str, dict[str, None]] = {}
+    for test in tests:
+        testable.setdefault(test["data_set"], {}).update(
+            {} if test["missing"] else {test["task"]: None}
+        )
+    return [
+        lacking_reason(test["missing"], list(testable[test["data_set"]]))
+        if test["missing"]
+        else None
+        for test in tests
+    ]
+
+
 def external_row(
     predictions: pd.DataFrame,
     classes: Sequence[str],

@@ -1,5 +1,6 @@
 """What lies in a crate: a copy of the workflow, and the results with what each of them is."""
 
+import csv
 import hashlib
 import shutil
 from collections.abc import Iterable, Iterator
@@ -148,3 +149,13 @@ def _items(root: Path, files: Iterable[Path]) -> Iterator[Item]:
                 digest = hashlib.file_digest(handle, "sha256").hexdigest()
             encoding = ENCODINGS.get(file.suffix, "text/plain")
             yield Item(path, describe(path), encoding, file.stat().st_size, digest)
+
+
+def first_start(benchmarks: Path, otherwise: float) -> float:
+    """When the first job began, in seconds since 1970, by the files that Snakemake timed."""
+    starts = [otherwise]
+    for file in benchmarks.rglob("*.tsv"):
+        with file.open(newline="", encoding="utf-8") as handle:
+            seconds = sum(float(row["s"]) for row in csv.DictReader(handle, delimiter="\t"))
+        starts.append(file.stat().st_mtime - seconds)
+    return min(starts)

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Int64Array
 from workflow_scripts.cxrcam.errors import InputError
@@ -280,3 +282,11 @@ def _subsample(
             )
         drawn.append(rng.choice(members, per_class, replace=False))
     return np.sort(np.concatenate(drawn))
+
+
+def numbered(names: pa.ChunkedArray) -> Int64Array:
+    """Number of each name among the different ones in their order."""
+    codes = names.combine_chunks().dictionary_encode()
+    rank = pc.rank(codes.dictionary).to_numpy() - 1
+    numbers: Int64Array = rank[codes.indices.to_numpy()].astype(np.int64)
+    return numbers

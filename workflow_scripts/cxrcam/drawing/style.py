@@ -15,7 +15,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from workflow_scripts.cxrcam.drawing.captions import caption_font, shorten_middle
-from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.files import atomic_path, write_text
 
 Parameters = ParamSpec("Parameters")
 
@@ -167,3 +167,11 @@ def save_figure(
             figure.savefig(temporary, format=kind, dpi=PNG_DPI, metadata=metadata[kind])
         written.append(path)
     return written
+
+
+def save_captioned(
+    figure: Figure, path_without_suffix: Path, caption: str, kinds: Sequence[str] = ("png", "svg")
+) -> None:
+    """Write a figure as `save_figure`, and its caption beside it, with the suffix ".txt"."""
+    save_figure(figure, path_without_suffix, kinds)
+    write_text(Path(f"{path_without_suffix}.txt"), caption + "\n")

@@ -12,7 +12,6 @@ from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.cam import captured_features, classifier_head
 from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size, resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard
-from workflow_scripts.cxrcam.networks.parts import Normalisation
 
 INPUT: Final = "pixels"
 LOGITS: Final = "logits"
@@ -53,9 +52,7 @@ class PixelsToMaps(nn.Module):
         self.model = model
         self.backbone = card.backbone
         # The normalisation is affine: what it makes of black and of white is all of it.
-        (mean_1, mean_2, mean_3), (std_1, std_2, std_3) = card.mean, card.std
-        normalisation = Normalisation((mean_1, mean_2, mean_3), (std_1, std_2, std_3))
-        black, white = (normalisation.apply(torch.full((1, 1, 1), k)) for k in (0.0, 255.0))
+        black, white = (card.normalisation.apply(torch.full((1, 1, 1), k)) for k in (0.0, 255.0))
         self.register_buffer("shift", black)
         self.register_buffer("scale", (white - black) / 255.0)
         side = network_input_size(card.architecture, card.image_size, card.input_size)

@@ -7,9 +7,12 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
 from workflow_scripts.cxrcam.export.facts import metadata_texts
-from workflow_scripts.cxrcam.export.graph import INPUT
+from workflow_scripts.cxrcam.export.graph import INPUT, output_names, pt2_bytes, traced
+from workflow_scripts.cxrcam.files import write_bytes
+from workflow_scripts.cxrcam.networks.models import ModelCard
 
 OPSET: Final = 18
 """Of 2022: what browsers' runtimes and five-year-old ones of servers read."""
@@ -108,3 +111,21 @@ def onnx_bytes(model: onnx.ModelProto) -> bytes:
     """Content of the file."""
     content: bytes = model.SerializeToString(deterministic=True)
     return content
+
+
+def write_exported(
+    model: nn.Module,
+    card: ModelCard,
+    facts: Mapping[str, Any],
+    *,
+    float32: str,
+    float16: str,
+    pt2: str,
+) -> None:
+    """Write a network as ONNX with weights of two types and as PT2, with `facts` as metadata."""
+    program = traced(model, card)
+    whole = onnx_model(program, output_names(card.backbone), facts)
+    write_bytes(float32, onnx_bytes(whole))
+    write_bytes(float16, onnx_bytes(with_float16_weights(whole)))
+    del whole  # as large as the network
+    write_bytes(pt2, pt2_bytes(program, facts))

@@ -1,5 +1,6 @@
 """Whether an exported file says what the network says: measured on test images."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+import pandas as pd
 import torch
 from scipy.special import softmax
 
@@ -198,3 +200,65 @@ def loss(
         "high": interval.high,
         "accuracy_of_run": float((named_by_run == truth).mean()),
     }
+
+
+def measured_files(
+    files: Mapping[str, str],
+    pixels: UInt8Array,
+    few: Int64Array,
+    reference: Outputs,
+    of_run: npt.NDArray[Any],
+    truth: Int64Array,
+    threads: int,
+) -> dict[str, dict[str, Any]]:
+    """Size, checksum and parity of the exported files.
+
+    Parameters
+    ----------
+    files : mapping of str to str
+        ``float32``, ``float16`` and ``pt2``, as `onnx_files.write_exported` takes them.
+    pixels : uint8 array, shape (n, image_size, image_size)
+    few : int array, shape (k,)
+        Positions of the images of which `reference` is what PyTorch says.
+    of_run, truth
+        As in `loss`, of all n.
+
+    Returns
+    -------
+    dict
+        By name of the file: `bytes`, `sha256`, `difference` as from `differences`; of the ONNX
+        files `loss` as well.
+
+    Raises
+    ------
+    InputError
+        As `require_parity`, for all but ``float16``.
+    """
+    measured = {}
+    for kind, file in files.items():
+        path = Path(file)
+        content = path.read_bytes()
+        found: dict[str, Any] = {"bytes": len(content)}
+        found["sha256"] = hashlib.sha256(content).hexdigest()
+        if kind == "pt2":
+            found["difference"] = differences(pt2_outputs(path, pixels[few]), reference)
+        else:
+            outputs = onnx_outputs(path, pixels, threads)
+            found["difference"] = differences(outputs.of(few), reference)
+            found["loss"] = loss(outputs.probabilities, of_run, truth)
+        if kind != "float16":
+            require_parity(path.name, found["difference"])
+        measured[path.name] = found
+    return measured
+
+
+def parity_table(files: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """One row a file of `measured_files`; what JSON nests becomes one column each."""
+    rows = []
+    for name, measured in files.items():
+        row = {"file": name, "bytes": measured["bytes"], "sha256": measured["sha256"]}
+        for part in ("difference", "loss"):
+            row |= {f"{part}_{key}": value for key, value in measured.get(part, {}).items()}
+        rows.append(row)
+    # The PT2 file has no loss; without this type its gap would make fractions of whole numbers.
+    return pd.DataFrame(rows).astype({"loss_n": "Int64"})

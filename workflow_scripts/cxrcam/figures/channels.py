@@ -114,3 +114,12 @@ def channel_caption(
         " channel's activation before weighting, on one scale for all pictures; lines enclose the"
         " smallest regions that hold half (thin) and a quarter (thick) of it."
     )
+
+
+def channel_table_caption(run: str) -> str:
+    """Caption of the table of `channels.strongest_channels` of a run."""
+    return (
+        f"Strongest channels of the last feature map of each class ({run}). Contribution: mean of "
+        "weight × pooled activation over the test images of the class, in units of the logit; "
+        "share: of all positive contributions to that logit."
+    )

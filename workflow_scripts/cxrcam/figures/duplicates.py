@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
+from workflow_scripts.cxrcam.data.cache import read_pixels
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.drawing.style import GREY, PAGE_WIDTH, fitted, styled, wrapped
 from workflow_scripts.cxrcam.figures.picture_grid import MARGIN, PictureGrid
@@ -293,3 +296,16 @@ def _empty_figure(text: str) -> Figure:
     room = PAGE_WIDTH - 2 * MARGIN
     figure.text(0.5, 0.5, fitted(text, room, 8.0), ha="center", va="center", color=GREY, fontsize=8)
     return figure
+
+
+def conflict_pictures(
+    conflicts: pd.DataFrame, shards: Mapping[str, Sequence[Path]], size: int
+) -> UInt8Array:
+    """Right pictures of n label conflicts, uint8 (n, size, size), from their data sets' caches."""
+    images = np.empty((len(conflicts), size, size), dtype=np.uint8)
+    for data_set, rows in conflicts.groupby("data_set_b").indices.items():
+        names = conflicts["image_id_b"].iloc[rows]
+        # The same image may stand in several pairs, but is asked for once.
+        unique, place = np.unique(names.to_numpy(dtype=object), return_inverse=True)
+        images[rows] = read_pixels(shards[str(data_set)], unique.tolist(), size)[place]
+    return images

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from matplotlib.figure import Figure
 
 from workflow_scripts.cxrcam.arrays import Float32Array, UInt8Array
 from workflow_scripts.cxrcam.drawing.style import fitted, styled
 from workflow_scripts.cxrcam.figures.picture_grid import PictureGrid
+from workflow_scripts.cxrcam.maps.method_names import TITLES
 from workflow_scripts.cxrcam.maps.overlays import overlay
+from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map
+from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
+from workflow_scripts.cxrcam.maps.run_pictures import PICTURE_SIDE, read_xray
 
 # Lengths in inches.
 _LEFT: Final = 0.44
@@ -82,6 +88,45 @@ def map_method_figure(
     grid.draw_bar(0.52, "full colour", meaning)
     _write_foot(grid, lung_masks, lesion_masks)
     return grid.figure
+
+
+def compared_maps_figure(
+    maps: RawMaps,
+    records: pd.DataFrame,
+    index: pd.DataFrame,
+    classes: Sequence[str],
+    methods: Sequence[str],
+    max_pixels: int,
+) -> Figure:
+    """Draw the first image of each class with the map of each method, as `map_method_figure`.
+
+    Maps of n images and m methods, values of shape (n, m, h, w), and `records` of the same images
+    as from `prediction_table.read_test_predictions`. All images give each method its scale, so that
+    a faint map looks faint; classes without an image are left out.
+    """
+    labels = records["label"].to_numpy()
+    chosen = [int(np.flatnonzero(labels == name)[0]) for name in classes if name in labels]
+    shown = records.iloc[chosen].to_dict("records")
+    xrays = [read_xray(index, row["image_id"], PICTURE_SIDE, max_pixels) for row in shown]
+    heat = [
+        normalise_map(
+            maps.of_images(chosen).placed(np.full(len(chosen), k), PICTURE_SIDE),
+            heat_scale(maps.values[:, k]),
+        )
+        for k in range(len(methods))
+    ]
+    return map_method_figure(
+        np.stack([xray["grey"] for xray in xrays]),
+        np.stack(heat, axis=1),
+        [TITLES[method] for method in methods],
+        [row["label"] for row in shown],
+        [
+            f"{row['image_id']}: called {row['predicted']}, probability {row['probability']:.3f}"
+            for row in shown
+        ],
+        [xray["lung_mask"] for xray in xrays],
+        [xray["lesion_mask"] for xray in xrays],
+    )
 
 
 def _write_foot(

@@ -13,16 +13,18 @@ lungs. Logistic regression misses the histogram floor altogether: 0.82 for 0.90 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.ensemble import ExtraTreesClassifier
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array, Int64Array
 from workflow_scripts.cxrcam.data.pixel_parts import PixelParts, at_most, stream_features
+from workflow_scripts.cxrcam.data.splits import deal_folds
 from workflow_scripts.cxrcam.floors.descriptions import DESCRIPTIONS
 from workflow_scripts.cxrcam.floors.features import FEATURES
 from workflow_scripts.cxrcam.floors.trees import fitted_trees
@@ -31,6 +33,7 @@ from workflow_scripts.cxrcam.metrics.intervals import (
     weighted_mean,
     wilson_interval,
 )
+from workflow_scripts.cxrcam.seeds import generator, seed_sequence
 
 FLOORS: Final = tuple(DESCRIPTIONS)
 """Names of the floors, from the blindest to the one that sees most."""
@@ -41,6 +44,9 @@ TREES: Final = 100
 TRAINING_IMAGES: Final = 50_000
 """That a floor is trained on, drawn where there are more: a forest takes memory for each, and a
 floor is a lower bound in any case."""
+
+FOLDS: Final = 5
+"""Of a data set as a whole."""
 
 _DRAW_SEED: Final = 0
 
@@ -219,6 +225,29 @@ def cross_validated_floors(
                 }
             )
     return rows
+
+
+def floors_of_task(
+    task: str,
+    images: pd.DataFrame,
+    features: Mapping[str, npt.NDArray[np.floating]],
+    classes: Sequence[str],
+    threads: int,
+) -> list[dict[str, str | int | float]]:
+    """`cross_validated_floors` over all images of a task, in `FOLDS` folds that keep groups whole.
+
+    `images` have ``label`` and ``group``; the name of the task keys what is drawn.
+    """
+    labels = images["label"].map(list(classes).index).to_numpy(dtype=np.int64)
+    groups = np.unique(images["group"], return_inverse=True)[1]
+    folds = deal_folds(
+        labels, groups, len(classes), FOLDS, generator(0, "folds of the floors", task)
+    )
+    return cross_validated_floors(
+        *(features, labels, folds, len(classes)),
+        lambda name, fold: seed_sequence(0, "floor", name, task, fold),
+        threads,
+    )
 
 
 def best_floor(accuracies: Mapping[str, float]) -> str:

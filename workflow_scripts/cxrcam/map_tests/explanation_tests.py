@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array, UInt8Array
@@ -20,6 +22,9 @@ from workflow_scripts.cxrcam.map_tests.randomisation import (
 from workflow_scripts.cxrcam.map_tests.similarity import COMPARISON_SIDE, compare_maps
 from workflow_scripts.cxrcam.map_tests.summaries import mean_interval
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
+from workflow_scripts.cxrcam.networks.models import ModelCard, build_classifier
+from workflow_scripts.cxrcam.networks.prediction import predict_as_trained
+from workflow_scripts.cxrcam.seeds import integer_seed, seed_sequence
 
 MapsOf = Callable[[nn.Module, UInt8Array, Int64Array], RawMaps]
 
@@ -27,6 +32,12 @@ MapsOf = Callable[[nn.Module, UInt8Array, Int64Array], RawMaps]
 def drawn_images(n_images: int, most: int, rng: np.random.Generator) -> Int64Array:
     """Positions of the test images on which maps are tested, ascending; at most `most`."""
     return np.sort(rng.permutation(n_images)[:most])
+
+
+def surest_images(records: pd.DataFrame) -> pd.DataFrame:
+    """Of each class the test image that was recognised most surely, or else called most surely."""
+    by = ["correct", "probability", "image_id"]
+    return records.sort_values(by, ascending=[False, False, True]).drop_duplicates("label")
 
 
 def explanation_tests(
@@ -87,3 +98,29 @@ def explanation_tests(
             for name, values in (("ssim", flip.ssim), ("spearman", flip.spearman))
         },
     }
+
+
+def explanation_tests_of_run(
+    network: nn.Module,
+    card: ModelCard,
+    maps_of: MapsOf,
+    pixels: UInt8Array,
+    groups: npt.NDArray[Any],
+    rng: np.random.Generator,
+    run: tuple[str, str, str],
+    seed: int,
+    device: torch.device,
+    precision: str = "float32",
+) -> dict[str, Any]:
+    """`explanation_tests` of the network of a run, beside the same one untrained.
+
+    Task, scheme and fold of the run key, with its seed, what is drawn.
+    """
+    n_classes = len(card.classes)
+    return explanation_tests(
+        network,
+        build_classifier(card.backbone, n_classes, integer_seed(seed, "randomisation", *run)),
+        lambda images: predict_as_trained(network, card, images, device, precision).probabilities,
+        *(maps_of, pixels, groups, rng),
+        seed_sequence(seed, "explanation intervals", *run),
+    )

@@ -1,7 +1,9 @@
 """All scores of several ways to make a map, side by side: one row a design and method."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
+
+import pandas as pd
 
 from workflow_scripts.cxrcam.map_tests.summaries import MeanInterval
 from workflow_scripts.cxrcam.maps.method_names import TITLES
@@ -20,6 +22,20 @@ def methods_to_test(own: str, configured: Iterable[str]) -> list[str]:
         ``audit.map_methods``.
     """
     return list(dict.fromkeys([own, *configured]))
+
+
+def method_table(
+    runs: Sequence[Mapping[str, Any]], scores: Sequence[Mapping[str, Any]]
+) -> pd.DataFrame:
+    """`method_row` of each run and method; `scores` are those of each run, by method."""
+    return pd.DataFrame(
+        [
+            {key: run[key] for key in ("task", "scheme", "fold", "seed")}
+            | method_row(method, found)
+            for run, of_run in zip(runs, scores, strict=True)
+            for method, found in of_run.items()
+        ]
+    )
 
 
 def method_row(method: str, scores: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,3 +66,19 @@ def strongest_channels(
             for rank, channel in enumerate(order, start=1)
         ]
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def speaking_samples(
+    table: pd.DataFrame,
+    pooled: Floats,
+    weights: Floats,
+    labels: Int64Array,
+    classes: Sequence[str],
+) -> dict[str, int]:
+    """Position of the image of each class on which its channels in the table say most for it."""
+    samples = {}
+    for name, rows in table.groupby("class", sort=False):
+        number, channels = list(classes).index(str(name)), rows["channel"].to_numpy()
+        said = pooled[:, channels] @ weights[number, channels]
+        samples[str(name)] = int(np.where(labels == number, said, -np.inf).argmax())
+    return samples

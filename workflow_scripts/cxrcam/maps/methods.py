@@ -8,10 +8,13 @@ Importing this module imports OpenCV: do so only where other methods are asked f
 """
 
 import io
+from collections.abc import Sequence
 from contextlib import redirect_stderr
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 import torch
 from pytorch_grad_cam import (  # type: ignore[import-untyped]
     EigenCAM,
@@ -27,10 +30,13 @@ from pytorch_grad_cam.utils.model_targets import (  # type: ignore[import-untype
 from torch import nn
 
 from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array, UInt8Array
+from workflow_scripts.cxrcam.maps.own_maps import own_maps
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.grad_cam import watched
+from workflow_scripts.cxrcam.networks.input_parts import read_network_input
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
+from workflow_scripts.cxrcam.networks.models import ModelCard, load_model
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 
 METHODS: Final[dict[str, Any]] = {
@@ -96,6 +102,50 @@ def method_maps(
             _maps_of_batch(method, model, backbone, images, classes[start : start + step])
         )
     return RawMaps(np.concatenate(values)[:, None], input_size, backbone.stride, backbone.offset)
+
+
+def maps_by(
+    method: str,
+    network: nn.Module,
+    card: ModelCard,
+    pixels: UInt8Array,
+    classes: Int64Array,
+    device: torch.device,
+) -> RawMaps:
+    """Raw maps by any method, the network's own kind of map included; else as `method_maps`."""
+    if method == card.backbone.map_kind:
+        return own_maps(network, card, pixels, classes, device)
+    return _maps_as_trained(method, network, card, pixels, classes, device)
+
+
+def maps_of_predicted(
+    method: str, model_file: str, shards: Sequence[Path], masks: str, images: pd.DataFrame
+) -> RawMaps:
+    """Raw maps by the library of the ``predicted`` classes of some images, made on the CPU.
+
+    Files of the network, the cache and the masks; the result is as that of `method_maps`.
+    """
+    network, card = load_model(Path(model_file))
+    pixels = read_network_input(
+        shards, images["image_id"].tolist(), card.image_size, card.input_part, masks
+    )
+    classes = images["predicted"].map(card.classes.index).to_numpy(dtype=np.int64)
+    return _maps_as_trained(method, network, card, pixels, classes, torch.device("cpu"))
+
+
+def _maps_as_trained(
+    method: str,
+    network: nn.Module,
+    card: ModelCard,
+    pixels: UInt8Array,
+    classes: Int64Array,
+    device: torch.device,
+) -> RawMaps:
+    """`method_maps` with what the card of the network tells."""
+    return method_maps(
+        *(method, network, card.backbone, pixels, classes),
+        *(card.normalisation, device, card.input_size or card.image_size),
+    )
 
 
 def _maps_of_batch(

@@ -65,16 +65,18 @@ EVIDENCE_COLOURS: Final = np.round(np.linspace(_WEAKEST_COLOUR, FOR_COLOUR, 256)
 """Colours of evidence for a class from none to full, shape (256, 3); lightness grows."""
 
 
-class Picture(TypedDict):
-    """An X-ray, its evidence in units of the run's scale (1 is full colour), and its masks.
-
-    All of shape (side, side); a mask is None where there is none.
-    """
+class Xray(TypedDict):
+    """An X-ray and its masks, all of shape (side, side); a mask is None where there is none."""
 
     grey: UInt8Array
-    evidence: Float32Array
     lung_mask: BoolArray | None
     lesion_mask: BoolArray | None
+
+
+class Picture(Xray):
+    """An X-ray with its evidence, in units of the run's scale (1 is full colour)."""
+
+    evidence: Float32Array
 
 
 def _fill_opacity(opacity: float) -> bytes:

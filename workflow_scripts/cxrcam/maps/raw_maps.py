@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -43,6 +44,10 @@ class RawMaps:
     def of_class(self, which: Int64Array) -> "RawMaps":
         """Maps of class `which` (n,) of each image, values of shape (n, 1, height, width)."""
         return replace(self, values=self.values[np.arange(len(which)), which][:, None])
+
+    def of_images(self, rows: npt.NDArray[np.integer] | Sequence[int]) -> "RawMaps":
+        """Maps of some of the images, by their positions."""
+        return replace(self, values=self.values[np.asarray(rows, dtype=np.int64)])
 
     def placed(self, which: Int64Array, size: int) -> Float32Array:
         """Maps of class `which` (n,) of each image, laid over pictures of `size` pixels a side.

@@ -4,22 +4,39 @@ Each picture shows the evidence for the class that the network named; one scale 
 so that faint and strong evidence look faint and strong.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.arrays import BoolArray
 from workflow_scripts.cxrcam.images.covering import covered_pixels
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.masks import read_mask
 from workflow_scripts.cxrcam.images.resizing import resize_grey
-from workflow_scripts.cxrcam.maps.overlays import Picture
+from workflow_scripts.cxrcam.maps.overlays import Picture, Xray
 from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, read_evidence_maps
-from workflow_scripts.cxrcam.terms import TEST
+from workflow_scripts.cxrcam.networks.prediction_table import read_test_predictions
+from workflow_scripts.cxrcam.terms import WHOLE
+
+PICTURE_SIDE: Final = 299  # pixels; the size of the database's own images
+
+
+def read_xray(
+    index: pd.DataFrame, image_id: str, side: int, max_pixels: int, input_part: str = WHOLE
+) -> Xray:
+    """Read an image and its masks, `side` pixels a side; arguments as in `RunPictures`."""
+    entry = index.loc[image_id]
+    lungs, lesions = (
+        read_mask(Path(entry[kind]), side, max_pixels) if isinstance(entry[kind], str) else None
+        for kind in ("mask_path", "lesion_mask_path")
+    )
+    grey = resize_grey(read_grey(Path(entry["path"]), max_pixels).pixels, side)
+    shown = covered_pixels(grey[None], input_part, None if lungs is None else lungs[None])[0]
+    return {"grey": shown, "lung_mask": lungs, "lesion_mask": lesions}
 
 
 @dataclass(frozen=True)
@@ -29,8 +46,7 @@ class RunPictures:
     Attributes
     ----------
     records : DataFrame
-        One row a test image: `image_id`, `label`, `predicted`, `probability` of the predicted
-        class, `correct`.
+        As from `prediction_table.read_test_predictions`.
     scale : float
         Raw map value at full colour.
     maps : RawMaps
@@ -52,56 +68,37 @@ class RunPictures:
 
     def picture(self, image_id: str, side: int) -> Picture:
         """X-ray as the network saw it, evidence and masks of an image, `side` pixels a side."""
-        entry = self.index.loc[image_id]
         row = int(np.flatnonzero(self.records["image_id"] == image_id)[0])
-        lung_mask = self._mask(entry["mask_path"], side)
-        grey = resize_grey(read_grey(Path(entry["path"]), self.max_pixels).pixels, side)
-        lungs = None if lung_mask is None else lung_mask[None]
-        return {
-            # As the network saw it, which may be the image's border only.
-            "grey": covered_pixels(grey[None], self.input_part, lungs)[0],
-            "evidence": normalise_map(self.maps.place(self.maps.values[row, 0], side), self.scale),
-            "lung_mask": lung_mask,
-            "lesion_mask": self._mask(entry["lesion_mask_path"], side),
-        }
+        placed = self.maps.place(self.maps.values[row, 0], side)
+        # As the network saw it, which may be the image's border only.
+        xray = read_xray(self.index, image_id, side, self.max_pixels, self.input_part)
+        return {**xray, "evidence": normalise_map(placed, self.scale)}
 
-    def with_maps(self, image_ids: Sequence[str], maps: RawMaps) -> "RunPictures":
-        """Some of the images with maps of another kind, in their order, on a scale of their own."""
+    def with_maps(
+        self, image_ids: Sequence[str], maps_of: Callable[[pd.DataFrame], RawMaps]
+    ) -> "RunPictures":
+        """Some of the images with maps of another kind, on a scale of their own.
+
+        `maps_of` gives them for n rows of `records`: of the predicted class, shape (n, 1, h, w).
+        """
         records = self.records.set_index("image_id").loc[list(image_ids)].reset_index()
+        maps = maps_of(records)
         return replace(self, records=records, scale=heat_scale(maps.values), maps=maps)
-
-    def _mask(self, path: object, side: int) -> BoolArray | None:
-        """Mask in picture size, where the index names one."""
-        return read_mask(Path(path), side, self.max_pixels) if isinstance(path, str) else None
 
 
 def read_run_pictures(
-    index_file: Path,
-    predictions_file: Path,
-    maps_file: Path,
+    index: str | Path,
+    predictions: str | Path,
+    maps: str | Path,
     classes: Sequence[str],
     input_part: str,
     max_pixels: int,
 ) -> RunPictures:
-    """Read what a run said of its test images.
-
-    Parameters
-    ----------
-    index_file, predictions_file, maps_file : Path
-        Outputs of `index` and `predict_run`.
-    classes : sequence of str
-        In the order of the task.
-    input_part, max_pixels
-        As in `RunPictures`.
-    """
-    index = pd.read_parquet(index_file).set_index("image_id")
-    predictions = pd.read_parquet(predictions_file)
-    test = predictions[predictions["role"] == TEST].reset_index(drop=True)
-    probabilities = test[[f"probability_{name}" for name in classes]].to_numpy(dtype=float)
-    called = probabilities.argmax(axis=1)
-    records = test[["image_id", "label"]].assign(
-        predicted=[classes[k] for k in called], probability=probabilities.max(axis=1)
-    )
-    records["correct"] = records["predicted"] == records["label"]
-    maps = read_evidence_maps(maps_file, records["image_id"].tolist(), classes).of_class(called)
-    return RunPictures(records, heat_scale(maps.values), maps, index, input_part, max_pixels)
+    """Read what a run said of its test images; files are outputs of `index` and `predict_run`."""
+    records = read_test_predictions(predictions, classes)
+    called = records["called"].to_numpy()
+    image_ids = records["image_id"].tolist()
+    evidence = read_evidence_maps(Path(maps), image_ids, classes).of_class(called)
+    entries = pd.read_parquet(index).set_index("image_id")
+    scale = heat_scale(evidence.values)
+    return RunPictures(records, scale, evidence, entries, input_part, max_pixels)

@@ -8,10 +8,13 @@ or are copies of each other, they promise too much: use a bootstrap by group the
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import combinations
+from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from scipy.special import ndtri
 from scipy.stats import binomtest, chi2, norm, rankdata
 
@@ -19,6 +22,13 @@ from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array
 
 EXACT_BELOW: Final = 25
 """Fewer discordant images than this: exact binomial test (chi-squared needs about 10 a side)."""
+
+COLUMNS: Final = [
+    *("task", "fold", "division", "scheme_a", "seed_a", "scheme_b", "seed_b", "n"),
+    *("accuracy_a", "accuracy_b", "only_a_right", "only_b_right", "mcnemar_p", "mcnemar_method"),
+    *("auroc_a", "auroc_b", "auroc_difference", "auroc_low", "auroc_high", "delong_p", "note"),
+]
+"""Of tables/comparisons.csv."""
 
 # A standard error below this is rounding: true ones are 1/(2·m·n) or more, m and n the two kinds.
 _ROUNDING: Final = 1e-12
@@ -190,3 +200,39 @@ def mcnemar_test(a: BoolArray, b: BoolArray) -> McNemarResult:
     else:
         p = float(chi2.sf(max(0, abs(only_a - only_b) - 1) ** 2 / discordant, 1))
     return McNemarResult(only_a, only_b, method, p, None)
+
+
+def compared_runs(
+    runs: Sequence[Mapping[str, Any]], tables: Sequence[pd.DataFrame], classes: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Compare the runs on one division: recipes of one seed, and seeds of one recipe.
+
+    `tables` are as from `prediction_table.read_test_predictions`, of the same images. One row a
+    pair of runs, `COLUMNS`; those of AUROC where there are two classes.
+    """
+    rows = []
+    for (a, of_a), (b, of_b) in combinations(zip(runs, tables, strict=True), 2):
+        # Other seeds of other recipes would tell neither of seeds nor of recipes.
+        if a["scheme"] != b["scheme"] and a["seed"] != b["seed"]:
+            continue
+        paired = mcnemar_test(of_a["correct"].to_numpy(), of_b["correct"].to_numpy())
+        row = {
+            **{key: a[key] for key in ("task", "fold", "division")},
+            **{f"{key}_{side}": run[key] for side, run in (("a", a), ("b", b))
+               for key in ("scheme", "seed")},
+            **{"n": len(of_a), "note": paired.reason or ""},
+            **{"accuracy_a": of_a["correct"].mean(), "accuracy_b": of_b["correct"].mean()},
+            **{"only_a_right": paired.only_a_right, "only_b_right": paired.only_b_right},
+            **{"mcnemar_p": paired.p, "mcnemar_method": paired.method},
+        }  # fmt: skip
+        if len(classes) == 2:
+            a_says, b_says = (t[f"probability_{classes[1]}"].to_numpy(float) for t in (of_a, of_b))
+            test = delong_test((of_a["label"] == classes[1]).to_numpy(), a_says, b_says)
+            row |= {
+                **{"auroc_a": test.auroc_a, "auroc_b": test.auroc_b},
+                **{"auroc_difference": test.difference, "delong_p": test.p},
+                **{"auroc_low": test.low, "auroc_high": test.high},
+                "note": "; ".join(filter(None, [paired.reason, test.reason])),
+            }
+        rows.append(row)
+    return rows

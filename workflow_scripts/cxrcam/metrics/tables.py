@@ -68,6 +68,42 @@ def flatten_metrics(metrics: Mapping[str, Any]) -> dict[str, float | int | None]
     return row
 
 
+def further_columns(metrics: Mapping[str, Any]) -> dict[str, str | float | int | None]:
+    """Columns beside `flatten_metrics`: sizes, other parts, a threshold, floors, calibration."""
+    columns = {f"n_{role}_images": n for role, n in metrics["n_by_role"].items()}
+    for part, result in metrics["other_parts"].items():
+        low, high = result["accuracy_interval"]
+        columns |= {
+            f"{part}_n": result["n"],
+            f"{part}_accuracy": result["accuracy"],
+            f"{part}_accuracy_low": low,
+            f"{part}_accuracy_high": high,
+            f"{part}_balanced_accuracy": result["balanced_accuracy"],
+        }
+    chosen = metrics["at_validation_threshold"]
+    if "threshold" in chosen:
+        columns["validation_threshold"] = chosen["threshold"]
+        columns["accuracy_at_validation_threshold"] = chosen["accuracy"]
+    against = metrics["against_floors"]
+    best = against["floors"][against["best"]]
+    columns |= {
+        "best_floor": against["best"],
+        "best_floor_accuracy": best["accuracy"],
+        "best_floor_auroc": best["macro_auroc"],
+        **{
+            f"gap{end}": against["gap"][key]
+            for end, key in (("", "gap"), ("_low", "low"), ("_high", "high"))
+        },
+        **{f"floor_{name}": floor["accuracy"] for name, floor in against["floors"].items()},
+    }
+    calibration = metrics["calibration"]
+    columns["temperature"] = calibration["temperature"]
+    columns["expected_calibration_error_calibrated"] = calibration[
+        "expected_calibration_error_after"
+    ]
+    return columns
+
+
 def summarise_over_folds(table: pd.DataFrame) -> pd.DataFrame:
     """Mean, spread and pooled accuracy of the runs of each data set, task and scheme.
 

@@ -4,14 +4,16 @@ Counted at the evaluations of the history, by a clock that leaves the evaluation
 Runs are comparable where they are evaluated every so many iterations and on the same images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from workflow_scripts.cxrcam.arrays import BoolArray
+from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.terms import SHARED_TEST, TEST
 
 
@@ -62,6 +64,46 @@ def with_clock(history: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
 def evaluated_part(history: pd.DataFrame) -> str:
     """Part on which runs are compared: shared test images where there are any, else test."""
     return SHARED_TEST if (history["role"] == SHARED_TEST).any() else TEST
+
+
+def watched_histories(
+    runs: Sequence[Mapping[str, Any]],
+    histories: Sequence[pd.DataFrame],
+    timings: Sequence[pd.DataFrame],
+) -> pd.DataFrame:
+    """Histories of all runs on the part on which they are compared, with their clocks.
+
+    Rows as from `with_clock`, with what names the run, and ``run``, fold and seed in words. Runs
+    that did not watch the part have none.
+
+    Raises
+    ------
+    InputError
+        If no run watched it.
+    """
+    parts = []
+    for run, history, timing in zip(runs, histories, timings, strict=True):
+        rows = with_clock(history, timing)
+        rows = rows[rows["role"] == evaluated_part(rows)]
+        parts.append(rows.assign(**run, run=f"fold {run['fold']}, seed {run['seed']}"))
+    table = pd.concat(parts, ignore_index=True)
+    if table.empty:
+        raise InputError(
+            "No run recorded its accuracy on test images while it was trained, from which figures "
+            "6 and 7 are drawn: put test into train.watch."
+        )
+    return table
+
+
+def efforts_of_runs(histories: pd.DataFrame, target: float, sustained: int) -> pd.DataFrame:
+    """`Effort` of each run of `watched_histories`, one row a run."""
+    by = ["task", "scheme", "fold", "seed"]
+    return pd.DataFrame(
+        [
+            dict(zip(by, key, strict=True)) | vars(effort_to_target(rows, target, sustained))
+            for key, rows in histories.groupby(by, sort=False)
+        ]
+    )
 
 
 def effort_to_target(history: pd.DataFrame, target: float, sustained: int) -> Effort:
@@ -136,7 +178,7 @@ def effort_summary(efforts: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     efforts : DataFrame
-        One row a run: ``task``, ``scheme``, ``fold``, ``seed`` and the fields of `Effort`.
+        As from `efforts_of_runs`.
 
     Returns
     -------

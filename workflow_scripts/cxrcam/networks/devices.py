@@ -1,7 +1,9 @@
 """Where to compute and how precisely, decided when the job starts."""
 
 import os
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 
@@ -92,6 +94,12 @@ def autocast(
         device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=keep_casts
     )
     return context
+
+
+def set_up_device(compute: Mapping[str, Any], gpus_granted: int | None) -> torch.device:
+    """`set_up_torch` and `choose_device` as ``compute`` of the configuration says."""
+    set_up_torch(compute["threads"], compute["deterministic"])
+    return choose_device(compute["device"], gpus_granted)
 
 
 def set_up_torch(threads: int, deterministic: bool) -> None:

@@ -9,11 +9,15 @@ statistics that came with the weights.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import nn
 
+from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.devices import autocast
+from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
 
 
 class FreezeError(InputError):
@@ -128,6 +132,37 @@ def front_features(model: nn.Module, until: str, images: torch.Tensor) -> torch.
     finally:
         handle.remove()
     return found[0]
+
+
+def front_features_of_both_views(
+    model: nn.Module,
+    until: str,
+    pixels: UInt8Array,
+    side: int,
+    normalisation: Normalisation,
+    device: torch.device,
+    precision: str,
+    batch_size: int = 64,
+) -> list[torch.Tensor]:
+    """`front_features` of many images and of their mirror images, batch by batch.
+
+    Images are uint8, shape (n, size, size), and become `side` pixels a side; the model is moved to
+    `device`. Two tensors of shape (n, ...) and type `precision`, plain and mirrored, on the CPU.
+    """
+    model.to(device).to(memory_format=torch.channels_last)
+    part = Pixels.on(device, pixels, np.zeros(len(pixels), dtype=np.int64))
+    kept = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    views = []
+    with torch.inference_mode(), autocast(device, precision):
+        for mirrored in (False, True):
+            batches = []
+            for start in range(0, len(pixels), batch_size):
+                rows = torch.arange(start, min(start + batch_size, len(pixels)))
+                flips = torch.full(rows.shape, mirrored)
+                images = part.batch(rows, flips, side, normalisation)
+                batches.append(front_features(model, until, images))
+            views.append(torch.cat(batches).to(kept).cpu())
+    return views
 
 
 @contextmanager

@@ -1,16 +1,45 @@
 """What a network sees of the images in the cache: all, or what is left when a part is covered."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
-from workflow_scripts.cxrcam.arrays import UInt8Array
+from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array, UInt8Array
 from workflow_scripts.cxrcam.data.cache import read_pixels_within
 from workflow_scripts.cxrcam.data.mask_cache import masks_of
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.images.covering import MASKING_VARIANTS, covered_pixels
+
+_AT_ONCE: Final = 1024  # images that are covered in memory at a time
+
+
+def covered_predictions(
+    probabilities_of: Callable[[UInt8Array], Float32Array],
+    pixels: UInt8Array,
+    image_ids: Sequence[str],
+    asked: Int64Array,
+    masks: Path,
+) -> list[tuple[str, list[str], Float32Array]]:
+    """What a network says of images with a part taken away, in each way to do so.
+
+    Pixels are uint8, shape (n, size, size), and may be larger than the memory; `asked` are the
+    positions of the images to cover. Where lung masks are needed, images without one are left out.
+    The result is as `prediction_table.write_covered` takes it.
+    """
+    parts = []
+    for start in range(0, len(asked), _AT_ONCE):
+        rows = asked[start : start + _AT_ONCE]
+        names = np.asarray(image_ids, dtype=object)[rows]
+        has_lungs, lungs = masks_of(masks, names.tolist(), "lung", pixels.shape[1])
+        for variant in MASKING_VARIANTS:
+            chosen = has_lungs if variant.needs_lung_masks else np.ones(len(rows), dtype=bool)
+            if chosen.any():
+                images = covered_pixels(pixels[rows[chosen]], variant.name, lungs[chosen])
+                parts.append((variant.name, names[chosen].tolist(), probabilities_of(images)))
+    return parts
 
 
 def read_network_input(

@@ -16,6 +16,7 @@ from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.foreign_checkpoints import fitted_tensors
+from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.weights_files import WeightsError
 
 METADATA_KEY = "cxrcam"  # one key: safetensors keeps several in no fixed order
@@ -100,6 +101,12 @@ class ModelCard:
             raise ValueError("the card of the model holds a value that no training writes")
         if self.input_size is None:
             object.__setattr__(self, "input_size", self.image_size)  # the way of a frozen class
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """Of what the network sees."""
+        (red, green, blue), (red_std, green_std, blue_std) = self.mean, self.std
+        return Normalisation((red, green, blue), (red_std, green_std, blue_std))
 
     @property
     def backbone(self) -> Backbone:

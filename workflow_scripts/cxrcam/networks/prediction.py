@@ -7,10 +7,11 @@ from torch import nn
 
 from workflow_scripts.cxrcam.arrays import Float32Array, UInt8Array
 from workflow_scripts.cxrcam.networks.architectures import Backbone
-from workflow_scripts.cxrcam.networks.cam import logits_and_class_maps
+from workflow_scripts.cxrcam.networks.cam import captured_features, logits_and_class_maps
 from workflow_scripts.cxrcam.networks.devices import autocast
 from workflow_scripts.cxrcam.networks.evidence import evidence_maps
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
+from workflow_scripts.cxrcam.networks.models import ModelCard
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 
 
@@ -64,3 +65,32 @@ def predict(
         probabilities=all_logits.softmax(1).numpy(),
         class_maps=torch.cat(maps).contiguous().cpu().numpy(),
     )
+
+
+def predict_as_trained(
+    model: nn.Module,
+    card: ModelCard,
+    pixels: UInt8Array,
+    device: torch.device,
+    precision: str = "float32",
+) -> Predictions:
+    """`predict` in the size and normalisation that a card tells, of any model of its form."""
+    return predict(
+        *(model, card.backbone, pixels, card.normalisation, device),
+        input_size=card.input_size,
+        precision=precision,
+    )
+
+
+def last_features(
+    model: nn.Module, card: ModelCard, pixels: UInt8Array, device: torch.device
+) -> torch.Tensor:
+    """Last feature maps of n images, as they are pooled: float32 (n, k, h, w), on the CPU."""
+    model = model.to(device).to(memory_format=torch.channels_last).eval()
+    found = []
+    with torch.inference_mode(), captured_features(model, card.backbone) as newest:
+        for start in range(0, len(pixels), 64):
+            batch = torch.from_numpy(pixels[start : start + 64]).to(device)
+            model(card.normalisation.apply(resize_pixels(batch, card.input_size)))
+            found.append(newest[0].float().cpu())
+    return torch.cat(found)

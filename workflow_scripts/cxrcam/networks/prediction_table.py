@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 from workflow_scripts.cxrcam.arrays import Float32Array
 from workflow_scripts.cxrcam.contracts import covered_schema, predictions_schema
 from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.terms import TEST
 
 
 def write_predictions(
@@ -36,6 +38,41 @@ def write_predictions(
     schema = predictions_schema(list(classes))
     with atomic_path(path) as temporary:
         pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary)
+
+
+def read_test_predictions(
+    predictions: str | Path, classes: Sequence[str], split: str | Path | None = None
+) -> pd.DataFrame:
+    """Read what a run said of its test images.
+
+    Parameters
+    ----------
+    predictions : str or Path
+    classes : sequence of str
+    split : str or Path, optional
+        Division of the same run, from which ``group`` is taken.
+
+    Returns
+    -------
+    DataFrame
+        One row a test image, by ``image_id``: the columns of the file, ``called`` (position of the
+        likeliest class), ``predicted`` (its name), ``probability`` (its own), ``correct`` and, with
+        a division, ``group``.
+    """
+    table = pd.read_parquet(predictions)
+    test = table[table["role"] == TEST].sort_values("image_id", ignore_index=True)
+    probabilities = test[[f"probability_{name}" for name in classes]].to_numpy(dtype=np.float64)
+    called = probabilities.argmax(axis=1)
+    test = test.assign(
+        called=called,
+        predicted=pd.Series([classes[k] for k in called], dtype="str"),
+        probability=probabilities.max(axis=1),
+    )
+    test["correct"] = test["predicted"] == test["label"]
+    if split is None:
+        return test
+    groups = pd.read_parquet(split, columns=["image_id", "group"])
+    return test.merge(groups, on="image_id", how="left", validate="one_to_one")
 
 
 def write_covered(

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, Float64Array
+from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array
 from workflow_scripts.cxrcam.metrics.calibration import apply_temperature
 from workflow_scripts.cxrcam.metrics.conformal import fewest_images, prediction_sets
 from workflow_scripts.cxrcam.new_images.likeness import Likeness
@@ -23,24 +23,39 @@ MOST_COLOUR: Final = 0.08
 LEAST_CONTRAST: Final = 5.0
 
 
-def member_probabilities(logits: Float32Array, reference: Reference) -> Float64Array:
+def apart_by_quarantine(facts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Facts of the readable images; `image` and `reason` of the others."""
+    is_bad = facts["quarantine_reason"].notna()
+    reasons = facts.loc[is_bad, ["image_id", "quarantine_reason"]]
+    return facts[~is_bad].reset_index(drop=True), reasons.set_axis(["image", "reason"], axis=1)
+
+
+def member_probabilities(
+    members: pd.DataFrame, image_ids: Sequence[str], reference: Reference
+) -> Float64Array:
     """Calibrated probabilities of each network.
 
     Parameters
     ----------
-    logits : float32 array, shape (members, n, classes)
-        In the order of `reference.members`.
+    members : DataFrame
+        As from `ensemble.members_table`.
+    image_ids : sequence of str, length n
     reference : Reference
 
     Returns
     -------
     float64 array, shape (members, n, classes)
-        At each network's own temperature.
+        In the order of `reference.members`, at each network's own temperature.
     """
+    columns = [f"logit_{name}" for name in reference.classes]
+    logits = members.set_index(["fold", "seed", "image_id"])[columns]
     return np.stack(
         [
-            apply_temperature(of_member, member.temperature)
-            for of_member, member in zip(logits, reference.members, strict=True)
+            apply_temperature(
+                logits.loc[[(member.fold, member.seed, name) for name in image_ids]].to_numpy(),
+                member.temperature,
+            )
+            for member in reference.members
         ]
     )
 

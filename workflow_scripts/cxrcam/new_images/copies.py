@@ -70,3 +70,13 @@ def closest_copies(pairs: pd.DataFrame, trained_on: Mapping[str, int]) -> dict[s
         row["image_id_b"]: Copy(row["image_id_a"], row["kind"], int(row["trained_on"]))
         for row in ranked.drop_duplicates("image_id_b").to_dict("records")
     }
+
+
+def with_copies(answers: pd.DataFrame, copies: Mapping[str, Copy], n_networks: int) -> pd.DataFrame:
+    """Answers with the image that each is a copy of, if any, and with the number of networks."""
+    found = [copies.get(image_id) for image_id in answers["image"]]
+    return answers.assign(
+        copy_of=["" if copy is None else copy.image_id for copy in found],
+        copy_note=["" if copy is None else copy.sentence(n_networks) for copy in found],
+        networks=n_networks,
+    )

@@ -1,8 +1,10 @@
 """All networks of a design on new images: what each says, and the mean of their maps."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import torch
 from torch import nn
@@ -10,8 +12,7 @@ from torch import nn
 from workflow_scripts.cxrcam.arrays import Float32Array
 from workflow_scripts.cxrcam.images.covering import covered_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard
-from workflow_scripts.cxrcam.networks.parts import Normalisation
-from workflow_scripts.cxrcam.networks.prediction import predict
+from workflow_scripts.cxrcam.networks.prediction import predict_as_trained
 from workflow_scripts.cxrcam.new_images.decoding import Batch
 
 
@@ -49,14 +50,8 @@ def ask_networks(
         logits_of_network = []
         mean_maps: Float32Array | None = None
         for model, card in networks:
-            result = predict(
-                model,
-                card.backbone,
-                covered_pixels(batch.pixels, card.input_part, None),
-                _normalisation(card),
-                device,
-                input_size=card.input_size,
-            )
+            seen = covered_pixels(batch.pixels, card.input_part, None)
+            result = predict_as_trained(model, card, seen, device)
             logits_of_network.append(result.logits)
             mean_maps = result.class_maps if mean_maps is None else mean_maps + result.class_maps
         logits.append(np.stack(logits_of_network))
@@ -68,7 +63,19 @@ def ask_networks(
     return pa.concat_tables(tables), np.concatenate(logits, axis=1), np.concatenate(maps)
 
 
-def _normalisation(card: ModelCard) -> Normalisation:
-    """Of three channels, as `ModelCard` checks."""
-    (red, green, blue), (red_std, green_std, blue_std) = card.mean, card.std
-    return Normalisation((red, green, blue), (red_std, green_std, blue_std))
+def members_table(
+    runs: Sequence[Mapping[str, Any]],
+    image_ids: Sequence[str],
+    logits: Float32Array,
+    classes: Sequence[str],
+) -> pd.DataFrame:
+    """Logits, shape (networks, n, classes), as `image_id`, `fold`, `seed` and `logit_<class>`."""
+    columns = [f"logit_{name}" for name in classes]
+    names = pd.Series(image_ids, dtype="str")
+    tables = [
+        pd.DataFrame(of_network, columns=columns).assign(
+            image_id=names, fold=run["fold"], seed=run["seed"]
+        )
+        for run, of_network in zip(runs, logits, strict=True)
+    ]
+    return pd.concat(tables, ignore_index=True)[["image_id", "fold", "seed", *columns]]

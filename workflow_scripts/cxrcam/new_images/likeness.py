@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 
 from workflow_scripts.cxrcam.arrays import Float32Array, UInt8Array
+from workflow_scripts.cxrcam.duplicates.stored import Fingerprints
 
 #: Share of the training images that each of the two thresholds would call unusual.
 UNUSUAL_SHARE: Final = 0.005
@@ -73,6 +74,12 @@ class Thresholds:
 
     similarity: float
     gain: float
+
+
+def thumbnails_of(stored: Fingerprints, image_ids: Sequence[str]) -> UInt8Array:
+    """Thumbnails of some of the images, shape (m, 32, 32), in the order asked for."""
+    row_of = {image_id: row for row, image_id in enumerate(stored.image_ids)}
+    return stored.thumbnails[[row_of[image_id] for image_id in image_ids]]
 
 
 def likeness(

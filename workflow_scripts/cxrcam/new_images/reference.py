@@ -1,6 +1,7 @@
 """What new images are measured against: made once a design, kept as JSON beside the scores."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,15 +11,24 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.arrays import BoolArray
+from workflow_scripts.cxrcam.duplicates.stored import Fingerprints
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import write_json
+from workflow_scripts.cxrcam.maps.placement import heat_scale
+from workflow_scripts.cxrcam.maps.raw_maps import read_evidence_maps
 from workflow_scripts.cxrcam.metrics.conformal import (
     conformal_scores,
     fewest_images,
     prediction_sets,
 )
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
-from workflow_scripts.cxrcam.new_images.likeness import Likeness, Thresholds
+from workflow_scripts.cxrcam.new_images.likeness import (
+    Likeness,
+    Thresholds,
+    likeness,
+    thumbnails_of,
+    usual_likeness,
+)
 from workflow_scripts.cxrcam.terms import TEST, TRAIN, VALIDATION
 
 
@@ -30,6 +40,12 @@ class Member:
     seed: int
     temperature: float
     temperature_reason: str | None
+
+    @classmethod
+    def of(cls, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> "Member":
+        """The network of a run, by its fold and seed, and by its metrics.json."""
+        fit = metrics["calibration"]
+        return cls(run["fold"], run["seed"], fit["temperature"], fit["reason"])
 
 
 @dataclass(frozen=True)
@@ -97,6 +113,16 @@ class Reference:
     undecided: Share
     unlike: Share
     right: Share
+
+
+def probabilities_of_folds(
+    runs: Sequence[Mapping[str, Any]], tables: Sequence[pd.DataFrame], classes: Sequence[str]
+) -> list[pd.DataFrame]:
+    """`fold_probabilities` of each fold, in the order in which the runs have them."""
+    of_fold: dict[int, list[pd.DataFrame]] = {}
+    for run, table in zip(runs, tables, strict=True):
+        of_fold.setdefault(run["fold"], []).append(table)
+    return [fold_probabilities(of_seeds, classes) for of_seeds in of_fold.values()]
 
 
 def fold_probabilities(runs: Sequence[pd.DataFrame], classes: Sequence[str]) -> pd.DataFrame:
@@ -172,6 +198,22 @@ def is_unlike(found: Likeness, thresholds: Thresholds) -> BoolArray:
     return unlike
 
 
+def compared_with_training(
+    stored: Fingerprints, groups: Mapping[str, str], training: Sequence[str], tested: Sequence[str]
+) -> tuple[Thresholds, dict[str, bool]]:
+    """From where on an image is unlike the training images, and which test images are.
+
+    `stored` and `groups` are of all images; within a group nothing is compared.
+    """
+    known, known_groups = thumbnails_of(stored, training), [groups[name] for name in training]
+    thresholds = usual_likeness(known, known_groups)
+    found = likeness(
+        *(thumbnails_of(stored, tested), known),
+        *([groups[name] for name in tested], known_groups),
+    )
+    return thresholds, dict(zip(tested, is_unlike(found, thresholds).tolist(), strict=True))
+
+
 def measured_on_test(
     folds: Sequence[pd.DataFrame],
     classes: Sequence[str],
@@ -222,9 +264,25 @@ def measured_on_test(
     return Share.of(covered), Share.of(undecided), Share.of(strange), Share.of(right[answered])
 
 
-def training_images(splits: Sequence[pd.DataFrame]) -> list[str]:
-    """Images that any network of the design was trained on, sorted."""
-    return sorted({name for s in splits for name in s.loc[s["role"] == TRAIN, "image_id"]})
+def mean_heat_scale(
+    runs: Sequence[pd.DataFrame], maps: Sequence[str | Path], classes: Sequence[str]
+) -> float:
+    """Evidence at full colour for the likeliest class of the test images, the mean over the runs.
+
+    `runs` are the tables of calibrated.parquet, `maps` the files of their maps.
+    """
+    scales = []
+    for table, file in zip(runs, maps, strict=True):
+        test = table[table["role"] == TEST]
+        called = test[[f"calibrated_probability_{name}" for name in classes]].to_numpy()
+        evidence = read_evidence_maps(Path(file), test["image_id"].tolist(), classes)
+        scales.append(heat_scale(evidence.of_class(called.argmax(axis=1)).values))
+    return float(np.mean(scales))
+
+
+def training_images(splits: Sequence[pd.DataFrame]) -> Counter[str]:
+    """Images that any network of the design was trained on, and the number of those networks."""
+    return Counter(name for s in splits for name in s.loc[s["role"] == TRAIN, "image_id"])
 
 
 def is_enough(scores: pd.DataFrame, coverage: float) -> bool:

@@ -4,6 +4,8 @@
 Poles; 2021). Tasks and designs come from the configuration: nothing here knows a class by name.
 """
 
+import math
+
 import pandas as pd
 
 from workflow_scripts.cxrcam.data.expected import say_what_differs
@@ -350,16 +352,14 @@ def _maps(evidence: Evidence) -> list[Claim]:
         "lung_share": "share of the map inside the lungs",
     }
     for task in evidence.classes:
-        rows = evidence.maps[
-            (evidence.maps["task"] == task) & (evidence.maps["scheme"] == evidence.designs.complete)
-        ]
+        scores = evidence.maps.get((task, evidence.designs.complete or ""), {})
         for measure, words in measures.items():
-            found = rows[rows["measure"] == measure]
-            if found.empty or found["value"].isna().all():
+            score = scores.get(measure, {})
+            if score.get("value") is None:  # then there is a reason
                 continue
-            row = found.iloc[0]
-            value, low, high, chance = (float(row[k]) for k in ("value", "low", "high", "chance"))
-            ours = f"{task}, {words}: {value:.1%} ({low:.1%} to {high:.1%}, n = {row['n']:,.0f}); "
+            value, chance, n = (score[key] for key in ("value", "chance", "n"))
+            low, high = score["interval"] or (math.nan, math.nan)
+            ours = f"{task}, {words}: {value:.1%} ({low:.1%} to {high:.1%}, n = {n:,}); "
             ours += f"a map without preference: {chance:.1%}"
             above = low > chance
             lesion = measure == "pointing_game"
@@ -370,7 +370,7 @@ def _maps(evidence: Evidence) -> list[Claim]:
             claims.append(
                 Claim(
                     *("Figure 5", claim, "-", ours, verdict, why[0].upper() + why[1:] + "."),
-                    *(value, low, high, int(row["n"])),
+                    *(value, low, high, n),
                 )
             )
     if not claims:

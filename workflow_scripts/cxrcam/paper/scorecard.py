@@ -5,7 +5,7 @@ number, 95 % interval, n, the floor (what a classifier reaches that cannot see l
 reason of the verdict. `paper_claims` holds the claims themselves.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -82,8 +82,8 @@ class Evidence:
         As from `expected.compare_with_expected`; None where nothing is expected of the data.
     channels : DataFrame
         Strongest channels: class, channel, share of positive evidence.
-    maps : DataFrame
-        Map scores over runs: columns task, scheme, measure, value, low, high, chance, n.
+    maps : mapping of (str, str) to mapping
+        By task and scheme: scores of the maps of a run, as from `map_tests.places.place_scores`.
     """
 
     metrics: pd.DataFrame
@@ -95,7 +95,7 @@ class Evidence:
     architecture: str
     expected: pd.DataFrame | None
     channels: pd.DataFrame
-    maps: pd.DataFrame
+    maps: Mapping[tuple[str, str], Mapping[str, Any]]
 
     def runs(self, task: str, scheme: str | None) -> pd.DataFrame:
         """Rows of the metrics of one design."""
@@ -142,11 +142,25 @@ def scorecard_table(claims: Sequence[Claim]) -> pd.DataFrame:
     return pd.DataFrame([vars(claim) for claim in claims], columns=list(COLUMNS))
 
 
-def scorecard_markdown(claims: Sequence[Claim], title: str, notes: Sequence[str]) -> str:
+def scorecard_markdown(claims: Sequence[Claim], title: str, origins: Iterable[str]) -> str:
     """The scorecard as a page that reads from top to bottom.
 
     A list and not a table: some claims take three lines.
+
+    Parameters
+    ----------
+    claims : sequence of Claim
+    title : str
+    origins : iterable of str
+        What the networks started from.
     """
+    notes = (
+        f"Initial weights: {', '.join(sorted(origins))}. The paper's are ImageNet's.",
+        "Intervals are 95 %: Wilson's for shares of images, Student's and Welch's over "
+        "runs; images tested in several runs are counted each time.",
+        "Floor: the best accuracy on the same test images of a classifier that cannot see "
+        "lung detail: histogram, border, corners, centre blacked out, 28-pixel thumbnail.",
+    )
     counts = {name: sum(c.verdict == name for c in claims) for name in VERDICTS}
     claims = [_escaped(claim) for claim in claims]
     lines = [

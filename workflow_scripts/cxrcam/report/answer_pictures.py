@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from PIL import Image
 
-from workflow_scripts.cxrcam.arrays import Float32Array
 from workflow_scripts.cxrcam.files import atomic_path, file_name
 from workflow_scripts.cxrcam.images.covering import covered_pixels
 from workflow_scripts.cxrcam.images.files import read_grey
@@ -108,9 +107,8 @@ def write_answer_pictures(
         (folder / name).mkdir(parents=True, exist_ok=True)
     save_png(colour_bar(160, 12, drawing.opacity), folder / "pictures" / "evidence-scale.png")
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-        one_each = [replace(maps, values=values) for values in maps.values]
         cards = pool.map(
-            lambda k: _drawn(k + 1, rows[k], paths[k], one_each[k], folder, drawing),
+            lambda k: _drawn(k + 1, rows[k], paths[k], maps.of_images([k]), folder, drawing),
             range(len(rows)),
         )
         return [card for card in cards if card is not None]
@@ -130,7 +128,8 @@ def _drawn(
         return None
     grey = resize_grey(image.pixels, PICTURE_SIDE)
     grey = covered_pixels(grey[None], drawing.input_part, None)[0]
-    evidence = _evidence(maps, drawing.scale) if row["is_input"] else None
+    placed = maps.place(maps.values[0, 0], PICTURE_SIDE)
+    evidence = normalise_map(placed, drawing.scale) if row["is_input"] else None
     # Numbered: names from the user may hold anything, and differ by case only.
     xray, layer, opposed = (
         f"pictures/{number:05d}-{name}" for name in ("xray.jpg", "evidence.png", "against.png")
@@ -170,8 +169,3 @@ def _drawn(
         quote(captioned),
         opposed if evidence is not None and drawing.against else None,
     )
-
-
-def _evidence(maps: RawMaps, scale: float) -> Float32Array:
-    """The map of one image, values of shape (1, height, width), on its picture."""
-    return normalise_map(maps.place(maps.values[0], PICTURE_SIDE), scale)

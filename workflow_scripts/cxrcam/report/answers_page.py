@@ -1,17 +1,25 @@
 """The page of new images: what the networks say of each, and whether that can be believed."""
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.arrays import Int64Array
+from workflow_scripts.cxrcam.maps.placement import log_odds
+from workflow_scripts.cxrcam.maps.raw_maps import read_evidence_maps
 from workflow_scripts.cxrcam.metrics.conformal import fewest_images
 from workflow_scripts.cxrcam.new_images.answers import ABSTAIN
-from workflow_scripts.cxrcam.new_images.copies import Copy
 from workflow_scripts.cxrcam.new_images.reference import Reference, Share
-from workflow_scripts.cxrcam.report.answer_pictures import AnswerCard
+from workflow_scripts.cxrcam.report.answer_pictures import (
+    AnswerCard,
+    Drawing,
+    write_answer_pictures,
+)
 from workflow_scripts.cxrcam.report.cells import NONE, Cell, Link, Table, number_cell
 from workflow_scripts.cxrcam.report.page import NOTICE, page_environment
 from workflow_scripts.cxrcam.starting_weights import start_sentence
@@ -31,12 +39,11 @@ class AnswersPage:
         audit/verdict.json.
     verdict_link : Link
         Each check of it.
-    table, quarantine : Table
-        Of the images that could be read, and of the others.
-    n_answered : int
+    answers : DataFrame
+        As from `new_images.copies.with_copies`: images that could be read.
+    quarantine : DataFrame
+        `image` and `reason` of the others.
     cards : sequence of AnswerCard
-    scale : float
-        Log-odds at full colour.
     files : sequence of Link
     """
 
@@ -45,11 +52,9 @@ class AnswersPage:
     reference: Reference
     verdict: Mapping[str, Any]
     verdict_link: Link
-    table: Table
-    quarantine: Table
-    n_answered: int
+    answers: pd.DataFrame
+    quarantine: pd.DataFrame
     cards: Sequence[AnswerCard]
-    scale: float
     files: Sequence[Link]
 
 
@@ -71,15 +76,44 @@ def said_of(row: Mapping[Any, Any], reference: Reference) -> str:
     )
 
 
-def answers_table(answers: pd.DataFrame, copies: Mapping[str, Copy], reference: Reference) -> Table:
+def draw_answers(
+    answers: pd.DataFrame,
+    paths: Sequence[bytes],
+    likeliest: Int64Array,
+    maps_file: Path,
+    reference: Reference,
+    folder: Path,
+    drawing: Drawing,
+    threads: int,
+) -> list[AnswerCard]:
+    """Draw images with the evidence for their likeliest class.
+
+    `answers` are the first ones of `new_images.copies.with_copies`; files and positions of classes
+    may be of more. The others are as in `answer_pictures.write_answer_pictures`.
+    """
+    which = likeliest[: len(answers)]
+    maps = read_evidence_maps(maps_file, answers["image"].tolist(), reference.classes)
+    rows = [
+        {
+            **{key: row[key] for key in ("image", "answer", "is_input")},
+            "abstained": row["answer"] == ABSTAIN,
+            "said": said_of(row, reference),
+            "notes": [row["copy_note"]] if row["copy_note"] else [],
+            "explained": reference.classes[k],
+        }
+        for row, k in zip(answers.to_dict("records"), which, strict=True)
+    ]
+    files = [Path(os.fsdecode(path)) for path in paths[: len(answers)]]
+    return write_answer_pictures(rows, files, maps.of_class(which), folder, drawing, threads)
+
+
+def answers_table(answers: pd.DataFrame, reference: Reference) -> Table:
     """One row an image that could be read.
 
     Parameters
     ----------
     answers : DataFrame
-        As from `new_images.answers.answers`.
-    copies : mapping of str to Copy
-        By image.
+        As from `new_images.copies.with_copies`.
     reference : Reference
     """
     several = len(reference.members) > 1
@@ -93,7 +127,6 @@ def answers_table(answers: pd.DataFrame, copies: Mapping[str, Copy], reference: 
     ]
     rows = []
     for row in answers.to_dict("records"):
-        copy = copies.get(row["image"])
         rows.append(
             [
                 Cell(row["image"]),
@@ -102,17 +135,7 @@ def answers_table(answers: pd.DataFrame, copies: Mapping[str, Copy], reference: 
                     Cell(probability_text(row, name), number_cell(row[f"probability_{name}"]).order)
                     for name in reference.classes
                 ),
-                Cell(
-                    "; ".join(
-                        remark
-                        for remark in (
-                            row["reason"],
-                            "" if copy is None else copy.sentence(len(reference.members)),
-                        )
-                        if remark
-                    )
-                    or NONE
-                ),
+                Cell("; ".join(filter(None, (row["reason"], row["copy_note"]))) or NONE),
             ]
         )
     return Table("What the networks say of each image", columns, rows)
@@ -220,15 +243,20 @@ def render_answers(page: AnswersPage) -> str:
     str
         HTML. Links and pictures are relative to the page, and nothing is loaded from a network.
     """
+    reference = page.reference
     return (
         page_environment()
         .get_template("predictions.html")
         .render(
             page=page,
-            reference=page.reference,
+            reference=reference,
+            table=answers_table(page.answers, reference),
+            quarantine=quarantine_table(page.quarantine),
+            n_answered=int((page.answers["answer"] != ABSTAIN).sum()),
+            scale=log_odds(reference.heat_scale, len(reference.classes)),
             sentences=verdict_sentences(page),
-            measured=how_it_was_measured(page.reference),
-            start=start_sentence(page.verdict["starts"][page.reference.scheme]),
+            measured=how_it_was_measured(reference),
+            start=start_sentence(page.verdict["starts"][reference.scheme]),
             notice=NOTICE,
         )
     )

@@ -87,12 +87,17 @@ def interval_cell(value: object, low: object, high: object, sign: bool = False) 
     return Cell(text, float(value))
 
 
-def relative_href(target: Path, page_folder: Path) -> str:
+def relative_href(target: str | Path, page_folder: str | Path) -> str:
     """Where a file lies as seen from the page, written as a browser wants it.
 
     Parameters
     ----------
-    target, page_folder : Path
+    target, page_folder : str or Path
         Both absolute, or both relative to the same folder.
     """
     return quote(Path(os.path.relpath(target, page_folder)).as_posix())
+
+
+def file_link(file: str | Path, page_folder: str | Path, text: str | None = None) -> Link:
+    """A link to a file, called as the file is unless a text is given."""
+    return Link(Path(file).name if text is None else text, relative_href(file, page_folder))

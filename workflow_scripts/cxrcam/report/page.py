@@ -13,6 +13,7 @@ from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.report.cells import Cell, Link, Table
 from workflow_scripts.cxrcam.report.headline import Bar
 from workflow_scripts.cxrcam.report.pictures import Gallery, sureness_in_words
+from workflow_scripts.cxrcam.report.provenance import jobs_table, versions_table
 from workflow_scripts.cxrcam.starting_weights import starts_in_words
 from workflow_scripts.cxrcam.verdict.check import CONSEQUENCES, FAILED, NOT_ASSESSABLE, PASSED
 
@@ -21,15 +22,6 @@ STATIC: Final = ("base.css", "report.css", "report.js")
 RULES: Final = "rulegraph.svg"
 """The rules of the default configuration, as `snakemake --rulegraph` draws them."""
 NOTICE: Final = "Research use only. Nothing here is a diagnosis."
-
-FIGURE_WORDS: Final = {
-    "history": "Training history",
-    "confusion": "Confusion matrix",
-    "roc": "Receiver operating characteristic",
-    "precision_recall": "Precision and recall",
-    "reliability": "Reliability: how often the network is right when it says so",
-}
-"""What each kind of figure shows."""
 
 
 @dataclass(frozen=True)
@@ -206,8 +198,9 @@ def render_report(report: Report) -> str:
     )
 
 
-def render_provenance(dataset: str, commit: str | None, tables: Sequence[Table]) -> str:
+def render_provenance(dataset: str, commit: str | None, benchmarks: Path) -> str:
     """The page of what differs from one making to the next: versions, commit, seconds, memory."""
+    tables = [versions_table(), jobs_table(benchmarks)]
     return (
         page_environment()
         .get_template("provenance.html")

@@ -1,6 +1,6 @@
 """The tables of the report, from the tables of the workflow."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -61,7 +61,9 @@ def runs_table(metrics: pd.DataFrame, maps: Sequence[Sequence[Link]]) -> Table:
 
 
 def splits_table(
-    splits: Sequence[Mapping[str, Any]], tables: Sequence[pd.DataFrame], classes: Sequence[str]
+    splits: Sequence[Mapping[str, Any]],
+    tables: Iterable[pd.DataFrame],
+    classes: Mapping[str, Sequence[str]],
 ) -> Table:
     """One row a part of a division: how many images of each class it has.
 
@@ -69,11 +71,12 @@ def splits_table(
     ----------
     splits : sequence of mappings
         `task`, `scheme` and `fold` of each division.
-    tables : sequence of DataFrame
+    tables : iterable of DataFrame
         Their split files, in the same order.
-    classes : sequence of str
-        Of all tasks.
+    classes : mapping of str to sequence of str
+        By task.
     """
+    names = dict.fromkeys(name for of_task in classes.values() for name in of_task)
     rows = []
     for split, table in zip(splits, tables, strict=True):
         for role, part in table.groupby("role", sort=False):
@@ -88,11 +91,11 @@ def splits_table(
                     Cell(f"{part['group'].nunique():,}", float(part["group"].nunique())),
                     *(
                         Cell(f"{counts.get(name, 0):,}", float(counts.get(name, 0)))
-                        for name in classes
+                        for name in names
                     ),
                 ]
             )
-    columns = ("Task", "Design", "Fold", "Part", "Images", "Groups", *classes)
+    columns = ("Task", "Design", "Fold", "Part", "Images", "Groups", *names)
     return Table("Which images are used for what: number of images of each part", columns, rows)
 
 

@@ -14,7 +14,11 @@ import pandas as pd
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.duplicates.stored import Fingerprints
 from workflow_scripts.cxrcam.new_images.answers import LEAST_CONTRAST, MOST_COLOUR
-from workflow_scripts.cxrcam.new_images.likeness import Thresholds, usual_likeness
+from workflow_scripts.cxrcam.new_images.likeness import (
+    Thresholds,
+    thumbnails_of,
+    usual_likeness,
+)
 from workflow_scripts.cxrcam.terms import TRAIN
 
 #: Pictures that the page gets: 2 MB, compared in some hundredths of a second.
@@ -65,9 +69,8 @@ def training_pictures(
     trained = split[split["role"] == TRAIN].sort_values("image_id", ignore_index=True)
     n = len(trained)
     chosen = trained.iloc[np.linspace(0, n - 1, min(n, MOST_PICTURES)).round().astype(np.int64)]
-    row_of = {image_id: row for row, image_id in enumerate(stored.image_ids)}
     image_ids = chosen["image_id"].tolist()
-    pictures = stored.thumbnails[[row_of[image_id] for image_id in image_ids]]
+    pictures = thumbnails_of(stored, image_ids)
     return TrainingPictures(
         pictures,
         chosen["label"].map(list(classes).index).tolist(),

@@ -1,0 +1,92 @@
+"""What the report shows of each design and of each check: numbers in words, figures and links."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote
+
+import pandas as pd
+
+from workflow_scripts.cxrcam.report.cells import Link, file_link, interval_cell, relative_href
+from workflow_scripts.cxrcam.report.page import Design, Figure
+
+FIGURE_WORDS: Final = {
+    "history": "Training history",
+    "confusion": "Confusion matrix",
+    "roc": "Receiver operating characteristic",
+    "precision_recall": "Precision and recall",
+    "reliability": "Reliability: how often the network is right when it says so",
+}
+"""What each kind of figure of a design shows."""
+
+# Title and text for who does not see the picture, by the stem of its file.
+_PLAIN: Final = {
+    "accuracy": (
+        "Accuracy of every run with its interval, and its floors",
+        "Accuracy of every run beside its floors; the numbers stand in the table of runs",
+    ),
+    "map_methods": (
+        "Other ways to make a map",
+        "The same X-rays with maps by several methods, side by side",
+    ),
+}
+_CAPTIONED: Final = {
+    "duplicates": "The largest clusters of near-duplicates",
+    "label_conflicts": "Pictures that bear two labels",
+}
+
+
+def designs_of(summary: pd.DataFrame, shown: Mapping[str, Any], folder: Path) -> list[Design]:
+    """Each design of summary.csv; `shown` is that of the headline, `folder` that of the page."""
+    designs = []
+    for row in summary.to_dict("records"):
+        task, scheme, numbers = row["task"], row["scheme"], _numbers_of(row)
+        figures = [
+            Figure(
+                words,
+                f"{words} of {task}, {scheme}: {numbers}",
+                relative_href(folder.parent / f"figures/{kind}-{task}-{scheme}.svg", folder),
+            )
+            for kind, words in FIGURE_WORDS.items()
+        ]
+        is_headline = (task, scheme) == (shown["task"], shown["scheme"])
+        designs.append(Design(task, scheme, numbers, figures, is_headline))
+    return designs
+
+
+def _numbers_of(summary: Mapping[Any, Any]) -> str:
+    """What a design reached, in a line."""
+    accuracy = interval_cell(
+        *(summary[f"pooled_accuracy{end}"] for end in ("", "_low", "_high"))
+    ).text
+    runs = f"{summary['n_runs']} run{'' if summary['n_runs'] == 1 else 's'}"
+    text = f"accuracy {accuracy}, n = {summary['pooled_n']:,} in {runs}"
+    auroc = summary.get("macro_auroc_mean")
+    return text if pd.isna(auroc) else f"{text}; AUROC {auroc:.3f}"
+
+
+def map_links(galleries: Iterable[str], folder: Path) -> list[list[Link]]:
+    """Links to the pictures of the maps of each run, in its folder, called as the class."""
+    files = [sorted(Path(gallery).glob("*.png")) for gallery in galleries]
+    return [[file_link(file, folder, unquote(file.stem)) for file in of_run] for of_run in files]
+
+
+def plain(file: str | None, folder: Path) -> Figure | None:
+    """A picture that the page itself has words for; None, or empty, where it was not made."""
+    return Figure(*_PLAIN[Path(file).stem], relative_href(file, folder)) if file else None
+
+
+def captioned(file: str, caption_file: str, folder: Path) -> Figure:
+    """A picture whose caption stands in a file of its own, and on the page below it."""
+    caption = Path(caption_file).read_text(encoding="utf-8").strip()
+    title = _CAPTIONED[Path(file).stem]
+    return Figure(caption, f"{title}, as the caption says", relative_href(file, folder))
+
+
+def evidence_links(checks: Iterable[Mapping[str, Any]], folder: Path) -> dict[str, str]:
+    """Link to each file that a check names, relative to the data set's folder.
+
+    Patterns that stand for several files are no links, nor is what this run did not need.
+    """
+    files = {check["file"]: folder.parent / check["file"] for check in checks}
+    return {name: relative_href(file, folder) for name, file in files.items() if file.is_file()}
