@@ -121,6 +121,8 @@ rule predict_run:
         gpu=gpus,
     params:
         code=code("predict_run.py"),
+        # Of a training that is recorded by now.
+        checkpoint=f"results/{RUN}/checkpoint.safetensors",
         precision=config["compute"]["precision"],
     message:
         "Predicting {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"

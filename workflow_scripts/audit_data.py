@@ -17,7 +17,7 @@ from workflow_scripts.cxrcam.spreadsheets import write_frame
 IMAGES = 50_000
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, made, threads = snakemake.input, snakemake.output, snakemake.threads
     sizes = pd.read_parquet(given.listing, columns=["image_id", "size_bytes"])
     images = pd.read_parquet(given.images).merge(sizes, on="image_id", validate="one_to_one")

@@ -14,7 +14,7 @@ from workflow_scripts.cxrcam.figures.duplicates import (
 from workflow_scripts.cxrcam.logs import start_log
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     pairs = pd.read_parquet(snakemake.input.duplicates)
     labels = pd.read_parquet(snakemake.input.images, columns=["image_id", "label"])
     labels = labels.set_index("image_id")["label"]

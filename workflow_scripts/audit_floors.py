@@ -11,7 +11,7 @@ from workflow_scripts.cxrcam.spreadsheets import write_frame
 from workflow_scripts.cxrcam.terms import TEST, TRAIN
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     wildcards, classes = snakemake.wildcards, list(snakemake.params.classes)
     split = pd.read_parquet(snakemake.input.split)
     split = split[split["role"].isin([TRAIN, TEST])].reset_index(drop=True)

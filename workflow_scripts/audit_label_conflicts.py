@@ -23,7 +23,7 @@ def labels_of(index_file: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     params, given, dataset = snakemake.params, snakemake.input, snakemake.wildcards.dataset
     own = labels_of(given.images)
     found = {dataset: label_conflicts(pd.read_parquet(given.duplicates), own, own)}

@@ -7,7 +7,7 @@ from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.spreadsheets import write_frame
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     duplicates = pd.read_parquet(snakemake.input.duplicates)
     patients = pd.read_parquet(snakemake.input.images).set_index("image_id")["patient"]
     rows = []

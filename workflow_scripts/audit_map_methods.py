@@ -25,7 +25,7 @@ from workflow_scripts.cxrcam.networks.prediction_table import read_test_predicti
 from workflow_scripts.cxrcam.seeds import generator, seed_sequence
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     run, seed = (wildcards.task, wildcards.scheme, wildcards.fold), int(wildcards.seed)
     device = set_up_device(snakemake.config["compute"], snakemake.resources.get("gpu"))

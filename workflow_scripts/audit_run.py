@@ -16,7 +16,7 @@ from workflow_scripts.cxrcam.spreadsheets import write_frame
 from workflow_scripts.cxrcam.terms import WHOLE
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, made, wildcards = snakemake.input, snakemake.output, snakemake.wildcards
     classes, input_part = list(snakemake.params.classes), snakemake.params.input_part
     test = read_test_predictions(given.predictions, classes, given.split)

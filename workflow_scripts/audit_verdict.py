@@ -12,7 +12,7 @@ from workflow_scripts.cxrcam.verdict.page import one_sentence, verdict_json, ver
 from workflow_scripts.cxrcam.verdict.read_tables import headline_of, read_tables
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     params, given, made = snakemake.params, snakemake.input, snakemake.output
     designs = params.runs, params.explained_runs, params.classes, params.covered
     tables = read_tables(dict(given.items()), *designs)

@@ -15,7 +15,7 @@ from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     settings = snakemake.params.settings
     n_shards, number = snakemake.params.n_shards, int(snakemake.wildcards.shard)
     images = list_images(

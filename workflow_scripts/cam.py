@@ -11,7 +11,7 @@ from workflow_scripts.cxrcam.maps.run_pictures import read_run_pictures
 EVIDENCE = "evidence"
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, params, settings = snakemake.input, snakemake.params, snakemake.params.settings
     classes = params.classes
     run = read_run_pictures(

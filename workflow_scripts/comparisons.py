@@ -8,7 +8,7 @@ from workflow_scripts.cxrcam.networks.prediction_table import read_test_predicti
 from workflow_scripts.cxrcam.spreadsheets import write_frame
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     parts: dict[tuple[str, str, int], list[tuple[dict[str, object], str]]] = {}
     for run, file in zip(snakemake.params.runs, snakemake.input, strict=True):
         parts.setdefault((run["task"], run["division"], run["fold"]), []).append((run, file))

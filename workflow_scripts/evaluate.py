@@ -17,7 +17,7 @@ from workflow_scripts.cxrcam.seeds import generator, seed_sequence
 from workflow_scripts.cxrcam.spreadsheets import write_frame
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, made, wildcards = snakemake.input, snakemake.output, snakemake.wildcards
     classes, seed = list(snakemake.params.classes), int(wildcards.seed)
     run = (wildcards.task, wildcards.scheme, wildcards.fold)

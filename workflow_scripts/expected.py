@@ -20,7 +20,7 @@ def images_in_folder(settings: dict[str, object], name: str) -> int:
 
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     settings = snakemake.params.settings
     index = pd.read_parquet(snakemake.input[0], columns=["label", "width", "height"])
     left_out = {name: images_in_folder(settings, name) for name in settings["expected"]["left_out"]}

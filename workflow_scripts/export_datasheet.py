@@ -7,7 +7,7 @@ from workflow_scripts.cxrcam.files import read_json, write_text
 from workflow_scripts.cxrcam.logs import start_log
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, settings = snakemake.input, snakemake.params.settings
     dataset = snakemake.wildcards.dataset
     # The table has conflicts with external data sets as well.

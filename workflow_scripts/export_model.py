@@ -29,7 +29,7 @@ from workflow_scripts.cxrcam.networks.prediction_table import read_test_predicti
 from workflow_scripts.cxrcam.spreadsheets import write_csv
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, made, compute = snakemake.input, snakemake.output, snakemake.config["compute"]
     set_up_torch(compute["threads"], compute["deterministic"])
     model, card = load_model(Path(given.model))

@@ -6,7 +6,7 @@ from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.spreadsheets import write_frame
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     own, other = (
         stored_fingerprints(files) for files in (snakemake.input.own, snakemake.input.other)
     )

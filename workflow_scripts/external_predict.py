@@ -18,7 +18,7 @@ from workflow_scripts.cxrcam.networks.prediction import predict_as_trained
 from workflow_scripts.cxrcam.networks.prediction_table import write_predictions
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, compute = snakemake.input, snakemake.config["compute"]
     device = set_up_device(compute, snakemake.resources.get("gpu"))
     model, card = load_model(Path(given.model))

@@ -16,7 +16,7 @@ from workflow_scripts.cxrcam.spreadsheets import write_frame
 RUN = ["task", "scheme", "fold", "seed"]
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     params, given = snakemake.params, snakemake.input
     internal = pd.read_csv(given.internal).set_index(RUN)
     columns = ["image_id", "label", "group"]

@@ -19,7 +19,7 @@ from workflow_scripts.cxrcam.networks.models import build_classifier, load_pretr
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     params, image, shard = snakemake.params, snakemake.params.image, Path(snakemake.input.shard)
     device = set_up_device(snakemake.config["compute"], snakemake.resources.get("gpu"))
     precision = choose_precision(params.precision, device)

@@ -27,7 +27,7 @@ def gathered(tables: Iterable[pd.DataFrame], runs: Sequence[dict[str, object]]) 
 
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, classes, runs = snakemake.input, list(snakemake.params.classes), snakemake.params.runs
     histories = gathered(map(pd.read_parquet, given.histories), runs)
     files = zip(given.predictions, given.splits, strict=True)

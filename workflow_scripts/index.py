@@ -18,7 +18,7 @@ from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.spreadsheets import write_csv, write_frame
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     listing = pq.read_table(snakemake.input.listing).to_pandas()
     pairs = find_duplicates(*stored_fingerprints(snakemake.input.facts), threads=snakemake.threads)
     # Not the thumbnails, a KiB an image.

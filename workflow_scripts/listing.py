@@ -13,7 +13,7 @@ from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     images = list_images(snakemake.params.settings, Path(snakemake.params.phantom_root))
     rows = [{**vars(image), "extra": json.dumps(image.extra)} for image in images]
     for column in ("patient", "source"):

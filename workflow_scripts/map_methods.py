@@ -14,7 +14,7 @@ from workflow_scripts.cxrcam.networks.prediction_table import read_test_predicti
 from workflow_scripts.cxrcam.spreadsheets import write_frame
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     params, given, shown = snakemake.params, snakemake.input, snakemake.params.shown
     table = method_table(params.runs, [read_json(file) for file in given.scores])
     write_frame(snakemake.output.table, table)

@@ -9,7 +9,7 @@ from workflow_scripts.cxrcam.data.mask_cache import IMAGES_AT_ONCE, pack_masks, 
 from workflow_scripts.cxrcam.logs import start_log
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     index = pd.read_parquet(
         snakemake.input[0], columns=["image_id", "mask_path", "lesion_mask_path"]
     )

@@ -24,7 +24,7 @@ from workflow_scripts.cxrcam.networks.prediction import last_features
 from workflow_scripts.cxrcam.terms import TEST
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, folder = snakemake.input, Path(snakemake.output.figures[0]).parent
     device = set_up_device(snakemake.config["compute"], snakemake.resources.get("gpu"))
     model, card = load_model(Path(given.model))

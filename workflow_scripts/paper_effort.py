@@ -21,7 +21,7 @@ from workflow_scripts.cxrcam.metrics.time_to_target import (
 from workflow_scripts.cxrcam.spreadsheets import write_frame
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     folder, target = Path(made.runs).parent, params.target
     histories = [pd.read_parquet(file) for file in given.histories]

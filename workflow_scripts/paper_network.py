@@ -12,7 +12,7 @@ from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.networks.models import load_model
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     model, card = load_model(Path(snakemake.input[0]))
     blocks = network_blocks(model, card.input_size)
     parts = {

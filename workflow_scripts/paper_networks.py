@@ -12,7 +12,7 @@ from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.paper.tables import networks_table, training_speed
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, costs = snakemake.input, []
     metrics = pd.read_csv(given.metrics)
     files = zip(given.models, given.histories, given.timings, strict=True)

@@ -30,7 +30,7 @@ from workflow_scripts.cxrcam.paper.samples import (
 )
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, params, wanted = snakemake.input, snakemake.params, snakemake.params.image
     paths = pd.read_parquet(given.images).set_index("image_id")["path"]
     folder = Path(snakemake.output.figures[0]).parent

@@ -16,7 +16,7 @@ from workflow_scripts.cxrcam.paper.tables import ACCURACY_CAPTION, accuracy_tabl
 from workflow_scripts.cxrcam.spreadsheets import write_frame
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, folder = snakemake.input, Path(snakemake.output.card[0]).parent
     config, runs = snakemake.params.configuration, snakemake.params.runs
     metrics = pd.read_csv(given.metrics)

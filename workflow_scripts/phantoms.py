@@ -7,7 +7,7 @@ from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     chosen = snakemake.params.settings
     table = write_phantom_dataset(
         Path(snakemake.output.table).parent,

@@ -17,7 +17,7 @@ from workflow_scripts.cxrcam.new_images.listing import list_new_images, new_imag
 from workflow_scripts.cxrcam.spreadsheets import write_frame
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     params, made = snakemake.params, snakemake.output
     images = list_new_images(params.named)
     if new_images_fingerprint(images) != params.files:

@@ -30,7 +30,7 @@ from workflow_scripts.cxrcam.report.page import NOTICE, write_static
 from workflow_scripts.cxrcam.spreadsheets import write_csv, write_frame
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, params, made = snakemake.input, snakemake.params, snakemake.output
     reference, verdict = read_reference(Path(given.reference)), read_json(given.verdict)
     facts, quarantine = apart_by_quarantine(pd.read_parquet(given.facts))

@@ -24,7 +24,7 @@ from workflow_scripts.cxrcam.spreadsheets import write_frame
 from workflow_scripts.cxrcam.terms import TEST, VALIDATION
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, params = snakemake.input, snakemake.params
     classes, runs = list(params.classes), params.runs
     calibrated = [pd.read_parquet(file) for file in given.calibrated]

@@ -16,7 +16,7 @@ from workflow_scripts.cxrcam.networks.prediction_table import write_covered, wri
 from workflow_scripts.cxrcam.terms import TEST, TRAIN, WHOLE
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, made, compute = snakemake.input, snakemake.output, snakemake.config["compute"]
     device = set_up_device(compute, snakemake.resources.get("gpu"))
     model, card = load_model(Path(given.model))
@@ -48,3 +48,4 @@ if __name__ == "__main__":
         *(len(unseen), device, time.perf_counter() - began),
         sum(len(names) for _, names, _ in covered),
     )
+    Path(snakemake.params.checkpoint).unlink(missing_ok=True)

@@ -34,7 +34,7 @@ from workflow_scripts.cxrcam.report.tables import (
 )
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, params, made = snakemake.input, snakemake.params, snakemake.output
     folder, shown, pictures = Path(made.page).parent, params.shown, Path(made.pictures)
     metrics, verdict = pd.read_csv(given.metrics), read_json(given.verdict)

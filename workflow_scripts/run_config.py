@@ -9,7 +9,7 @@ from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.starting_weights import planned_starts, starts_in_words
 
 if __name__ == "__main__":
-    start_log(snakemake.log[0])
+    start_log(snakemake.log[0], snakemake.input)
     text = yaml.safe_dump(snakemake.params.configuration, sort_keys=True, allow_unicode=True)
     starts = planned_starts(snakemake.params.weights, snakemake.input.starts)
     # Comments, so that the file can be given as --configfile again.

@@ -13,7 +13,7 @@ from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.report.provenance import PROJECT, commit_of, library_versions
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given, params = snakemake.input, snakemake.params
     target, workflow = Path(snakemake.output.metadata), Path(snakemake.output.workflow)
     results = [Path(file) for file in given.results]

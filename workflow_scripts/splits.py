@@ -18,7 +18,7 @@ from workflow_scripts.cxrcam.seeds import generator
 from workflow_scripts.cxrcam.terms import TEST, UNUSED
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     wildcards, params = snakemake.wildcards, snakemake.params
     classes = list(params.classes)
     table = pq.read_table(snakemake.input[0], columns=["image_id", "label", "group", "split"])

@@ -16,7 +16,7 @@ from workflow_scripts.cxrcam.metrics.tables import (
 from workflow_scripts.cxrcam.spreadsheets import write_frame
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     made, rows = snakemake.output, []
     for run, metrics in zip(snakemake.params.runs, map(read_json, snakemake.input), strict=True):
         rows.append({**run, **flatten_metrics(metrics), **further_columns(metrics)})

@@ -16,7 +16,7 @@ PARAMS = (
 )
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params
     wildcards, compute = snakemake.wildcards, snakemake.config["compute"]
     devices = choose_devices(

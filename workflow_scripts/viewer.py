@@ -13,7 +13,7 @@ from workflow_scripts.cxrcam.viewer.network_card import network_card
 from workflow_scripts.cxrcam.viewer.training_pictures import training_pictures
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     given = snakemake.input
     exported, verdict = read_json(given.card), read_json(given.verdict)
     images = pd.read_parquet(given.images, columns=["image_id", "group"])

@@ -6,7 +6,7 @@ from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.networks.initial_weights import choose_imagenet
 
 if __name__ == "__main__":
-    log = start_log(snakemake.log[0])
+    log = start_log(snakemake.log[0], snakemake.input)
     target = Path(snakemake.output[0])
     choose_imagenet(
         snakemake.wildcards.architecture,

@@ -24,7 +24,8 @@ def status(checks):
 
 def runs(*rows, columns=("fold", "seed", "n", "accuracy"), **also):
     table = pd.DataFrame(rows, columns=list(columns))
-    return table.assign(**{"task": "two_class", "scheme": "holdout"} | also)
+    classes = {"smallest_class": "COVID", "n_smallest_class": table["n"] // 2}
+    return table.assign(**{"task": "two_class", "scheme": "holdout"} | classes | also)
 
 
 def pairs(*rows):

@@ -9,11 +9,20 @@ def judged(table):
     return size_of_test_set.judge(AuditTables(runs=table))
 
 
-def test_small_test_sets_fail_by_class_or_by_width_and_folds_add_up():
-    small = one(judged(runs((1, 0, 40, 0.9)).assign(n_smallest_class=10)))
-    assert small.status == "failed" and "10 test images" in small.why
+def test_a_rare_class_fails_by_name_however_accurate_the_network_is():
+    small = one(judged(runs((1, 0, 303, 0.99)).assign(n_smallest_class=3)))
+    assert small.status == "failed"
+    assert "the rarest class, COVID, has 3 test images, fewer than 30" in small.why
+    assert small.clause == "only 3 test images are of the rarest class, COVID"
+
+
+def test_a_wide_interval_fails():
     wide = one(judged(runs((1, 0, 60, 0.5))))
     assert wide.status == "failed" and "more than 20" in wide.why
+
+
+def test_folds_add_up_and_seeds_do_not():
     folds = runs(*((fold, 0, 40, 0.9) for fold in range(4))).assign(n_smallest_class=10)
     assert status(judged(folds)) == "passed"
-    assert "classes not counted" in one(judged(runs((1, 0, 400, 0.9)))).why
+    seeds = runs(*((1, seed, 40, 0.9) for seed in range(4))).assign(n_smallest_class=10)
+    assert status(judged(seeds)) == "failed"

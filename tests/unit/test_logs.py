@@ -54,6 +54,17 @@ def test_any_other_error_keeps_its_traceback_in_the_log(log):
     assert "ZeroDivisionError" in done.stderr
 
 
+def test_an_error_over_a_damaged_result_names_the_file(log, tmp_path):
+    file = tmp_path / "results" / "metrics.json"
+    file.parent.mkdir()
+    file.write_text('{"accuracy": 0.9', encoding="utf-8")
+    body = f"log = start_log({str(log)!r}, [{str(file)!r}])\nimport json\n"
+    done = run_script(log, body + f"json.load(open({str(file)!r}))")
+    assert done.returncode == 1
+    assert str(file) in done.stderr and "delete it and run" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_interruption_is_no_traceback(log):
     done = run_script(log, "raise KeyboardInterrupt")
     assert done.returncode != 0

@@ -4,9 +4,11 @@ import errno
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from workflow_scripts.cxrcam.damaged_files import damaged_file
 from workflow_scripts.cxrcam.errors import InputError
 
 # Faults of the machine that a user can mend, by the system's number of the error.
@@ -41,11 +43,15 @@ def machine_fault(error: BaseException) -> str | None:
     return None
 
 
-def start_log(log_file: str | Path, rank: int | None = None) -> logging.Logger:
+def start_log(
+    log_file: str | Path, inputs: Sequence[str] = (), rank: int | None = None
+) -> logging.Logger:
     """Send messages to the terminal and to the rule's log file; uncaught errors go there too.
 
     Parameters
     ----------
+    inputs : sequence of str
+        Files that the job reads: after an error that nobody foresaw the first damaged one is named.
     rank : int, optional
         Number of this process, where the job has started several: they add to the file that it has
         begun, the first one all that it says, the others errors only.
@@ -78,6 +84,8 @@ def start_log(log_file: str | Path, rank: int | None = None) -> logging.Logger:
             logger.error("Error: %s", error)
         elif fault := machine_fault(error):
             logger.error("Error: %s", fault)
+        elif damaged := damaged_file(inputs):
+            logger.error("Error: %s", damaged)
         else:
             logger.error("Unexpected error", exc_info=(kind, error, trace))
 

@@ -26,7 +26,7 @@ MAIN_NUMBERS: Final = (
 _PER_CLASS_NUMBERS: Final = ("sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc")
 
 
-def flatten_metrics(metrics: Mapping[str, Any]) -> dict[str, float | int | None]:
+def flatten_metrics(metrics: Mapping[str, Any]) -> dict[str, str | float | int | None]:
     """Lay the metrics of one run out as flat columns of tables/metrics.csv.
 
     Parameters
@@ -37,15 +37,20 @@ def flatten_metrics(metrics: Mapping[str, Any]) -> dict[str, float | int | None]
     Returns
     -------
     dict
-        `n`, `correct`, `majority_share`, `accuracy`, `accuracy_low`, `accuracy_high` (Wilson),
+        `n`, `smallest_class` (of the test images), `n_smallest_class`, `correct`,
+        `majority_share`, `accuracy`, `accuracy_low`, `accuracy_high` (Wilson),
         the other `MAIN_NUMBERS`, `macro_auroc_low`, `macro_auroc_high` (bootstrap), and for each
         class `n_<class>`, `accuracy_equation_1_<class>`, `sensitivity_<class>`,
         `specificity_<class>`, `ppv_<class>`, `npv_<class>`, `f1_<class>`, `auroc_<class>`,
         `auprc_<class>`. Undefined values are None.
     """
     low, high = metrics["accuracy_interval"]
-    row: dict[str, float | int | None] = {
+    sizes = {name: metrics["per_class"][name]["n"] for name in metrics["classes"]}
+    smallest = min(sizes, key=lambda name: sizes[name])
+    row: dict[str, str | float | int | None] = {
         "n": metrics["n"],
+        "smallest_class": smallest,
+        "n_smallest_class": sizes[smallest],
         "correct": metrics["correct"],
         "majority_share": metrics["majority_share"],
         "accuracy": metrics["accuracy"],

@@ -78,7 +78,7 @@ def _train(
     rank: int, job: TrainingJob, devices: list[torch.device], log_file: str, fault: Path
 ) -> None:
     """Train as one of the processes; what a user can mend is written to `fault`."""
-    log, device = start_log(log_file, rank), devices[rank]
+    log, device = start_log(log_file, rank=rank), devices[rank]
     try:
         if device.type == "cuda":
             torch.cuda.set_device(device)

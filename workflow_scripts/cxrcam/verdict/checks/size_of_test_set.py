@@ -31,24 +31,23 @@ def judge(tables: AuditTables) -> list[Check]:
     if tables.runs is None or tables.runs.empty:
         return [KIND.not_assessable("no network was tested")]
     checks = []
-    for subject, rows in designs(tables.runs, ("fold", "n", "accuracy")):
+    columns = ("fold", "n", "accuracy", "smallest_class", "n_smallest_class")
+    for subject, rows in designs(tables.runs, columns):
         share = pooled_share(rows)
         if share is None:
             checks.append(KIND.not_assessable("there are no test images", subject=subject))
             continue
         width = share.high - share.low
-        faults = []
+        smallest = rows.groupby("fold")[["smallest_class", "n_smallest_class"]].first()
+        rarest, name = int(smallest["n_smallest_class"].sum()), smallest["smallest_class"].iloc[0]
+        faults, clause = [], f"{share.n:,} test images are too few to tell"
+        if rarest < FEWEST_PER_CLASS:
+            faults.append(f"the rarest class, {name}, has {rarest} test images, fewer than 30")
+            clause = f"only {rarest} test images are of the rarest class, {name}"
         if width > WIDEST_INTERVAL:
             faults.append(f"the interval is {100 * width:.0f} points wide, more than 20")
-        finding, rarest = f"{share}, {100 * width:.0f} points wide", None
-        if "n_smallest_class" in rows.columns and rows["n_smallest_class"].notna().all():
-            rarest = int(rows.groupby("fold")["n_smallest_class"].min().sum())
-            finding += f"; {rarest:,} of the rarest class"
-            if rarest < FEWEST_PER_CLASS:
-                faults.append(f"the rarest class has {rarest} test images, fewer than 30")
-        good = "the interval is at most 20 points wide"
-        good += ", each class has at least 30" if rarest is not None else ", classes not counted"
+        finding = f"{share}, {100 * width:.0f} points wide; {rarest:,} of the rarest class, {name}"
+        good = "the interval is at most 20 points wide, each class has at least 30"
         result, why = (KIND.failed, "; ".join(faults)) if faults else (KIND.passed, good)
-        clause = f"{share.n:,} test images are too few to tell"
         checks.append(result(finding, why, subject=subject, clause=clause))
     return checks
