@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from workflow_scripts.cxrcam.configuration.map_methods import TITLES
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.maps.method_names import TITLES
 from workflow_scripts.cxrcam.maps.placement import log_odds
 from workflow_scripts.cxrcam.maps.run_galleries import ChosenImages, write_run_pictures
 from workflow_scripts.cxrcam.maps.run_pictures import read_run_pictures

@@ -7,8 +7,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from tests.unit.figure_layout import assert_nothing_is_cut_off_or_overlaps
+from workflow_scripts.cxrcam.configuration.map_methods import TITLES
 from workflow_scripts.cxrcam.figures.map_methods import compared_maps_figure, map_method_figure
-from workflow_scripts.cxrcam.maps.method_names import TITLES
 from workflow_scripts.cxrcam.maps.overlays import overlay
 from workflow_scripts.cxrcam.maps.placement import heat_scale
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps

@@ -2,12 +2,12 @@
 
 import pytest
 
+from workflow_scripts.cxrcam.configuration.map_methods import TITLES
 from workflow_scripts.cxrcam.map_tests.method_table import (
     method_row,
     method_table,
     methods_to_test,
 )
-from workflow_scripts.cxrcam.maps.method_names import TITLES
 
 
 def mean(value: float, n: int = 12) -> dict:

@@ -7,16 +7,22 @@ on their ``kind`` (one ``if``/``then`` for each kind, under ``allOf``).
 from collections.abc import Mapping
 from typing import Any
 
+from workflow_scripts.cxrcam.configuration.map_methods import METHODS
 from workflow_scripts.cxrcam.configuration.problems import KeyPath
+from workflow_scripts.cxrcam.configuration.stages import STAGES
 
 Schema = Mapping[str, Any]
+
+# Values that the code knows: ``x-values`` in the schema adds them to ``enum``.
+VALUES = {"networks": [*STAGES], "map methods": [*METHODS]}
 
 
 def expand(schema: Schema) -> dict[str, Any]:
     """Put every definition in the place of the references to it.
 
-    Keys beside a reference win over those of the definition. Under ``x-partial`` no key has a
-    default any more: what is left out there comes from elsewhere. No definition may contain itself.
+    ``x-values`` become an ``enum``. Keys beside a reference win over those of the definition. Under
+    ``x-partial`` no key has a default any more: what is left out there comes from elsewhere. No
+    definition may contain itself.
     """
     definitions = schema.get("$defs", {})
 
@@ -29,6 +35,8 @@ def expand(schema: Schema) -> dict[str, Any]:
         if "$ref" in result:
             name = result.pop("$ref").removeprefix("#/$defs/")
             result = {**expanded(definitions[name]), **result}
+        if "x-values" in result:
+            result["enum"] = [*result.get("enum", []), *VALUES[result.pop("x-values")]]
         if result.get("x-partial"):
             for child in result["properties"].values():
                 child.pop("default", None)

@@ -11,9 +11,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from workflow_scripts.cxrcam.arrays import Float32Array, UInt8Array
+from workflow_scripts.cxrcam.configuration.map_methods import TITLES
 from workflow_scripts.cxrcam.drawing.style import fitted, styled
 from workflow_scripts.cxrcam.figures.picture_grid import PictureGrid
-from workflow_scripts.cxrcam.maps.method_names import TITLES
 from workflow_scripts.cxrcam.maps.overlays import overlay
 from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.configuration.map_methods import TITLES
 from workflow_scripts.cxrcam.map_tests.summaries import MeanInterval
-from workflow_scripts.cxrcam.maps.method_names import TITLES
 
 PLACES: Final = ("lung_share", "border_share", "pointing_game", "intersection_over_union")
 

@@ -15,21 +15,15 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pytorch_grad_cam  # type: ignore[import-untyped]
 import torch
-from pytorch_grad_cam import (  # type: ignore[import-untyped]
-    EigenCAM,
-    GradCAM,
-    GradCAMPlusPlus,
-    HiResCAM,
-    LayerCAM,
-    ScoreCAM,
-)
 from pytorch_grad_cam.utils.model_targets import (  # type: ignore[import-untyped]
     ClassifierOutputTarget,
 )
 from torch import nn
 
 from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array, UInt8Array
+from workflow_scripts.cxrcam.configuration import map_methods
 from workflow_scripts.cxrcam.maps.own_maps import own_maps
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.networks.architectures import Backbone
@@ -40,12 +34,8 @@ from workflow_scripts.cxrcam.networks.models import ModelCard, load_model
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 
 METHODS: Final[dict[str, Any]] = {
-    "grad_cam": GradCAM,  # Selvaraju et al. 2017
-    "grad_cam_plus_plus": GradCAMPlusPlus,  # Chattopadhay et al. 2018
-    "hires_cam": HiResCAM,  # Draelos & Carin 2020
-    "layer_cam": LayerCAM,  # Jiang et al. 2021
-    "score_cam": ScoreCAM,  # Wang et al. 2020
-    "eigen_cam": EigenCAM,  # Muhammad & Yeasin 2020
+    name: getattr(pytorch_grad_cam, method.library_class)
+    for name, method in map_methods.METHODS.items()
 }
 """Classes of the library by their names in ``audit.map_methods``."""
 
