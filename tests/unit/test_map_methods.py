@@ -83,7 +83,7 @@ def test_a_map_is_the_librarys_before_its_cut_and_its_scale(small, pixels, metho
     np.testing.assert_allclose(ours, rescaled(theirs), atol=1e-4)
     assert ours.std() > 0.05  # the claim is not empty
     # These three have evidence against a class as well, and keep it.
-    assert (raw.min() < 0) == (method in ("grad_cam", "hires_cam", "eigen_cam"))
+    assert raw.min() < 0 or method not in ("grad_cam", "hires_cam", "eigen_cam")
 
 
 @every_method
