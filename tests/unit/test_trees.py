@@ -6,6 +6,8 @@ import pytest
 
 from workflow_scripts.cxrcam.floors.floors import FLOORS, cross_validated_floors, floors_of_task
 from workflow_scripts.cxrcam.floors.trees import fitted_trees
+from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
+from workflow_scripts.cxrcam.verdict.checks import given_away
 
 LABELS = np.arange(120) % 2
 FOLDS = np.arange(120) // 2 % 4
@@ -67,3 +69,15 @@ def test_floors_of_a_task_never_part_a_group_and_are_the_same_twice():
     assert table["fold"].nunique() == 5
     told = table[table["floor"] == "border"]
     assert (told["n"] * told["accuracy"]).sum() / 120 < 0.75
+
+
+def test_floors_of_one_group_are_not_assessable_and_say_why():
+    images = pd.DataFrame({"label": ["a", "b"] * 10, "group": "one patient"})
+    seen = {name: np.zeros((20, 1)) for name in FLOORS if name != "majority"}
+    rows = floors_of_task("two", images, seen, ["a", "b"], 1)
+    assert [row["floor"] for row in rows] == list(FLOORS)
+    assert all(np.isnan(row["accuracy"]) for row in rows)
+    table = pd.DataFrame([{"task": "two", "scheme": "", **row} for row in rows])
+    (check,) = given_away.judge(AuditTables(floors=table))
+    assert check.status == "not assessable"
+    assert "all images are in one group" in check.why

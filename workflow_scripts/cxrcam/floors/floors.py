@@ -13,6 +13,7 @@ lungs. Logistic regression misses the histogram floor altogether: 0.82 for 0.90 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -236,13 +237,18 @@ def floors_of_task(
 ) -> list[dict[str, str | int | float]]:
     """`cross_validated_floors` over all images of a task, in `FOLDS` folds that keep groups whole.
 
-    `images` have ``label`` and ``group``; the name of the task keys what is drawn.
+    `images` have ``label`` and ``group``; the name of the task keys what is drawn. Where all images
+    are one group, accuracies are missing and ``reason`` says so.
     """
     labels = images["label"].map(list(classes).index).to_numpy(dtype=np.int64)
     groups = np.unique(images["group"], return_inverse=True)[1]
     folds = deal_folds(
         labels, groups, len(classes), FOLDS, generator(0, "folds of the floors", task)
     )
+    if len(np.unique(folds)) < 2:
+        reason = "all images are in one group (patient or copies), so that none is left to train on"
+        unknown = {"fold": 0, "n": 0, "accuracy": math.nan, "majority_share": math.nan}
+        return [{"floor": name, **unknown, "reason": reason} for name in FLOORS]
     return cross_validated_floors(
         *(features, labels, folds, len(classes)),
         lambda name, fold: seed_sequence(0, "floor", name, task, fold),

@@ -62,7 +62,11 @@ def read_tables(
         sources=_read_json(files["sources"]),
         acquisition=_read_json(files["acquisition"]),
         # Cross-validated over all images: the scheme is empty, not missing.
-        floors=pd.read_csv(files["floors"], keep_default_na=False, na_values={"accuracy": [""]}),
+        floors=pd.read_csv(
+            files["floors"],
+            keep_default_na=False,
+            na_values={"accuracy": [""], "majority_share": [""]},
+        ),
         runs=metrics,
         masked_inputs=masked_rows(masked, metrics, covered),
         maps={run: _read_json(file) for run, file in maps.items()},
