@@ -15,12 +15,10 @@ from workflow_scripts.cxrcam.figures.samples import (
     sample_caption,
     sample_figure,
 )
-from workflow_scripts.cxrcam.images.files import read_grey
-from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.placement import heat_scale, normalise_map
 from workflow_scripts.cxrcam.maps.raw_maps import read_raw_maps
-from workflow_scripts.cxrcam.maps.run_pictures import PICTURE_SIDE
+from workflow_scripts.cxrcam.maps.run_pictures import PICTURE_SIDE, read_xray
 from workflow_scripts.cxrcam.networks.prediction_table import read_test_predictions
 from workflow_scripts.cxrcam.paper.samples import (
     asked_image,
@@ -32,7 +30,7 @@ from workflow_scripts.cxrcam.paper.samples import (
 if __name__ == "__main__":
     log = start_log(snakemake.log[0], snakemake.input)
     given, params, wanted = snakemake.input, snakemake.params, snakemake.params.image
-    paths = pd.read_parquet(given.images).set_index("image_id")["path"]
+    index = pd.read_parquet(given.images).set_index("image_id")
     folder = Path(snakemake.output.figures[0]).parent
     files = zip(params.tasks.items(), given.predictions, strict=True)
     tables = {task: read_test_predictions(file, classes) for (task, classes), file in files}
@@ -47,8 +45,8 @@ if __name__ == "__main__":
     source = f"data set {snakemake.wildcards.dataset}"
     every = tables[params.widest]
     chosen = typical_images(every, classes)
-    xrays = [read_grey(Path(paths[name]), params.max_pixels) for name in chosen["image_id"]]
-    images = np.stack([resize_grey(xray.pixels, PICTURE_SIDE) for xray in xrays])
+    xrays = [read_xray(index, name, PICTURE_SIDE, params.max_pixels) for name in chosen["image_id"]]
+    images = np.stack([xray["grey"] for xray in xrays])
     figure, caption = sample_figure(images, classes), sample_caption(classes, images, source)
     save_captioned(figure, folder / "figure_3", caption, kinds=["png"])
     figure = augmentation_figure(images, images[:, :, ::-1], classes)

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.unit.report_example import example_runs
+from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.maps import run_galleries
 from workflow_scripts.cxrcam.maps.placement import heat_scale
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
@@ -92,6 +93,20 @@ def test_an_xray_is_shown_as_the_network_saw_it(tmp_path: Path):
     Image.fromarray(image).save(tmp_path / "x.png")
     covered = read_xray(index, "x", 64, 10**6, "lungs_out")["grey"]
     assert (covered[:, 32:] == image[:, 32:]).all() and len(np.unique(covered[:, :32])) == 1
+
+
+@pytest.mark.parametrize("lost", ["x.png", "lungs.png"])
+def test_a_file_that_has_gone_since_it_was_indexed_is_named(tmp_path: Path, lost: str):
+    for name in ("x.png", "lungs.png"):
+        Image.fromarray(np.full((64, 64), 90, np.uint8)).save(tmp_path / name)
+    index = pd.DataFrame(
+        {"path": str(tmp_path / "x.png"), "mask_path": str(tmp_path / "lungs.png")}
+        | {"lesion_mask_path": None},
+        index=["x"],
+    )
+    (tmp_path / lost).unlink()
+    with pytest.raises(InputError, match=rf"{lost}' was indexed and cannot be read any more.*run"):
+        read_xray(index, "x", 32, 10**6)
 
 
 def test_a_run_is_read_with_the_evidence_for_what_it_called_each_test_image(tmp_path: Path):

@@ -18,6 +18,8 @@ How values become 8-bit grey:
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,6 +27,7 @@ from typing import Final
 from PIL import Image
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
+from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.images.dicom import decode_dicom, has_preamble
 from workflow_scripts.cxrcam.images.limits import UnreadableImage, maximum_bytes
 from workflow_scripts.cxrcam.images.raster import RASTER_SIGNATURES, decode_raster
@@ -97,6 +100,24 @@ def read_grey(
         # zlib.error, RecursionError ... All of it means the same to the user.
         raise UnreadableImage(_plain_reason(error)) from error
     return GreyImage(pixels=pixels, width=width, height=height, mode=mode)
+
+
+@contextmanager
+def named(path: str | Path) -> Iterator[None]:
+    """Where a file of the index is read once more: an error that names it, if it has gone.
+
+    Raises
+    ------
+    InputError
+        With the file, the reason and the way out.
+    """
+    try:
+        yield
+    except UnreadableImage as error:
+        raise InputError(
+            f"The image {str(path)!r} was indexed and cannot be read any more: {error} Put it "
+            "back, or run the same command again, which indexes what is there."
+        ) from error
 
 
 def read_encoded(path: Path, max_pixels: int) -> bytes:

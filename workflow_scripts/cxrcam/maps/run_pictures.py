@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.images.covering import covered_pixels
-from workflow_scripts.cxrcam.images.files import read_grey
+from workflow_scripts.cxrcam.images.files import named, read_grey
 from workflow_scripts.cxrcam.images.masks import read_mask
 from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.maps.overlays import Picture, Xray
@@ -30,11 +30,15 @@ def read_xray(
 ) -> Xray:
     """Read an image and its masks, `side` pixels a side; arguments as in `RunPictures`."""
     entry = index.loc[image_id]
-    lungs, lesions = (
-        read_mask(Path(entry[kind]), side, max_pixels) if isinstance(entry[kind], str) else None
-        for kind in ("mask_path", "lesion_mask_path")
-    )
-    grey = resize_grey(read_grey(Path(entry["path"]), max_pixels).pixels, side)
+    masks = {}
+    for kind in ("mask_path", "lesion_mask_path"):
+        with named(str(entry[kind])):
+            known = isinstance(entry[kind], str)
+            masks[kind] = read_mask(Path(entry[kind]), side, max_pixels) if known else None
+    lungs, lesions = masks.values()
+    path = Path(str(entry["path"]))
+    with named(path):
+        grey = resize_grey(read_grey(path, max_pixels).pixels, side)
     shown = covered_pixels(grey[None], input_part, None if lungs is None else lungs[None])[0]
     return {"grey": shown, "lung_mask": lungs, "lesion_mask": lesions}
 
