@@ -97,8 +97,9 @@ def test_an_xray_is_shown_as_the_network_saw_it(tmp_path: Path):
 
 @pytest.mark.parametrize("lost", ["x.png", "lungs.png"])
 def test_a_file_that_has_gone_since_it_was_indexed_is_named(tmp_path: Path, lost: str):
+    half = np.repeat(np.array([[0, 255]], np.uint8), 32, axis=1).repeat(64, axis=0)
     for name in ("x.png", "lungs.png"):
-        Image.fromarray(np.full((64, 64), 90, np.uint8)).save(tmp_path / name)
+        Image.fromarray(half).save(tmp_path / name)
     index = pd.DataFrame(
         {"path": str(tmp_path / "x.png"), "mask_path": str(tmp_path / "lungs.png")}
         | {"lesion_mask_path": None},
