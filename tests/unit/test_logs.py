@@ -65,6 +65,14 @@ def test_an_error_over_a_damaged_result_names_the_file(log, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_control_characters_of_names_reach_neither_terminal_nor_log(log):
+    done = run_script(log, r"log.warning('cannot read %s', 'a\x1b[31m\rb\u202e.png')")
+    assert done.stderr == "cannot read a\\x1b[31m\\rb\\u202e.png\n"
+    assert "\x1b" not in log.read_text(encoding="utf-8")
+    done = run_script(log, r"raise InputError('the file \x9b2J is bad')")
+    assert done.stderr == "Error: the file \\x9b2J is bad\n"
+
+
 def test_an_interruption_is_no_traceback(log):
     done = run_script(log, "raise KeyboardInterrupt")
     assert done.returncode != 0

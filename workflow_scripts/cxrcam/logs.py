@@ -43,6 +43,17 @@ def machine_fault(error: BaseException) -> str | None:
     return None
 
 
+class PlainFormatter(logging.Formatter):
+    """Shows control characters as escapes: names from the data must not steer a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One message; line feeds stay, which tracebacks are made of."""
+        return "".join(
+            sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1]
+            for sign in super().format(record)
+        )
+
+
 def start_log(
     log_file: str | Path, inputs: Sequence[str] = (), rank: int | None = None
 ) -> logging.Logger:
@@ -65,9 +76,9 @@ def start_log(
         path.write_bytes(b"")
     # At the end of the file, where others may have written too.
     to_file = logging.FileHandler(path, mode="a", encoding="utf-8")
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    to_file.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(message)s"))
     to_terminal = logging.StreamHandler(sys.stderr)
-    to_terminal.setFormatter(logging.Formatter("%(message)s"))
+    to_terminal.setFormatter(PlainFormatter("%(message)s"))
     # The terminal shows what a person must know; the whole story stands in the log file.
     to_terminal.setLevel(logging.WARNING)
     logger.addHandler(to_file)
