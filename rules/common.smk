@@ -29,6 +29,7 @@ RESULT_LIBRARIES = (
     "scipy",
     "sklearn",
     "PIL",
+    "cv2",
     "pydicom",
     "pytorch_grad_cam",
     "onnx",

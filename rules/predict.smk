@@ -48,6 +48,7 @@ rule predict_images:
         models=of_answering_runs(rules.train.output.model),
     output:
         facts=f"{PREDICT}/facts.parquet",
+        pixels=f"{PREDICT}/pixels.parquet",
         members=f"{PREDICT}/members.parquet",
         maps=f"{PREDICT}/maps.parquet",
     log:
@@ -81,9 +82,11 @@ rule predict_page:
         reference=rules.predict_reference.output.reference,
         scores=rules.predict_reference.output.scores,
         facts=rules.predict_images.output.facts,
+        pixels=rules.predict_images.output.pixels,
         members=rules.predict_images.output.members,
         maps=rules.predict_images.output.maps,
         own=decoded_facts,
+        own_shards=cache_shards,
         splits=of_answering_runs(rules.splits.output[0]),
         verdict=rules.audit_verdict.output.json,
         verdict_page=rules.audit_verdict.output.page,

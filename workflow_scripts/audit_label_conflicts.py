@@ -8,7 +8,7 @@ import pandas as pd
 
 from workflow_scripts.cxrcam.data.cache import read_pixels
 from workflow_scripts.cxrcam.drawing.style import save_figure
-from workflow_scripts.cxrcam.duplicates.across import in_turn, label_conflicts
+from workflow_scripts.cxrcam.duplicates.conflicts import in_turn, label_conflicts
 from workflow_scripts.cxrcam.figures.duplicates import (
     MOST_CONFLICTS,
     label_conflicts_caption,

@@ -21,9 +21,10 @@ from workflow_scripts.cxrcam.spreadsheets import write_csv
 if __name__ == "__main__":
     log = start_log(snakemake.log[0])
     listing = pq.read_table(snakemake.input.listing).to_pandas()
-    pairs = find_duplicates(*stored_fingerprints(snakemake.input.facts), threads=snakemake.threads)
-    # Not the thumbnails, a KiB an image.
-    columns = [name for name in FACTS.names if name != "thumbnail"]
+    images = stored_fingerprints(snakemake.input.facts)
+    pairs = find_duplicates(images, snakemake.input.shards, snakemake.threads)
+    # Not what only the search needs, 6 KiB an image.
+    columns = [name for name in FACTS.names if name not in ("thumbnail", "words", "points")]
     facts = pa.concat_tables(
         [pq.read_table(file, columns=columns) for file in snakemake.input.facts]
     ).to_pandas()

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from workflow_scripts.cxrcam.duplicates.across import find_cross_duplicates
+from workflow_scripts.cxrcam.duplicates.search import find_cross_duplicates
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
 from workflow_scripts.cxrcam.files import atomic_path, write_text
 from workflow_scripts.cxrcam.logs import start_log
@@ -70,9 +70,8 @@ if __name__ == "__main__":
 
     new = stored_fingerprints([given.facts])
     trained_on = Counter(i for s in splits for i in s.loc[s["role"] == TRAIN, "image_id"])
-    copies = closest_copies(
-        find_cross_duplicates(*own, *new, threads=snakemake.threads), trained_on
-    )
+    pairs = find_cross_duplicates(own, given.own_shards, new, [given.pixels], snakemake.threads)
+    copies = closest_copies(pairs, trained_on)
 
     table["copy_of"] = [copies[i].image_id if i in copies else "" for i in image_ids]
     table["copy_note"] = [

@@ -109,8 +109,8 @@ def test_a_pair_with_two_labels_fails_and_is_named():
         check_duplicates(
             pairs(
                 ("a", "b", "exact", "COVID", "COVID"),
-                ("b", "c", "near", "COVID", "Normal"),
-                ("x", "y", "near", "Normal", "Normal"),
+                ("b", "c", "re-encoded", "COVID", "Normal"),
+                ("x", "y", "re-encoded", "Normal", "Normal"),
             ),
             n_images=100,
         )
@@ -146,7 +146,7 @@ def leaks(roles, duplicates, patients=None, **also):
 
 def test_one_twin_in_training_fails_the_split_and_says_whose_fault_it_is():
     roles = {"train": "abc", "test": "de", "validation": "f"}
-    table = leaks(roles, [("a", "d", "near"), ("f", "b", "exact")])
+    table = leaks(roles, [("a", "d", "re-encoded"), ("f", "b", "exact")])
     copies, patients = check_leaks(table)
     assert copies.status == "failed" and "this is a fault" in copies.why
     assert copies.finding.startswith("1 of 2 test images (50 %) have a copy in training")
@@ -158,7 +158,7 @@ def test_one_twin_in_training_fails_the_split_and_says_whose_fault_it_is():
 
 def test_a_leak_in_one_fold_is_a_leak_and_a_fold_nobody_looked_at_is_no_pass():
     roles = {"train": "abc", "test": "de"}
-    clean, leaky = leaks(roles, []), leaks(roles, [("a", "d", "near")], fold=2)
+    clean, leaky = leaks(roles, []), leaks(roles, [("a", "d", "re-encoded")], fold=2)
     unseen = leaks(roles, None, fold=3)
     assert [c.status for c in check_leaks(clean)] == ["passed", "not assessable"]
     assert check_leaks(pd.concat([clean, leaky]))[0].status == "failed"
@@ -178,7 +178,7 @@ def test_patients_pass_only_where_nearly_all_are_known():
 
 def test_twins_in_validation_alone_are_told_and_do_not_fail_the_test():
     copies, _ = check_leaks(
-        leaks({"train": "a", "test": "b", "validation": "c"}, [("a", "c", "near")])
+        leaks({"train": "a", "test": "b", "validation": "c"}, [("a", "c", "re-encoded")])
     )
     assert copies.status == "passed" and "of the validation images 1 of 1" in copies.finding
 

@@ -14,3 +14,21 @@ REST: Final = "rest"
 
 # What a network sees of each image, where that is not a part of it.
 WHOLE: Final = "whole"
+
+EXACT: Final = "exact"
+OTHER_EXPOSURE: Final = "other_exposure"
+DUPLICATE_KINDS: Final = (
+    EXACT,
+    "re-encoded",
+    "brightened",
+    "mirrored",
+    "inverted",
+    "cropped",
+    "shifted",
+    "turned",
+    "inset",
+    "annotated",
+    OTHER_EXPOSURE,
+)
+"""What a pair of `contracts.DUPLICATES` can be: copies of one picture, and how the second differs;
+last, two exposures of one patient, which are no copies but belong on one side of a split."""

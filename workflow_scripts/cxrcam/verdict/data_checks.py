@@ -15,7 +15,7 @@ import pandas as pd
 from workflow_scripts.cxrcam.audit.leaks import ANY_DUPLICATE, PATIENT
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.data.expected import say_what_differs
-from workflow_scripts.cxrcam.terms import TEST, VALIDATION
+from workflow_scripts.cxrcam.terms import OTHER_EXPOSURE, TEST, VALIDATION
 from workflow_scripts.cxrcam.verdict.check import FAILED, PASSED, Check, CheckKind, per_cent
 from workflow_scripts.cxrcam.verdict.pooling import designs, first_reason
 
@@ -87,6 +87,8 @@ def check_duplicates(pairs: pd.DataFrame | None, n_images: int | None = None) ->
     if pairs is None:
         return [LABELS.not_assessable("nobody looked for duplicates")]
     among = "" if n_images is None else f" among {n_images:,} images"
+    # Two exposures of one patient are two pictures, and may rightly bear two labels.
+    pairs = pairs[pairs["kind"] != OTHER_EXPOSURE]
     if pairs.empty:
         return [LABELS.result(PASSED, f"no picture occurs twice{among}", "there are no copies")]
     finding = _clusters_in_words(pairs) + among
