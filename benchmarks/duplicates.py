@@ -115,7 +115,7 @@ def turned(pixels: Pixels, rng: np.random.Generator, degrees: float) -> Pixels:
 
 
 def inset(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Print on a page, at 60 to 80 % of its width, with lines of text above and below."""
+    """Print on a page, at 60 to 80 % of its width, with lines of text around it."""
     height, width = pixels.shape
     page = Image.new("L", (width, height), 255)
     scale = rng.uniform(0.6, 0.8)
@@ -123,7 +123,8 @@ def inset(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     corner = tuple(int(rng.integers(0, n - k + 1)) for n, k in zip(page.size, size, strict=True))
     drawing = ImageDraw.Draw(page)
     for line in range(4, height, 12):
-        drawing.text((4, line), "Figure 2. Chest radiograph on admission of a patient", fill=0)
+        letters = rng.choice(list("abcdefghijklmnopqrstuvwxyz    "), 60)
+        drawing.text((4, line), "".join(letters), fill=0)
     page.paste(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS), corner)
     return np.array(page)
 

@@ -12,7 +12,7 @@ from workflow_scripts.cxrcam.data.index_table import (
     check_quarantine,
     read_declared_sources,
 )
-from workflow_scripts.cxrcam.duplicates.search import find_duplicates
+from workflow_scripts.cxrcam.duplicates.search import find_duplicates, not_compared
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
@@ -23,6 +23,8 @@ if __name__ == "__main__":
     listing = pq.read_table(snakemake.input.listing).to_pandas()
     images = stored_fingerprints(snakemake.input.facts)
     pairs = find_duplicates(images, snakemake.input.shards, snakemake.threads)
+    for sentence in not_compared(images, snakemake.input.shards):
+        log.warning(sentence)
     # Not what only the search needs, 6 KiB an image.
     columns = [name for name in FACTS.names if name not in ("thumbnail", "words", "points")]
     facts = pa.concat_tables(

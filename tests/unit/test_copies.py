@@ -16,7 +16,11 @@ from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.data.fingerprints import pixel_sha256, thumbnail
 from workflow_scripts.cxrcam.duplicates import candidates
 from workflow_scripts.cxrcam.duplicates.candidates import candidate_pairs
-from workflow_scripts.cxrcam.duplicates.search import find_cross_duplicates, find_duplicates
+from workflow_scripts.cxrcam.duplicates.search import (
+    find_cross_duplicates,
+    find_duplicates,
+    not_compared,
+)
 from workflow_scripts.cxrcam.duplicates.stored import Fingerprints
 from workflow_scripts.cxrcam.images.keypoints import (
     MOST_KEYPOINTS,
@@ -254,6 +258,17 @@ def test_images_of_any_shape_have_words_and_blank_ones_none(size):
     assert found.points.shape == (MOST_KEYPOINTS, 2)
     for grey in (0, 90, 255):
         assert (keypoints(np.full(size, grey, np.uint8)).words == NO_WORD).all()
+
+
+def test_what_cannot_be_compared_is_said(tmp_path, originals):
+    black = np.zeros_like(originals[0])
+    images, shards = stored(tmp_path, {"a": black, "b": originals[0]})
+    (sentence,) = not_compared(images, shards)
+    assert sentence.startswith("1 of 2 images show too little to be compared")
+    small = [np.array(Image.fromarray(p).resize((32, 32))) for p in originals]
+    images, shards = stored(tmp_path, {str(k): pixels for k, pixels in enumerate(small)})
+    assert "Images are cached at 32 pixels" in not_compared(images, shards)[-1]
+    assert len(find_duplicates(images, shards)) == 0
 
 
 def test_blank_images_are_pairs_only_where_identical(tmp_path):

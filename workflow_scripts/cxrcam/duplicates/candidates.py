@@ -3,7 +3,7 @@
 Words are looked up in sorted lists: the time grows with the images, and only slowly with their
 pairs. A word that very many images share (a burnt-in frame, thousands of copies of one picture)
 leads from each of them to the next `NEIGHBOURS` only: copies still hang together, and the time
-stays bounded.
+stays bounded. Of an image's partners those come first that share its rarest words.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.cxrcam.arrays import Int64Array
-from workflow_scripts.cxrcam.images.keypoints import NO_WORD, VIEWS, WORD_BITS, UInt32Array
+from workflow_scripts.cxrcam.images.keypoints import (
+    NO_WORD,
+    VIEWS,
+    WORD_BITS,
+    UInt16Array,
+    UInt32Array,
+)
 from workflow_scripts.cxrcam.workers import Workers, slices
 
 UInt64Array = npt.NDArray[np.uint64]
@@ -26,8 +32,11 @@ UInt64Array = npt.NDArray[np.uint64]
 LEAST_VOTES: Final = 7
 #: Images that a word leads to, the next in order.
 NEIGHBOURS: Final = 32
-#: Pairs that are looked at of each image, those with the most votes.
+#: Pairs that are looked at of each image.
 MOST_PARTNERS: Final = 10
+#: Places that a rare word stands in. One that stands in more counts less when partners are ranked,
+#: by the square of the number.
+RARE: Final = 4
 #: Images whose words are looked up at a time.
 BLOCK: Final = 256
 
@@ -35,7 +44,7 @@ _ROW_BITS: Final = np.uint64(32)
 
 
 class Candidates(NamedTuple):
-    """Pairs to be looked at, sorted by a, then votes.
+    """Pairs to be looked at, sorted by a; those with the rarest words first.
 
     Attributes
     ----------
@@ -77,11 +86,13 @@ def candidate_pairs(words: UInt32Array, n_first: int, workers: Workers) -> Candi
         counted = []
         for number, view in enumerate(VIEWS):
             votes = [*_votes(view.of_words(words[rows]), rows.start, lists, n)]
-            pair, count = np.unique(np.concatenate([_NO_VOTES, *votes]), return_counts=True)
-            pair, count = pair[count >= LEAST_VOTES], count[count >= LEAST_VOTES]
-            counted.append(np.stack([*np.divmod(pair, n), np.full(len(pair), number), count]))
-        a, b, views, counts = np.concatenate(counted, axis=1)
-        order = np.lexsort((views, b, -counts, a))
+            each, weight = np.concatenate([np.empty((2, 0), np.int64), *votes], axis=1)
+            pair, place, count = np.unique(each, return_inverse=True, return_counts=True)
+            total = np.bincount(place, weight, len(pair)).astype(np.int64)
+            columns = np.stack([*np.divmod(pair, n), np.full(len(pair), number), count, total])
+            counted.append(columns[:, count >= LEAST_VOTES])
+        a, b, views, counts, totals = np.concatenate(counted, axis=1)
+        order = np.lexsort((views, b, -totals, a))
         rank = np.arange(len(order)) - np.searchsorted(a[order], a[order])
         kept = order[rank < MOST_PARTNERS]
         return np.stack([a[kept] + rows.start, b[kept], views[kept], counts[kept]])
@@ -92,26 +103,29 @@ def candidate_pairs(words: UInt32Array, n_first: int, workers: Workers) -> Candi
     return Candidates(*np.concatenate([none, *workers.map(looked_up, blocks)], axis=1))
 
 
-_NO_VOTES: Final = np.empty(0, np.int64)
-
-
-def _sorted_list(words: UInt32Array, first_row: int) -> UInt64Array:
-    """Words of some images, each before the row of its image in one number; ascending."""
+def _sorted_list(words: UInt32Array, first_row: int) -> tuple[UInt64Array, UInt16Array]:
+    """Words of some images, each before the row of its image in one number; ascending. Weights."""
     rows = np.arange(first_row, first_row + len(words), dtype=np.uint64)[:, None]
-    return np.sort(((words.astype(np.uint64) << _ROW_BITS) | rows)[words != NO_WORD])
+    entries = np.sort(((words.astype(np.uint64) << _ROW_BITS) | rows)[words != NO_WORD])
+    starts = np.flatnonzero(np.diff(entries >> _ROW_BITS, prepend=NO_WORD))
+    sizes = np.diff(starts, append=len(entries))
+    # In whole numbers, whose sums are the same in any order.
+    weights = 4096 * RARE**2 // np.maximum(sizes, RARE) ** 2
+    return entries, np.repeat(weights, sizes).astype(np.uint16)
 
 
 def _votes(
-    words: UInt32Array, start: int, lists: Sequence[UInt64Array], n: int
+    words: UInt32Array, start: int, lists: Sequence[tuple[UInt64Array, UInt16Array]], n: int
 ) -> Iterator[Int64Array]:
     """Words in common of some images, the first of which has row `start`, with later ones.
 
     Yields
     ------
-    int64 array
-        For each word in common: the image, counted from `start`, times n, plus the other's row.
+    int64 array, shape (2, k)
+        For each word in common: the image, counted from `start`, times n, plus the other's row;
+        and the word's weight.
     """
-    for own, entries in zip(np.moveaxis(words, 2, 0), lists, strict=True):
+    for own, (entries, weights) in zip(np.moveaxis(words, 2, 0), lists, strict=True):
         image, keypoint = np.nonzero(own >> WORD_BITS == 0)
         word = own[image, keypoint].astype(np.uint64)
         after = (image + start + 1).astype(np.uint64)
@@ -121,7 +135,9 @@ def _votes(
             place, word, image = place[within], word[within], image[within]
             entry = entries[place]
             same = entry >> _ROW_BITS == word
-            place, word, image = place[same] + 1, word[same], image[same]
+            place, word, image = place[same], word[same], image[same]
             if not len(place):
                 break
-            yield image * n + (entry[same] & np.uint64(NO_WORD)).astype(np.int64)
+            other = (entry[same] & np.uint64(NO_WORD)).astype(np.int64)
+            yield np.stack([image * n + other, weights[place]])
+            place += 1

@@ -1,4 +1,17 @@
-"""What a pair of images is: a copy and how it was changed, another exposure, or nothing."""
+"""What a pair of images is: a copy and how it was changed, another exposure, or nothing.
+
+Thresholds were chosen on 2,100 real X-rays (700 each of COVID, Normal and Viral Pneumonia), on 60
+copies of each of 18 kinds planted among them, and on 700 phantoms with 25 of each. The pairs of the
+real ones were pooled with imagehash (135,000 with difference hashes within 56 bits of 256) and a
+wider search by words, and looked at by eye:
+
+- 49 pairs are copies; all are found, and agree at 0.79 or more. Planted copies agree at 0.81 or
+  more, those printed on a page at 0.6 times their size, and phantoms, a little less;
+- the best others are exposures of one patient, at 0.71 or less. Four of about ten are named; the
+  others are not told from strangers, of which none reaches 45 keypoints that fit (at most 34);
+- no stranger is taken for a copy: none in 2.2 million pairs of real X-rays, that is fewer than 1.4
+  in a million (95 %).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +24,7 @@ from workflow_scripts.cxrcam.duplicates.alignment import Overlay
 from workflow_scripts.cxrcam.terms import OTHER_EXPOSURE
 
 #: Agreement from which on two images are one picture.
-COPY_CORRELATION: Final = 0.73
+COPY_CORRELATION: Final = 0.75
 #: Agreement, and keypoints that fit, from which on two images that are no copies show one patient.
 EXPOSURE_CORRELATION: Final = 0.58
 EXPOSURE_INLIERS: Final = 45

@@ -3,6 +3,10 @@
 Two steps. *Candidates* are pairs of images with words in common (`candidates`). *Confirmation* lays
 one over the other by their keypoints and compares what both show, on cached pixels (`alignment`);
 `kinds` says what is a copy, what another exposure of the same patient, and how a copy was changed.
+
+Missed are copies of which little is left: more than an eighth cut off on each side, smaller than
+0.6 of a page, pages full of the same text; images that show little structure or are cached at 64
+pixels or fewer; most other exposures of a patient.
 """
 
 from __future__ import annotations
@@ -20,11 +24,17 @@ import pyarrow as pa
 from workflow_scripts.cxrcam.arrays import Int64Array, UInt8Array
 from workflow_scripts.cxrcam.contracts import DUPLICATES
 from workflow_scripts.cxrcam.data.cache import cached_size, read_pixels_within
-from workflow_scripts.cxrcam.duplicates.alignment import Fit, Overlay, fitted, overlay
+from workflow_scripts.cxrcam.duplicates.alignment import (
+    LEAST_INLIERS,
+    Fit,
+    Overlay,
+    fitted,
+    overlay,
+)
 from workflow_scripts.cxrcam.duplicates.candidates import candidate_pairs
 from workflow_scripts.cxrcam.duplicates.kinds import kind_of
 from workflow_scripts.cxrcam.duplicates.stored import Fingerprints
-from workflow_scripts.cxrcam.images.keypoints import VIEWS, Keypoints
+from workflow_scripts.cxrcam.images.keypoints import NO_WORD, VIEWS, Keypoints
 from workflow_scripts.cxrcam.terms import EXACT
 from workflow_scripts.cxrcam.workers import Workers, slices
 
@@ -32,6 +42,9 @@ from workflow_scripts.cxrcam.workers import Workers, slices
 #: blank images) would give quadratically many rows, so each member is paired with the first only.
 #: Clusters come out the same.
 LARGEST_COMPLETE_GROUP: Final = 100
+
+#: Smallest side of cached images that are compared, in pixels.
+LEAST_SIZE: Final = 64
 
 #: Pixels of candidates beyond this many MB wait in a file without a name.
 PIXEL_MEMORY_MB: Final = 400
@@ -159,6 +172,24 @@ def find_cross_duplicates(
     found = [_Pair(a, b - n, values) for a, b, values in _confirmed([left, right], threads)]
     different = [pair for pair in found if (pair.a, pair.b) not in exact]
     return _table([*_spread([*same, *different], left, right)], own, other)
+
+
+def not_compared(images: Fingerprints, shards: Sequence[str | Path]) -> list[str]:
+    """Sentences on images of which only identical copies are found; none where all is well."""
+    sentences = []
+    bare = int((images.keypoints.words[:, LEAST_INLIERS - 1, 0] == NO_WORD).sum())
+    if bare:
+        sentences.append(
+            f"{bare} of {len(images.image_ids)} images show too little to be compared (blank ones,"
+            " or a few pixels): of these, only identical copies are found."
+        )
+    size = cached_size([Path(shard) for shard in shards])
+    if size < LEAST_SIZE:
+        sentences.append(
+            f"Images are cached at {size} pixels: too few to tell copies from strangers. Identical"
+            f" copies are found; for others set image.size to {LEAST_SIZE} or more."
+        )
+    return sentences
 
 
 def _confirmed(sets: Sequence[_Distinct], threads: int) -> list[_Pair]:
