@@ -19,6 +19,8 @@ TOLERANCE: Final = 0.016
 #: Enlargement beyond which a transform is no copy of anything.
 LARGEST_SCALE: Final = 3.0
 
+#: Smallest side of images that are compared, in pixels.
+LEAST_SIZE: Final = 64
 #: Window of the local contrast normalisation, as a share of the width.
 WINDOW_SHARE: Final = 0.1
 #: Tiles along each side that are compared one by one, and of how many something must be seen.
@@ -145,9 +147,12 @@ def overlay(a: UInt8Array, b: UInt8Array, fit: Fit) -> Overlay | None:
     Returns
     -------
     Overlay or None
-        None where they show too little of one another, or nothing but one grey.
+        None where they show too little of one another, or nothing but one grey, or have fewer
+        than `LEAST_SIZE` pixels a side.
     """
     size, b = len(a), fit.view.of_pixels(b)
+    if size < LEAST_SIZE:
+        return None
     matrix = _in_pixels(fit.transform, size)
     scale = float(np.sqrt(np.linalg.det(matrix[:, :2])))
     # What is laid over the other is made smaller, not larger: no detail is missing then.
@@ -188,8 +193,6 @@ def _in_pixels(transform: Float64Array, size: int) -> Float64Array:
 def _tile_correlations(a: Float32Array, b: Float32Array, both: Float32Array) -> Float32Array:
     """Correlation of each tile of which both images show half or more, and more than one grey."""
     side = len(a) // TILES
-    if not side:
-        return np.empty(0, np.float32)
 
     def sums(values: Float32Array) -> Float32Array:
         cut = values[: side * TILES, : side * TILES].reshape(TILES, side, TILES, side)

@@ -5,8 +5,8 @@ one over the other by their keypoints and compares what both show, on cached pix
 `kinds` says what is a copy, what another exposure of the same patient, and how a copy was changed.
 
 Missed are copies of which little is left: more than an eighth cut off on each side, smaller than
-0.6 of a page, pages full of the same text; images that show little structure or are cached at 64
-pixels or fewer; most other exposures of a patient.
+0.6 of a page, pages full of the same text; images that show little structure or are cached at fewer than
+64 pixels; most other exposures of a patient.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from workflow_scripts.cxrcam.contracts import DUPLICATES
 from workflow_scripts.cxrcam.data.cache import cached_size, read_pixels_within
 from workflow_scripts.cxrcam.duplicates.alignment import (
     LEAST_INLIERS,
+    LEAST_SIZE,
     Fit,
     Overlay,
     fitted,
@@ -42,9 +43,6 @@ from workflow_scripts.cxrcam.workers import Workers, slices
 #: blank images) would give quadratically many rows, so each member is paired with the first only.
 #: Clusters come out the same.
 LARGEST_COMPLETE_GROUP: Final = 100
-
-#: Smallest side of cached images that are compared, in pixels.
-LEAST_SIZE: Final = 64
 
 #: Pixels of candidates beyond this many MB wait in a file without a name.
 PIXEL_MEMORY_MB: Final = 400
