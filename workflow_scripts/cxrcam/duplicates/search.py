@@ -4,9 +4,9 @@ Two steps. *Candidates* are pairs of images with words in common (`candidates`).
 one over the other by their keypoints and compares what both show, on cached pixels (`alignment`);
 `kinds` says what is a copy, what another exposure of the same patient, and how a copy was changed.
 
-Missed are copies of which little is left: more than an eighth cut off on each side, smaller than
-0.6 of a page, pages full of the same text; images that show little structure or are cached at fewer than
-64 pixels; most other exposures of a patient.
+Missed are copies of which little is left (more than an eighth cut off on each side, smaller than
+0.6 of a page), pages full of the same text, images that show little structure or are cached at
+fewer than 64 pixels, and most other exposures of a patient.
 """
 
 from __future__ import annotations

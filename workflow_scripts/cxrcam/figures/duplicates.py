@@ -191,7 +191,7 @@ def label_conflicts_figure(
     ----------
     conflicts : DataFrame of k rows
         ``image_id_a``, ``image_id_b``, ``label_a``, ``label_b``, ``correlation``, ``kind``,
-        ``data_set_b``, as from `duplicates.across.in_turn`; shown in this order.
+        ``data_set_b``, as from `duplicates.conflicts.in_turn`; shown in this order.
     thumbnails_a, thumbnails_b : array-like of uint8, shape (k, s, s)
         Pictures of both images of each row, grey. Those of the first `most` rows are enough.
     source : str
