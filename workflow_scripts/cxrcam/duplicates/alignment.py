@@ -24,14 +24,14 @@ LEAST_SIZE: Final = 64
 #: Window of the local contrast normalisation, as a share of the width.
 WINDOW_SHARE: Final = 0.1
 #: Tiles along each side that are compared one by one, and of how many something must be seen.
-TILES: Final = 8
-LEAST_TILES: Final = 8
+TILES: Final = 12
+LEAST_TILES: Final = 18
 #: Variance of normalised pixels below which a tile shows nothing.
 LEAST_VARIANCE: Final = 0.05
 
 #: Share of the tiles that may agree less than is said of all. Text and arrows spoil a few; what
 #: strangers share, a burnt-in frame or a page, is in a few too.
-AGREEING_SHARE: Final = 1 / 3
+AGREEING_SHARE: Final = 1 / 4
 
 #: Grey levels by which letters and arrows differ from what they cover.
 SIGN_STEP: Final = 50.0
@@ -73,8 +73,8 @@ class Overlay:
     overlap : float
         Share of either image that the other shows, the smaller of the two.
     correlation : float
-        Of what both show, local contrast normalised: two thirds of the tiles agree as well or
-        better.
+        Of what both show, local contrast normalised: three quarters of the tiles agree as well
+        or better.
     inverted : bool
         Whether black and white are exchanged.
     framed : bool
