@@ -68,7 +68,7 @@ class Decoding:
         """Cache, and look for near-duplicates."""
         self.cache()
         facts = [shard.with_suffix(".facts") for shard in self.shards]
-        find_duplicates(*stored_fingerprints(facts), threads=self.cores)
+        find_duplicates(stored_fingerprints(facts), self.shards, self.cores)
 
 
 @contextmanager

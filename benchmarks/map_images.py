@@ -1,7 +1,8 @@
 """Images for `benchmarks.maps`: phantoms whose lesions are known, and real X-rays."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -9,14 +10,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workflow_scripts.cxrcam.data.cache import write_shard
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE
-from workflow_scripts.cxrcam.duplicates.across import find_cross_duplicates
-from workflow_scripts.cxrcam.duplicates.search import find_duplicates
+from workflow_scripts.cxrcam.duplicates.search import find_cross_duplicates, find_duplicates
 from workflow_scripts.cxrcam.duplicates.stored import Fingerprints, stored_fingerprints
 from workflow_scripts.cxrcam.images.masks import read_mask
 from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
@@ -121,19 +121,24 @@ def phantom_study(root: Path, task: str, side: int, training: int, test: int) ->
     return Study(*parts)
 
 
-@lru_cache(maxsize=2)
-def fingerprints(files: tuple[Path, ...]) -> Fingerprints:
-    """Fingerprints of images, named by their paths; sorted by them."""
-    facts: pa.Table = decode_images([(str(f), f) for f in files], 32, "bilinear", MAX_PIXELS, 1)[0]
+@contextmanager
+def decoded(files: Sequence[Path]) -> Iterator[tuple[Fingerprints, list[Path]]]:
+    """Fingerprints of images, named by their paths and sorted by them, and their cache shard."""
+    facts, names, pixels = decode_images(
+        [(str(f), f) for f in files], 224, "bilinear", MAX_PIXELS, 1
+    )
     with tempfile.TemporaryDirectory(prefix="cxrcam-benchmark-") as place:
-        pq.write_table(facts, Path(place) / "facts.parquet")
-        return stored_fingerprints([Path(place) / "facts.parquet"])
+        facts_file, shard = Path(place) / "facts.parquet", Path(place) / "shard.parquet"
+        pq.write_table(facts, facts_file)
+        write_shard(shard, names, pixels, {})
+        yield stored_fingerprints([facts_file]), [shard]
 
 
+@lru_cache(maxsize=2)
 def clusters(files: tuple[Path, ...]) -> npt.NDArray[np.int64]:
     """Number of the cluster of near-duplicates of each image, shape (n,)."""
-    seen = fingerprints(files)
-    pairs = find_duplicates(*seen)
+    with decoded(files) as (seen, shards):
+        pairs = find_duplicates(seen, shards)
     place = {name: k for k, name in enumerate(seen.image_ids)}
     rows = pairs[["image_id_a", "image_id_b"]].map(place.__getitem__).to_numpy(dtype=np.int64)
     labels = cluster_labels(len(place), rows)
@@ -172,7 +177,8 @@ def external_images(
     table = pd.read_csv(manifest)
     table = table[table["label"].isin(classes)]
     files = tuple(manifest.parent / path for path in table["path"])
-    pairs = find_cross_duplicates(*fingerprints(known), *fingerprints(files))
+    with decoded(known) as own, decoded(files) as other:
+        pairs = find_cross_duplicates(*own, *other)
     both = set(pairs["image_id_b"])
     chosen = [(f, c) for f, c in zip(files, table["label"], strict=True) if str(f) not in both]
     return read_images([f for f, _ in chosen], [classes.index(c) for _, c in chosen], side)

@@ -1,14 +1,13 @@
 """A million images through everything that works on rows: `python -m benchmarks.million`.
 
-No pixels are drawn. A million empty files and a manifest stand for the data set, and what decoding
-would have told of them (checksums, difference hashes, thumbnails) is made up: noise, with copies
+No image is decoded. A million empty files and a manifest stand for the data set, and what decoding
+would have told of them (checksums, words of keypoints, small pixels) is made up, with copies
 planted. Then the workflow is planned (`snakemake -n`), and the entry scripts of its jobs run as
-Snakemake would run them, one after the other: listing, index with its search for near-duplicates
-and their confirmation, splits (a grouped holdout, three grouped folds), leaks, class by source.
+Snakemake would run them, one after the other: listing, index with its search for copies and their
+confirmation, splits (a grouped holdout, three grouped folds), leaks, class by source.
 
-The search compares all pairs of hashes, so its time grows with the square of the images. Noise is
-its easy case: real chests resemble each other, and of their pairs some in 1,000 have near hashes
-and are compared as thumbnails too.
+That is the easy case of the search: strangers have no words in common. Real chests resemble each
+other, and some pairs of strangers are laid over each other too.
 
 Prints seconds, CPU seconds and peak memory of each job and writes results/benchmarks/million.csv.
 """
@@ -20,7 +19,7 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,19 +28,36 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
 from benchmarks.workflow import PROJECT, copy_project
-from workflow_scripts.cxrcam.contracts import DHASH_BYTES, FACTS, THUMBNAIL_SIDE
+from workflow_scripts.cxrcam.arrays import UInt8Array
+from workflow_scripts.cxrcam.contracts import FACTS, THUMBNAIL_SIDE
+from workflow_scripts.cxrcam.data.cache import write_shard
 from workflow_scripts.cxrcam.data.datasets import shard_count, shard_number
+from workflow_scripts.cxrcam.images.keypoints import (
+    NO_WORD,
+    STEPS,
+    VIEWS,
+    Keypoints,
+    keypoints,
+)
 
 CLASSES = ("Normal", "COVID", "Viral Pneumonia")
 SHARES = (0.6, 0.3, 0.1)  # of the classes
 SOURCES = 40
 IMAGES_A_PATIENT = 3  # on average, where a patient is named, which half of the images do
 COPIED = 0.01  # share of the images that are a copy of another one
-KINDS = ("exact", "near", "mirrored", "inverted")
-FLIPPED_BITS = 12  # of 256, in the hash of a near copy
-NOISE = 6.0  # grey levels, in the thumbnail of a near copy
+KINDS = ("exact", "brightened", "mirrored", "inverted")
+VIEW_OF = {"mirrored": 1, "inverted": 2}  # position in keypoints.VIEWS
+CHANGES: dict[str, Callable[[UInt8Array], UInt8Array]] = {
+    "exact": lambda pixels: pixels,
+    "brightened": lambda pixels: (pixels * 0.9).astype(np.uint8),
+    "mirrored": lambda pixels: np.ascontiguousarray(pixels[:, ::-1]),
+    "inverted": lambda pixels: 255 - pixels,
+}
+PICTURES = 500  # different ones
+SIDE = 64  # of the cached images, in pixels
 DATA_SET = "bench"
 TASK = "two_class"
 
@@ -95,53 +111,73 @@ def write_files(folder: Path, table: pd.DataFrame) -> None:
 
 
 def write_facts(folder: Path, image_ids: list[str], shard_images: int) -> None:
-    """What decoding would have told of each image, a Parquet file a shard; copies are planted."""
+    """What decoding would have told of each image, two Parquet files a shard; copies are planted.
+
+    Words are random, and pixels those of a few pictures: only copies have words in common.
+    """
     n, rng = len(image_ids), np.random.default_rng(1)
-    dhash = rng.integers(0, 256, (n, DHASH_BYTES), dtype=np.uint8)
-    thumbnails = rng.integers(0, 256, (n, THUMBNAIL_SIDE, THUMBNAIL_SIDE), dtype=np.uint8)
+    pictures = [picture(rng) for _ in range(PICTURES)]
+    of_picture = [keypoints(each) for each in pictures]
     checksums = rng.integers(0, 256, (n, 32), dtype=np.uint8)
     chosen = rng.permutation(n)[: 2 * int(n * COPIED)].reshape(2, -1)
-    for (original, copy), kind in zip(chosen.T, np.arange(chosen.shape[1]) % 4, strict=True):
-        picture = thumbnails[original]
-        if KINDS[kind] == "exact":
+    copy_of = dict(zip(chosen[1].tolist(), chosen[0].tolist(), strict=True))
+    kind_of = {copy: KINDS[k % len(KINDS)] for k, copy in enumerate(copy_of)}
+    for copy, original in copy_of.items():
+        if kind_of[copy] == "exact":
             checksums[copy] = checksums[original]
-        if KINDS[kind] in ("exact", "near"):
-            flips = np.zeros(8 * DHASH_BYTES, bool)
-            flips[rng.permutation(256)[: FLIPPED_BITS * (KINDS[kind] == "near")]] = True
-            dhash[copy] = dhash[original] ^ np.packbits(flips)
-        if KINDS[kind] == "near":
-            noisy = picture + rng.normal(0, NOISE, picture.shape)
-            picture = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
-        elif KINDS[kind] == "mirrored":
-            picture = picture[:, ::-1]
-        elif KINDS[kind] == "inverted":
-            picture = 255 - picture
-        thumbnails[copy] = picture
+
+    def keypoints_of(row: int) -> Keypoints:
+        """Those of the picture, with words that only an image and its copy have."""
+        original = copy_of.get(row, row)
+        salt = np.random.default_rng([2, original]).integers(0, 2**24, 1, np.uint32)
+        words, points = of_picture[original % PICTURES]
+        view = VIEWS[VIEW_OF.get(kind_of.get(row, ""), 0)]
+        words = view.of_words(np.where(words == NO_WORD, words, words ^ salt))
+        shares = view.of_points(points / STEPS)
+        return Keypoints(words, np.rint(shares * STEPS).astype(np.uint16))
+
+    def pixels_of(row: int) -> UInt8Array:
+        return CHANGES[kind_of.get(row, "exact")](pictures[copy_of.get(row, row) % PICTURES])
+
     planted = {
         "image_id_a": [image_ids[k] for k in chosen[0]],
         "image_id_b": [image_ids[k] for k in chosen[1]],
-        "kind": [KINDS[k % 4] for k in range(chosen.shape[1])],
+        "kind": list(kind_of.values()),
     }
     pq.write_table(pa.table(planted), folder / "planted.parquet")
     n_shards = shard_count(n, shard_images)
     shard_of = np.array([shard_number(name, n_shards) for name in image_ids])
-    facts = folder / f"results/{DATA_SET}/index/facts"
-    facts.mkdir(parents=True)
+    place = folder / f"results/{DATA_SET}"
+    (place / "index/facts").mkdir(parents=True)
     for number in range(n_shards):
         rows = np.flatnonzero(shard_of == number)
-        sums = [row.tobytes().hex() for row in checksums[rows]]
+        names = [image_ids[k] for k in rows]
+        pixels = np.stack([pixels_of(int(k)) for k in rows])
+        found = [keypoints_of(int(k)) for k in rows]
+        write_shard(place / f"cache/shard-{number:05d}.parquet", names, pixels, {})
         columns = {
-            "image_id": [image_ids[k] for k in rows],
+            "image_id": names,
             "width": np.full(len(rows), 299, np.int32),
             "height": np.full(len(rows), 299, np.int32),
             "mode": ["L"] * len(rows),
             "file_sha256": [f"{k:064x}" for k in rows],
-            "pixel_sha256": sums,
-            "dhash": [row.tobytes() for row in dhash[rows]],
-            "thumbnail": [row.tobytes() for row in thumbnails[rows]],
+            "pixel_sha256": [row.tobytes().hex() for row in checksums[rows]],
+            "thumbnail": [bytes(THUMBNAIL_SIDE**2)] * len(rows),
+            "words": [one.words.tobytes() for one in found],
+            "points": [one.points.tobytes() for one in found],
             "quarantine_reason": [None] * len(rows),
         }
-        pq.write_table(pa.table(columns, schema=FACTS), facts / f"shard-{number:05d}.parquet")
+        table = pa.table({name: columns[name] for name in FACTS.names}, schema=FACTS)
+        pq.write_table(table, place / f"index/facts/shard-{number:05d}.parquet")
+
+
+def picture(rng: np.random.Generator) -> UInt8Array:
+    """Structure at all scales, as in a radiograph."""
+    total = np.zeros((SIDE, SIDE))
+    for coarse in (4, 8, 16, 32):
+        grid = Image.fromarray(rng.integers(0, 256, (coarse, coarse), dtype=np.uint8))
+        total += np.asarray(grid.resize((SIDE, SIDE), Image.Resampling.BICUBIC), float) / coarse
+    return np.interp(total, (total.min(), total.max()), (10, 240)).astype(np.uint8)
 
 
 def measured(folder: Path, command: Sequence[str]) -> dict[str, float]:
@@ -217,7 +253,8 @@ def run_all(folder: Path, images: int, shard_images: int) -> list[dict[str, Any]
         "duplicates": f"{place}/audit/duplicates.parquet",
     }
     facts = sorted(map(str, Path(f"{place}/index/facts").iterdir()))
-    inputs: dict[str, Any] = {"listing": listing, "facts": facts, "metadata": []}
+    shards = sorted(map(str, Path(f"{place}/cache").iterdir()))
+    inputs: dict[str, Any] = {"listing": listing, "facts": facts, "shards": shards, "metadata": []}
     cores = len(os.sched_getaffinity(0))
     searched = job("index.py", input=inputs, output=outputs, threads=cores)
     record(f"index, {cores} threads", searched)

@@ -33,6 +33,7 @@ RESULT_LIBRARIES = (
     "scipy",
     "sklearn",
     "PIL",
+    "cv2",
     "pydicom",
     "pytorch_grad_cam",
     "onnx",

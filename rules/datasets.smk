@@ -118,6 +118,7 @@ rule index:
     input:
         listing=rules.listing.output[0],
         facts=decoded_facts,
+        shards=cache_shards,
         metadata=metadata_tables,
     output:
         images="results/{dataset}/index/images.parquet",

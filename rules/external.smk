@@ -12,7 +12,9 @@ EXTERNAL_RUN = f"{EXTERNAL}/{{task}}/{{scheme}}/fold-{{fold}}/seed-{{seed}}"
 rule external_overlap:
     input:
         own=decoded_facts,
+        own_shards=cache_shards,
         other=lambda wildcards: of_shards(rules.cache.output.facts, wildcards.other),
+        other_shards=lambda wildcards: of_shards(rules.cache.output.shard, wildcards.other),
     output:
         f"results/{EXTERNAL}/overlap.parquet",
     log:

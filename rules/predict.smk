@@ -47,6 +47,7 @@ rule predict_images:
         models=of_runs(rules.train.output.model, STUDY.answering_runs),
     output:
         facts=f"{PREDICT}/facts.parquet",
+        pixels=f"{PREDICT}/pixels.parquet",
         members=f"{PREDICT}/members.parquet",
         maps=f"{PREDICT}/maps.parquet",
     log:
@@ -79,9 +80,11 @@ rule predict_page:
         reference=rules.predict_reference.output.reference,
         scores=rules.predict_reference.output.scores,
         facts=rules.predict_images.output.facts,
+        pixels=rules.predict_images.output.pixels,
         members=rules.predict_images.output.members,
         maps=rules.predict_images.output.maps,
         own=decoded_facts,
+        own_shards=cache_shards,
         splits=of_runs(rules.splits.output[0], STUDY.answering_runs),
         verdict=rules.audit_verdict.output.json,
         verdict_page=rules.audit_verdict.output.page,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.cxrcam.drawing.style import save_captioned
-from workflow_scripts.cxrcam.duplicates.across import in_turn, label_conflicts
+from workflow_scripts.cxrcam.duplicates.conflicts import in_turn, label_conflicts
 from workflow_scripts.cxrcam.figures.duplicates import (
     MOST_CONFLICTS,
     conflict_pictures,

@@ -5,11 +5,13 @@ import pandas as pd
 from workflow_scripts.cxrcam.export.datasheet import Datasheet, datasheet
 from workflow_scripts.cxrcam.files import read_json, write_text
 from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.terms import OTHER_EXPOSURE
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0], snakemake.input)
     given, settings = snakemake.input, snakemake.params.settings
     dataset = snakemake.wildcards.dataset
+    pairs = pd.read_parquet(given.duplicates)
     # The table has conflicts with external data sets as well.
     conflicts = pd.read_csv(given.label_conflicts)
     sheet = Datasheet(
@@ -17,7 +19,7 @@ if __name__ == "__main__":
         kind=settings["kind"],
         images=pd.read_parquet(given.images),
         n_quarantined=len(pd.read_csv(given.quarantine)),
-        pairs=pd.read_parquet(given.duplicates),
+        pairs=pairs[pairs["kind"] != OTHER_EXPOSURE],
         n_conflicts=int((conflicts["data_set_b"] == dataset).sum()),
         sources=read_json(given.sources),
         acquisition=read_json(given.acquisition),

@@ -12,7 +12,7 @@ from workflow_scripts.cxrcam.data.index_table import (
     check_quarantine,
     read_declared_sources,
 )
-from workflow_scripts.cxrcam.duplicates.search import find_duplicates
+from workflow_scripts.cxrcam.duplicates.search import find_duplicates, not_compared
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.spreadsheets import write_csv, write_frame
@@ -20,9 +20,12 @@ from workflow_scripts.cxrcam.spreadsheets import write_csv, write_frame
 if __name__ == "__main__":
     log = start_log(snakemake.log[0], snakemake.input)
     listing = pq.read_table(snakemake.input.listing).to_pandas()
-    pairs = find_duplicates(*stored_fingerprints(snakemake.input.facts), threads=snakemake.threads)
-    # Not the thumbnails, a KiB an image.
-    columns = [name for name in FACTS.names if name != "thumbnail"]
+    images = stored_fingerprints(snakemake.input.facts)
+    pairs = find_duplicates(images, snakemake.input.shards, snakemake.threads)
+    for sentence in not_compared(images, snakemake.input.shards):
+        log.warning(sentence)
+    # Not what only the search needs, 6 KiB an image.
+    columns = [name for name in FACTS.names if name not in ("thumbnail", "words", "points")]
     facts = pa.concat_tables(
         [pq.read_table(file, columns=columns) for file in snakemake.input.facts]
     ).to_pandas()

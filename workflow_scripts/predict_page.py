@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.duplicates.across import find_cross_duplicates
+from workflow_scripts.cxrcam.duplicates.search import find_cross_duplicates
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
 from workflow_scripts.cxrcam.files import read_json, write_text
 from workflow_scripts.cxrcam.logs import start_log
@@ -40,7 +40,7 @@ if __name__ == "__main__":
     probabilities = member_probabilities(members, new.image_ids, reference)
     sets = sets_of(probabilities, pd.read_parquet(given.scores), reference)
     found = likeness(new.thumbnails, thumbnails_of(own, sorted(trained_on)))
-    pairs = find_cross_duplicates(*own, *new, threads=snakemake.threads)
+    pairs = find_cross_duplicates(own, given.own_shards, new, [given.pixels], snakemake.threads)
     table = with_copies(
         answers(facts, probabilities, sets, found, reference),
         *(closest_copies(pairs, trained_on), len(reference.members)),

@@ -107,9 +107,11 @@ def test_one_file_under_two_labels_is_found(tmp_path, tried) -> None:
     (tmp_path / "B" / "hard.png").hardlink_to(tmp_path / "A" / "1.png")
     tried("names: one file, two labels", 2)
     files = [(image.image_id, Path(image.path)) for image in study(tmp_path)]
-    facts, _, _ = decode_images(files, 16, "bilinear", 10_000, threads=1)
+    facts, names, pixels = decode_images(files, 16, "bilinear", 10_000, threads=1)
+    write_shard(tmp_path / "shard.parquet", names, pixels, {})
     pq.write_table(facts, tmp_path / "facts.parquet")
-    pairs = find_duplicates(*stored_fingerprints([tmp_path / "facts.parquet"]))
+    images = stored_fingerprints([tmp_path / "facts.parquet"])
+    pairs = find_duplicates(images, [tmp_path / "shard.parquet"])
     found = {frozenset(pair) for pair in zip(pairs["image_id_a"], pairs["image_id_b"], strict=True)}
     assert {frozenset(("A/0", "B/link")), frozenset(("A/1", "B/hard"))} <= found
 

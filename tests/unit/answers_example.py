@@ -59,7 +59,7 @@ def pairs() -> pd.DataFrame:
         {
             "image_id_a": ["COVID/1", "COVID/2", "Normal/3"],
             "image_id_b": ["0.png", "0.png", "1.png"],
-            "kind": ["near", "exact", "mirrored"],
+            "kind": ["re-encoded", "exact", "mirrored"],
             "correlation": [0.99, 0.9, 0.95],
         }
     )

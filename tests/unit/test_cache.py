@@ -349,9 +349,9 @@ def test_equal_pictures_in_different_formats_share_their_pixel_checksum(tiny_ima
         [("A/x", png), ("B/x", tmp_path / "x.bmp")], 16, "bilinear", MAX_PIXELS, threads=1
     )
     assert facts["file_sha256"][0] != facts["file_sha256"][1]
-    for column in ("pixel_sha256", "dhash", "thumbnail"):
+    for column in ("pixel_sha256", "words", "thumbnail"):
         assert facts[column][0] == facts[column][1]
-    assert isinstance(facts["dhash"].type, pa.FixedSizeBinaryType)
+    assert isinstance(facts["words"].type, pa.FixedSizeBinaryType)
 
 
 def test_a_flipped_bit_in_the_pixels_is_noticed_and_the_file_named(tmp_path):

@@ -17,8 +17,8 @@ def test_a_pair_with_two_labels_fails_and_is_named():
         judged(
             pairs(
                 ("a", "b", "exact", "COVID", "COVID"),
-                ("b", "c", "near", "COVID", "Normal"),
-                ("x", "y", "near", "Normal", "Normal"),
+                ("b", "c", "re-encoded", "COVID", "Normal"),
+                ("x", "y", "re-encoded", "Normal", "Normal"),
             ),
             images=pd.DataFrame(index=range(100)),
         )

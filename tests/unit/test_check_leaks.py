@@ -13,7 +13,7 @@ def judged(table):
 
 def test_one_twin_in_training_fails_the_split_and_says_whose_fault_it_is():
     roles = {"train": "abc", "test": "de", "validation": "f"}
-    table = leak_rows(roles, [("a", "d", "near"), ("f", "b", "exact")])
+    table = leak_rows(roles, [("a", "d", "re-encoded"), ("f", "b", "exact")])
     copies, patients = judged(table)
     assert copies.status == "failed" and "this is a fault" in copies.why
     assert copies.finding.startswith("1 of 2 test images (50 %) have a copy in training")
@@ -25,7 +25,7 @@ def test_one_twin_in_training_fails_the_split_and_says_whose_fault_it_is():
 
 def test_a_leak_in_one_fold_is_a_leak_and_a_fold_nobody_looked_at_is_no_pass():
     roles = {"train": "abc", "test": "de"}
-    clean, leaky = leak_rows(roles, []), leak_rows(roles, [("a", "d", "near")], fold=2)
+    clean, leaky = leak_rows(roles, []), leak_rows(roles, [("a", "d", "re-encoded")], fold=2)
     unseen = leak_rows(roles, None, fold=3)
     assert [c.status for c in judged(clean)] == ["passed", "not assessable"]
     assert judged(pd.concat([clean, leaky]))[0].status == "failed"
@@ -45,6 +45,6 @@ def test_patients_pass_only_where_nearly_all_are_known():
 
 def test_twins_in_validation_alone_are_told_and_do_not_fail_the_test():
     copies, _ = judged(
-        leak_rows({"train": "a", "test": "b", "validation": "c"}, [("a", "c", "near")])
+        leak_rows({"train": "a", "test": "b", "validation": "c"}, [("a", "c", "re-encoded")])
     )
     assert copies.status == "passed" and "of the validation images 1 of 1" in copies.finding

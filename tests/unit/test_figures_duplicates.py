@@ -25,7 +25,7 @@ def pairs(*rows: tuple[str, str, float, str]) -> pd.DataFrame:
 
 def star(centre: str, n: int) -> list[tuple[str, str, float, str]]:
     """Pairs of one image with n others."""
-    return [(centre, f"{centre} copy {k}", 0.9 - k / 100, "near") for k in range(n)]
+    return [(centre, f"{centre} copy {k}", 0.9 - k / 100, "re-encoded") for k in range(n)]
 
 
 def drawn(table: pd.DataFrame, labels: str = "COVID"):
@@ -84,7 +84,11 @@ def test_nothing_is_cut_off_or_overlaps(name):
 
 def test_clusters_hang_together_by_chains_and_the_largest_comes_first():
     table = pairs(
-        *[("p", "q", 0.9, "near"), ("a", "b", 0.9, "near"), ("c", "d", 0.8, "near")],
+        *[
+            ("p", "q", 0.9, "re-encoded"),
+            ("a", "b", 0.9, "re-encoded"),
+            ("c", "d", 0.8, "re-encoded"),
+        ],
         *[("b", "c", 0.7, "cropped"), ("r", "s", 1.0, "exact")],
     )
     assert largest_clusters(table) == [["a", "b", "c", "d"], ["p", "q"], ["r", "s"]]
@@ -94,18 +98,22 @@ def test_clusters_hang_together_by_chains_and_the_largest_comes_first():
 
 
 def test_each_image_stands_with_its_name_label_and_closest_pair():
-    table = pairs(("p", "q", 0.71, "near"), ("q", "r", 0.95, "inverted"), ("p", "r", 0.72, "near"))
+    table = pairs(
+        ("p", "q", 0.71, "re-encoded"), ("q", "r", 0.95, "inverted"), ("p", "r", 0.72, "re-encoded")
+    )
     figure, pictures = drawn(table, "$V$_1")
     for found, name in zip(shown(figure), ["p", "q", "r"], strict=True):
         np.testing.assert_array_equal(found, pictures[name])
     assert words(figure)[1:] == [
-        *["Cluster 1: 3 images", "$V$_1", "p", "near 0.720"],
+        *["Cluster 1: 3 images", "$V$_1", "p", "re-encoded 0.720"],
         *["$V$_1", "q", "inverted 0.950", "$V$_1", "r", "inverted 0.950"],
     ]
 
 
 def test_identical_images_are_closer_than_a_perfect_mirror_image():
-    table = pairs(("p", "q", 1.0, "mirrored"), ("p", "r", 1.0, "exact"), ("q", "r", 1.0, "near"))
+    table = pairs(
+        ("p", "q", 1.0, "mirrored"), ("p", "r", 1.0, "exact"), ("q", "r", 1.0, "re-encoded")
+    )
     assert "exact 1.000" in words(drawn(table)[0])[4]
 
 
@@ -163,7 +171,7 @@ def test_captions_stand_alone():
     caption = duplicate_clusters_caption(
         pairs(*star("x", 2), ("y", "z", 1.0, "exact")), 1234, "the demo"
     )
-    for part in ("1,234 images of the demo", "2 clusters with 5 images", "1 exact, 2 near"):
+    for part in ("1,234 images of the demo", "2 clusters with 5 images", "1 exact, 2 re-encoded"):
         assert part in caption
     assert "2 pairs of images within A that" in label_conflicts_caption(conflicts(2), "A", [])
     assert "1 pair of images within A, or of A and B or C, that" in label_conflicts_caption(

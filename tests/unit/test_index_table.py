@@ -40,7 +40,7 @@ def facts(*image_ids: str, **bad: str) -> pd.DataFrame:
         {
             **{"image_id": image_id, "width": 30, "height": 40, "mode": "L"},
             **{"file_sha256": f"file {image_id}", "pixel_sha256": f"pixels {image_id}"},
-            **{"dhash": bytes(32), "thumbnail": bytes(1024), "quarantine_reason": None},
+            **{"words": bytes(4096), "thumbnail": bytes(1024), "quarantine_reason": None},
         }
         for image_id in image_ids
     ]
@@ -210,7 +210,7 @@ def test_what_is_unknown_is_null_in_the_parquet_file(tmp_path):
     unknown = ("source", "mask_path", "lesion_mask_path", "patient", "split")
     assert [a[column] for column in unknown] == [None] * 5
     assert [b[column] for column in unknown] == [None, "m.png", None, "P", "test"]
-    assert (a["width"], a["dhash"]) == (30, bytes(32))
+    assert (a["width"], a["height"]) == (30, 40)
 
 
 def test_further_columns_of_the_manifest_are_kept():

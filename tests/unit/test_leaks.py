@@ -9,6 +9,7 @@ import pytest
 
 from workflow_scripts.cxrcam.audit.leaks import ANY_DUPLICATE, PATIENT, leaks_in_words
 from workflow_scripts.cxrcam.audit.leaks import split_leaks as leaks_of_split
+from workflow_scripts.cxrcam.terms import DUPLICATE_KINDS, OTHER_EXPOSURE
 
 
 def pairs(*rows):
@@ -33,24 +34,44 @@ def found(result, role, kind):
 def test_each_kind_is_counted_and_an_image_with_two_twins_once_under_any():
     result = split_leaks(
         *split(train="abc", validation="de", test="fghi"),
-        pairs(("a", "f", "exact"), ("f", "b", "near"), ("g", "c", "mirrored"), ("d", "a", "near")),
+        pairs(
+            ("a", "f", "exact"),
+            ("f", "b", "re-encoded"),
+            ("g", "c", "mirrored"),
+            ("d", "a", "re-encoded"),
+        ),
     )
     test = {row.kind: row.n_leaked for row in result if row.role == "test"}
     assert test == {
-        "exact": 1, "near": 1, "mirrored": 1, "inverted": 0, "cropped": 0,
-        ANY_DUPLICATE: 2, PATIENT: None,
+        **dict.fromkeys(DUPLICATE_KINDS, 0),
+        "exact": 1, "re-encoded": 1, "mirrored": 1, ANY_DUPLICATE: 2, PATIENT: None,
     }  # fmt: skip
-    assert found(result, "validation", "near") == found(result, "validation", ANY_DUPLICATE) == 1
+    assert (
+        found(result, "validation", "re-encoded") == found(result, "validation", ANY_DUPLICATE) == 1
+    )
     (row,) = [r for r in result if (r.role, r.kind) == ("test", ANY_DUPLICATE)]
     assert (row.n_images, row.share) == (4, 0.5)
     assert "LEAK, 2 of 4 images (50.0%)" in leaks_in_words(result)
-    assert "(1 exact, 1 near, 1 mirrored)" in leaks_in_words(result)
+    assert "(1 exact, 1 re-encoded, 1 mirrored)" in leaks_in_words(result)
+
+
+def test_another_exposure_in_train_leaks_the_patient_and_is_no_copy():
+    result = split_leaks(*split(train="ab", test="cd"), pairs(("a", "c", OTHER_EXPOSURE)))
+    assert found(result, "test", OTHER_EXPOSURE) == found(result, "test", PATIENT) == 1
+    assert found(result, "test", ANY_DUPLICATE) == 0
+    assert "none of 2 images has a copy in train" in leaks_in_words(result)
+    assert "1 of 1 images (100.0%) are of a train patient" in leaks_in_words(result)
 
 
 def test_twins_within_one_part_or_with_unused_images_are_no_leak():
     result = split_leaks(
         *split(train="ab", test="cd", unused="e", validation="f"),
-        pairs(("a", "b", "exact"), ("c", "d", "near"), ("c", "e", "near"), ("f", "d", "exact")),
+        pairs(
+            ("a", "b", "exact"),
+            ("c", "d", "re-encoded"),
+            ("c", "e", "re-encoded"),
+            ("f", "d", "exact"),
+        ),
         ["1", "1", "2", "2", "3", "4"],
     )
     assert "LEAK" not in leaks_in_words(result)
@@ -60,17 +81,17 @@ def test_twins_within_one_part_or_with_unused_images_are_no_leak():
 def test_a_chain_through_an_image_of_no_part_links_identical_images_only():
     names, roles = split(train="a", test="c")
     exact = pairs(("a", "x", "exact"), ("x", "c", "exact"))
-    near = pairs(("a", "x", "near"), ("x", "c", "near"))
+    near = pairs(("a", "x", "re-encoded"), ("x", "c", "re-encoded"))
     assert found(split_leaks(names, roles, exact), "test", "exact") == 1
-    assert found(split_leaks(names, roles, near), "test", "near") == 0
+    assert found(split_leaks(names, roles, near), "test", "re-encoded") == 0
 
 
 def test_a_near_copy_of_an_image_is_one_of_all_its_identical_copies():
     # Large groups of identical images are paired with their first only.
     result = split_leaks(
-        *split(train="b", test="c"), pairs(("a", "b", "exact"), ("a", "c", "near"))
+        *split(train="b", test="c"), pairs(("a", "b", "exact"), ("a", "c", "re-encoded"))
     )
-    assert found(result, "test", "near") == 1
+    assert found(result, "test", "re-encoded") == 1
     assert found(result, "test", "exact") == 0
 
 
@@ -79,13 +100,13 @@ def test_the_count_equals_a_search_image_by_image():
     names = np.array([f"i{k}" for k in range(120)])
     roles = rng.choice(["train", "validation", "test", "unused"], 120, p=[0.5, 0.1, 0.3, 0.1])
     ends = np.sort(np.array([rng.choice(120, 2, replace=False) for _ in range(60)]), axis=1)
-    kinds = rng.choice(["near", "mirrored", "inverted"], 60)
+    kinds = rng.choice(["re-encoded", "mirrored", "inverted"], 60)
     table = pd.DataFrame(
         {"image_id_a": names[ends[:, 0]], "image_id_b": names[ends[:, 1]], "kind": kinds}
     )
     result = split_leaks(names.tolist(), roles.tolist(), table)
     for role in ("test", "validation"):
-        for kind in ("near", "mirrored", "inverted", ANY_DUPLICATE):
+        for kind in ("re-encoded", "mirrored", "inverted", ANY_DUPLICATE):
             leaked = set()
             for (a, b), of_kind in zip(ends, kinds, strict=True):
                 for one, twin in ((a, b), (b, a)):

@@ -19,6 +19,7 @@ import pytest
 from workflow_scripts.cxrcam.duplicates.stored import Fingerprints
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.export.facts import network_facts
+from workflow_scripts.cxrcam.images.keypoints import Keypoints
 from workflow_scripts.cxrcam.networks.models import ModelCard
 from workflow_scripts.cxrcam.new_images.likeness import Thresholds
 from workflow_scripts.cxrcam.viewer import bundle, serve, training_pictures
@@ -97,7 +98,7 @@ def test_pictures_are_those_of_the_training_part_evenly_spread(
     monkeypatch.setattr(training_pictures, "MOST_PICTURES", 3)
     names = [f"i{k}" for k in range(10)]
     pictures = np.random.default_rng(0).integers(0, 256, (10, 32, 32), dtype=np.uint8)
-    stored = Fingerprints(names, names, np.zeros((10, 32), np.uint8), pictures)
+    stored = Fingerprints(names, names, Keypoints(np.zeros(10), np.zeros(10)), pictures)
     split = pd.DataFrame({"image_id": names[::-1], "label": ["b", "a"] * 5, "role": "train"})
     split.loc[split["image_id"].isin(["i0", "i9", "i5"]), "role"] = ["test", "validation", "test"]
     chosen = training_pictures.training_pictures(

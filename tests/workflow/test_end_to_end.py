@@ -210,7 +210,7 @@ def test_the_index_has_a_row_an_image(results: Path) -> None:
     assert index["label"].value_counts().to_dict() == dict.fromkeys(CLASSES, IMAGES_PER_CLASS)
     assert index["mask_path"].notna().sum() == 2 * len(CLASSES)
     assert set(index["image_id"].str.split("/").str[0]) == set(CLASSES)
-    assert index["dhash"].map(len).eq(32).all()
+    assert index["pixel_sha256"].map(len).eq(64).all()
     assert index["pixel_sha256"].is_unique
 
 

@@ -28,7 +28,12 @@ WITHOUT_EFFECT = frozenset({f"{PACKAGE}.cxrcam.logs"})
 MOST_REMEMBERED = 5000  # files, about a kilobyte each
 
 # Distributions that are called otherwise than the package that they bring.
-DISTRIBUTIONS = {"PIL": "pillow", "pytorch_grad_cam": "grad-cam", "sklearn": "scikit-learn"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "pytorch_grad_cam": "grad-cam",
+    "sklearn": "scikit-learn",
+}
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

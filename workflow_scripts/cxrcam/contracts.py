@@ -2,8 +2,9 @@
 
 import pyarrow as pa
 
-DHASH_BYTES = 32  # 256 bits
-THUMBNAIL_SIDE = 32  # pixels; enough to confirm a near-duplicate
+THUMBNAIL_SIDE = 32  # pixels
+WORDS_BYTES = 256 * 4 * 4  # keypoints, words of each, bytes of a word: see images/keypoints.py
+POINTS_BYTES = 256 * 2 * 2  # keypoints, coordinates, bytes
 
 LISTING = pa.schema(
     [
@@ -29,9 +30,24 @@ FACTS = pa.schema(
         ("mode", pa.string()),
         ("file_sha256", pa.string()),
         ("pixel_sha256", pa.string()),
-        ("dhash", pa.binary(DHASH_BYTES)),
+        ("words", pa.binary(WORDS_BYTES)),
+        ("points", pa.binary(POINTS_BYTES)),
         ("thumbnail", pa.binary(THUMBNAIL_SIDE * THUMBNAIL_SIDE)),
         ("quarantine_reason", pa.string()),  # null for a readable image
+    ]
+)
+
+# Pairs of images that show one picture, or one patient twice. Coordinates are shares of the width
+# and height: x of a = xx * x of b + xy * y of b + x0, and likewise y.
+DUPLICATES = pa.schema(
+    [
+        ("image_id_a", pa.string()),
+        ("image_id_b", pa.string()),
+        ("kind", pa.string()),  # one of terms.DUPLICATE_KINDS
+        ("correlation", pa.float32()),  # of what both show, local contrast normalised
+        ("overlap", pa.float32()),  # share of either image that the other shows, the smaller one
+        *((f"transform_{part}", pa.float32()) for part in ("xx", "xy", "x0", "yx", "yy", "y0")),
+        ("inliers", pa.int32()),  # keypoints that fit the transform; 0 where kind is exact
     ]
 )
 

@@ -25,7 +25,6 @@ INDEX_COLUMNS: Final = (
     "mode",
     "file_sha256",
     "pixel_sha256",
-    "dhash",
     "group",
     "source",
     "mask_path",
@@ -33,3 +32,21 @@ INDEX_COLUMNS: Final = (
     "patient",
     "split",
 )
+
+EXACT: Final = "exact"
+OTHER_EXPOSURE: Final = "other_exposure"
+DUPLICATE_KINDS: Final = (
+    EXACT,
+    "re-encoded",
+    "brightened",
+    "mirrored",
+    "inverted",
+    "cropped",
+    "shifted",
+    "turned",
+    "inset",
+    "annotated",
+    OTHER_EXPOSURE,
+)
+"""What a pair of `contracts.DUPLICATES` can be: copies of one picture, and how the second differs;
+last, two exposures of one patient, which are no copies but belong on one side of a split."""

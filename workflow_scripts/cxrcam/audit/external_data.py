@@ -42,7 +42,7 @@ def without_overlap(images: pd.DataFrame, overlap: pd.DataFrame) -> pd.DataFrame
         Index of the external data set: ``image_id``, ``group`` and further columns; all its
         images, as a group can hold other classes.
     overlap : DataFrame
-        As from `duplicates.across.find_cross_duplicates`; ``image_id_b`` is external.
+        As from `duplicates.search.find_cross_duplicates`; ``image_id_b`` is external.
 
     Returns
     -------

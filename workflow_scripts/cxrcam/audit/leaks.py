@@ -11,10 +11,14 @@ import pandas as pd
 
 from workflow_scripts.cxrcam.arrays import BoolArray
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
-from workflow_scripts.cxrcam.terms import TEST, TRAIN, VALIDATION
-
-KINDS: Final = ("exact", "near", "mirrored", "inverted", "cropped")
-"""Kinds of duplicates, as `duplicates.find_duplicates` names them."""
+from workflow_scripts.cxrcam.terms import (
+    DUPLICATE_KINDS,
+    EXACT,
+    OTHER_EXPOSURE,
+    TEST,
+    TRAIN,
+    VALIDATION,
+)
 
 ANY_DUPLICATE: Final = "any duplicate"
 PATIENT: Final = "patient"
@@ -29,7 +33,8 @@ class LeakRow:
     role : str
         "test" or "validation".
     kind : str
-        A kind of duplicate, "any duplicate", or "patient".
+        A kind of duplicate, "any duplicate" (not other exposures), or "patient" (named by the data
+        set, or seen from another exposure in train).
     n_images : int
         Images of that role of which it can be told; for patients those with a known patient.
     n_leaked : int or None
@@ -60,20 +65,21 @@ def _duplicate_leaks(
     in_train = np.zeros(len(names), dtype=bool)
     in_train[: len(image_ids)] = train
     kind = pairs["kind"].to_numpy(dtype=object)
-    exact = kind == "exact"
+    exact = kind == EXACT
     # Identical images are one image. (Of more than a hundred, the table pairs each with the first
     # only, so that the pairs alone would not show all twins.)
     same = cluster_labels(len(names), np.stack([a[exact], b[exact]], axis=1))
     trained = np.bincount(same, weights=in_train, minlength=len(names))
-    leaks = {"exact": trained[same] - in_train > 0}
+    leaks = {EXACT: trained[same] - in_train > 0}
     ends = np.concatenate([np.stack([same[a], same[b]]), np.stack([same[b], same[a]])], axis=1)
     kinds = np.concatenate([kind, kind])
-    for other in [*KINDS[1:], *sorted(set(kind.tolist()) - set(KINDS))]:
+    for other in [*DUPLICATE_KINDS[1:], *sorted(set(kind.tolist()) - set(DUPLICATE_KINDS))]:
         one, twin = ends[:, kinds == other]
         seen = np.zeros(len(names), dtype=bool)
         seen[one[trained[twin] > 0]] = True
         leaks[other] = seen[same]
-    leaks[ANY_DUPLICATE] = np.logical_or.reduce(list(leaks.values()))
+    copies = [found for name, found in leaks.items() if name != OTHER_EXPOSURE]
+    leaks[ANY_DUPLICATE] = np.logical_or.reduce(copies)
     return {name: found[: len(image_ids)] for name, found in leaks.items()}
 
 
@@ -137,11 +143,14 @@ def split_leaks(
     names, role = pd.Index(np.asarray(image_ids, dtype=object)), np.asarray(roles, dtype=object)
     train = np.asarray(role == TRAIN, dtype=bool)
     leaked = _duplicate_leaks(names, train, duplicates)
-    known, leaked[PATIENT] = _patient_leaks(pd.Series(list(patients), dtype=object), train)
+    named, of_patient = _patient_leaks(pd.Series(list(patients), dtype=object), train)
+    # Two exposures of one patient tell what the data set may not.
+    known = named | leaked[OTHER_EXPOSURE]
+    leaked[PATIENT] = of_patient | leaked[OTHER_EXPOSURE]
     reasons = {}
     if not known.any():
         reasons[PATIENT] = "not assessable: the data set names no patients"
-    elif not (known & train).any():
+    elif not (named & train).any() and not leaked[OTHER_EXPOSURE].any():
         reasons[PATIENT] = "not assessable: no train image names its patient"
     return [
         row
@@ -172,7 +181,7 @@ def _copies_in_words(row: LeakRow, rows: list[LeakRow]) -> str:
     kinds = ", ".join(
         f"{other.n_leaked} {other.kind}"
         for other in rows
-        if other.n_leaked and other.kind not in (ANY_DUPLICATE, PATIENT)
+        if other.n_leaked and other.kind not in (OTHER_EXPOSURE, ANY_DUPLICATE, PATIENT)
     )
     return (
         f"LEAK, {row.n_leaked} of {row.n_images} images ({row.share:.1%}) have a copy in train"

@@ -9,6 +9,7 @@ and change, and are no seal against forgery.
 """
 
 import json
+import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -306,6 +307,23 @@ def read_pixels(
     """
     rows = read_rows(shards, image_ids, "pixels", size * size, target)
     return rows.reshape(len(image_ids), size, size)
+
+
+def cached_size(shards: Sequence[Path]) -> int:
+    """Pixels a side of the images of some shards, as the first one says.
+
+    Raises
+    ------
+    CacheError
+        It is damaged.
+    """
+    try:
+        return math.isqrt(pq.read_schema(shards[0]).field("pixels").type.byte_width)
+    except (OSError, pa.ArrowException, LookupError) as error:
+        raise CacheError(
+            f"The cache file {shards[0]} is damaged ({error}): delete it, and the next run makes "
+            "it anew."
+        ) from error
 
 
 def read_pixels_within(

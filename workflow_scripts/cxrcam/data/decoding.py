@@ -10,21 +10,21 @@ import numpy as np
 import pyarrow as pa
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
-from workflow_scripts.cxrcam.contracts import FACTS
+from workflow_scripts.cxrcam.contracts import FACTS, THUMBNAIL_SIDE
 from workflow_scripts.cxrcam.data.fingerprints import (
     REDUCING_GAP,
-    THUMBNAIL_SIDE,
-    dhash256,
     pixel_sha256,
     thumbnail,
 )
 from workflow_scripts.cxrcam.images.files import read_encoded, read_grey
+from workflow_scripts.cxrcam.images.keypoints import SIDES, keypoints
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
 from workflow_scripts.cxrcam.images.resizing import Resampling, resize_grey
 from workflow_scripts.cxrcam.workers import Workers
 
 DECODED_SIDES = 2  # pixels decoded for each one kept, a side: Pillow's own choice for thumbnails
-FINGERPRINTED_SIDE = REDUCING_GAP * THUMBNAIL_SIDE  # that the thumbnail starts from
+# That the thumbnail and the keypoints start from.
+FINGERPRINTED_SIDE = max(REDUCING_GAP * THUMBNAIL_SIDE, *SIDES)
 FILES_AT_ONCE = 64  # their pixels take 3 MB at 224 px
 
 
@@ -66,13 +66,15 @@ def decode_image(
     except UnreadableImage as error:
         facts["quarantine_reason"] = str(error)
         return facts, None
+    found = keypoints(image.pixels)
     facts |= {
         "width": image.width,
         "height": image.height,
         "mode": image.mode,
         "pixel_sha256": pixel_sha256(image.pixels),
-        "dhash": dhash256(image.pixels),
         "thumbnail": thumbnail(image.pixels).tobytes(),
+        "words": found.words.tobytes(),
+        "points": found.points.tobytes(),
     }
     return facts, resize_grey(image.pixels, size, resampling)
 

@@ -1,358 +1,281 @@
-"""Near-duplicate images: exact search among difference hashes, confirmation, clusters.
+"""Copies of one picture within a data set, or across two.
 
-Two stages. *Candidates* are all pairs whose 256-bit difference hashes differ in at most `radius`
-bits; none is missed. *Confirmation* compares thumbnails after local contrast normalisation, because
-chest X-rays resemble each other: within 36 bits of a typical image lie many other patients. A pair
-is confirmed that correlates at 0.67 or more and either agrees in its better tiles
-(`TILE_CORRELATION`) or agrees when aligned (`ALIGNED_CORRELATION`); as "cropped", where it agrees
-only when aligned.
+Two steps. *Candidates* are pairs of images with words in common (`candidates`). *Confirmation* lays
+one over the other by their keypoints and compares what both show, on cached pixels (`alignment`);
+`kinds` says what is a copy, what another exposure of the same patient, and how a copy was changed.
 
-Defaults were chosen on 2,100 real X-rays (700 COVID, 700 Normal, 700 Viral Pneumonia; 2.2 million
-pairs) with 30 known clusters of 61 images, and on 30,306 phantoms, all different:
-
-- every pair that joins the known clusters lies within 33 bits and correlates at 0.691 or more; its
-  better tiles agree at 0.894 or more, or it reaches 0.801 or more when aligned. Outside them, the
-  best pair (one patient, two exposures, by the look of it) correlates at 0.644;
-- three more pairs, copies by eye, are found as cropped, at 0.813 or more when aligned. The best
-  other pair, again two exposures of one patient, reaches 0.775;
-- phantoms share one anatomy: 622 pairs of them correlate at 0.67 to 0.79. Their better tiles agree
-  at 0.866 or less, and aligned they reach 0.793 or less, but for one pair with 0.805, which is
-  confirmed wrongly. Among 15,153 other phantoms no pair is;
-- plain correlation of thumbnails cannot do it: different children correlate at up to 0.971, while
-  true copies with changed contrast fall to 0.91.
-
-Crops of more than 3 % on each side, and shifts of more than 5 % of the width, are mostly missed.
+Missed are copies of which little is left (more than an eighth cut off on each side, smaller than
+0.6 of a page), pages full of the same text, images that show little structure or are cached at
+fewer than 64 pixels, and most other exposures of a patient.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
-from typing import Final, TypedDict, Unpack
+from dataclasses import dataclass
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, Int64Array, UInt8Array
-from workflow_scripts.cxrcam.duplicates.hash_search import check_hashes, check_radius
-from workflow_scripts.cxrcam.duplicates.promising_pairs import (
-    Kind,
-    PromisingPairs,
-    promising_pairs,
+from workflow_scripts.cxrcam.arrays import Int64Array, UInt8Array
+from workflow_scripts.cxrcam.contracts import DUPLICATES
+from workflow_scripts.cxrcam.data.cache import cached_size, read_pixels_within
+from workflow_scripts.cxrcam.duplicates.alignment import (
+    LEAST_INLIERS,
+    LEAST_SIZE,
+    Fit,
+    Overlay,
+    fitted,
+    overlay,
 )
-from workflow_scripts.cxrcam.duplicates.thumbnail_alignment import aligned_correlations
-from workflow_scripts.cxrcam.duplicates.thumbnail_correlation import (
-    THUMBNAIL_CHUNK,
-    check_thumbnails,
-)
-from workflow_scripts.cxrcam.duplicates.thumbnail_views import Thumbnails, ThumbnailView
-from workflow_scripts.cxrcam.workers import Workers
-
-#: Largest Hamming distance of two hashes that may belong to one picture, in bits of 256. The known
-#: copies need 33; the rest is slack for brightness changes that clip.
-DEFAULT_RADIUS: Final = 36
-
-#: Smallest correlation of locally normalised thumbnails of a pair that is not cropped.
-DEFAULT_CORRELATION: Final = 0.67
-
-#: Correlation at the best crop and shift that confirms a pair.
-ALIGNED_CORRELATION: Final = 0.795
-
-#: Pairs that wait to be aligned, all at once: 130 MB.
-HELD_PAIRS: Final = 1 << 22
-
-#: What is looked for, beside identical images.
-KINDS: Final[tuple[Kind, ...]] = ("near", "mirrored", "inverted", "cropped")
+from workflow_scripts.cxrcam.duplicates.candidates import candidate_pairs
+from workflow_scripts.cxrcam.duplicates.kinds import kind_of
+from workflow_scripts.cxrcam.duplicates.stored import Fingerprints
+from workflow_scripts.cxrcam.images.keypoints import NO_WORD, VIEWS, Keypoints
+from workflow_scripts.cxrcam.terms import EXACT
+from workflow_scripts.cxrcam.workers import Workers, slices
 
 #: Groups of identical images up to this size are reported pair by pair. Larger ones (thousands of
 #: blank images) would give quadratically many rows, so each member is paired with the first only.
 #: Clusters come out the same.
 LARGEST_COMPLETE_GROUP: Final = 100
 
+#: Pixels of candidates beyond this many MB wait in a file without a name.
+PIXEL_MEMORY_MB: Final = 400
+#: Pairs that a thread fits at a time.
+PAIRS_AT_ONCE: Final = 32
 
-class MatchCriteria(TypedDict, total=False):
-    """What `confirmed_pairs` asks of a pair; the defaults are in its signature."""
-
-    radius: int
-    minimum_correlation: float
-    kinds: Sequence[Kind]
+#: What identical images have in the columns from ``kind`` on.
+_EXACT_ROW: Final = (EXACT, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0)
 
 
-def find_duplicates(
-    image_ids: Sequence[str],
-    pixel_sha256s: Sequence[str],
-    dhashes: UInt8Array,
-    thumbnails: UInt8Array,
-    threads: int = 1,
-    **criteria: Unpack[MatchCriteria],
-) -> pd.DataFrame:
-    """Find all pairs of images that show one picture.
+class _Pair(NamedTuple):
+    """Rows of two images, or numbers of two groups, and the columns from ``kind`` on."""
 
-    Parameters
-    ----------
-    image_ids : sequence of str, length n
-        Names of the images. To compare data sets with each other, pass them together.
-    pixel_sha256s : sequence of str, length n
-        As from `fingerprints.pixel_sha256`: equal means identical.
-    dhashes : ndarray of uint8, shape (n, 32)
-        As from `fingerprints.dhash256`.
-    thumbnails : ndarray of uint8, shape (n, 32, 32)
-        As from `fingerprints.thumbnail`.
-    threads : int
-        The result does not depend on their number.
-    **criteria
-        `radius`, `minimum_correlation` and `kinds`, as for `confirmed_pairs`.
-
-    Returns
-    -------
-    DataFrame
-        ``image_id_a``, ``image_id_b`` (str, a before b in the order given), ``distance`` (int64,
-        bits of 256), ``correlation`` (float32), ``kind`` ("exact", "near", "mirrored", "inverted"
-        or "cropped"). All pairs, but where identical images number more than 100: there, each is
-        paired with the first of its kind only. `clusters.cluster_labels` gives the same clusters
-        anyway.
-
-    Raises
-    ------
-    ValueError
-        Inputs of different lengths, or as for `confirmed_pairs`.
-    """
-    lengths = {len(image_ids), len(pixel_sha256s), len(dhashes), len(thumbnails)}
-    if len(lengths) > 1:
-        raise ValueError(
-            f"there are {len(image_ids)} image_ids, {len(pixel_sha256s)} pixel_sha256s, "
-            f"{len(dhashes)} dhashes and {len(thumbnails)} thumbnails: one of each is needed"
-        )
-    check_hashes(dhashes, "dhashes")
-    check_thumbnails(thumbnails)
-    copies = _Copies.of(pixel_sha256s)
-    near = confirmed_pairs(
-        dhashes[copies.first], ThumbnailView(thumbnails, copies.first), threads, **criteria
-    )
-    repeated = np.flatnonzero(copies.sizes > 1).tolist()
-    exact = np.array(
-        [pair for group in repeated for pair in _group_pairs(copies.rows(group))], np.int64
-    ).reshape(-1, 2)
-    parts = [
-        pd.DataFrame(
-            {
-                "a": exact[:, 0],
-                "b": exact[:, 1],
-                "distance": np.zeros(len(exact), np.int64),
-                "correlation": np.ones(len(exact), np.float32),
-                "kind": "exact",
-            }
-        ),
-        _spread_over_copies(near, copies),
-    ]
-    table = pd.concat([part for part in parts if len(part)] or [_empty_pairs()])
-    table = table.sort_values(["a", "b"], kind="stable").reset_index(drop=True)
-    names = np.asarray(image_ids, dtype=object)
-    return pd.DataFrame(
-        {
-            "image_id_a": pd.Series(names[table["a"].to_numpy()], dtype="str"),
-            "image_id_b": pd.Series(names[table["b"].to_numpy()], dtype="str"),
-            "distance": table["distance"].astype(np.int64),
-            "correlation": table["correlation"].astype(np.float32),
-            "kind": table["kind"].astype("str"),
-        }
-    )
+    a: int
+    b: int
+    values: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class _Copies:
-    """Identical images: rows of group g are ``order[starts[g] : starts[g] + sizes[g]]``."""
+class _Distinct:
+    """Images of one data set, of identical ones the first."""
 
-    order: Int64Array
-    starts: Int64Array
-    sizes: Int64Array
+    images: Fingerprints
+    shards: Sequence[str | Path]
+    groups: list[list[int]]
 
     @classmethod
-    def of(cls, pixel_sha256s: Sequence[str]) -> _Copies:
-        """Groups in the order of their first images, rows ascending."""
-        group_of, names = pd.factorize(np.asarray(pixel_sha256s, dtype=object))
-        sizes = np.bincount(group_of, minlength=len(names)).astype(np.int64)
-        order = np.argsort(group_of, kind="stable").astype(np.int64)
-        return cls(order, np.cumsum(sizes) - sizes, sizes)
+    def of(cls, images: Fingerprints, shards: Sequence[str | Path]) -> _Distinct:
+        """Groups of identical images, each and all in order of appearance."""
+        rows: dict[str, list[int]] = {}
+        for row, sha in enumerate(images.pixel_sha256):
+            rows.setdefault(sha, []).append(row)
+        return cls(images, shards, list(rows.values()))
 
     @property
     def first(self) -> Int64Array:
-        """First row of each group."""
-        return self.order[self.starts]
+        """Row of the first image of each group."""
+        return np.array([rows[0] for rows in self.groups], np.int64)
 
-    def rows(self, group: int) -> Int64Array:
-        """All rows of a group."""
-        start = self.starts[group]
-        return self.order[start : start + self.sizes[group]]
-
-
-def _group_pairs(rows: Int64Array) -> Iterator[tuple[int, int]]:
-    """Pairs within a group of identical images; with the first only, where the group is large."""
-    if len(rows) > LARGEST_COMPLETE_GROUP:
-        yield from ((int(rows[0]), int(row)) for row in rows[1:])
-    else:
-        yield from combinations(rows.tolist(), 2)
+    def pixels(self, groups: Int64Array) -> UInt8Array:
+        """Cached pixels of the first image of some groups, shape (k, size, size)."""
+        shards = [Path(shard) for shard in self.shards]
+        names = [self.images.image_ids[self.groups[group][0]] for group in groups]
+        return read_pixels_within(shards, names, cached_size(shards), PIXEL_MEMORY_MB)
 
 
-def _spread_over_copies(near: pd.DataFrame, copies: _Copies) -> pd.DataFrame:
-    """Extend pairs of representatives to the identical copies of both."""
-    sizes = copies.sizes
-    a, b = near["a"].to_numpy(), near["b"].to_numpy()
-    source: list[int] = []
-    ends: list[tuple[int, int]] = []
-    for row, (i, j) in enumerate(zip(a.tolist(), b.tolist(), strict=True)):
-        large = max(sizes[i], sizes[j]) > LARGEST_COMPLETE_GROUP
-        left, right = (rows[:1] if large else rows for rows in (copies.rows(i), copies.rows(j)))
-        for first in left.tolist():
-            for second in right.tolist():
-                source.append(row)
-                ends.append((min(first, second), max(first, second)))
-    spread = near.iloc[source].reset_index(drop=True)
-    rows_of_ends = np.array(ends, np.int64).reshape(-1, 2)
-    return spread.assign(a=rows_of_ends[:, 0], b=rows_of_ends[:, 1])
-
-
-def confirmed_pairs(
-    dhashes: UInt8Array,
-    thumbnails: Thumbnails,
-    threads: int = 1,
-    radius: int = DEFAULT_RADIUS,
-    minimum_correlation: float = DEFAULT_CORRELATION,
-    kinds: Sequence[Kind] = KINDS,
+def find_duplicates(
+    images: Fingerprints, shards: Sequence[str | Path], threads: int = 1
 ) -> pd.DataFrame:
-    """Find pairs of images that show one picture: as it is, mirrored, inverted or cropped.
+    """Find pairs of images of one data set that show one picture, or one patient twice.
 
     Parameters
     ----------
-    dhashes : ndarray of uint8, shape (n, 32)
-        Difference hashes, as from `fingerprints.dhash256`.
-    thumbnails : ndarray of uint8, shape (n, 32, 32)
-        As from `fingerprints.thumbnail`. Other kinds than near are searched by hashes of the
-        thumbnails, because the finished hash does not tell equal neighbours apart.
+    images : Fingerprints
+        As from `stored.stored_fingerprints`.
+    shards : sequence of path
+        Cache shards of the data set. Only pixels of candidates are kept.
     threads : int
-        The result does not depend on their number.
-    radius : int
-        Largest Hamming distance of candidates, in bits of 256.
-    minimum_correlation : float
-        Smallest correlation, above 0 and up to 1, of locally normalised thumbnails.
-    kinds : sequence of {"near", "mirrored", "inverted", "cropped"}
-        What to look for. "cropped" is a copy that was cropped or shifted by some 3 % of the width;
-        without "near", a plain copy may be called so too.
+        The result does not depend on their number, nor on how images are divided into shards.
 
     Returns
     -------
     DataFrame
-        Columns ``a``, ``b`` (int64 row numbers, a < b), ``distance`` (int64, bits),
-        ``correlation`` (float32), ``kind``; sorted by a, b. A pair that matches in several ways
-        appears once, with the best correlation; as "cropped" only where nothing else fits.
+        Columns of `contracts.DUPLICATES`, a pair a row, in the order of the images. Of more than
+        100 identical images, each is paired with the first only; of many other copies of one
+        picture, each with some others only (`candidates.MOST_PARTNERS`). Clusters come out as
+        with all pairs.
+
+    Raises
+    ------
+    CacheError
+        As from `data.cache.read_pixels`.
     """
-    check_thumbnails(thumbnails)
-    if len(dhashes) != len(thumbnails):
-        raise ValueError(f"there are {len(dhashes)} hashes but {len(thumbnails)} thumbnails")
-    check_radius(radius)
-    if not 0 < minimum_correlation <= 1:
-        raise ValueError(f"minimum_correlation is {minimum_correlation}: it must be in (0, 1]")
-    unknown = [kind for kind in kinds if kind not in KINDS]
-    if unknown:
-        raise ValueError(f"unknown kind {unknown[0]!r}: choose from {', '.join(KINDS)}")
-    # An image of one grey has no structure to compare; thousands of them would swamp the search.
-    rows = _structured(thumbnails)
-    dhashes, thumbnails = dhashes[rows], _chosen(thumbnails, rows)
+    distinct = _Distinct.of(images, shards)
+    same = [
+        _Pair(a, b, _EXACT_ROW)
+        for rows in distinct.groups
+        for a, b in (
+            combinations(rows, 2)
+            if len(rows) <= LARGEST_COMPLETE_GROUP
+            else ((rows[0], row) for row in rows[1:])
+        )
+    ]
+    found = _confirmed([distinct], threads)
+    return _table([*same, *_spread(found, distinct, distinct)], images, images)
+
+
+def find_cross_duplicates(
+    own: Fingerprints,
+    own_shards: Sequence[str | Path],
+    other: Fingerprints,
+    other_shards: Sequence[str | Path],
+    threads: int = 1,
+) -> pd.DataFrame:
+    """Find pairs of an image of one data set and one of another, as `find_duplicates` does.
+
+    Parameters
+    ----------
+    own, other : Fingerprints
+        The same image id may stand in both.
+    own_shards, other_shards : sequence of path
+        Cache shards of each.
+    threads : int
+        The result does not depend on their number.
+
+    Returns
+    -------
+    DataFrame
+        As from `find_duplicates`; ``image_id_a`` is of `own`, ``image_id_b`` of `other`.
+
+    Raises
+    ------
+    CacheError
+        As from `data.cache.read_pixels`.
+    """
+    left, right = _Distinct.of(own, own_shards), _Distinct.of(other, other_shards)
+    place = {own.pixel_sha256[rows[0]]: group for group, rows in enumerate(left.groups)}
+    same = [
+        _Pair(place[sha], group, _EXACT_ROW)
+        for group, rows in enumerate(right.groups)
+        if (sha := other.pixel_sha256[rows[0]]) in place
+    ]
+    exact = {(pair.a, pair.b) for pair in same}
+    n = len(left.groups)
+    found = [_Pair(a, b - n, values) for a, b, values in _confirmed([left, right], threads)]
+    different = [pair for pair in found if (pair.a, pair.b) not in exact]
+    return _table([*_spread([*same, *different], left, right)], own, other)
+
+
+def not_compared(images: Fingerprints, shards: Sequence[str | Path]) -> list[str]:
+    """Sentences on images of which only identical copies are found; none where all is well."""
+    sentences = []
+    bare = int((images.keypoints.words[:, LEAST_INLIERS - 1, 0] == NO_WORD).sum())
+    if bare:
+        sentences.append(
+            f"{bare} of {len(images.image_ids)} images show too little to be compared (blank ones,"
+            " or a few pixels): of these, only identical copies are found."
+        )
+    size = cached_size([Path(shard) for shard in shards])
+    if size < LEAST_SIZE:
+        sentences.append(
+            f"Images are cached at {size} pixels: too few to tell copies from strangers. Identical"
+            f" copies are found; for others set image.size to {LEAST_SIZE} or more."
+        )
+    return sentences
+
+
+def _confirmed(sets: Sequence[_Distinct], threads: int) -> list[_Pair]:
+    """Compare the candidates among the groups of one data set, or of one with those of another.
+
+    Groups of the second are numbered after those of the first.
+    """
+    words, points = (
+        np.concatenate([one.images.keypoints[part][one.first] for one in sets]) for part in (0, 1)
+    )
+    n_first = len(sets[0].groups)
+
+    def fits(rows: slice) -> list[tuple[int, int, Fit | None]]:
+        pairs = zip(found.a[rows].tolist(), found.b[rows].tolist(), strict=True)
+        return [
+            (a, b, fitted(Keypoints(words[a], points[a]), Keypoints(words[b], points[b]), view))
+            for (a, b), view in zip(pairs, (VIEWS[k] for k in found.view[rows]), strict=True)
+        ]
+
     with Workers(threads) as workers:
-        promising = promising_pairs(
-            workers, dhashes, thumbnails, radius, minimum_correlation, kinds
-        )
-        frames = list(_confirmed(workers, promising, thumbnails))
-    table = pd.concat(
-        [frame for frame in frames if len(frame)] or [_empty_pairs()], ignore_index=True
-    )
-    table = table[table["kind"].isin(kinds)]
-    ends = np.sort(rows[table[["a", "b"]].to_numpy()], axis=1)
-    table = table.assign(a=ends[:, 0], b=ends[:, 1])
-    # The best crop and shift never correlate less than none: the plainer kind goes first.
-    best_first = table.assign(is_crop=table["kind"] == "cropped").sort_values(
-        ["a", "b", "is_crop", "correlation", "distance"],
-        ascending=[True, True, True, False, True],
-        kind="stable",
-    )
-    unique = best_first.drop(columns="is_crop").drop_duplicates(["a", "b"])
-    return unique.reset_index(drop=True)
+        found = candidate_pairs(words, n_first if len(sets) > 1 else 0, workers)
+        parts = workers.map(fits, slices(len(found.a), PAIRS_AT_ONCE))
+        fitting = [(a, b, fit) for part in parts for a, b, fit in part if fit is not None]
+        ends = np.array([(a, b) for a, b, _ in fitting], np.int64).ravel()
+        picture = _Pictures.of(sets, np.unique(ends)).picture
+
+        def compared(pair: tuple[int, int, Fit]) -> _Pair | None:
+            a, b, fit = pair
+            laid = overlay(picture(a), picture(b), fit)
+            kind = None if laid is None else kind_of(laid)
+            return None if laid is None or kind is None else _Pair(a, b, _values(kind, laid))
+
+        best: dict[tuple[int, int], _Pair] = {}
+        for pair in filter(None, workers.map(compared, fitting)):
+            # Found as it is and mirrored, say: the view that agrees better.
+            known = best.setdefault((pair.a, pair.b), pair)
+            if pair.values[1] > known.values[1]:
+                best[pair.a, pair.b] = pair
+    return list(best.values())
 
 
-def _structured(thumbnails: Thumbnails) -> Int64Array:
-    """Rows of the images that are not of one grey throughout."""
-    kept = np.empty(len(thumbnails), bool)
-    for start in range(0, len(thumbnails), THUMBNAIL_CHUNK):
-        part = thumbnails[start : start + THUMBNAIL_CHUNK]
-        kept[start : start + THUMBNAIL_CHUNK] = part.min(axis=(1, 2)) < part.max(axis=(1, 2))
-    return np.flatnonzero(kept)
+@dataclass(frozen=True)
+class _Pictures:
+    """Pixels of some groups; groups of a second data set are numbered after those of the first."""
+
+    groups: Int64Array
+    n_of_first: int
+    pixels: list[UInt8Array]
+
+    @classmethod
+    def of(cls, sets: Sequence[_Distinct], groups: Int64Array) -> _Pictures:
+        """Read what is needed, each shard once."""
+        n_first = len(sets[0].groups)
+        border = int(np.searchsorted(groups, n_first))
+        parts = zip(sets, (groups[:border], groups[border:] - n_first), strict=False)
+        return cls(groups, border, [one.pixels(some) for one, some in parts if len(some)])
+
+    def picture(self, group: int) -> UInt8Array:
+        """Pixels of a group's first image."""
+        place = int(np.searchsorted(self.groups, group))
+        of_second = place >= self.n_of_first
+        one: UInt8Array = self.pixels[of_second][place - of_second * self.n_of_first]
+        return one
 
 
-def _chosen(thumbnails: Thumbnails, rows: Int64Array) -> ThumbnailView:
-    """Some rows, not copied."""
-    if isinstance(thumbnails, ThumbnailView):
-        return replace(thumbnails, rows=thumbnails.rows[rows])
-    return ThumbnailView(thumbnails, rows)
+def _values(kind: str, laid: Overlay) -> tuple[Any, ...]:
+    """Columns from ``kind`` on."""
+    return (kind, laid.correlation, laid.overlap, *laid.transform.ravel(), laid.inliers)
 
 
-def _confirmed(
-    workers: Workers, promising: Iterable[PromisingPairs], thumbnails: Thumbnails
-) -> Iterator[pd.DataFrame]:
-    """Yield the pairs that show one picture, as in `confirmed_pairs`, in any order."""
-    held: list[PromisingPairs] = []
-    for found in promising:
-        held.append(found)
-        # As many as possible together: images and their crops are found by two searches.
-        if sum(len(some.pairs) for some in held) >= HELD_PAIRS:
-            yield from _aligned(workers, held, thumbnails)
-            held = []
-    yield from _aligned(workers, held, thumbnails)
+def _spread(pairs: Sequence[_Pair], left: _Distinct, right: _Distinct) -> Iterator[_Pair]:
+    """Replace pairs of groups of identical images by pairs of images."""
+    for a, b, values in pairs:
+        ours, others = left.groups[a], right.groups[b]
+        if max(len(ours), len(others)) <= LARGEST_COMPLETE_GROUP:
+            ends: Iterable[tuple[int, int]] = product(ours, others)
+        else:
+            ends = [*product(ours[:1], others), *product(ours[1:], others[:1])]
+        yield from (_Pair(row, other, values) for row, other in ends)
 
 
-def _aligned(
-    workers: Workers, promising: Sequence[PromisingPairs], thumbnails: Thumbnails
-) -> Iterator[pd.DataFrame]:
-    """Align what need be, and yield the pairs that are confirmed."""
-    aligned_with = {id(found.search.aligned_with): found.search.aligned_with for found in promising}
-    for key, others in aligned_with.items():
-        together = [found for found in promising if id(found.search.aligned_with) == key]
-        pairs = [found.pairs[~found.in_place] for found in together]
-        values = aligned_correlations(np.concatenate(pairs), others, thumbnails, workers)
-        ends = np.cumsum([len(some) for some in pairs])
-        for found, aligned in zip(together, np.split(values, ends[:-1]), strict=True):
-            yield from _of_one_search(found, aligned)
-
-
-def _of_one_search(found: PromisingPairs, aligned_others: Float32Array) -> Iterator[pd.DataFrame]:
-    """Confirmed pairs by kind; `aligned_others` are the correlations of those not in place."""
-    aligned = np.full(len(found.pairs), -1, np.float32)
-    aligned[~found.in_place] = aligned_others
-    fits = aligned >= ALIGNED_CORRELATION
-    kinds: list[tuple[Kind, BoolArray, Float32Array]] = []
-    if found.search.kind != "cropped":
-        kinds.append((found.search.kind, found.in_place | found.strong & fits, found.correlations))
-    if found.search.finds_crops:
-        kinds.append(("cropped", fits & ~found.strong, aligned))
-    for kind, chosen, correlations in kinds:
-        yield pd.DataFrame(
-            {
-                "a": found.pairs[chosen, 0],
-                "b": found.pairs[chosen, 1],
-                "distance": found.distances[chosen],
-                "correlation": correlations[chosen],
-                "kind": kind,
-            }
-        )
-
-
-def _empty_pairs() -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "a": np.empty(0, np.int64),
-            "b": np.empty(0, np.int64),
-            "distance": np.empty(0, np.int64),
-            "correlation": np.empty(0, np.float32),
-            "kind": pd.Series(dtype="str"),
-        }
-    )
+def _table(pairs: Sequence[_Pair], own: Fingerprints, other: Fingerprints) -> pd.DataFrame:
+    """Name the images of pairs of rows."""
+    ordered = sorted(pairs, key=lambda pair: pair[:2])
+    rows = [(own.image_ids[a], other.image_ids[b], *values) for a, b, values in ordered]
+    columns = [*zip(*rows, strict=True)] or [()] * len(DUPLICATES)
+    arrays = [
+        pa.array(column, field.type) for column, field in zip(columns, DUPLICATES, strict=True)
+    ]
+    table: pd.DataFrame = pa.table(arrays, schema=DUPLICATES).to_pandas()
+    return table

@@ -55,7 +55,7 @@ class Datasheet:
     n_quarantined : int
         Images that could not be read.
     pairs : DataFrame
-        Near-duplicates: `image_id_a`, `image_id_b`.
+        Copies, columns of `contracts.DUPLICATES`.
     n_conflicts : int
         Pairs of copies that bear different labels.
     sources, acquisition : mapping

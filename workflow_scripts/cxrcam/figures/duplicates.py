@@ -136,7 +136,7 @@ def label_conflicts_figure(
     ----------
     conflicts : DataFrame of k rows
         ``image_id_a``, ``image_id_b``, ``label_a``, ``label_b``, ``correlation``, ``kind``,
-        ``data_set_b``, as from `duplicates.across.in_turn`; shown in this order.
+        ``data_set_b``, as from `duplicates.conflicts.in_turn`; shown in this order.
     thumbnails_a, thumbnails_b : uint8 array, shape (k, s, s)
         Pictures of both images of each row, grey. Those of the first `MOST_CONFLICTS` rows are
         enough.

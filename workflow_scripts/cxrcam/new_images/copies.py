@@ -8,10 +8,16 @@ import pandas as pd
 
 _KIND_WORDS: Final = {
     "exact": "the very same picture as",
-    "near": "a near copy of",
+    "re-encoded": "a near copy of",
+    "brightened": "a copy, brighter or darker, of",
     "mirrored": "a mirrored copy of",
     "inverted": "a copy, with black and white exchanged, of",
-    "cropped": "a cropped copy of",
+    "cropped": "a copy, cropped or enlarged, of",
+    "shifted": "a shifted copy of",
+    "turned": "a turned copy of",
+    "inset": "a copy, with a page or a border around one of the two, of",
+    "annotated": "a copy, with signs added or removed, of",
+    "other_exposure": "another exposure of the same patient as",
 }
 
 
@@ -22,7 +28,7 @@ class Copy:
     Attributes
     ----------
     image_id, kind : str
-        As from `duplicates.across.find_cross_duplicates`.
+        As from `duplicates.search.find_cross_duplicates`.
     trained_on : int
         Number of networks that were trained on it.
     """
@@ -48,7 +54,7 @@ def closest_copies(pairs: pd.DataFrame, trained_on: Mapping[str, int]) -> dict[s
     Parameters
     ----------
     pairs : DataFrame
-        As from `duplicates.across.find_cross_duplicates`, the new images second.
+        As from `duplicates.search.find_cross_duplicates`, the new images second.
     trained_on : mapping of str to int
         Number of networks that were trained on an image of the data set; 0 where it is absent.
 

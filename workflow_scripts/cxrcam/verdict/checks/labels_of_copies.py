@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
+from workflow_scripts.cxrcam.terms import OTHER_EXPOSURE
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, register
 
@@ -35,6 +36,8 @@ def judge(tables: AuditTables) -> list[Check]:
     pairs = tables.duplicates
     if pairs is None:
         return [KIND.not_assessable("nobody looked for duplicates")]
+    # Two exposures of one patient are two pictures, and may rightly bear two labels.
+    pairs = pairs[pairs["kind"] != OTHER_EXPOSURE]
     among = "" if tables.images is None else f" among {len(tables.images):,} images"
     if pairs.empty:
         return [KIND.passed(f"no picture occurs twice{among}", "there are no copies")]
