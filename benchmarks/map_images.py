@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
-from workflow_scripts.cxrcam.data.cache import write_shard
+from tests.shards import write_shard
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE

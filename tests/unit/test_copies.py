@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
+from tests.shards import write_shard
 from workflow_scripts.cxrcam.contracts import DUPLICATES
-from workflow_scripts.cxrcam.data.cache import CacheError, write_shard
+from workflow_scripts.cxrcam.data.cache import CacheError
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.data.fingerprints import pixel_sha256, thumbnail
 from workflow_scripts.cxrcam.duplicates import candidates

@@ -11,8 +11,8 @@ MILLION = 1_000_000
     ("amount", "little", "much"),
     [
         (resources.decoding_memory_mb, 1500, 2000),
-        (resources.search_memory_mb, 3000, 7500),
-        (resources.search_minutes, 30, 150),
+        (resources.search_memory_mb, 3000, 33000),
+        (resources.search_minutes, 30, 180),
         (resources.search_threads, 1, 8),
         (resources.audit_threads, 1, 4),
         # A KiB of facts an image; of more than 50,000 images features are not made.
