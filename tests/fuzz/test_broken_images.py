@@ -33,8 +33,8 @@ def check(case: corpus.Case, whole: np.ndarray | None = None) -> None:
         image = read_grey(Path(case.file_name), MAX_PIXELS, case.content)
     except UnreadableImage as error:
         assert_plain(str(error))
-        assert case.pixels is None or isinstance(case.pixels, str), f"{case.name}: {str(error)}"
-        assert case.words in str(error), f"{case.name}: {str(error)}"
+        assert case.pixels is None or isinstance(case.pixels, str), f"{case.name}: {error!s}"
+        assert case.words in str(error), f"{case.name}: {error!s}"
         return
     assert not isinstance(case.pixels, str), f"{case.name} was accepted"
     assert image.pixels.dtype == np.uint8 and min(image.pixels.shape) >= 16, case.name
