@@ -52,7 +52,8 @@ def judge(tables: AuditTables) -> list[Check]:
             f"{len(conflicts)} of {len(labelled)} pairs carry two labels, the first:"
             f" {one['image_id_a']} ({one['label_a']}) and {one['image_id_b']} ({one['label_b']})"
         )
-        clause = f"the same picture carries two labels in {len(conflicts)} pairs"
+        n = len(conflicts)
+        clause = f"the same picture carries two labels in {n} pair{'s' * (n > 1)}"
         return [KIND.failed(finding, why, clause=clause)]
     if labelled.empty:
         return [KIND.not_assessable("no pair has two known labels", finding=finding)]
