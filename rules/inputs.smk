@@ -63,6 +63,23 @@ def floors_of_run(wildcards):
     return filled(rules.audit_floors.output[0], **{**wildcards, "scheme": base})
 
 
+# --- the paper ------------------------------------------------------------------------------------
+
+PAPER = "results/{dataset}/paper"
+
+
+def paper_files(names, kinds):
+    """Files of elements of the paper; pictures and CSV tables go into Snakemake's own report too."""
+    shown = lambda file: report(
+        file,
+        caption="captions/paper.rst",
+        category="The paper",
+        labels={"element": Path(file).stem.replace("_", " ")},
+    )
+    files = [f"{PAPER}/{name}.{kind}" for name in names for kind in kinds]
+    return [shown(file) if file.endswith((".png", ".csv")) else file for file in files]
+
+
 # --- images ---------------------------------------------------------------------------------------
 
 

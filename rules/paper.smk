@@ -5,22 +5,9 @@
 #
 # Which scheme is the complete set, which the sub-sample, is told by its kind: see paper/designs.py.
 
-PAPER = "results/{dataset}/paper"
 TABLE_KINDS = ["csv", "md", "tex"]
 MAIN_RUNS = list(STUDY.main_runs.values())
 WIDEST_RUN = STUDY.main_runs[STUDY.widest_task]  # of pictures and channels
-
-
-def paper_files(names, kinds):
-    """Files of elements of the paper; pictures and CSV tables go into Snakemake's own report too."""
-    shown = lambda file: report(
-        file,
-        caption="captions/paper.rst",
-        category="The paper",
-        labels={"element": Path(file).stem.replace("_", " ")},
-    )
-    files = [f"{PAPER}/{name}.{kind}" for name in names for kind in kinds]
-    return [shown(file) if file.endswith((".png", ".csv")) else file for file in files]
 
 
 rule paper_network:

@@ -14,4 +14,7 @@ def test_two_processes_train_a_model_and_tell_its_story_once(project: Project) -
     assert log.count("epoch 1.00 of 1") == 1, "each process tells its story"
     card = load_model(project.folder / RUN / "model.safetensors")[1]
     assert (card.training["processes"], card.training["gpus"]) == (2, 2)
+    # Until the predictions tell that Snakemake has recorded the model.
+    assert (project.folder / RUN / "checkpoint.safetensors").exists()
+    project.run(f"{RUN}/predictions.parquet")
     assert not (project.folder / RUN / "checkpoint.safetensors").exists()
