@@ -18,6 +18,7 @@ from workflow_scripts.cxrcam.configuration.overlays import without_replaced_kind
 from workflow_scripts.cxrcam.data import datasets
 from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.file_times import stamp_files
 from workflow_scripts.cxrcam.machine import has_gpu
 from workflow_scripts.cxrcam.new_images import listing as new_images
 from workflow_scripts.cxrcam.study.study import list_study
