@@ -8,7 +8,12 @@ import pytest
 from PIL import Image
 
 from tests.conftest import smooth_noise
+from tests.fuzz.test_broken_configurations import CONFIG, SCHEMA
 from tests.fuzz.test_broken_tables import assert_readable
+from workflow_scripts.cxrcam.configuration.resolution import (
+    ConfigurationError,
+    resolve_configuration,
+)
 from workflow_scripts.cxrcam.data.image_files import DatasetError
 from workflow_scripts.cxrcam.data.listed import ListedDataSet, list_data_set
 from workflow_scripts.cxrcam.data.spellings import without_missing_words
@@ -152,3 +157,13 @@ def test_a_folder_above_that_may_not_be_entered(
         with pytest.raises(DatasetError) as caught:
             listed(settings)
         assert_readable(str(caught.value))
+
+
+# --- configurations -------------------------------------------------------------------------------
+
+
+def test_no_list_is_advised_that_would_be_refused_too(tried: Callable) -> None:
+    tried("clumsy: configurations")
+    with pytest.raises(ConfigurationError, match="seeds is the text 'abc'") as caught:
+        resolve_configuration(CONFIG | {"seeds": "abc"}, SCHEMA)
+    assert "write" not in str(caught.value)
