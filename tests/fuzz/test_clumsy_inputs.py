@@ -96,6 +96,14 @@ def test_a_manifest_at_a_path_that_cannot_be(path: str, tmp_path: Path, tried: C
         listed({"kind": "manifest", "path": str(tmp_path / path)})
 
 
+def test_a_manifest_that_is_a_folder(tmp_path: Path, tried: Callable) -> None:
+    """As pandas and Spark write Parquet."""
+    (tmp_path / "m.parquet").mkdir()
+    tried("clumsy: manifests")
+    with pytest.raises(DatasetError, match="is no file"):
+        listed({"kind": "manifest", "path": str(tmp_path / "m.parquet")})
+
+
 @pytest.mark.parametrize("path", ["x" * 5000, "a\0b"])
 def test_a_root_at_a_path_that_cannot_be(path: str, tmp_path: Path, tried: Callable) -> None:
     tried("clumsy: folders")

@@ -70,8 +70,9 @@ def list_manifest(path: Path, wanted: Callable[[str], bool]) -> list[ImageFile]:
 def _read_table(path: Path) -> tuple[list[str], Rows]:
     """Columns and rows of a table, whatever is wrong with it in words."""
     if not os.path.isfile(path):  # noqa: PTH113 (never raises)
+        fault = "is no file" if os.path.lexists(path) else "does not exist"
         raise DatasetError(
-            f"The manifest {str(path)!r} does not exist (looked from {Path.cwd()}). Write a CSV or "
+            f"The manifest {str(path)!r} {fault} (looked from {Path.cwd()}). Write a CSV or "
             "Parquet table with the columns path and label, and set `path` of this data set to it."
         )
     try:
