@@ -18,8 +18,13 @@ from workflow_scripts.cxrcam.configuration.overlays import without_replaced_kind
 from workflow_scripts.cxrcam.data import datasets
 from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.file_times import stamp_files
 from workflow_scripts.cxrcam.machine import has_gpu
 from workflow_scripts.cxrcam.new_images import listing as new_images
+from workflow_scripts.cxrcam.places import (
+    refuse_project_with_braces,
+    refuse_unwritable_records,
+)
 from workflow_scripts.cxrcam.study.study import list_study
 
 # Not workflow.basedir: as a module of another workflow, that is the folder of the other one.
@@ -55,6 +60,10 @@ def checked(action, *arguments):
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
+
+checked(refuse_project_with_braces, PROJECT)
+if workflow.is_main_process:
+    checked(refuse_unwritable_records, Path(".snakemake"))
 
 for file in workflow.configfiles:
     checked(configuration.refuse_unclear_yaml, Path(file))

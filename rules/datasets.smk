@@ -22,6 +22,7 @@ rule run_config:
     params:
         code=code("run_config.py"),
         weights=STUDY.starts,
+        files=weights_stamp(*map(STUDY.models.get, STUDY.starts)),
         # With its null entries, so that the file can be given as --configfile again.
         configuration={
             key: {**value, **REMOVED.get(key, {})} if isinstance(value, dict) else value
@@ -136,6 +137,7 @@ rule index:
     params:
         # Not image.max_quarantined_share: it may stop a run, but does not change what it makes.
         code=code("index.py"),
+        metadata=lambda wildcards: stamp_files(listed(wildcards).metadata_tables),
     message:
         "Indexing {wildcards.dataset} and looking for near-duplicates"
     script:

@@ -135,6 +135,15 @@ def weights_of(model):
     return filled(rules.weights.output[0], architecture=model["architecture"], choice=weights)
 
 
+def weights_stamp(*models):
+    """Param that tells whether the user's own file of weights was replaced."""
+    return stamp_files(
+        model["weights"]
+        for model in models
+        if model["weights"] not in ("auto", "imagenet", "random")
+    )
+
+
 def frozen_features(wildcards):
     """Feature files of a training, where it freezes layers."""
     frozen = STUDY.frozen_layers(wildcards.task, wildcards.scheme)

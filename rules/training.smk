@@ -45,6 +45,7 @@ rule features:
         code=code("features.py"),
         image={key: config["image"][key] for key in ("mean", "size", "std")},
         model=lambda wildcards: STUDY.frozen[wildcards.features],
+        weights=lambda wildcards: weights_stamp(STUDY.frozen[wildcards.features]),
         recipe=config["recipes"]["pretrained"],
         precision=config["compute"]["precision"],
     message:
@@ -85,6 +86,7 @@ rule train:
         image={key: config["image"][key] for key in ("mean", "size", "std")},
         input_part=lambda wildcards: configuration.input_part(config, wildcards.scheme),
         model=lambda wildcards: STUDY.models[wildcards.scheme],
+        weights=lambda wildcards: weights_stamp(STUDY.models[wildcards.scheme]),
         settings=lambda wildcards: configuration.result_settings(
             config, wildcards.task, wildcards.scheme
         ),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 from PIL import Image
 
 from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE, masks_of, pack_masks, write_masks
@@ -29,6 +30,15 @@ def test_masks_come_back_as_they_were(tmp_path):
     assert not lungs[1].any()
     has, lesions = masks_of(tmp_path / "masks.parquet", ["only lesion"], "lesion")
     assert has.all() and (lesions[0] == truth[1]).all()
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_lung_mask_of_one_grey_counts_as_missing_and_a_lesion_mask_does_not(tmp_path, inside):
+    file = save(tmp_path / "a.png", np.full((MASK_SIDE, MASK_SIDE), inside))
+    table, unreadable = pack_masks(["a"], {"lung": [file], "lesion": [file]}, 10**6, 1)
+    assert unreadable == [f"{file}: The lung mask is one grey throughout."]
+    assert table["lung"].to_pylist() == [None]
+    assert table["lesion"].null_count == 0
 
 
 def test_masks_are_enlarged_without_shifting(tmp_path):

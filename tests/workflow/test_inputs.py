@@ -190,6 +190,15 @@ def test_a_folder_with_a_space_in_its_name_works(tmp_path: Path) -> None:
     assert index["path"].iloc[0] == "X-ray data/my set/COVID/images/COVID-1.png"
 
 
+def test_a_folder_with_braces_in_its_name_is_refused(tmp_path: Path) -> None:
+    """Snakemake would take them for wildcards."""
+    project = new_project(tmp_path / "my {study}")
+    make_class_folders(project.folder / "data" / "small", n=8)
+    message = project.refuse()
+    assert "Snakemake takes braces in a path for wildcards" in message
+    assert "Traceback" not in message
+
+
 def test_results_go_where_the_user_says(tmp_path: Path) -> None:
     """With `--directory`, code and schema still come from the folder of the Snakefile."""
     project = new_project(tmp_path / "cxrcam")

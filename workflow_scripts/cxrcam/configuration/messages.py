@@ -160,6 +160,8 @@ def _wrong_text(name: str, value: str, schema: Schema, must_be: str) -> str:
             "without quotes in a file."
         )
     if wanted == ["array"]:
+        if "string" not in types(schema["items"]) and number is None:
+            return f"{fault}."
         item = value if len(value) <= MOST_CHARACTERS_SHOWN else "..."
         return f"{fault}: write [{item}{', ...' if schema.get('minItems', 0) > 1 else ''}]."
     if "string" in wanted:

@@ -33,6 +33,8 @@ from workflow_scripts.cxrcam.data.spellings import (
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"}
+    # Rare, but left out in silence they would be missed.
+    | {".webp", ".gif", ".jp2", ".j2k", ".pgm"}
 )
 
 
@@ -123,7 +125,7 @@ def find_root(root: str | Sequence[str]) -> Path:
     """
     candidates = [root] if isinstance(root, str) else list(root)
     for candidate in candidates:
-        if Path(candidate).is_dir():
+        if os.path.isdir(candidate):  # noqa: PTH112 (never raises)
             return Path(candidate)
     raise DatasetError(
         f"The data set's folder {' or '.join(map(repr, candidates))} does not exist (looked from "
@@ -172,15 +174,20 @@ def _list_class_folders(
         folder = root / label / "images"
         if not folder.is_dir():
             folder = root / label  # the database's older, flat layout
-        masks = _by_stem(root / label / "masks")
-        lesions = _by_stem(root / label / "lesions")
         entries = _scan(folder)
+        if loose := {entry.name for entry in _scan(root / label)} - {e.name for e in entries}:
+            raise DatasetError(
+                f"The class folder {str(root / label)!r} has images both directly in it and in "
+                f"'images', beside which {min(loose)!r} would be overlooked: move all to one place."
+            )
+        masks = _masks_of(root / label / "masks", entries)
+        lesions = _masks_of(root / label / "lesions", entries)
         ids = unique_ids(f"{label}/{entry.name}" for entry in entries)
         found += len(entries)
         for entry in entries:
             if not wanted(ids[f"{label}/{entry.name}"]):
                 continue
-            stem = os.path.splitext(entry.name)[0]  # noqa: PTH122 (speed)
+            stem = _stem(entry)
             status = entry.stat()
             images.append(
                 ImageFile(
@@ -202,12 +209,23 @@ def _list_class_folders(
     return images
 
 
-def _by_stem(folder: Path) -> dict[str, str]:
+def _masks_of(folder: Path, images: Iterable[os.DirEntry[str]]) -> dict[str, str]:
+    """Masks of a class by the name of their image, without suffix."""
     if not folder.is_dir():
         return {}
     # Sorted: of two files of one stem the same one is taken, however the disk lists them.
     entries = sorted(_scan(folder), key=lambda entry: entry.path)
-    return {os.path.splitext(entry.name)[0]: entry.path for entry in entries}  # noqa: PTH122 (speed)
+    masks = {_stem(entry): entry.path for entry in entries}
+    if masks and masks.keys().isdisjoint(map(_stem, images)):
+        raise DatasetError(
+            f"None of the masks in {str(folder)!r} has the name of an image of its class (such as "
+            f"{entries[0].name!r}): give each the name of its image, or move the folder away."
+        )
+    return masks
+
+
+def _stem(entry: os.DirEntry[str]) -> str:
+    return os.path.splitext(entry.name)[0]  # noqa: PTH122 (speed)
 
 
 def _list_phantoms(settings: Mapping[str, Any], root: Path) -> list[ImageFile]:

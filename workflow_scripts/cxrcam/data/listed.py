@@ -4,7 +4,6 @@ Imported while Snakemake reads the workflow, so it uses the standard library onl
 image. Whatever depends on the data set in a rule asks for it here, by the wildcard `dataset`.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from workflow_scripts.cxrcam.data.datasets import (
     shard_fingerprints,
 )
 from workflow_scripts.cxrcam.data.image_files import ImageFile
+from workflow_scripts.cxrcam.file_times import stamp_files
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,11 @@ class ListedDataSet:
 
     @property
     def mask_fingerprint(self) -> str:
-        """Hash over names, sizes and times of lung and lesion masks; of drawn ones, names only."""
-        digest = hashlib.sha256()
-        for image in self.images:
-            for file in filter(None, (image.mask_path, image.lesion_mask_path)):
-                stamp = ""
-                if self.settings["kind"] != "phantom":
-                    status = Path(file).stat()
-                    stamp = f"{status.st_size}\x1f{status.st_mtime_ns}"
-                digest.update(f"{file}\x1f{stamp}\n".encode())
-        return digest.hexdigest()[:16]
+        """Hash over names, sizes and times of lung and lesion masks; drawn ones have none."""
+        if self.settings["kind"] == "phantom":
+            return ""
+        both = ((image.mask_path, image.lesion_mask_path) for image in self.images)
+        return stamp_files(file for masks in both for file in masks if file)
 
     @property
     def place(self) -> str:

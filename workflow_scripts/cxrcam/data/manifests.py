@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
 from itertools import chain
@@ -23,6 +24,15 @@ PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
 
 # Columns of a manifest that mean something to the workflow; others are carried along as text.
 MANIFEST_COLUMNS = ("path", "label", "patient", "source", "split", "mask_path", "lesion_mask_path")
+
+# What such columns are also called, without case, blanks and dashes. Carried along as text, they
+# would be without effect: `grouped: true` would part the patients.
+OTHER_NAMES = {
+    **{name.replace("_", ""): name for name in MANIFEST_COLUMNS},
+    **dict.fromkeys(("patients", "patientid", "patientids", "subject", "subjectid"), "patient"),
+    **{"mask": "mask_path", "lungmask": "mask_path", "lungmaskpath": "mask_path"},
+    "lesionmask": "lesion_mask_path",
+}
 
 Row = dict[str, str]
 Rows = dict[int, Row]
@@ -59,9 +69,10 @@ def list_manifest(path: Path, wanted: Callable[[str], bool]) -> list[ImageFile]:
 
 def _read_table(path: Path) -> tuple[list[str], Rows]:
     """Columns and rows of a table, whatever is wrong with it in words."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 (never raises)
+        fault = "is no file" if os.path.lexists(path) else "does not exist"
         raise DatasetError(
-            f"The manifest {str(path)!r} does not exist (looked from {Path.cwd()}). Write a CSV or "
+            f"The manifest {str(path)!r} {fault} (looked from {Path.cwd()}). Write a CSV or "
             "Parquet table with the columns path and label, and set `path` of this data set to it."
         )
     try:
@@ -101,6 +112,7 @@ def _check_columns(path: Path, columns: list[str], rows: Rows) -> None:
             f"{', '.join(map(printable, columns)) or 'none'}.{''.join(meant)} The first line must "
             "name the columns; names are lower case."
         )
+    _check_other_names(path, columns)
     repeated = [name for name, n in Counter(columns).items() if n > 1 and name]
     if repeated:
         raise DatasetError(
@@ -117,6 +129,17 @@ def _check_columns(path: Path, columns: list[str], rows: Rows) -> None:
             f"The manifest {str(path)!r} lists no image: write one row an image below its first "
             "line."
         )
+
+
+def _check_other_names(path: Path, columns: list[str]) -> None:
+    """Refuse a column that means something to the workflow under a name that it does not know."""
+    for column in columns:
+        meant = OTHER_NAMES.get(re.sub(r"[\s_-]", "", normalised(column)), column)
+        if meant not in columns:
+            raise DatasetError(
+                f"The manifest {str(path)!r} has no column {meant!r}. Did you mean {meant!r} by "
+                f"{column!r}? Then name it so; else give it another name."
+            )
 
 
 def _check_rows(path: Path, rows: Rows) -> None:
@@ -190,7 +213,7 @@ def _mask_file(place: str, folder: Path, row: Row, column: str) -> str:
     if not row.get(column):
         return ""
     file = folder / row[column]
-    if not file.is_file():
+    if not os.path.isfile(file):  # noqa: PTH113 (never raises)
         raise DatasetError(
             f"{place} names the {column} {row[column]!r}, which does not exist (looked for "
             f"{printable(file)}). Paths are relative to the manifest's folder; leave it empty "

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -41,18 +42,22 @@ def pack_masks(
     """
     unreadable = []
 
-    def packed(path: str | None) -> bytes | str | None:
+    def packed(path: str | None, kind: str) -> bytes | str | None:
         if path is None:
             return None
         try:
-            return np.packbits(read_mask(Path(path), MASK_SIDE, max_pixels)).tobytes()
+            mask = read_mask(Path(path), MASK_SIDE, max_pixels)
         except (UnreadableImage, OSError) as error:
             return f"{path}: {error}"
+        # Lesions may be absent; lungs are not, nor do they fill the image.
+        if kind == "lung" and mask.all() == mask.any():
+            return f"{path}: The lung mask is one grey throughout."
+        return np.packbits(mask).tobytes()
 
     columns = {}
     with ThreadPoolExecutor(threads) as pool:
         for kind in KINDS:
-            found = list(pool.map(packed, paths[kind]))
+            found = list(pool.map(packed, paths[kind], repeat(kind)))
             unreadable += [entry for entry in found if isinstance(entry, str)]
             columns[kind] = [entry if isinstance(entry, bytes) else None for entry in found]
     rows = [k for k in range(len(image_ids)) if any(columns[kind][k] for kind in KINDS)]

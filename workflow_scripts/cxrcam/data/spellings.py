@@ -25,11 +25,15 @@ MISSING_WORDS = frozenset(
         "unk",
         "not known",
     }
-    | {"missing", "not available", "not applicable", "-", "--", "—", "–", ".", "?"}
+    | {"missing", "not available", "not applicable", "-", "--", "—", "–", ".", "?", "n.a."}
+    | {"anonymous", "anonymized", "anonymised"}  # what DICOM files of many patients say
+    | {"#ref!", "#value!", "#name?", "#num!", "#null!", "#div/0!"}  # failed formulas
 )
 """Patients and sources that mean "unknown", in lower case."""
 
 NUMBER = re.compile(r"0*(\d+)(\.0*)?")
+
+APOSTROPHES = "‘’‛ʼ`"  # what office programs and keyboards put for '
 
 # Letters of other alphabets that most fonts draw like Latin ones, lower case.
 LATIN_LOOKALIKES = str.maketrans(
@@ -56,12 +60,25 @@ def without_missing_words(names: Iterable[str]) -> list[str]:
 def normalised(name: str) -> str:
     """One spelling for all that differ by case, width, blanks or how a number is written.
 
-    Compatibility characters are replaced (Unicode NFKC), case is folded, blanks are collapsed, and
-    ``01`` and ``1.0`` become ``1``.
+    Compatibility characters are replaced (Unicode NFKC), case is folded, blanks are collapsed,
+    characters without width are left out, all dashes and apostrophes are one, and ``01`` and
+    ``1.0`` become ``1``.
     """
-    plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    plain = "".join(
+        _typed(sign)
+        for sign in unicodedata.normalize("NFKC", name).casefold()
+        if unicodedata.category(sign) != "Cf"
+    )
+    plain = " ".join(plain.split())
     number = NUMBER.fullmatch(plain)
     return number[1] if number else plain
+
+
+def _typed(sign: str) -> str:
+    """A character as a plain keyboard types it."""
+    if unicodedata.category(sign) == "Pd" or sign == "−":
+        return "-"
+    return "'" if sign in APOSTROPHES else sign
 
 
 def skeleton(name: str) -> str:

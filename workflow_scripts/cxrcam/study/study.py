@@ -10,6 +10,7 @@ trained on a division with one seed.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -333,7 +334,8 @@ def list_study(config: Mapping[str, Any]) -> Study:
     study = Study(config, data_sets)
     refuse_future_files(table for listed in data_sets.values() for table in listed.metadata_tables)
     for weights in {model["weights"] for model in study.models.values()}:
-        if weights not in ("auto", "random", "imagenet") and not Path(weights).is_file():
+        is_there = os.path.isfile(weights)  # noqa: PTH113 (never raises)
+        if weights not in ("auto", "random", "imagenet") and not is_there:
             raise configuration.ConfigurationError(
                 f"model.weights: the file {weights!r} does not exist (looked from {Path.cwd()}). "
                 "Correct the path, or set model.weights to auto, imagenet or random."
