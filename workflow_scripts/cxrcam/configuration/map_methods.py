@@ -10,7 +10,7 @@ class MapMethod(NamedTuple):
     """A kind of map by its name for readers, and the name of its class in pytorch-grad-cam."""
 
     title: str
-    library_class: str
+    class_name: str
 
 
 METHODS: Final = {

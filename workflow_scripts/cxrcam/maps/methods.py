@@ -34,7 +34,7 @@ from workflow_scripts.cxrcam.networks.models import ModelCard, load_model
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 
 METHODS: Final[dict[str, Any]] = {
-    name: getattr(pytorch_grad_cam, method.library_class)
+    name: getattr(pytorch_grad_cam, method.class_name)
     for name, method in map_methods.METHODS.items()
 }
 """Classes of the library by their names in ``audit.map_methods``."""
