@@ -68,7 +68,6 @@ rule all:
             rules.audit_data,
             rules.audit_leaks,
             rules.audit_duplicates,
-            rules.audit_label_conflicts,
             rules.audit_verdict,
             rules.report,
             *([rules.map_methods] if config["audit"]["map_methods"] else []),

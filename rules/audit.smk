@@ -2,7 +2,7 @@
 #
 # in   index, splits, cache, runs/.../{predictions.parquet, model.safetensors}, cam/.../maps.parquet, audit/.../covered.parquet,
 #      audit/external.csv
-# out  audit/: expected.csv, leaks.csv, duplicates.png, label_conflicts.png, sources.json, acquisition.json,
+# out  audit/: expected.csv, leaks.csv, duplicates.{csv,html,png}, sources.json, acquisition.json,
 #      verdict.md; <task>/<scheme>/fold-<k>/: floors.parquet; seed-<s>/: maps.json, masked.csv, and of the
 #      first fold and seed of a design map_tests.json;
 #      map_methods.csv and .png, where other ways to make a map are asked for
@@ -89,10 +89,16 @@ rule audit_duplicates:
     input:
         duplicates=rules.index.output.duplicates,
         images=rules.index.output.images,
-        shards=cache_shards,
+        overlaps=external_overlaps,
+        external_images=external_indexes,
+        shards=lambda wildcards: of_shards(
+            rules.cache.output.shard, wildcards.dataset, *external_of(wildcards)
+        ),
     output:
         png=in_report("results/{dataset}/audit/duplicates.png", "Data", result="near-duplicates"),
         caption="results/{dataset}/audit/duplicates.txt",
+        page="results/{dataset}/audit/duplicates.html",
+        table="results/{dataset}/audit/duplicates.csv",
     log:
         f"{LOG}/audit/duplicates.log",
     benchmark:
@@ -100,48 +106,18 @@ rule audit_duplicates:
     conda:
         ENVIRONMENT
     resources:
-        **growing(mem_mb=2000, runtime=10),
+        **growing(mem_mb=2000, runtime=30),
     params:
         code=code("audit_duplicates.py"),
-        size=config["image"]["size"],
+        templates=text_fingerprint(
+            PROJECT / "workflow_scripts/cxrcam/report/templates" / name
+            for name in ("base.css", "copies.html", "macros.html")
+        ),
+        external=external_of,
     message:
         "Drawing the near-duplicates of {wildcards.dataset}"
     script:
         "../workflow_scripts/audit_duplicates.py"
-
-
-rule audit_label_conflicts:
-    input:
-        duplicates=rules.index.output.duplicates,
-        images=rules.index.output.images,
-        shards=cache_shards,
-        overlaps=external_overlaps,
-        external_images=external_indexes,
-        external_shards=of_shards(rules.cache.output.shard, *config["external"]),
-    output:
-        png=in_report(
-            "results/{dataset}/audit/label_conflicts.png",
-            "Data",
-            result="one picture under two labels",
-        ),
-        caption="results/{dataset}/audit/label_conflicts.txt",
-        table="results/{dataset}/audit/label_conflicts.csv",
-    log:
-        f"{LOG}/audit/label_conflicts.log",
-    benchmark:
-        f"{BENCHMARK}/audit/label_conflicts.tsv"
-    conda:
-        ENVIRONMENT
-    resources:
-        **growing(mem_mb=2000, runtime=10),
-    params:
-        code=code("audit_label_conflicts.py"),
-        size=config["image"]["size"],
-        external=config["external"],
-    message:
-        "Looking for pictures that bear two labels"
-    script:
-        "../workflow_scripts/audit_label_conflicts.py"
 
 
 rule audit_data:

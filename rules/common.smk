@@ -157,7 +157,7 @@ def in_report(file, category, **labels):
 
 def phantom_settings(wildcards):
     """What decides how phantoms look; empty for real images."""
-    settings = listed(wildcards).settings
+    settings = listed(wildcards).image_settings
     if settings["kind"] != "phantom":
         return {}
     return {"code": code("phantoms.py"), **settings}

@@ -71,9 +71,7 @@ rule listing:
     params:
         code=code("listing.py"),
         files=lambda wildcards: datasets.listing_fingerprint(listed(wildcards).images),
-        settings=lambda wildcards: {
-            key: value for key, value in listed(wildcards).settings.items() if key != "expected"
-        },
+        settings=lambda wildcards: listed(wildcards).image_settings,
         phantom_root=lambda wildcards: str(listed(wildcards).phantom_root),
     message:
         "Listing {wildcards.dataset}"
@@ -121,6 +119,7 @@ rule index:
         facts=decoded_facts,
         shards=cache_shards,
         metadata=metadata_tables,
+        not_copies=not_copies,
     output:
         images="results/{dataset}/index/images.parquet",
         quarantine="results/{dataset}/index/quarantine.csv",
@@ -138,6 +137,7 @@ rule index:
         # Not image.max_quarantined_share: it may stop a run, but does not change what it makes.
         code=code("index.py"),
         metadata=lambda wildcards: stamp_files(listed(wildcards).metadata_tables),
+        not_copies=lambda wildcards: stamp_files(listed(wildcards).not_copies),
     message:
         "Indexing {wildcards.dataset} and looking for near-duplicates"
     script:

@@ -86,8 +86,7 @@ rule export_datasheet:
     input:
         images=rules.index.output.images,
         quarantine=rules.index.output.quarantine,
-        duplicates=rules.index.output.duplicates,
-        label_conflicts=rules.audit_label_conflicts.output.table,
+        copies=rules.audit_duplicates.output.table,
         sources=rules.audit_data.output.sources,
         acquisition=rules.audit_data.output.acquisition,
     output:

@@ -15,6 +15,7 @@ rule external_overlap:
         own_shards=cache_shards,
         other=lambda wildcards: of_shards(rules.cache.output.facts, wildcards.other),
         other_shards=lambda wildcards: of_shards(rules.cache.output.shard, wildcards.other),
+        not_copies=not_copies,
     output:
         f"results/{EXTERNAL}/overlap.parquet",
     log:
@@ -28,6 +29,7 @@ rule external_overlap:
         **SEARCHING,
     params:
         code=code("external_overlap.py"),
+        not_copies=lambda wildcards: stamp_files(listed(wildcards).not_copies),
     message:
         "Looking for images of {wildcards.dataset} in {wildcards.other}"
     script:

@@ -113,6 +113,11 @@ def metadata_tables(wildcards):
     return listed(wildcards).metadata_tables
 
 
+def not_copies(wildcards):
+    """Table of pairs that a reader found to be no copies, where the configuration names one."""
+    return listed(wildcards).not_copies
+
+
 def expected_table(wildcards):
     """Comparison with what the data set ought to hold, where the configuration says what."""
     expected = listed(wildcards).settings.get("expected", {})
@@ -161,15 +166,21 @@ def start_files(wildcards):
 # --- external data sets: tested on, never trained on ----------------------------------------------
 
 
+def external_of(wildcards):
+    """The external data sets, for the one that is trained on."""
+    return config["external"] if wildcards.dataset == config["dataset"] else []
+
+
 def external_overlaps(wildcards):
     """Images that the data set shares with each external one."""
     pattern = rules.external_overlap.output[0]
-    return [filled(pattern, dataset=wildcards.dataset, other=name) for name in config["external"]]
+    others = external_of(wildcards)
+    return [filled(pattern, dataset=wildcards.dataset, other=name) for name in others]
 
 
 def external_indexes(wildcards):
     """Index of each external data set."""
-    return [filled(rules.index.output.images, dataset=name) for name in config["external"]]
+    return [filled(rules.index.output.images, dataset=name) for name in external_of(wildcards)]
 
 
 def external_predictions():

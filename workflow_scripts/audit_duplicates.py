@@ -1,31 +1,51 @@
-"""Draw the clusters of near-duplicates of a data set."""
+"""Draw the clusters of near-duplicates of a data set, and list them, the riskiest first."""
 
 from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.data.cache import read_pixels
 from workflow_scripts.cxrcam.drawing.style import save_captioned
+from workflow_scripts.cxrcam.duplicates.risk import COLUMNS, copies_by_risk
 from workflow_scripts.cxrcam.figures.duplicates import (
-    duplicate_clusters_caption,
-    duplicate_clusters_figure,
-    largest_clusters,
+    cluster_heads,
+    copies_caption,
+    copies_figure,
+    pair_pictures,
 )
+from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
+from workflow_scripts.cxrcam.report.copies_page import drawn_pairs, render_copies
+from workflow_scripts.cxrcam.spreadsheets import write_csv
+
+
+def labels_of(index_file: str) -> dict[str, str]:
+    """Label of each image."""
+    index = pd.read_parquet(index_file, columns=["image_id", "label"])
+    return dict(zip(index["image_id"], index["label"], strict=True))
+
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0], snakemake.input)
-    pairs = pd.read_parquet(snakemake.input.duplicates)
-    labels = pd.read_parquet(snakemake.input.images, columns=["image_id", "label"])
-    labels = labels.set_index("image_id")["label"]
-    shown = [image_id for cluster in largest_clusters(pairs) for image_id in cluster]
-    figure = duplicate_clusters_figure(
-        pairs,
-        shown,
-        labels.loc[shown].tolist(),
-        read_pixels(snakemake.input.shards, shown, snakemake.params.size),
-        searched=len(labels),
-    )
-    caption = duplicate_clusters_caption(pairs, len(labels), snakemake.wildcards.dataset)
-    save_captioned(figure, Path(snakemake.output.png).with_suffix(""), caption, kinds=["png"])
-    log.info("Drew %d images of %d pairs.", len(shown), len(pairs))
+    given, made, own = snakemake.input, snakemake.output, snakemake.wildcards.dataset
+    external = snakemake.params.external
+    data_sets = [own, *external]
+    tables = [given.duplicates, *given.overlaps]
+    indexes = [given.images, *given.external_images]
+    labels = {name: labels_of(index) for name, index in zip(data_sets, indexes, strict=True)}
+    pairs = {name: pd.read_parquet(table) for name, table in zip(data_sets, tables, strict=True)}
+    # As in results/<data set>/cache/<shard>.
+    shards = {
+        name: [file for file in given.shards if Path(file).parents[1].name == name]
+        for name in data_sets
+    }
+    copies = copies_by_risk(pairs, labels)
+    searched = len(labels[own])
+    heads = list(pair_pictures(cluster_heads(copies), shards))
+    figure = copies_figure(copies, heads, own=own, searched=searched)
+    caption = copies_caption(copies, own, external, searched)
+    save_captioned(figure, Path(made.png).with_suffix(""), caption, kinds=["png"])
+    write_csv(made.table, copies[[*COLUMNS]])
+    pictures = pair_pictures(drawn_pairs(copies), shards)
+    page = render_copies(copies, pictures, own=own, external=external, searched=searched)
+    write_text(made.page, page)
+    log.info("Drew %d of %d pairs of copies.", len(drawn_pairs(copies)), len(copies))

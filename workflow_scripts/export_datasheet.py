@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.duplicates.risk import has_two_labels
 from workflow_scripts.cxrcam.export.datasheet import Datasheet, datasheet
 from workflow_scripts.cxrcam.files import read_json, write_text
 from workflow_scripts.cxrcam.logs import start_log
@@ -11,16 +12,15 @@ if __name__ == "__main__":
     log = start_log(snakemake.log[0], snakemake.input)
     given, settings = snakemake.input, snakemake.params.settings
     dataset = snakemake.wildcards.dataset
-    pairs = pd.read_parquet(given.duplicates)
-    # The table has conflicts with external data sets as well.
-    conflicts = pd.read_csv(given.label_conflicts)
+    # The table has copies in external data sets as well.
+    pairs = pd.read_csv(given.copies).query("data_set_b == @dataset")
     sheet = Datasheet(
         dataset=dataset,
         kind=settings["kind"],
         images=pd.read_parquet(given.images),
         n_quarantined=len(pd.read_csv(given.quarantine)),
         pairs=pairs[pairs["kind"] != OTHER_EXPOSURE],
-        n_conflicts=int((conflicts["data_set_b"] == dataset).sum()),
+        n_conflicts=int(has_two_labels(pairs).sum()),
         sources=read_json(given.sources),
         acquisition=read_json(given.acquisition),
         image_settings=settings["image"],

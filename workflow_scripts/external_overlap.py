@@ -1,5 +1,6 @@
 """Find the images of an external data set that the data set which is trained on has too."""
 
+from workflow_scripts.cxrcam.duplicates.risk import without_rejected
 from workflow_scripts.cxrcam.duplicates.search import find_cross_duplicates
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
 from workflow_scripts.cxrcam.logs import start_log
@@ -14,5 +15,8 @@ if __name__ == "__main__":
         given.other_shards,
         snakemake.threads,
     )
+    for table in given.not_copies:
+        both = (snakemake.wildcards.dataset, snakemake.wildcards.other)
+        pairs = without_rejected(pairs, table, *both, log)
     write_frame(snakemake.output[0], pairs)
     log.info("%d images stand in both data sets.", pairs["image_id_b"].nunique())

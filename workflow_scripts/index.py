@@ -12,6 +12,7 @@ from workflow_scripts.cxrcam.data.index_table import (
     check_quarantine,
     read_declared_sources,
 )
+from workflow_scripts.cxrcam.duplicates.risk import without_rejected
 from workflow_scripts.cxrcam.duplicates.search import find_duplicates, not_compared
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
 from workflow_scripts.cxrcam.logs import start_log
@@ -20,8 +21,11 @@ from workflow_scripts.cxrcam.spreadsheets import write_csv, write_frame
 if __name__ == "__main__":
     log = start_log(snakemake.log[0], snakemake.input)
     listing = pq.read_table(snakemake.input.listing).to_pandas()
+    dataset = snakemake.wildcards.dataset
     images = stored_fingerprints(snakemake.input.facts)
     pairs = find_duplicates(images, snakemake.input.shards, snakemake.threads)
+    for table in snakemake.input.not_copies:
+        pairs = without_rejected(pairs, table, dataset, dataset, log)
     for sentence in not_compared(images, snakemake.input.shards):
         log.warning(sentence)
     # Not what only the search needs, 6 KiB an image.

@@ -7,7 +7,7 @@ import pandas as pd
 from workflow_scripts.cxrcam.files import read_json, write_text
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.run_pictures import read_run_pictures
-from workflow_scripts.cxrcam.report.cells import file_link
+from workflow_scripts.cxrcam.report.cells import file_link, relative_href
 from workflow_scripts.cxrcam.report.designs import (
     captioned,
     designs_of,
@@ -56,7 +56,7 @@ if __name__ == "__main__":
         gallery=gallery,
         gallery_of="{task}, {scheme}, seed {seed}".format(**shown),
         duplicates=captioned(given.duplicates, given.duplicates_caption, folder),
-        label_conflicts=captioned(given.label_conflicts, given.label_conflicts_caption, folder),
+        duplicates_page=relative_href(given.duplicates_page, folder),
         map_methods=plain(given.map_methods, folder),
         sources=source_tables(read_json(given.sources)),
         splits=splits_table(params.splits, map(pd.read_parquet, given.splits), params.classes),

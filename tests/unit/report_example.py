@@ -154,7 +154,7 @@ def make_report(root: Path, **changes: object) -> Path:
         ),
         "gallery_of": "a & b, holdout, seed 0",
         "duplicates": figure,
-        "label_conflicts": figure,
+        "duplicates_page": href,
         "map_methods": None,
         "sources": source_tables({"a & b": source | {"counts": [[3], [4]]}}),
         "splits": splits_table(splits, [split], {"a & b": CLASSES}),

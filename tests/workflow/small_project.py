@@ -136,7 +136,7 @@ PLACES = {
 KNOWN_RULES = frozenset(
     {
         *("run_config", "phantoms", "listing", "index", "masks", "tables", "comparisons"),
-        *("audit_data", "audit_leaks", "audit_duplicates", "audit_label_conflicts"),
+        *("audit_data", "audit_leaks", "audit_duplicates"),
         "report",
         *PLACES,
     }

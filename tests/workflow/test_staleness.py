@@ -60,7 +60,7 @@ def after_splits(runs: Iterable[str]) -> set[str]:
 
 
 def after_index() -> set[str]:
-    of_images = {"index", "masks", "audit_data", "audit_duplicates", "audit_label_conflicts"}
+    of_images = {"index", "masks", "audit_data", "audit_duplicates"}
     return of_images | after_splits(ALL_RUNS)
 
 
@@ -266,7 +266,7 @@ CASES = [
         "code of the overlays",
         function("cxrcam/maps/overlays.py", "overlay"),
         # Pairs of twins are drawn with the same resizing and text.
-        per_run(ALL_RUNS, "cam") | {"audit_duplicates", "audit_label_conflicts"} | REPORT,
+        per_run(ALL_RUNS, "cam") | {"audit_duplicates"} | REPORT,
     ),
     Case(
         "code of an entry script",
@@ -451,8 +451,10 @@ CASES = [
             (set(), ("calibration.csv", "repeatability.json")),
             ({"audit_data"}, ("floors.csv", "acquisition.json", "sources.json")),
             ({"audit_leaks"}, ("leaks.csv",)),
-            ({"audit_duplicates"}, ("duplicates.png", "duplicates.txt")),
-            ({"audit_label_conflicts"}, ("label_conflicts.csv", "label_conflicts.txt")),
+            (
+                {"audit_duplicates"},
+                tuple(f"duplicates.{kind}" for kind in ("csv", "html", "png", "txt")),
+            ),
         )
         for file in (f"audit/{name}" for name in files)
     ),

@@ -63,6 +63,9 @@ def write_weights(file: Path, seed: int) -> None:
     file.with_suffix(".new").replace(file)
 
 
+NOT_COPIES = {"not_copies": "data/home/not_copies.csv"}
+
+
 def configuration() -> dict:
     """One task, whose second design starts from a file; images of two other collections."""
     given = {"model": {"weights": "mine.safetensors"}, "train": {"freeze_until": "layer1"}}
@@ -72,7 +75,7 @@ def configuration() -> dict:
             "dataset": "home",
             "datasets": {
                 "small": None,
-                "home": {"kind": "manifest", "path": "data/home/list.csv"},
+                "home": {"kind": "manifest", "path": "data/home/list.csv", **NOT_COPIES},
                 "table": {"kind": "manifest", "path": "data/table/list.csv"},
                 "folders": {"kind": "class_folders", "root": "data/folders"},
             },
@@ -94,6 +97,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project.create(tmp_path_factory.mktemp("inputs") / "cxrcam", configuration())
     data = project.folder / "data"
     write_manifest(data / "home", 10, 0)
+    (data / "home" / "not_copies.csv").write_text("image_id_a,image_id_b\n", encoding="utf-8")
     write_manifest(data / "table", 4, 3000)
     for position, label in enumerate(LABELS):
         for number in range(4):
@@ -149,14 +153,14 @@ def after_train(*schemes: str) -> set[str]:
 
 def after_index_of_home() -> set[str]:
     of_data = {"index", "masks", "audit_data", "audit_leaks"}
-    of_data |= {"audit_duplicates", "audit_label_conflicts"}
+    of_data |= {"audit_duplicates"}
     divided = {f"splits home {scheme}" for scheme in SCHEMES} | {"audit_floors home holdout"}
     return {f"{rule} home" for rule in of_data} | divided | after_train(*SCHEMES)
 
 
 def after_index_of(other: str) -> set[str]:
     tests = {job for job in OF_TESTS if f" {other} " in job}
-    at_home = {"audit_label_conflicts home", "external_table home"} | OVER_RUNS
+    at_home = {"audit_duplicates home", "external_table home"} | OVER_RUNS
     return {f"index {other}"} | tests | at_home
 
 
@@ -213,6 +217,12 @@ CASES = [
         "a row of the manifest",
         relabelled("data/home/list.csv", *PATIENT),
         {"listing home"} | after_index_of_home(),
+    ),
+    Case(
+        "a reader's table of what are no copies",
+        relabelled(NOT_COPIES["not_copies"], "image_id_b\n", "image_id_b\na,b\n"),
+        {f"external_overlap home {other}" for other in ("table", "folders")}
+        | after_index_of_home(),
     ),
     Case(
         "a lung mask",

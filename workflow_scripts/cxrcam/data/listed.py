@@ -45,6 +45,18 @@ class ListedDataSet:
         return sorted(map(str, find_root(self.settings["root"]).glob("*.metadata.xlsx")))
 
     @property
+    def image_settings(self) -> dict[str, Any]:
+        """Those of its settings that decide which images there are, and how phantoms look."""
+        others = ("expected", "not_copies")
+        return {key: value for key, value in self.settings.items() if key not in others}
+
+    @property
+    def not_copies(self) -> list[str]:
+        """Table of pairs that a reader found to be no copies, where the settings name one."""
+        file = self.settings.get("not_copies")
+        return [file] if file else []
+
+    @property
     def mask_fingerprint(self) -> str:
         """Hash over names, sizes and times of lung and lesion masks; drawn ones have none."""
         if self.settings["kind"] == "phantom":

@@ -1,13 +1,9 @@
 """Data sets listed in a table: CSV or Parquet with the columns path and label."""
 
-import codecs
-import csv
-import io
 import os
 import re
 from collections import Counter
 from collections.abc import Callable
-from itertools import chain
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 
@@ -18,9 +14,8 @@ from workflow_scripts.cxrcam.data.image_files import (
     unique_ids,
 )
 from workflow_scripts.cxrcam.data.spellings import first_alike, is_missing, normalised
+from workflow_scripts.cxrcam.data.text_tables import Row, Rows, read_text_table
 from workflow_scripts.cxrcam.terms import INDEX_COLUMNS
-
-PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
 
 # Columns of a manifest that mean something to the workflow; others are carried along as text.
 MANIFEST_COLUMNS = ("path", "label", "patient", "source", "split", "mask_path", "lesion_mask_path")
@@ -33,9 +28,6 @@ OTHER_NAMES = {
     **{"mask": "mask_path", "lungmask": "mask_path", "lungmaskpath": "mask_path"},
     "lesionmask": "lesion_mask_path",
 }
-
-Row = dict[str, str]
-Rows = dict[int, Row]
 
 
 def list_manifest(path: Path, wanted: Callable[[str], bool]) -> list[ImageFile]:
@@ -53,7 +45,13 @@ def list_manifest(path: Path, wanted: Callable[[str], bool]) -> list[ImageFile]:
         The table is missing, unreadable or empty, lacks or repeats a column, lists a file twice, or
         names a file that is not there.
     """
-    columns, rows = _read_table(path)
+    if not os.path.isfile(path):  # noqa: PTH113 (never raises)
+        fault = "is no file" if os.path.lexists(path) else "does not exist"
+        raise DatasetError(
+            f"The manifest {str(path)!r} {fault} (looked from {Path.cwd()}). Write a CSV or "
+            "Parquet table with the columns path and label, and set `path` of this data set to it."
+        )
+    columns, rows = read_text_table(path, "manifest")
     _check_columns(path, columns, rows)
     names = {row["path"]: PurePosixPath(row["path"]).as_posix() for row in rows.values()}
     ids = unique_ids(names.values())
@@ -65,36 +63,6 @@ def list_manifest(path: Path, wanted: Callable[[str], bool]) -> list[ImageFile]:
         for number, row in rows.items()
         if wanted(ids[names[row["path"]]])
     ]
-
-
-def _read_table(path: Path) -> tuple[list[str], Rows]:
-    """Columns and rows of a table, whatever is wrong with it in words."""
-    if not os.path.isfile(path):  # noqa: PTH113 (never raises)
-        fault = "is no file" if os.path.lexists(path) else "does not exist"
-        raise DatasetError(
-            f"The manifest {str(path)!r} {fault} (looked from {Path.cwd()}). Write a CSV or "
-            "Parquet table with the columns path and label, and set `path` of this data set to it."
-        )
-    try:
-        return _read_manifest(path)
-    except csv.Error as error:
-        raise DatasetError(
-            f"The manifest {str(path)!r} cannot be read as a table ({error}): look for a quotation "
-            "mark that is not closed, or save the table anew as CSV."
-        ) from error
-    except DatasetError:
-        raise
-    except Exception as error:  # a damaged Parquet file raises nearly anything
-        if isinstance(error, OSError) and error.errno:
-            raise DatasetError(
-                f"The manifest {str(path)!r} cannot be read: {error.strerror}."
-            ) from error
-        if path.suffix.lower() not in PARQUET_SUFFIXES:
-            raise
-        raise DatasetError(
-            f"The manifest {str(path)!r} is not a Parquet file of text, or is damaged: write it "
-            "anew, or name it .csv if it is text."
-        ) from error
 
 
 def _check_columns(path: Path, columns: list[str], rows: Rows) -> None:
@@ -220,72 +188,3 @@ def _mask_file(place: str, folder: Path, row: Row, column: str) -> str:
             "where there is none."
         )
     return str(file)
-
-
-def _read_manifest(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
-    """Columns and numbered rows of a manifest, every value as stripped text.
-
-    Rows have the numbers that a spreadsheet shows: blank ones count, and are left out.
-    """
-    if path.suffix.lower() in PARQUET_SUFFIXES:
-        import pyarrow.parquet as pq  # only here: a CSV user does not wait for it
-
-        table = pq.read_table(path)
-        columns = table.column_names
-        rows = {
-            number: {name: _text_of(value) for name, value in row.items()}
-            for number, row in enumerate(table.to_pylist(), start=1)
-        }
-        return columns, rows
-    text = _decoded(path.read_bytes(), path)
-    if "\0" in text:
-        raise DatasetError(
-            f"The manifest {str(path)!r} is not text: save it as CSV in UTF-8, or name it .parquet "
-            "if it is Parquet."
-        )
-    # Not str.splitlines: it also divides at characters that may stand within a value.
-    lines = io.StringIO(text, newline="")
-    skipped, header = 0, lines.readline()
-    # Blank lines, comments and Excel's `sep=;` may stand above the names of the columns.
-    while header and (
-        not header.strip(" ,;\t\r\n") or (header.startswith(("#", "sep=")) and "path" not in header)
-    ):
-        skipped, header = skipped + 1, lines.readline()
-    # Spreadsheets of many countries save "CSV" with semicolons or tabs.
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.reader(chain([header], lines), delimiter=delimiter, strict=True)
-    columns = [name.strip() for name in next(reader, [])]
-    rows = {}
-    for number, values in enumerate(reader, start=skipped + 2):
-        values = [value.strip() for value in values]
-        if not any(values):
-            continue
-        if len(values) != len(columns):
-            raise DatasetError(
-                f"Row {number} of {path} has another number of columns than its first line "
-                f"({len(columns)}): put values that contain {delimiter!r} in quotes."
-            )
-        # Spreadsheets also save columns without name and content.
-        rows[number] = {name: v for name, v in zip(columns, values, strict=True) if name}
-    return columns, rows
-
-
-def _decoded(encoded: bytes, path: Path) -> str:
-    """Text as spreadsheets save it: UTF-8, UTF-16 (which they call Unicode), else Windows-1252."""
-    wide = encoded.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252"):
-        try:
-            return encoded.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise DatasetError(
-        f"The manifest {str(path)!r} is text in none of UTF-8, UTF-16 and Windows-1252: save it as "
-        "CSV in UTF-8."
-    )
-
-
-def _text_of(value: object) -> str:
-    """A cell of a Parquet table as the same cell of a CSV would read."""
-    if value is None or value != value:  # NaN is what some writers put where nothing is
-        return ""
-    return (value.decode() if isinstance(value, bytes) else str(value)).strip()

@@ -33,6 +33,10 @@ LEAST_VARIANCE: Final = 0.05
 #: strangers share, a burnt-in frame or a page, is in a few too.
 AGREEING_SHARE: Final = 1 / 4
 
+#: Squares along each side of a checkerboard, and brightness of what only one image shows.
+SQUARES: Final = 6
+OUTSIDE: Final = 0.35
+
 #: Grey levels by which letters and arrows differ from what they cover.
 SIGN_STEP: Final = 50.0
 #: Grey levels by which a page differs from the picture that is printed on it, and width of the
@@ -179,6 +183,42 @@ def overlay(a: UInt8Array, b: UInt8Array, fit: Fit) -> Overlay | None:
         signs=_signs(a, grey, shown),
         brightening=float(cv2.absdiff(a, grey)[shown].mean()),
     )
+
+
+def checkerboard(
+    a: UInt8Array, b: UInt8Array, transform: Float64Array, *, inverted: bool = False
+) -> UInt8Array:
+    """Show two images in one, square by square: where they are one picture, lines go on.
+
+    Parameters
+    ----------
+    a, b : uint8 array, shape (size, size)
+    transform : float64 array, shape (2, 3)
+        As of `Overlay`.
+    inverted : bool
+        Whether black and white of b are to be exchanged.
+
+    Returns
+    -------
+    uint8 array, shape (size, size)
+        Squares of a, and by turns of b, laid over it and made as bright; a alone, darker, where b
+        shows nothing.
+    """
+    size = len(a)
+    matrix = _in_pixels(transform, size)
+    laid = cv2.warpAffine(255 - b if inverted else b, matrix, (size, size))
+    ones = np.ones((size, size), np.uint8)
+    shown = cv2.warpAffine(ones, matrix, (size, size), flags=cv2.INTER_NEAREST) > 0
+    board: UInt8Array = np.rint(a * OUTSIDE).astype(np.uint8)
+    if not shown.any():
+        return board
+    mean_a, mean_b = a[shown].mean(), laid[shown].mean()
+    gain = a[shown].std() / max(float(laid[shown].std()), 1.0)
+    alike = np.clip(np.rint((laid - mean_b) * gain + mean_a), 0, 255).astype(np.uint8)
+    square = np.arange(size) * SQUARES // size
+    of_b = (square[:, None] + square) % 2 == 1
+    board[shown] = np.where(of_b, alike, a)[shown]
+    return board
 
 
 def _in_pixels(transform: Float64Array, size: int) -> Float64Array:

@@ -171,7 +171,7 @@ class Datasheet:
                 "Which errors and redundancies are known?",
                 f"{self.n_quarantined:,} images could not be read (`index/quarantine.csv`); "
                 f"{self.n_conflicts:,} pairs of copies bear different labels "
-                "(`audit/label_conflicts.csv`); copies are counted above.",
+                "(`audit/duplicates.csv`); copies are counted above.",
             ),
             self._unless_drawn(
                 "Does it tell of persons: age, sex, groups, anything by which they are recognised?",

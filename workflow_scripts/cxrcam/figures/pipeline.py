@@ -43,7 +43,7 @@ class Stage(NamedTuple):
     uses: tuple[str, ...] = ()
 
 
-DATA_AUDITS: Final = "audit_data, audit_leaks, audit_duplicates, audit_label_conflicts"
+DATA_AUDITS: Final = "audit_data, audit_leaks, audit_duplicates"
 MAPS: Final = "cam, audit_run, audit_explanations, map_methods"
 REUSE: Final = "predict_page, export_card, viewer_page"
 PAGES: Final = "report, paper_samples, paper_effort, paper_scorecard"

@@ -31,8 +31,7 @@ _PLAIN: Final = {
     ),
 }
 _CAPTIONED: Final = {
-    "duplicates": "The largest clusters of near-duplicates",
-    "label_conflicts": "Pictures that bear two labels",
+    "duplicates": "Clusters of near-duplicates, those that do most harm first",
 }
 
 

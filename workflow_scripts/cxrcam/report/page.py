@@ -62,7 +62,9 @@ class Report:
     gallery : Gallery or None
     gallery_of : str
         The runs that it shows.
-    duplicates, label_conflicts, map_methods : Figure or None
+    duplicates, map_methods : Figure or None
+    duplicates_page : str
+        Link to the page of all copies.
     sources : sequence of (str, Table)
         What was found, and the counts.
     splits, leaks, external : Table or None
@@ -84,7 +86,7 @@ class Report:
     gallery: Gallery | None
     gallery_of: str
     duplicates: Figure | None
-    label_conflicts: Figure | None
+    duplicates_page: str
     map_methods: Figure | None
     sources: Sequence[tuple[str, Table]]
     splits: Table | None

@@ -332,7 +332,14 @@ def list_study(config: Mapping[str, Any]) -> Study:
         configuration.check_external_images(config, name, other.class_sizes, other.place)
     configuration.check_masks(config, own.images)
     study = Study(config, data_sets)
-    refuse_future_files(table for listed in data_sets.values() for table in listed.metadata_tables)
+    for name, listed in data_sets.items():
+        for file in listed.not_copies:
+            if not os.path.isfile(file):  # noqa: PTH113 (never raises)
+                raise configuration.ConfigurationError(
+                    f"datasets.{name}.not_copies: the file {file!r} does not exist (looked from "
+                    f"{Path.cwd()}). Correct the path, or set it to null."
+                )
+        refuse_future_files([*listed.metadata_tables, *listed.not_copies])
     for weights in {model["weights"] for model in study.models.values()}:
         is_there = os.path.isfile(weights)  # noqa: PTH113 (never raises)
         if weights not in ("auto", "random", "imagenet") and not is_there:
