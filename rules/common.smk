@@ -12,10 +12,12 @@ from pathlib import Path
 import psutil
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from workflow_scripts.cxrcam.configuration import resolution as configuration
 from workflow_scripts.cxrcam.configuration.overlays import without_replaced_kinds
 from workflow_scripts.cxrcam.data import datasets
+from workflow_scripts.cxrcam.data.combined_labels import combined_labels_in_words
 from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.file_times import stamp_files
@@ -90,6 +92,10 @@ ENVIRONMENT = {"cpu": "../envs/cxrcam-cpu.yaml", "cuda": "../envs/cxrcam.yaml"}[
 ]
 
 STUDY = checked(list_study, config)
+if workflow.is_main_process:
+    listed_own = STUDY.data_sets[config["dataset"]]
+    for sentence in combined_labels_in_words(listed_own.class_sizes, STUDY.classes):
+        logger.warning(sentence)
 
 # Snakemake starts scripts without quoting the path of Python.
 if not workflow.deployment_settings.deployment_method and len(sys.executable.split()) > 1:

@@ -1,18 +1,29 @@
 """Names in several spellings, words for "unknown", and labels that are lists of classes."""
 
+from pathlib import Path
+
 import pytest
 
+from workflow_scripts.cxrcam.configuration.resolution import load_schema
 from workflow_scripts.cxrcam.data.combined_labels import (
     combined_labels,
     combined_labels_in_words,
 )
 from workflow_scripts.cxrcam.data.spellings import (
+    MISSING_WORDS,
     first_alike,
     missing_words,
     normalised,
     skeleton,
     without_missing_words,
 )
+
+
+def test_the_schema_lists_every_word_for_unknown():
+    schema = load_schema(Path(__file__).parents[2] / "schemas/config.schema.yaml")
+    text = schema["$defs"]["manifest"]["properties"]["path"]["description"]
+    listed = text.partition("in any case: ")[2].split(", ")
+    assert {*listed} | {""} == MISSING_WORDS and len(listed) == len({*listed})
 
 
 @pytest.mark.parametrize("word", ["NA", " nan ", "Unknown", "-", "None", "#N/A", "?"])

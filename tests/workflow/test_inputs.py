@@ -10,6 +10,8 @@ from tests.workflow.small_project import (
     CLASSES,
     Project,
     make_class_folders,
+    make_manifest,
+    manifest_configuration,
     merged,
     save_xray,
     small_configuration,
@@ -210,3 +212,17 @@ def test_results_go_where_the_user_says(tmp_path: Path) -> None:
     )
     assert (elsewhere / "results/run_config.yaml").is_file()
     assert not (project.folder / "results").exists()
+
+
+def test_labels_that_are_lists_of_classes_are_said_before_the_run(tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "cxrcam", manifest_configuration())
+    make_manifest(project.folder / "data")
+    table = project.folder / "data/findings.csv"
+    rows = table.read_text("utf-8").replace(",effusion,", ",effusion|oedema,", 3)
+    table.write_text(rows, encoding="utf-8")
+    done = project.snakemake("--dry-run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for task in ("fluid", "findings"):
+        said = f"Task {task} leaves out 3 images whose label is a list with one of its classes:"
+        assert done.stderr.count(said) == 1
+    assert "'effusion|oedema' (3)" in done.stderr
