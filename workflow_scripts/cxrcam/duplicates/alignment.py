@@ -29,6 +29,8 @@ LEAST_TILES: Final = 18
 #: Variance of normalised pixels below which a tile shows nothing.
 LEAST_VARIANCE: Final = 0.05
 
+#: Agreement below which two images are strangers.
+LEAST_CORRELATION: Final = 0.5
 #: Share of the tiles that may agree less than is said of all. Text and arrows spoil a few; what
 #: strangers share, a burnt-in frame or a page, is in a few too.
 AGREEING_SHARE: Final = 1 / 4
@@ -151,8 +153,8 @@ def overlay(a: UInt8Array, b: UInt8Array, fit: Fit) -> Overlay | None:
     Returns
     -------
     Overlay or None
-        None where they show too little of one another, or nothing but one grey, or have fewer
-        than `LEAST_SIZE` pixels a side.
+        None where they agree less than `LEAST_CORRELATION`, show too little of one another, or
+        nothing but one grey, or have fewer than `LEAST_SIZE` pixels a side.
     """
     size, b = len(a), fit.view.of_pixels(b)
     if size < LEAST_SIZE:
@@ -168,7 +170,8 @@ def overlay(a: UInt8Array, b: UInt8Array, fit: Fit) -> Overlay | None:
     ones = np.ones((size, size), np.float32)
     both = cv2.warpAffine(ones, matrix, (size, size), flags=cv2.INTER_NEAREST)
     tiles = _tile_correlations(below, above, both)
-    if len(tiles) < LEAST_TILES:
+    correlation = float(np.quantile(tiles, AGREEING_SHARE)) if len(tiles) >= LEAST_TILES else 0.0
+    if correlation < LEAST_CORRELATION:
         return None
     shown = both > 0
     # By which b came before its view, if that was mirrored.
@@ -177,7 +180,7 @@ def overlay(a: UInt8Array, b: UInt8Array, fit: Fit) -> Overlay | None:
         transform=fit.transform @ mirror,
         inliers=fit.inliers,
         overlap=float(shown.mean()),
-        correlation=float(np.quantile(tiles, AGREEING_SHARE)),
+        correlation=correlation,
         inverted=fit.view.inverted,
         framed=_is_framed(a, shown),
         signs=_signs(a, grey, shown),

@@ -25,8 +25,7 @@ from workflow_scripts.cxrcam.terms import OTHER_EXPOSURE
 
 #: Agreement from which on two images are one picture.
 COPY_CORRELATION: Final = 0.7
-#: Agreement, and keypoints that fit, from which on two images that are no copies show one patient.
-EXPOSURE_CORRELATION: Final = 0.5
+#: Keypoints that fit, from which on two images that agree less show one patient.
 EXPOSURE_INLIERS: Final = 55
 
 #: From where on a change is named: degrees; shares of the width; grey levels.
@@ -52,8 +51,7 @@ def kind_of(laid: Overlay) -> str | None:
         inverted, mirrored, turned, inset or cropped, shifted, annotated, brightened.
     """
     if laid.correlation < COPY_CORRELATION:
-        same = laid.correlation >= EXPOSURE_CORRELATION and laid.inliers >= EXPOSURE_INLIERS
-        return OTHER_EXPOSURE if same else None
+        return OTHER_EXPOSURE if laid.inliers >= EXPOSURE_INLIERS else None
     (xx, xy, x0), (yx, yy, y0) = laid.transform
     if laid.inverted:
         return "inverted"
