@@ -159,7 +159,7 @@ class Datasheet:
                 "Do images belong together?",
                 f"{images['group'].nunique():,} groups (images of one patient, where patients are "
                 f"known, and near-duplicates); {copies:,} images have an exact or near copy, in "
-                f"{len(self.pairs):,} pairs (`audit/duplicates.parquet`).",
+                f"{len(self.pairs):,} pairs (`audit/duplicates.html`).",
             ),
             Answer(
                 "Is there a recommended division?",

@@ -13,7 +13,7 @@ KIND = CheckKind(
     question="Do copies of one picture carry one label?",
     about="limits",
     order=80,
-    file="audit/duplicates.parquet",
+    file="audit/duplicates.html",
 )
 
 
