@@ -226,6 +226,9 @@ def tiff_refused() -> dict[str, Kind]:
         "CIELAB": Kind(tiff_file(rgb, CIELAB), "CIELAB"),
         "compressed as JBIG": Kind(tiff_file(grey, compression=34661), "no decoder is installed"),
         "old JPEG": Kind(tiff_file(grey, compression=6), "no decoder is installed"),
+        "a tile that takes all memory": Kind(
+            tiff_file(grey, tags={322: [2**20], 323: [2**20], 324: [8], 325: [2400]}), "tile"
+        ),
         "5,000 channels": Kind(tiff_file(grey, tags={277: [5000]}), "5000 channels"),
         "several pages": Kind(
             encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:]), "several frames"
@@ -327,8 +330,8 @@ def broken(chunk: bytes) -> bytes:
     return chunk[:-1] + bytes([chunk[-1] ^ 1])
 
 
-def pngs() -> dict[str, Kind]:
-    """PNG with transparent greys and damaged chunks."""
+def transparent_greys() -> dict[str, Kind]:
+    """PNG of which one grey is transparent."""
     grey = picture()
     kinds = {}
     for depth in (1, 2, 4, 8, 16):
@@ -347,6 +350,18 @@ def pngs() -> dict[str, Kind]:
             kinds[f"{depth} bits, the same with other bits set"] = Kind(
                 png_file(few, depth, 0, [chunk]), wanted
             )
+    brightest = int(grey.max())
+    chunk = png_chunk(b"tRNS", struct.pack(">H", brightest))
+    kinds["16 bits, the brightest transparent"] = Kind(
+        png_file(grey.astype("u2"), 16, 0, [chunk]),
+        np.where(grey == brightest, CLEAR, stretched(grey, grey < brightest)).astype("u1"),
+    )
+    return kinds
+
+
+def pngs() -> dict[str, Kind]:
+    """PNG with transparent colours, palettes, and damaged chunks."""
+    grey = picture()
     colours = np.dstack([grey] * 3)
     level = int(grey[20, 30])
     red = png_chunk(b"tRNS", struct.pack(">3H", *[level] * 3))
@@ -357,7 +372,7 @@ def pngs() -> dict[str, Kind]:
     palette = np.repeat(np.arange(8, dtype="u1") * 36, 3).tobytes()
     split = zlib.compress(np.hstack([np.zeros((40, 1), "u1"), grey]).tobytes())
     apart = png_chunk(b"IDAT", split[:50]) + text + png_chunk(b"IDAT", split[50:])
-    return kinds | {
+    return {
         "grey": Kind(png_file(grey), grey),
         "16 bits": Kind(png_file(grey.astype("u2"), 16), stretched(grey)),
         "RGB, one colour transparent": Kind(
@@ -451,7 +466,7 @@ def all_kinds() -> dict[str, Kind]:
     tables = {
         "TIFF": tiff_numbers() | tiff_colours() | tiff_refused(),
         "JPEG": jpegs(),
-        "PNG": pngs(),
+        "PNG": transparent_greys() | pngs(),
     }
     named = {
         f"{form}: {name}": kind for form, table in tables.items() for name, kind in table.items()

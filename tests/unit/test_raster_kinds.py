@@ -103,7 +103,8 @@ def test_jpeg_in_tiff_is_read_and_refused_where_it_lost_data(colour):
 
 def test_a_stack_of_imagej_is_several_images():
     stream = io.BytesIO()
-    tifffile.imwrite(stream, np.stack([picture()] * 3), imagej=True)
+    description = "ImageJ=1.54f\nimages=3\nslices=3\n"
+    tifffile.imwrite(stream, picture(), description=description, metadata=None)
     assert "several frames" in reason(stream.getvalue())
 
 

@@ -65,7 +65,7 @@ def read_grey(
         The file. Its suffix matters only for DICOM files that lack their preamble.
     max_pixels : int
         Files that declare more than this many pixels (width × height) are refused before they are
-        decoded. Values above Pillow's own limit (about 179 million) have no effect.
+        decoded. Values above Pillow's own limit (about 179 million) have no effect, save on TIFF.
     encoded : bytes, optional
         The file's content, if the caller has read it already (to hash it): `path` is not read.
     least_side : int, optional
