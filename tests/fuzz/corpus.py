@@ -31,6 +31,7 @@ from pydicom.uid import (
 )
 
 from tests.unit.pictures import encoded, picture, png_chunk
+from tests.unit.raster_kinds import DEFLATE, RGB, tiff_file
 from tests.unit.test_dicom import changed, dicom, dicom_bytes
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -89,6 +90,13 @@ def good_images() -> dict[str, tuple[bytes, np.ndarray, float]]:
         "TIFF": (encoded(image, "TIFF"), grey, 0.0),
         "TIFF LZW": (encoded(image, "TIFF", compression="tiff_lzw"), grey, 0.0),
         "TIFF big": (encoded(image, "TIFF", big_tiff=True), grey, 0.0),
+        "TIFF big-endian float": (
+            tiff_file(grey / np.float32(7), order=">", compression=DEFLATE),
+            stretched,
+            0.0,
+        ),
+        "TIFF 12 bits": (tiff_file(grey * np.uint16(16), bits=12), stretched, 0.0),
+        "TIFF planar": (tiff_file(np.dstack([grey] * 3), RGB, planar=True), grey, 0.0),
         "BMP": (encoded(image, "BMP"), grey, 0.0),
         "GIF": (encoded(image, "GIF"), grey, 0.0),
         "WEBP": (encoded(image.convert("RGB"), "WEBP", lossless=True), grey, 0.0),

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from workflow_scripts.cxrcam.arrays import Float64Array
-from workflow_scripts.cxrcam.images.raster import RASTER_FORMATS
+from workflow_scripts.cxrcam.images.raster import raster_colours
 
 #: Pillow's modes without colours, beside those that start with "I" (integers of more bits).
 GREY_MODES: Final = frozenset({"1", "L", "LA", "La", "F"})
@@ -37,17 +37,15 @@ def colourfulness(encoded: bytes, mode: str) -> float:
     """
     if not may_hold_colour(mode):
         return 0.0
-    image = _dicom_colours(encoded) if mode.startswith("DICOM ") else _raster_colours(encoded)
+    image = (
+        _dicom_colours(encoded)
+        if mode.startswith("DICOM ")
+        else raster_colours(encoded, 2 * COMPARED_SIDE)
+    )
     small = np.asarray(
         image.resize((COMPARED_SIDE, COMPARED_SIDE), Image.Resampling.BOX), dtype=np.float64
     )
     return float((small.max(axis=2) - small.min(axis=2)).mean() / 255.0)
-
-
-def _raster_colours(encoded: bytes) -> Image.Image:
-    with Image.open(io.BytesIO(encoded), formats=RASTER_FORMATS) as image:
-        image.draft("RGB", (2 * COMPARED_SIDE, 2 * COMPARED_SIDE))
-        return image.convert("RGB")
 
 
 def _dicom_colours(encoded: bytes) -> Image.Image:

@@ -6,11 +6,13 @@ that is half black still trains a classifier.
 
 How values become 8-bit grey:
 
-- 8-bit grey: as they are. Colour: ITU-R BT.601 luma, as Pillow rounds it; a grey pixel stored as
-  RGB keeps exactly its grey.
+- 8-bit grey: as they are; fewer bits are stretched to 0..255. Colour: ITU-R BT.601 luma, as Pillow
+  rounds it; a grey pixel stored as RGB keeps exactly its grey.
 - Transparency: ignored where all is opaque, else composited over black, the background of an X-ray.
-- More than 8 bits: the image's own minimum..maximum becomes 0..255. Dividing by 256 instead would
-  turn 12-bit content in a 16-bit container, which is common, almost black.
+- More than 8 bits, signed numbers and fractions: the image's own minimum..maximum becomes 0..255;
+  transparent pixels do not count. Dividing by 256 instead would turn 12-bit content in a 16-bit
+  container, which is common, almost black. Of 16-bit colour in PNG only the high byte is read.
+- TIFF where white is zero is inverted, so that bone is bright in every image.
 - DICOM: modality look-up table or rescale, then the first VOI table or window, else the image's
   minimum..maximum; MONOCHROME1 is inverted, so that bone is bright in every image.
 """
@@ -63,7 +65,7 @@ def read_grey(
         The file. Its suffix matters only for DICOM files that lack their preamble.
     max_pixels : int
         Files that declare more than this many pixels (width × height) are refused before they are
-        decoded. Values above Pillow's own limit (about 179 million) have no effect.
+        decoded. Values above Pillow's own limit (about 179 million) have no effect, save on TIFF.
     encoded : bytes, optional
         The file's content, if the caller has read it already (to hash it): `path` is not read.
     least_side : int, optional
@@ -170,6 +172,8 @@ def _plain_reason(error: Exception) -> str:
         return "The file is cut off: its image data end too early."
     if "does not support" in text:
         return "The image is compressed in a way that no installed decoder reads."
+    if "unsupported" in text or "not supported" in text:
+        return "The image is of a rare kind, which is not read: export it as PNG."
     if "decompressed data too large" in text:
         return "A text or colour-profile block in the file expands beyond all reason."
     return "The image data are damaged and cannot be decoded."

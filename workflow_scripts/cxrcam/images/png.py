@@ -1,11 +1,11 @@
-"""What Pillow does not check of a PNG file: its checksums, its end, and that no row is missing."""
+"""What Pillow does not do for PNG files: check sums, the end, missing rows, transparent greys."""
 
 from __future__ import annotations
 
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -29,6 +29,16 @@ INTERLACED_PASSES: Final = (  # Adam7
     (0, 1, 1, 2),
 )
 
+DAMAGED_EXIF: Final = "The file's EXIF block is damaged, so that it is not known which side is up."
+
+#: Chunks on which no pixel depends: times, sizes, colour profiles, texts.
+EXTRAS: Final = frozenset(
+    {b"bKGD", b"cHRM", b"gAMA", b"hIST", b"iCCP", b"iTXt", b"pHYs", b"sBIT", b"sPLT", b"sRGB"}
+    | {b"tEXt", b"tIME", b"zTXt"}
+)
+#: But texts can say which side is up, and a damaged length can swallow the chunks that follow.
+NEEDED: Final = (b"exif", b"xmp", b"app1", b"actl", b"trns", b"plte", b"idat")
+
 
 class _IncompletePng(UnreadableImage):
     """The file ends before the image does."""
@@ -37,18 +47,41 @@ class _IncompletePng(UnreadableImage):
         super().__init__("The file is cut off: its image data end too early.")
 
 
-def check_png(encoded: bytes) -> None:
-    """Check that a PNG whose header Pillow could read is undamaged and has its end.
+class _Chunk(NamedTuple):
+    kind: bytes
+    data: memoryview
+    sound: bool  # the checksum matches
+    start: int
+    end: int
+
+
+def checked_png(encoded: bytes) -> bytes:
+    """Check the sums of a PNG file and that it has its end: Pillow verifies neither of its pixels.
+
+    Returns
+    -------
+    bytes
+        The file, without damaged chunks that no pixel depends on, for which Pillow would refuse
+        the file.
 
     Raises
     ------
     UnreadableImage
-        If a checksum does not match, or the end is missing: Pillow verifies neither.
+        The end is missing, or a damaged chunk matters.
     """
-    for kind, _, sound in _chunks(encoded):
-        # Text and time stamps may be damaged without harm; capital first letter: critical chunk.
-        if (kind[:1].isupper() or kind == b"tRNS") and not sound:
+    damaged = []
+    for chunk in _chunks(encoded):
+        if chunk.sound:
+            continue
+        if chunk.kind == b"eXIf":
+            raise UnreadableImage(DAMAGED_EXIF)
+        content = bytes(chunk.data).lower()
+        if chunk.kind not in EXTRAS or any(word in content for word in NEEDED):
             raise UnreadableImage("The image data are damaged: a checksum does not match.")
+        damaged.append(chunk)
+    for chunk in reversed(damaged):
+        encoded = encoded[: chunk.start] + encoded[chunk.end :]
+    return encoded
 
 
 def may_lack_rows(image: Image.Image) -> bool:
@@ -70,19 +103,55 @@ def check_rows(encoded: bytes) -> None:
     zlib.error
         If the data cannot be decompressed.
     """
-    chunks = [(kind, data) for kind, data, _ in _chunks(encoded)]
-    missing = _bytes_of_rows(next(bytes(data) for kind, data in chunks if kind == b"IHDR"))
+    missing = _bytes_of_rows(_content(encoded, b"IHDR"))
     inflater = zlib.decompressobj()
-    for kind, data in chunks:
+    for chunk in _chunks(encoded):
         # Never more than what is missing, whatever the data would expand to. 0 means no limit.
-        if kind == b"IDAT" and missing > 0:
-            missing -= len(inflater.decompress(data, missing))
+        if chunk.kind == b"IDAT" and missing > 0:
+            missing -= len(inflater.decompress(chunk.data, missing))
     if missing > 0:
         raise _IncompletePng
 
 
-def _chunks(encoded: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
-    """Kind and data of each chunk, and whether its checksum matches; the last one is the end."""
+def check_palette(encoded: bytes, indices: Image.Image) -> None:
+    """Check that a picture with a palette uses none but its colours; others would be made up.
+
+    Raises
+    ------
+    UnreadableImage
+    """
+    if int(np.asarray(indices).max()) >= len(_content(encoded, b"PLTE")) // 3:
+        raise UnreadableImage("The image data are damaged: a colour is not in the palette.")
+
+
+def transparent_grey(encoded: bytes) -> int:
+    """Find the grey that a grey PNG declares transparent, as Pillow decodes it.
+
+    Parameters
+    ----------
+    encoded : bytes
+        A file with the chunk tRNS.
+
+    Returns
+    -------
+    int
+        In [0, 65535] where the file has 16 bits a pixel, else in [0, 255]: fewer bits than 8 are
+        stretched to 8. Of the two bytes that are stored, only the bits of a pixel count.
+    """
+    depth = _content(encoded, b"IHDR")[8]
+    highest = 2**depth - 1
+    (stored,) = struct.unpack_from(">H", _content(encoded, b"tRNS"))
+    level: int = stored & highest
+    return level * 255 // highest if depth < 8 else level
+
+
+def _content(encoded: bytes, kind: bytes) -> bytes:
+    """Content of the first chunk of a kind; empty if there is none."""
+    return next((bytes(chunk.data) for chunk in _chunks(encoded) if chunk.kind == kind), b"")
+
+
+def _chunks(encoded: bytes) -> Iterator[_Chunk]:
+    """All chunks in order; the last one is the end."""
     view = memoryview(encoded)
     position = len(PNG_SIGNATURE)
     while position + 12 <= len(encoded):
@@ -93,10 +162,14 @@ def _chunks(encoded: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
         kind = encoded[position + 4 : position + 8]
         (expected,) = struct.unpack_from(">I", encoded, end - 4)
         sound = zlib.crc32(view[position + 4 : end - 4]) == expected
-        yield kind, view[position + 8 : end - 4], sound
+        yield _Chunk(kind, view[position + 8 : end - 4], sound, position, end)
         if kind == b"IEND":
             return
         position = end
+    if position == len(PNG_SIGNATURE):
+        raise UnreadableImage(
+            "The file starts as a PNG image, but its header is damaged or cut off."
+        )
     raise _IncompletePng
 
 

@@ -6,25 +6,28 @@ import io
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.images.grey_levels import stretch_to_8_bit
+from workflow_scripts.cxrcam.images.jpeg import JPEG_SIGNATURE, check_jpeg, decode_jpeg, refuse_kind
 from workflow_scripts.cxrcam.images.limits import UnreadableImage, check_size
+from workflow_scripts.cxrcam.images.orientation import LYING, ORIENTATION, upright
 from workflow_scripts.cxrcam.images.png import (
+    DAMAGED_EXIF,
     PNG_SIGNATURE,
-    check_png,
+    check_palette,
     check_rows,
+    checked_png,
     may_lack_rows,
+    transparent_grey,
 )
+from workflow_scripts.cxrcam.images.tiff import SEVERAL, TIFF_SIGNATURES, decode_tiff, tiff_colours
 
-#: Formats that are tried. Others that Pillow knows are left out on purpose: some start other
-#: programs (EPS starts Ghostscript), and none of them carries radiographs.
-RASTER_FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP", "JPEG2000", "WEBP", "GIF", "PPM")
+#: Formats that Pillow is asked for. It knows others, which are left out on purpose: some start
+#: other programs (EPS starts Ghostscript), and none of them carries radiographs.
+PILLOW_FORMATS: Final = ("PNG", "JPEG", "BMP", "JPEG2000", "WEBP", "GIF", "PPM")
 
-JPEG_SIGNATURE: Final = b"\xff\xd8\xff"
-#: The second pair is BigTIFF.
-TIFF_SIGNATURES: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 #: The file format, and the bare codestream.
 JPEG2000_SIGNATURES: Final = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 
@@ -40,10 +43,7 @@ RASTER_SIGNATURES: Final = (
     *(b"P%d" % number for number in range(1, 7)),  # PPM and its kin
 )
 
-EXIF_ORIENTATION: Final = 0x0112
-LYING_ORIENTATIONS: Final = (5, 6, 7, 8)  # upright, width and height change places
-
-#: Where Pillow puts metadata that can hold an orientation. TIFF keeps it among its own tags.
+#: Where Pillow puts metadata that can hold an orientation.
 ORIENTATION_KEYS: Final = frozenset(
     {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp", "Raw profile type APP1"}
 )
@@ -78,52 +78,56 @@ def decode_raster(
 
     Raises
     ------
-    UnreadableImage, or whatever else Pillow raises on damaged input.
+    UnreadableImage, or whatever else Pillow and tifffile raise on damaged input.
     """
-    # Another library in the process may have switched this on; a cut-off file would then come out
-    # padded with grey.
-    ImageFile.LOAD_TRUNCATED_IMAGES = False
-    try:
-        image: Image.Image = Image.open(io.BytesIO(encoded), formats=RASTER_FORMATS)
-    except UnidentifiedImageError as error:
-        raise UnreadableImage(_unrecognised_reason(encoded)) from error
+    if encoded.startswith(TIFF_SIGNATURES):
+        pixels, mode = decode_tiff(encoded, max_pixels)
+        return pixels, mode, (pixels.shape[1], pixels.shape[0])
+    image, encoded = _opened(encoded)
     with image:
         check_size(image.width, image.height, max_pixels)
         if getattr(image, "is_animated", False):
-            raise UnreadableImage("The file holds several frames or pages; one image is expected.")
-        if encoded.startswith(PNG_SIGNATURE):
-            check_png(encoded)
-        mode = image.mode
-        # Read before load(), which forgets it.
-        high_byte_only = mode in {"RGB", "RGBA", "LA"} and _is_16_bit(image)
-        declared = image.size
-        if least_side and image.format == "JPEG":
-            image.draft("L" if mode == "RGB" else mode, (least_side, least_side))
-        reduced = image.size != declared
-        image.load()
-        if encoded.startswith(PNG_SIGNATURE) and may_lack_rows(image):
-            check_rows(encoded)
-        pixels = _grey_pixels(_upright(image))
-        if high_byte_only and int(pixels.max()) < MINIMUM_HIGH_BYTE:
-            raise UnreadableImage(
-                "The image is 16-bit colour that uses only its darkest values; "
-                "store it as 16-bit grey to keep its grey levels."
-            )
-        # Transposing a TIFF happens on load, so that its size may differ from the header's.
-        size = _upright_size(image, declared) if reduced else (pixels.shape[1], pixels.shape[0])
-        return np.ascontiguousarray(pixels), mode, size
+            raise UnreadableImage(SEVERAL)
+        mode, (width, height) = image.mode, image.size
+        if image.format == "JPEG":
+            pixels = _jpeg_grey(image, encoded, least_side)
+        elif image.format == "PNG":
+            pixels = _png_grey(image, encoded)
+        else:
+            pixels = _grey_pixels(image)
+        orientation = _orientation(image)
+    size = (height, width) if orientation in LYING else (width, height)
+    return upright(pixels, orientation), mode, size
 
 
-def _upright_size(image: Image.Image, declared: tuple[int, int]) -> tuple[int, int]:
-    """Declared width and height, in the places that the EXIF orientation gives them."""
-    lies = image.getexif().get(EXIF_ORIENTATION, 1) in LYING_ORIENTATIONS
-    return declared[::-1] if lies else declared
+def raster_colours(encoded: bytes, least_side: int) -> Image.Image:
+    """Decode a file that `decode_raster` could read, as an RGB image; JPEG at a fraction."""
+    if encoded.startswith(TIFF_SIGNATURES):
+        return tiff_colours(encoded)
+    image, _ = _opened(encoded)
+    with image:
+        image.draft("RGB", (least_side, least_side))
+        return image.convert("RGB")
+
+
+def _opened(encoded: bytes) -> tuple[Image.Image, bytes]:
+    """Open a file, and return the content that Pillow sees: of PNG without damaged extras."""
+    # Another library in the process may have switched this on; a cut-off file would then come out
+    # padded with grey.
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    if encoded.startswith(PNG_SIGNATURE):
+        encoded = checked_png(encoded)
+    try:
+        return Image.open(io.BytesIO(encoded), formats=PILLOW_FORMATS), encoded
+    except UnidentifiedImageError as error:
+        if encoded.startswith(JPEG_SIGNATURE):
+            refuse_kind(encoded)
+        raise UnreadableImage(_unrecognised_reason(encoded)) from error
 
 
 def _unrecognised_reason(encoded: bytes) -> str:
     """Say why no format accepted the file: a damaged header, or no image at all."""
     names = {PNG_SIGNATURE: "PNG", JPEG_SIGNATURE: "JPEG"}
-    names |= dict.fromkeys(TIFF_SIGNATURES, "TIFF")
     names |= dict.fromkeys(JPEG2000_SIGNATURES, "JPEG 2000")
     for signature, name in names.items():
         if encoded.startswith(signature):
@@ -131,27 +135,73 @@ def _unrecognised_reason(encoded: bytes) -> str:
     return "The file is not an image in a supported format."
 
 
+def _orientation(image: Image.Image) -> int:
+    """Which side is up, as EXIF numbers it."""
+    if ORIENTATION_KEYS.isdisjoint(image.info):
+        return 1
+    try:
+        orientation = image.getexif().get(ORIENTATION, 1)
+    except Exception as error:  # of many kinds, as for damaged pixels
+        raise UnreadableImage(DAMAGED_EXIF) from error
+    return orientation if isinstance(orientation, int) else 1
+
+
+def _jpeg_grey(image: Image.Image, encoded: bytes, least_side: int | None) -> UInt8Array:
+    """Decode a JPEG, at a fraction where that is enough."""
+    if image.mode not in {"L", "RGB"}:  # inks
+        check_jpeg(encoded)
+        return _grey_pixels(image)
+    if not least_side and image.mode == "L":
+        return decode_jpeg(encoded, "GRAY")
+    if not least_side:
+        pixels = decode_jpeg(encoded, "RGBX")
+        # Without a copy, unlike `fromarray`.
+        return _luma(Image.frombuffer("RGBX", image.size, pixels, "raw", "RGBX", 0, 1))
+    most = min(image.width // least_side, image.height // least_side)
+    side = next((side for side in (8, 4, 2) if most >= side), 1)
+    return decode_jpeg(encoded, "GRAY", (-(-image.height // side), -(-image.width // side)))
+
+
+def _png_grey(image: Image.Image, encoded: bytes) -> UInt8Array:
+    """Decode a PNG, with what Pillow leaves out."""
+    high_byte_only = image.mode in {"RGB", "RGBA", "LA"} and _is_16_bit(image)
+    image.load()
+    if may_lack_rows(image):
+        check_rows(encoded)
+    if image.mode == "P":
+        check_palette(encoded, image)
+    if "transparency" in image.info and image.mode in {"1", "L", "I;16"}:
+        return _without_transparent(image, transparent_grey(encoded))
+    if "transparency" in image.info and high_byte_only:
+        raise UnreadableImage(
+            "The PNG holds 16-bit colour with a transparent one, which is not read; "
+            "store it as 16-bit grey."
+        )
+    pixels = _grey_pixels(image)
+    if high_byte_only and int(pixels.max()) < MINIMUM_HIGH_BYTE:
+        raise UnreadableImage(
+            "The image is 16-bit colour that uses only its darkest values; "
+            "store it as 16-bit grey to keep its grey levels."
+        )
+    return pixels
+
+
 def _is_16_bit(image: Image.Image) -> bool:
     """Tell whether the decoder is about to drop the low byte of 16-bit channels."""
-    tiles = getattr(image, "tile", [])
-    return any("16" in str(tile[3]) for tile in tiles)
+    return any("16" in str(tile[3]) for tile in getattr(image, "tile", []))
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation, if there is one."""
-    if ORIENTATION_KEYS.isdisjoint(image.info) and image.format != "TIFF":
-        return image
-    try:
-        orientation = image.getexif().get(EXIF_ORIENTATION, 1)
-    except Exception as error:  # of many kinds, as for damaged pixels
-        raise UnreadableImage(
-            "The file's EXIF block is damaged, so that it is not known which side is up."
-        ) from error
-    return image if orientation == 1 else ImageOps.exif_transpose(image)
+def _without_transparent(image: Image.Image, level: int) -> UInt8Array:
+    """Grey levels, those of one level black; with 16 bits it does not count for the contrast."""
+    values = np.asarray(image if image.mode == "I;16" else image.convert("L"))
+    clear = values == level
+    pixels = stretch_to_8_bit(values, clear) if image.mode == "I;16" else values
+    return np.where(clear, np.uint8(0), pixels)
 
 
 def _grey_pixels(image: Image.Image) -> UInt8Array:
-    """Convert a decoded image of any mode to 8-bit grey."""
+    """Convert an image of any mode to 8-bit grey."""
+    image.load()
     mode = image.mode
     if mode.startswith("I") or mode == "F":
         return stretch_to_8_bit(np.asarray(image))
@@ -159,14 +209,20 @@ def _grey_pixels(image: Image.Image) -> UInt8Array:
         return _composited_over_black(image)
     if mode in {"CMYK", "YCbCr"}:
         image = image.convert("RGB")
-    return np.array(image if mode == "L" else image.convert("L"))
+    return _luma(image)
+
+
+def _luma(image: Image.Image) -> UInt8Array:
+    return np.array(image if image.mode == "L" else image.convert("L"))
 
 
 def _composited_over_black(image: Image.Image) -> UInt8Array:
     """Flatten an image with transparency."""
+    of_bmp = image.format == "BMP"
     image = image.convert("RGBA")
     grey = image.convert("L")
     alpha = image.getchannel("A")
-    if alpha.getextrema() == (255, 255):
+    # Many programs that write BMP leave the byte for the opacity at 0 and mean nothing by it.
+    if alpha.getextrema() == (255, 255) or (of_bmp and alpha.getextrema() == (0, 0)):
         return np.array(grey)
     return np.array(Image.composite(grey, Image.new("L", grey.size, 0), alpha))

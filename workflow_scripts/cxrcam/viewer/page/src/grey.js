@@ -11,17 +11,21 @@ export function overBlack(grey, alpha) {
   return (product + (product >> 8)) >> 8;
 }
 
-/** The image's own minimum to maximum, of 16 bits at most, becomes 0 to 255. */
-export function stretchTo8Bit(values) {
+/**
+ * The image's own minimum to maximum, of 16 bits at most, becomes 0 to 255.
+ * Pixels of the value `clear`, if there is one, do not count and become 0.
+ */
+export function stretchTo8Bit(values, clear = null) {
   let lowest = Infinity;
   let highest = -Infinity;
   for (const value of values) {
+    if (value === clear) continue;
     if (value < lowest) lowest = value;
     if (value > highest) highest = value;
   }
   const span = highest - lowest;
   const table = Uint8Array.from({ length: 65536 }, (_, value) =>
-    span > 0 && value >= lowest && value <= highest ? roundHalfToEven(((value - lowest) / span) * 255) : 0);
+    span > 0 && value !== clear && value >= lowest && value <= highest ? roundHalfToEven(((value - lowest) / span) * 255) : 0);
   return Uint8Array.from(values, (value) => table[value]);
 }
 

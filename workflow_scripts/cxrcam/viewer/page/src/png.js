@@ -9,6 +9,12 @@ const GREY = 0;
 const COLOUR = 2;
 const PALETTE = 3;
 const CHANNELS = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
+const DEPTHS = { 0: [1, 2, 4, 8, 16], 2: [8, 16], 3: [1, 2, 4, 8], 4: [8, 16], 6: [8, 16] };
+// Chunks on which no pixel depends, and words in them by which it may: as in png.py.
+const EXTRAS = ["bKGD", "cHRM", "gAMA", "hIST", "iCCP", "iTXt", "pHYs", "sBIT", "sPLT", "sRGB", "tEXt", "tIME", "zTXt"];
+const NEEDED = /exif|xmp|app1|actl|trns|plte|idat/i;
+// Texts that can say which side is up.
+const SAYS_UP = /^(Raw profile type (exif|APP1)\0|XML:com\.adobe\.xmp\0(\x01|.*Orientation))/s;
 // As in raster.py: darker 16-bit colour would be left with fewer than 32 grey levels.
 const MINIMUM_HIGH_BYTE = 32;
 const NO_INTERLACE = [[0, 0, 1, 1]];
@@ -29,24 +35,32 @@ function crc32(bytes) {
   return (c ^ 0xffffffff) >>> 0;
 }
 
-const ascii = (bytes) => String.fromCharCode(...bytes);
+const ascii = (bytes) => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 
 /** Chunks of a file by name, with those of pixels in order; checksums of what matters are checked. */
 function readChunks(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const chunks = { IDAT: [] };
+  let last = "";
   for (let at = 8; at + 12 <= bytes.length; ) {
     const length = view.getUint32(at);
     const end = at + 12 + length;
     if (end > bytes.length) break;
     const name = ascii(bytes.subarray(at + 4, at + 8));
-    const isCritical = name[0] === name[0].toUpperCase();
-    if ((isCritical || name === "tRNS") && crc32(bytes.subarray(at + 4, end - 4)) !== view.getUint32(end - 4)) {
+    const content = bytes.subarray(at + 8, end - 4);
+    const isSound = crc32(bytes.subarray(at + 4, end - 4)) === view.getUint32(end - 4);
+    if (!isSound && (!EXTRAS.includes(name) || NEEDED.test(ascii(content)))) {
       throw new Refusal("The image data are damaged: a checksum does not match.");
     }
-    const content = bytes.subarray(at + 8, end - 4);
-    if (name === "IDAT") chunks.IDAT.push(content);
-    else chunks[name] = content;
+    if (name === "IDAT") {
+      // The standard wants them one after the other; Pillow stops at the first that is not.
+      if (chunks.IDAT.length > 0 && last !== "IDAT") throw new Refusal("The file is cut off: its image data end too early.");
+      chunks.IDAT.push(content);
+    } else if (isSound) {
+      if (EXTRAS.includes(name) && SAYS_UP.test(ascii(content))) chunks.eXIf = content;
+      chunks[name] ??= content;
+    }
+    last = name;
     if (name === "IEND") return chunks;
     at = end;
   }
@@ -147,13 +161,16 @@ function toGrey(samples, header, chunks) {
   const { width, height, depth, kind, channels } = header;
   const { PLTE, tRNS } = chunks;
   // Greys of 16 bits keep them; of colours and of greys with opacity the high byte is used.
-  if (kind === GREY && depth === 16) return { grey: stretchTo8Bit(samples), alpha: null, colourfulness: 0 };
+  if (kind === GREY && depth === 16) {
+    return { grey: stretchTo8Bit(samples, tRNS ? (tRNS[0] << 8) | tRNS[1] : null), alpha: null, colourfulness: 0 };
+  }
   const values = depth === 16 ? Uint8Array.from(samples, (value) => value >> 8) : samples;
   const n = width * height;
   const grey = new Uint8Array(n);
   const alpha = tRNS || kind >= 4 ? new Uint8Array(n).fill(255) : null;
   const factor = depth < 8 ? 255 / (2 ** depth - 1) : 1;
-  const clear = tRNS && kind !== PALETTE ? tRNS.filter((_, i) => i % 2 === 1) : null;
+  // Two bytes a channel, of which as many bits count as a sample has.
+  const clear = tRNS && kind !== PALETTE ? tRNS.filter((_, i) => i % 2 === 1).map((byte) => byte & (2 ** depth - 1)) : null;
   const colours = new Colours(width, height);
   for (let i = 0; i < n; i++) {
     const at = i * channels;
@@ -178,8 +195,9 @@ export function pngHeader(bytes) {
     throw new Refusal("The file starts as a PNG image, but its header is damaged or cut off.");
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const [depth, kind, , , interlaced] = bytes.subarray(24, 29);
-  return { width: view.getUint32(16), height: view.getUint32(20), depth, kind, interlaced, channels: CHANNELS[kind] };
+  const [depth, kind, , filter, interlaced] = bytes.subarray(24, 29);
+  const channels = DEPTHS[kind]?.includes(depth) && !filter ? CHANNELS[kind] : 0;
+  return { width: view.getUint32(16), height: view.getUint32(20), depth, kind, interlaced, channels };
 }
 
 /**
@@ -191,7 +209,7 @@ export function pngHeader(bytes) {
 export async function decodePng(bytes) {
   const header = pngHeader(bytes);
   const { width, height, depth, kind, channels } = header;
-  if (!channels || ![1, 2, 4, 8, 16].includes(depth)) {
+  if (!channels) {
     throw new Refusal("The file starts as a PNG image, but its header is damaged or cut off.");
   }
   const chunks = readChunks(bytes);
@@ -199,7 +217,8 @@ export async function decodePng(bytes) {
   if (chunks.eXIf) throw new Refusal("The PNG may say in an EXIF block which side is up, which this page does not read.");
   if (kind === PALETTE && !chunks.PLTE) throw new Refusal("The image data are damaged and cannot be decoded.");
   if (depth === 16 && kind === COLOUR && chunks.tRNS) {
-    throw new Refusal("The PNG holds 16-bit colour with a transparent one, which this page does not read.");
+    throw new Refusal(
+      "The PNG holds 16-bit colour with a transparent one, which is not read; store it as 16-bit grey.");
   }
   const passes = layOut(header);
   const length = passes.reduce((sum, { lines, lineBytes }) => sum + lines * (lineBytes + 1), 0);

@@ -10,14 +10,19 @@ const MINIMUM_SIDE = 16;
 const MOST_PIXELS = 50_000_000;
 const MOST_BYTES = 8 * MOST_PIXELS;
 
+const START_OF_SCAN = 0xda;
+
 const OTHER_FORMATS = [
   [[0x49, 0x49, 0x2a, 0], "a TIFF image"],
   [[0x4d, 0x4d, 0, 0x2a], "a TIFF image"],
+  [[0x49, 0x49, 0x2b, 0], "a TIFF image"], // BigTIFF
+  [[0x4d, 0x4d, 0, 0x2b], "a TIFF image"],
   [[0x42, 0x4d], "a BMP image"],
   [[0x47, 0x49, 0x46, 0x38], "a GIF image"],
   [[0x52, 0x49, 0x46, 0x46], "a WebP image"],
   [[0, 0, 0, 0x0c, 0x6a, 0x50], "a JPEG 2000 image"],
   [[0xff, 0x4f, 0xff, 0x51], "a JPEG 2000 image"],
+  ...[1, 2, 3, 4, 5, 6].map((number) => [[0x50, 0x30 + number], "a PNM image"]),
 ];
 
 const startsWith = (bytes, signature, at = 0) => signature.every((value, i) => bytes[at + i] === value);
@@ -28,18 +33,21 @@ function isDicom(bytes, name) {
   return startsWith(bytes, [0x44, 0x49, 0x43, 0x4d], 128) || /\.(dcm|dicom)$/i.test(name);
 }
 
-/** Width, height and number of channels of a JPEG, from its frame header. */
+/** Kind (the marker), bits, width, height and number of channels of a JPEG, from its frame header. */
 export function jpegHeader(bytes) {
   for (let at = 2; at + 9 < bytes.length; ) {
-    if (bytes[at] !== 0xff) break;
     const marker = bytes[at + 1];
+    if (bytes[at] !== 0xff || marker === 0xff) {
+      at += 1;
+      continue;
+    }
+    if (marker === 0 || marker === START_OF_SCAN) break;
     const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
     if (isFrame) {
       const two = (i) => (bytes[at + i] << 8) | bytes[at + i + 1];
-      return { width: two(7), height: two(5), channels: bytes[at + 9] };
+      return { marker, bits: bytes[at + 4], width: two(7), height: two(5), channels: bytes[at + 9] };
     }
-    if (marker === 0xff) at += 1;
-    else at += 2 + ((bytes[at + 2] << 8) | bytes[at + 3]);
+    at += 2 + ((bytes[at + 2] << 8) | bytes[at + 3]);
   }
   throw new Refusal("The file starts as a JPEG image, but its header is damaged or cut off.");
 }
@@ -86,7 +94,11 @@ export function reduce({ pixels, width, height, ...others }, leastSide) {
 
 /** Decoded by the browser: without colour correction, turned upright by EXIF. */
 async function decodeJpeg(bytes, leastSide) {
-  if (jpegHeader(bytes).channels === 4) {
+  const { marker, bits, channels } = jpegHeader(bytes);
+  if (bits !== 8 || marker > 0xc2) {
+    throw new Refusal("The image is a JPEG of a rare kind, which is not read: export it as PNG.");
+  }
+  if (channels === 4) {
     throw new Refusal("The JPEG holds four ink colours (CMYK), as no X-ray does: this page does not read it.");
   }
   if (!(bytes.at(-1) === 0xd9 || bytes.subarray(-4096).some((value, i, tail) => value === 0xff && tail[i + 1] === 0xd9))) {
