@@ -248,7 +248,15 @@ def test_the_figure_shows_the_worst_pair_of_each_cluster():
     np.testing.assert_array_equal(np.stack(shown), pictures.reshape(-1, 8, 8))
     assert words(figure) == [
         "Near-duplicates among 1,234 images: 2 clusters, 5 images",
-        *["Cluster 1: 3 images, two labels", "Normal", "p", "$V$_1", "q", "cropped", "correlation 0.710"],
+        *[
+            "Cluster 1: 3 images, two labels",
+            "Normal",
+            "p",
+            "$V$_1",
+            "q",
+            "cropped",
+            "correlation 0.710",
+        ],
         *["Cluster 2: 2 images, right one in far", "Normal", "z", "Normal", "y", "exact"],
         "correlation 0.800",
     ]

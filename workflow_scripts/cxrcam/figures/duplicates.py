@@ -124,7 +124,13 @@ def copies_figure(
             grid.show(picture, line, column)
         for column, side in enumerate("ab", start=first):
             _write_below(grid, line, column, row[f"label_{side}"], row[f"image_id_{side}"])
-        _write_below(grid, line, first + 2, row["kind"].replace("_", " "), f"correlation {row['correlation']:.3f}")
+        _write_below(
+            grid,
+            line,
+            first + 2,
+            row["kind"].replace("_", " "),
+            f"correlation {row['correlation']:.3f}",
+        )
     return grid.figure
 
 
