@@ -22,11 +22,11 @@ import torch
 from benchmarks.speed import CPU, IMAGENET, RESNET18
 from benchmarks.workflow import clocked
 from workflow_scripts.cxrcam.data.decoding import decode_images
+from workflow_scripts.cxrcam.duplicates.likeness import likeness
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.networks.models import ModelCard, build_classifier
 from workflow_scripts.cxrcam.new_images.decoding import decoded_batches
 from workflow_scripts.cxrcam.new_images.ensemble import ask_networks
-from workflow_scripts.cxrcam.new_images.likeness import likeness
 from workflow_scripts.cxrcam.new_images.listing import list_new_images
 from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings

@@ -20,11 +20,11 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from workflow_scripts.cxrcam.data.fingerprints import thumbnail
+from workflow_scripts.cxrcam.duplicates.likeness import likeness, usual_likeness
 from workflow_scripts.cxrcam.images.colour import colourfulness
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.new_images.answers import LEAST_CONTRAST, MOST_COLOUR
-from workflow_scripts.cxrcam.new_images.likeness import likeness, usual_likeness
 from workflow_scripts.cxrcam.new_images.reference import is_unlike
 from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings

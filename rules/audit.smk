@@ -2,7 +2,7 @@
 #
 # in   index, splits, cache, runs/.../{predictions.parquet, model.safetensors}, cam/.../maps.parquet, audit/.../covered.parquet,
 #      audit/external.csv
-# out  audit/: expected.csv, leaks.csv, duplicates.{csv,html,png}, sources.json, acquisition.json,
+# out  audit/: expected.csv, leaks.csv, duplicates.{csv,html,png}, suspect_images.{csv,html}, sources.json, acquisition.json,
 #      verdict.md; <task>/<scheme>/fold-<k>/: floors.parquet; seed-<s>/: maps.json, masked.csv, and of the
 #      first fold and seed of a design map_tests.json;
 #      map_methods.csv and .png, where other ways to make a map are asked for
@@ -118,6 +118,34 @@ rule audit_duplicates:
         "Drawing the near-duplicates of {wildcards.dataset}"
     script:
         "../workflow_scripts/audit_duplicates.py"
+
+
+rule audit_suspects:
+    input:
+        images=rules.index.output.images,
+        facts=decoded_facts,
+        shards=cache_shards,
+    output:
+        table="results/{dataset}/audit/suspect_images.csv",
+        page="results/{dataset}/audit/suspect_images.html",
+    log:
+        f"{LOG}/audit/suspects.log",
+    benchmark:
+        f"{BENCHMARK}/audit/suspects.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        **growing(mem_mb=by_images(amounts.suspects_memory_mb), runtime=60),
+    params:
+        code=code("audit_suspects.py"),
+        templates=text_fingerprint(
+            PROJECT / "workflow_scripts/cxrcam/report/templates" / name
+            for name in ("base.css", "macros.html", "suspects.html")
+        ),
+    message:
+        "Looking for images of {wildcards.dataset} that stand out"
+    script:
+        "../workflow_scripts/audit_suspects.py"
 
 
 rule audit_data:
@@ -270,6 +298,7 @@ rule audit_verdict:
         duplicates=rules.index.output.duplicates,
         images=rules.index.output.images,
         leaks=rules.audit_leaks.output[0],
+        suspects=rules.audit_suspects.output.table,
         sources=rules.audit_data.output.sources,
         acquisition=rules.audit_data.output.acquisition,
         floors=rules.audit_data.output.floors,

@@ -17,6 +17,7 @@ from snakemake.logging import logger
 from workflow_scripts.cxrcam.configuration import resolution as configuration
 from workflow_scripts.cxrcam.configuration.overlays import without_replaced_kinds
 from workflow_scripts.cxrcam.data import datasets
+from workflow_scripts.cxrcam.data.class_folders import left_out_in_words
 from workflow_scripts.cxrcam.data.combined_labels import combined_labels_in_words
 from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint
 from workflow_scripts.cxrcam.errors import InputError
@@ -96,6 +97,9 @@ ENVIRONMENT = {"cpu": "../envs/cxrcam-cpu.yaml", "cuda": "../envs/cxrcam.yaml"}[
 
 STUDY = checked(list_study, config)
 if workflow.is_main_process:
+    for name, data_set in STUDY.data_sets.items():
+        for sentence in left_out_in_words(name, data_set.left_out):
+            logger.warning(sentence)
     listed_own = STUDY.data_sets[config["dataset"]]
     for sentence in combined_labels_in_words(listed_own.class_sizes, STUDY.classes):
         logger.warning(sentence)

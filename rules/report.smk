@@ -30,6 +30,8 @@ rule report:
         duplicates=rules.audit_duplicates.output.png,
         duplicates_caption=rules.audit_duplicates.output.caption,
         duplicates_page=rules.audit_duplicates.output.page,
+        suspects=rules.audit_suspects.output.table,
+        suspects_page=rules.audit_suspects.output.page,
         sources=rules.audit_data.output.sources,
         leaks=rules.audit_leaks.output[0],
         splits=of_runs(rules.splits.output[0], STUDY.divisions),

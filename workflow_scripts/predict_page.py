@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.duplicates.likeness import likeness, thumbnails_of
 from workflow_scripts.cxrcam.duplicates.search import find_cross_duplicates
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
 from workflow_scripts.cxrcam.files import read_json, write_text
@@ -16,7 +17,6 @@ from workflow_scripts.cxrcam.new_images.answers import (
     sets_of,
 )
 from workflow_scripts.cxrcam.new_images.copies import closest_copies, with_copies
-from workflow_scripts.cxrcam.new_images.likeness import likeness, thumbnails_of
 from workflow_scripts.cxrcam.new_images.reference import read_reference, training_images
 from workflow_scripts.cxrcam.report.answer_pictures import Drawing
 from workflow_scripts.cxrcam.report.answers_page import (

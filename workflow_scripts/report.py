@@ -62,6 +62,8 @@ if __name__ == "__main__":
         splits=splits_table(params.splits, map(pd.read_parquet, given.splits), params.classes),
         leaks=leaks_table(pd.read_csv(given.leaks)),
         external=external_rows(pd.read_csv(given.external)) if given.external else None,
+        n_suspects=pd.read_csv(given.suspects, keep_default_na=False)["image_id"].nunique(),
+        suspects_page=relative_href(given.suspects_page, folder),
         n_quarantined=len(pd.read_csv(given.quarantine)),
         evidence=evidence_links(verdict["checks"], folder),
         files=[file_link(f, folder, Path(f).relative_to(folder.parent).as_posix()) for f in files],

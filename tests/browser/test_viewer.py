@@ -26,6 +26,7 @@ from selenium.webdriver.support.select import Select
 from tests.workflow.small_project import xray
 from workflow_scripts.cxrcam.data.decoding import decode_image
 from workflow_scripts.cxrcam.data.fingerprints import thumbnail
+from workflow_scripts.cxrcam.duplicates.likeness import likeness, usual_likeness
 from workflow_scripts.cxrcam.export.facts import NOTICE, network_facts
 from workflow_scripts.cxrcam.export.graph import output_names, traced
 from workflow_scripts.cxrcam.export.onnx_files import onnx_bytes, onnx_model
@@ -35,7 +36,6 @@ from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.models import ModelCard, build_classifier
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import Predictions, predict
-from workflow_scripts.cxrcam.new_images.likeness import likeness, usual_likeness
 from workflow_scripts.cxrcam.viewer.bundle import build_page
 from workflow_scripts.cxrcam.viewer.network_card import network_card
 from workflow_scripts.cxrcam.viewer.serve import make_server

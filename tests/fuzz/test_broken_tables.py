@@ -157,7 +157,7 @@ def test_folders_with_links_are_listed_or_refused(tmp_path, tried) -> None:
     link.symlink_to("gone.png")
     assert "leads nowhere" in refusal()
     link.unlink()
-    # A class that is its own parent: listed, as folders are looked into one deep.
+    # A link to itself is no class; a link to a class is one.
     (tmp_path / "B").symlink_to("B")
     (tmp_path / "C").symlink_to("A")
     found = list_data_set({"kind": "class_folders", "root": str(tmp_path)}, Path("phantoms"), 4)

@@ -129,8 +129,8 @@ FOLDERS = {
     "a mask too many": (["A/1.png", "A/masks/1.png", "A/masks/2.png"], ["A/1"]),
     "other formats beside PNG": (["A/1.png", "A/2.webp", "A/3.gif"], ["A/1", "A/2", "A/3"]),
     "what a Mac leaves": (["A/1.png", "A/._1.png", "A/.DS_Store"], ["A/1"]),
-    "two deep": (["A/x/1.png"], "No image found"),
-    "Images with a capital": (["A/Images/1.png"], "No image found"),
+    "two deep": (["A/x/1.png"], ["A/x/1"]),
+    "Images with a capital": (["A/Images/1.png"], ["A/Images/1"]),
 }
 
 

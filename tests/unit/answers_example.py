@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.cxrcam.duplicates.likeness import Likeness, Thresholds
 from workflow_scripts.cxrcam.new_images.answers import ABSTAIN, answers
 from workflow_scripts.cxrcam.new_images.copies import closest_copies, with_copies
-from workflow_scripts.cxrcam.new_images.likeness import Likeness, Thresholds
 from workflow_scripts.cxrcam.new_images.reference import Member, Reference, Share
 from workflow_scripts.cxrcam.report.answer_pictures import AnswerCard
 from workflow_scripts.cxrcam.report.answers_page import AnswersPage, render_answers, said_of

@@ -160,6 +160,8 @@ def make_report(root: Path, **changes: object) -> Path:
         "splits": splits_table(splits, [split], {"a & b": CLASSES}),
         "leaks": leaks_table(leaks),
         "external": None,
+        "n_suspects": 2,
+        "suspects_page": href,
         "n_quarantined": 1,
         "evidence": {"tables/metrics.csv": link.href},
         "files": [link],

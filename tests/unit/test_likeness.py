@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from workflow_scripts.cxrcam.new_images.likeness import (
+from workflow_scripts.cxrcam.duplicates.likeness import (
     CHANGES,
     Likeness,
     likeness,

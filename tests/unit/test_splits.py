@@ -255,7 +255,7 @@ def test_folds_are_one_deal_in_whatever_order_their_jobs_run():
 
 def test_predefined_roles_are_the_manifests_in_any_spelling():
     labels = balanced(4, 4)
-    given = ["train", " Train", "TEST", "val", "train", "validation", "test ", None]
+    given = ["train", " Training", "TEST", "val", "train", "validation", "test ", None]
     roles = divide(labels, None, {"kind": "predefined"}, given=given)
     assert roles.tolist() == [
         *("train", "train", "test", "validation", "train", "validation", "test", "unused"),

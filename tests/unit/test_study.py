@@ -305,6 +305,38 @@ def test_too_few_images_and_missing_lung_masks_are_refused(tmp_path):
     assert "lungs_only" in complaint("masked", **own, schemes={"random_subsample": None})
 
 
+def test_parts_must_hold_images_of_every_class(tmp_path):
+    for name in ("train/Normal", "train/COVID", "val/COVID", "test/Normal"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "1.png").touch()
+    changes = {
+        "datasets": {"own": {"kind": "class_folders", "root": str(tmp_path)}},
+        "dataset": "own",
+        "tasks": {"three_class": None},
+        "schemes": {"random_subsample": None, "holdout": None, "given": {"kind": "predefined"}},
+    }
+    said = complaint(**changes)
+    for words in ("schemes.given.kind", "class 'COVID' is in the part test", "folders train and"):
+        assert words in said
+    (tmp_path / "test/COVID").mkdir()
+    (tmp_path / "test/COVID/1.png").touch()
+    assert short(list_study(configuration(**changes)).runs) == [("two_class", "given", 1, 0)]
+
+
+def test_a_manifest_with_other_words_for_its_parts_is_refused_by_the_word(tmp_path):
+    rows = ["path,label,split", "0.png,Normal,train", "1.png,COVID,train", "2.png,COVID,holdout"]
+    for number in range(3):
+        (tmp_path / f"{number}.png").touch()
+    (tmp_path / "list.csv").write_text("\n".join(rows), encoding="utf-8")
+    said = complaint(
+        datasets={"own": {"kind": "manifest", "path": str(tmp_path / "list.csv")}},
+        dataset="own",
+        tasks={"three_class": None},
+        schemes={"random_subsample": None, "holdout": None, "given": {"kind": "predefined"}},
+    )
+    assert "class 'Normal' is in the part test" in said and "holds 'holdout'" in said
+
+
 def test_new_images_are_not_given_to_networks_that_need_their_lung_masks():
     lungs = {"kind": "same_splits", "of": "holdout", "input": "lungs_only", "tasks": ["two_class"]}
     changes = {

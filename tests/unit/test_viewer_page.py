@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from workflow_scripts.cxrcam.duplicates.likeness import Thresholds
 from workflow_scripts.cxrcam.duplicates.stored import Fingerprints
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.export.facts import network_facts
 from workflow_scripts.cxrcam.images.keypoints import Keypoints
 from workflow_scripts.cxrcam.networks.models import ModelCard
-from workflow_scripts.cxrcam.new_images.likeness import Thresholds
 from workflow_scripts.cxrcam.viewer import bundle, serve, training_pictures
 from workflow_scripts.cxrcam.viewer.bundle import PAGE, find_node, page_sources
 from workflow_scripts.cxrcam.viewer.network_card import network_card

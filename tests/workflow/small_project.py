@@ -136,7 +136,7 @@ PLACES = {
 KNOWN_RULES = frozenset(
     {
         *("run_config", "phantoms", "listing", "index", "masks", "tables", "comparisons"),
-        *("audit_data", "audit_leaks", "audit_duplicates"),
+        *("audit_data", "audit_leaks", "audit_duplicates", "audit_suspects"),
         "report",
         *PLACES,
     }

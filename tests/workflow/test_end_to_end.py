@@ -80,6 +80,8 @@ def test_every_promised_file_exists(results: Path) -> None:
         "tables/summary.csv",
         "tables/comparisons.csv",
         "audit/leaks.csv",
+        "audit/suspect_images.csv",
+        "audit/suspect_images.html",
         "audit/sources.json",
         "audit/acquisition.json",
         "cache/masks.parquet",

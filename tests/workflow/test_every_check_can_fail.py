@@ -59,6 +59,7 @@ OF_IMAGES = {
     "labels of copies": Case("the same picture carries two labels"),
     "size of the test set": Case("test images are of the rarest class"),
     "expected counts": Case("the data set is not the one that it is said to be"),
+    "suspect images": Case("images do not look like the X-rays beside them"),
 }
 # Faults of the networks: what they answer, and what their maps show.
 OF_NETWORKS = {

@@ -60,7 +60,7 @@ def after_splits(runs: Iterable[str]) -> set[str]:
 
 
 def after_index() -> set[str]:
-    of_images = {"index", "masks", "audit_data", "audit_duplicates"}
+    of_images = {"index", "masks", "audit_data", "audit_duplicates", "audit_suspects"}
     return of_images | after_splits(ALL_RUNS)
 
 
@@ -265,13 +265,18 @@ CASES = [
     Case(
         "code of the overlays",
         function("cxrcam/maps/overlays.py", "overlay"),
-        # Pairs of twins are drawn with the same resizing and text.
-        per_run(ALL_RUNS, "cam") | {"audit_duplicates"} | REPORT,
+        # The pages of copies and of what stands out are drawn with the same text.
+        per_run(ALL_RUNS, "cam") | {"audit_duplicates", "audit_suspects"} | REPORT,
     ),
     Case(
         "code of an entry script",
         function("figures.py", "gathered"),
         figures_of(ALL_RUNS) | REPORT,
+    ),
+    Case(
+        "code of what stands out",
+        function("cxrcam/audit/suspect_images.py", "grey_traits"),
+        {"audit_suspects"} | REPORT,
     ),
     Case("code of the report", function("cxrcam/report/tables.py", "runs_table"), REPORT),
     Case("the look of the report", restyle, REPORT),
@@ -451,6 +456,7 @@ CASES = [
             (set(), ("calibration.csv", "repeatability.json")),
             ({"audit_data"}, ("floors.csv", "acquisition.json", "sources.json")),
             ({"audit_leaks"}, ("leaks.csv",)),
+            ({"audit_suspects"}, ("suspect_images.csv", "suspect_images.html")),
             (
                 {"audit_duplicates"},
                 tuple(f"duplicates.{kind}" for kind in ("csv", "html", "png", "txt")),

@@ -153,7 +153,7 @@ def after_train(*schemes: str) -> set[str]:
 
 def after_index_of_home() -> set[str]:
     of_data = {"index", "masks", "audit_data", "audit_leaks"}
-    of_data |= {"audit_duplicates"}
+    of_data |= {"audit_duplicates", "audit_suspects"}
     divided = {f"splits home {scheme}" for scheme in SCHEMES} | {"audit_floors home holdout"}
     return {f"{rule} home" for rule in of_data} | divided | after_train(*SCHEMES)
 

@@ -13,7 +13,8 @@ from workflow_scripts.cxrcam.configuration.problems import (
 )
 from workflow_scripts.cxrcam.configuration.recipes import possible_starts, with_recipe
 from workflow_scripts.cxrcam.configuration.stages import STAGES, stage_problem
-from workflow_scripts.cxrcam.terms import WHOLE
+from workflow_scripts.cxrcam.data.parts import part_of
+from workflow_scripts.cxrcam.terms import TEST, TRAIN, WHOLE
 
 # Maps whose keys the user chooses; null removes an entry that an earlier file of the overlay made.
 NAMED_MAPS = ("datasets", "tasks", "schemes")
@@ -144,12 +145,13 @@ def check_schemes(config: Mapping[str, Any], problems: Problems) -> None:
         if design["kind"] == "same_splits":
             continue
         if design["kind"] == "predefined":
-            if kind_of_data != "manifest":
+            if kind_of_data == "phantom":
                 problems.add(
                     ("schemes", scheme, "kind"),
                     f"schemes.{scheme}.kind is 'predefined', which takes the parts from the column "
-                    f"split of a manifest, but datasets.{name} is of the kind {kind_of_data}: "
-                    "choose a data set of the kind manifest, or set "
+                    "split of a manifest or from folders train and test, but "
+                    f"datasets.{name} is of the kind {kind_of_data}: choose a data set of the kind "
+                    "manifest or class_folders, or set "
                     f"schemes.{scheme} to null to leave this scheme out.",
                 )
             continue
@@ -362,6 +364,39 @@ def check_masks(config: Mapping[str, Any], images: Sequence[Any]) -> None:
                 f"lung mask (for example {show(bare[0])}): add masks, choose centre_black or "
                 f"border_only, or set schemes.{scheme} to null.",
             )
+    problems.raise_any()
+
+
+def check_parts(config: Mapping[str, Any], images: Sequence[Any]) -> None:
+    """Refuse schemes of the kind ``predefined`` where a class has nothing to train or test on.
+
+    `images` are all of the data set, each a `datasets.ImageFile`.
+
+    Raises
+    ------
+    ConfigurationError
+        With every scheme concerned.
+    """
+    problems = Problems()
+    parts = {(image.label, image.split) for image in images}
+    strange = sorted(split for _, split in parts if split.strip() and not part_of(split))
+    there = {(label, part_of(split)) for label, split in parts}
+    for scheme, design in config["schemes"].items():
+        if design["kind"] != "predefined":
+            continue
+        tasks = design["tasks"] or config["tasks"]
+        classes = dict.fromkeys(name for task in tasks for name in config["tasks"][task]["classes"])
+        for name, part in ((name, part) for name in classes for part in (TRAIN, TEST)):
+            if (name, part) not in there:
+                known = f" The column split holds {show(strange[0])}, too." if strange else ""
+                problems.add(
+                    ("schemes", scheme, "kind"),
+                    f"schemes.{scheme}.kind is 'predefined', but no image of the class "
+                    f"{show(name)} is in the part {part}.{known} Correct the column split of the "
+                    "manifest (train, validation, test) or the folders train and test, or set "
+                    f"schemes.{scheme} to null.",
+                )
+                break
     problems.raise_any()
 
 

@@ -1,10 +1,9 @@
 """What images a data set has: its listing, made from names and sizes alone.
 
-Imported while Snakemake reads the workflow, so it uses the standard library only and opens no
+Imported while Snakemake reads the workflow, so it uses the standard library only and decodes no
 image. Three kinds of data set give the same listing:
 
-- ``class_folders``: one folder a class, as the COVID-19 Radiography Database unpacks
-  (``COVID/images/*.png`` with ``COVID/masks/*.png``, or the older flat ``COVID/*.png``);
+- ``class_folders``: one folder a class, or such folders in parts (see `class_folders.py`);
 - ``manifest``: a CSV or Parquet table with ``path,label`` and optional columns;
 - ``phantom``: images that the workflow draws itself, known from the configuration before they
   exist.
@@ -17,12 +16,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.cxrcam.data.image_files import (
-    DatasetError,
-    ImageFile,
-    printable,
-    unique_ids,
+from workflow_scripts.cxrcam.data.class_folders import (
+    LeftOut,
+    find_class_folders,
+    list_class_folders,
 )
+from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
 from workflow_scripts.cxrcam.data.manifests import list_manifest
 from workflow_scripts.cxrcam.data.spellings import (
     ascii_if_alike,
@@ -31,19 +30,22 @@ from workflow_scripts.cxrcam.data.spellings import (
     skeleton,
 )
 
-IMAGE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"}
-    # Rare, but left out in silence they would be missed.
-    | {".webp", ".gif", ".jp2", ".j2k", ".pgm"}
-)
-
 
 def list_images(
     settings: Mapping[str, Any],
     phantom_root: Path,
     wanted: Callable[[str], bool] = lambda image_id: True,
 ) -> list[ImageFile]:
-    """Images of a data set, sorted by `image_id`.
+    """Images of a data set, sorted by `image_id`; arguments and errors as for `list_data`."""
+    return list_data(settings, phantom_root, wanted)[0]
+
+
+def list_data(
+    settings: Mapping[str, Any],
+    phantom_root: Path,
+    wanted: Callable[[str], bool] = lambda image_id: True,
+) -> tuple[list[ImageFile], LeftOut]:
+    """Images of a data set, sorted by `image_id`, and files of its folders that are not read.
 
     Parameters
     ----------
@@ -61,11 +63,12 @@ def list_images(
         Folder or table missing, no image found, a row without file, an image listed twice, names
         that cannot be kept or told apart.
     """
+    left_out: LeftOut = {}
     kind = settings["kind"]
     if kind == "class_folders":
         try:
-            images = _list_class_folders(
-                find_root(settings["root"]), settings.get("classes"), wanted
+            images, left_out = list_class_folders(
+                find_root(settings["root"]), settings.get("classes") or [], wanted
             )
         except OSError as error:
             raise DatasetError(
@@ -89,7 +92,7 @@ def list_images(
                 "whole folders)."
             ) from None
     _check_labels(images)
-    return sorted(images, key=lambda image: image.image_id)
+    return sorted(images, key=lambda image: image.image_id), left_out
 
 
 def _check_labels(images: Iterable[ImageFile]) -> None:
@@ -132,100 +135,6 @@ def find_root(root: str | Sequence[str]) -> Path:
         f"{Path.cwd()}). Put or link the images there, or set `root` of this data set to the "
         "folder that holds one folder a class."
     )
-
-
-def _scan(folder: Path) -> list[os.DirEntry[str]]:
-    """Image files directly in a folder; hidden files are not images."""
-    with os.scandir(folder) as entries:
-        named = [
-            entry
-            for entry in entries
-            if not entry.name.startswith(".")
-            and os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 (speed)
-        ]
-    for entry in named:
-        # Left out in silence, half a data set could be missing because a disk is not mounted.
-        if entry.is_symlink() and not Path(entry).exists():
-            raise DatasetError(
-                f"The image {entry.path!r} is a link that leads nowhere: mend or remove it."
-            )
-    return [entry for entry in named if entry.is_file()]
-
-
-def _folders(root: Path) -> list[str]:
-    return sorted(
-        entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
-
-
-def _list_class_folders(
-    root: Path, classes: Sequence[str] | None, wanted: Callable[[str], bool]
-) -> list[ImageFile]:
-    present = _folders(root)
-    for name in classes or []:
-        if name not in present:
-            raise DatasetError(
-                f"The class folder {name!r} does not exist in {root}. Found: "
-                f"{', '.join(map(printable, present)) or 'no folder at all'}."
-            )
-    images: list[ImageFile] = []
-    found = 0
-    for label in classes or present:
-        folder = root / label / "images"
-        if not folder.is_dir():
-            folder = root / label  # the database's older, flat layout
-        entries = _scan(folder)
-        if loose := {entry.name for entry in _scan(root / label)} - {e.name for e in entries}:
-            raise DatasetError(
-                f"The class folder {str(root / label)!r} has images both directly in it and in "
-                f"'images', beside which {min(loose)!r} would be overlooked: move all to one place."
-            )
-        masks = _masks_of(root / label / "masks", entries)
-        lesions = _masks_of(root / label / "lesions", entries)
-        ids = unique_ids(f"{label}/{entry.name}" for entry in entries)
-        found += len(entries)
-        for entry in entries:
-            if not wanted(ids[f"{label}/{entry.name}"]):
-                continue
-            stem = _stem(entry)
-            status = entry.stat()
-            images.append(
-                ImageFile(
-                    image_id=ids[f"{label}/{entry.name}"],
-                    path=entry.path,
-                    label=label,
-                    mask_path=masks.get(stem, ""),
-                    lesion_mask_path=lesions.get(stem, ""),
-                    size_bytes=status.st_size,
-                    modified_ns=status.st_mtime_ns,
-                )
-            )
-    if not found:
-        raise DatasetError(
-            f"No image found in {root}: expected one folder a class with images directly in it or "
-            f"in its folder 'images'. Folders found: "
-            f"{', '.join(map(printable, present)) or 'none'}."
-        )
-    return images
-
-
-def _masks_of(folder: Path, images: Iterable[os.DirEntry[str]]) -> dict[str, str]:
-    """Masks of a class by the name of their image, without suffix."""
-    if not folder.is_dir():
-        return {}
-    # Sorted: of two files of one stem the same one is taken, however the disk lists them.
-    entries = sorted(_scan(folder), key=lambda entry: entry.path)
-    masks = {_stem(entry): entry.path for entry in entries}
-    if masks and masks.keys().isdisjoint(map(_stem, images)):
-        raise DatasetError(
-            f"None of the masks in {str(folder)!r} has the name of an image of its class (such as "
-            f"{entries[0].name!r}): give each the name of its image, or move the folder away."
-        )
-    return masks
-
-
-def _stem(entry: os.DirEntry[str]) -> str:
-    return os.path.splitext(entry.name)[0]  # noqa: PTH122 (speed)
 
 
 def _list_phantoms(settings: Mapping[str, Any], root: Path) -> list[ImageFile]:
@@ -284,11 +193,12 @@ def class_sizes(images: Iterable[ImageFile], folders: Iterable[str] = ()) -> dic
     return dict(sizes)
 
 
-def class_folders(settings: Mapping[str, Any]) -> list[str]:
-    """Class folders of a data set of that kind, empty ones too; none for other kinds."""
+def labels_of_folders(settings: Mapping[str, Any]) -> list[str]:
+    """Labels of the class folders of a data set of that kind, empty ones too; none otherwise."""
     if settings["kind"] != "class_folders":
         return []
-    return list(settings.get("classes") or _folders(find_root(settings["root"])))
+    folders = find_class_folders(find_root(settings["root"]), settings.get("classes") or [])
+    return list(dict.fromkeys(settings.get("classes") or [folder.label for folder in folders]))
 
 
 def place(settings: Mapping[str, Any]) -> str:

@@ -36,12 +36,18 @@ def printable(text: object) -> str:
     return str(text) if str(text).isprintable() else repr(str(text))
 
 
+def suffix_of(name: str) -> str:
+    """Suffix of a file's name, dot included; digits alone are the end of a DICOM UID and none."""
+    suffix = os.path.splitext(name)[1]  # noqa: PTH122 (speed)
+    return "" if suffix[1:].isdecimal() else suffix
+
+
 def unique_ids(names: Iterable[str]) -> dict[str, str]:
     """`image_id` of each file: its name without suffix, where that is not taken.
 
     Files that differ by suffix only (``a.png``, ``a.jpg``) keep it, and so does a file whose name
     without suffix is another file's (``a.png.png`` beside ``a.png``): each has its own name.
     """
-    short = {name: os.path.splitext(name)[0] for name in names}  # noqa: PTH122 (speed)
+    short = {name: name.removesuffix(suffix_of(name)) for name in names}
     uses = Counter([*short, *short.values()])
     return {name: stem if uses[stem] == 1 else name for name, stem in short.items()}

@@ -5,15 +5,16 @@ image. Whatever depends on the data set in a rule asks for it here, by the wildc
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.cxrcam.data.class_folders import LeftOut
 from workflow_scripts.cxrcam.data.datasets import (
-    class_folders,
     class_sizes,
     find_root,
-    list_images,
+    labels_of_folders,
+    list_data,
     place,
     shard_count,
     shard_fingerprints,
@@ -31,11 +32,12 @@ class ListedDataSet:
     images: list[ImageFile]  # sorted by `image_id`
     shards: list[str]  # names of the cache shards, 00000 and so on
     shard_fingerprints: list[str]  # as from `datasets.shard_fingerprints`, one a shard
+    left_out: LeftOut = field(default_factory=dict)  # files of its folders that are not read
 
     @property
     def class_sizes(self) -> dict[str, int]:
         """Number of images of each class, 0 for a class folder that has none."""
-        return class_sizes(self.images, class_folders(self.settings))
+        return class_sizes(self.images, labels_of_folders(self.settings))
 
     @property
     def metadata_tables(self) -> list[str]:
@@ -73,11 +75,11 @@ class ListedDataSet:
 def list_data_set(
     settings: Mapping[str, Any], phantom_root: Path, shard_images: int
 ) -> ListedDataSet:
-    """List a data set, as `datasets.list_images` does, and divide it into shards.
+    """List a data set, as `datasets.list_data` does, and divide it into shards.
 
     `shard_images` are images a shard, at most on average.
     """
-    images = list_images(settings, phantom_root)
+    images, left_out = list_data(settings, phantom_root)
     n_shards = shard_count(len(images), shard_images)
     return ListedDataSet(
         settings,
@@ -85,4 +87,5 @@ def list_data_set(
         images,
         [f"{number:05d}" for number in range(n_shards)],
         shard_fingerprints(images, n_shards),
+        left_out,
     )

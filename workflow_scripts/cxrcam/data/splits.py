@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Int64Array
+from workflow_scripts.cxrcam.data.parts import PART_NAMES, part_of
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.terms import REST, SHARED_TEST, TEST, TRAIN, UNUSED, VALIDATION
 
@@ -169,7 +170,7 @@ def assign_roles(
         ``rng_of(fold)`` gives the generator of a fold; ``rng_of("folds")`` the one shared by all
         folds of a k-fold design, which are one draw.
     given : sequence of str or None
-        Roles that a manifest's ``split`` column gives, for the kind ``predefined``.
+        Parts that a manifest's ``split`` column or the folders give, for the kind ``predefined``.
     shared_test : bool array, shape (n,), optional
         Test images of another design, which a sub-sample must not draw.
 
@@ -247,20 +248,19 @@ def _drawn_roles(
 def _way_out(kind: str) -> str:
     """What to change when a design cannot be drawn."""
     if kind == "predefined":
-        return "Correct the column `split` of the manifest."
+        return "Correct the column `split` of the manifest, or the folders train and test."
     return "Use more images, larger parts, fewer folds, or grouped: false (it flatters the result)."
 
 
 def _given_roles(given: Sequence[str | None]) -> list[str]:
-    """Roles from a manifest's column; an empty one means that the image is not used."""
-    known = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "test": TEST, "": UNUSED}
+    """Roles that the data set brings; an empty one means that the image is not used."""
     names = [(name or "").strip().lower() for name in given]
-    unknown = sorted(set(names) - known.keys())
+    unknown = sorted(set(names) - PART_NAMES.keys() - {""})
     if unknown:
         raise SplitError(
             f"the manifest's column split holds {unknown[0]!r}; known are train, validation, test"
         )
-    return [known[name] for name in names]
+    return [part_of(name) or UNUSED for name in names]
 
 
 def _subsample(

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array
+from workflow_scripts.cxrcam.duplicates.likeness import Likeness
 from workflow_scripts.cxrcam.metrics.calibration import apply_temperature
 from workflow_scripts.cxrcam.metrics.conformal import fewest_images, prediction_sets
-from workflow_scripts.cxrcam.new_images.likeness import Likeness
 from workflow_scripts.cxrcam.new_images.reference import Reference
 
 ABSTAIN: Final = "abstain"

@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
+from workflow_scripts.cxrcam.data.folders import files_below, is_folder
 from workflow_scripts.cxrcam.errors import InputError
 
 LONGEST_NAME = 40  # of the part of a folder's name that is kept
@@ -139,18 +139,13 @@ def _at(path: str) -> list[str]:
 
 def _below(folder: str) -> list[str]:
     """Files of a folder and of those below it, hidden ones left out."""
-
-    def refuse(error: OSError) -> NoReturn:
+    try:
+        return [entry.path for entry in files_below(folder) if not is_folder(entry)]
+    except OSError as error:
         raise NewImagesError(
             f"The folder {error.filename!r} (predict_images) cannot be read: {error.strerror}. "
             "Check its permissions, or name the files that can be read."
         ) from error
-
-    files = []
-    for where, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files += [os.path.join(where, name) for name in sorted(names) if not name.startswith(".")]  # noqa: PTH118
-    return files
 
 
 def _described(image_id: str, path: str) -> NewImage:

@@ -11,6 +11,13 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.arrays import BoolArray
+from workflow_scripts.cxrcam.duplicates.likeness import (
+    Likeness,
+    Thresholds,
+    likeness,
+    thumbnails_of,
+    usual_likeness,
+)
 from workflow_scripts.cxrcam.duplicates.stored import Fingerprints
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import write_json
@@ -22,13 +29,6 @@ from workflow_scripts.cxrcam.metrics.conformal import (
     prediction_sets,
 )
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
-from workflow_scripts.cxrcam.new_images.likeness import (
-    Likeness,
-    Thresholds,
-    likeness,
-    thumbnails_of,
-    usual_likeness,
-)
 from workflow_scripts.cxrcam.terms import TEST, TRAIN, VALIDATION
 
 

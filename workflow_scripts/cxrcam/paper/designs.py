@@ -90,7 +90,7 @@ def describe_design(config: Mapping[str, Any], task: str, scheme: str) -> str:
         "random_subsample": f"{design.get('repeats')} sub-samples of "
         f"{design.get('images_per_class')} images a class",
         "stratified_kfold": f"stratified {design.get('folds')}-fold",
-        "predefined": "the division of the manifest",
+        "predefined": "the division that the data set brings",
     }[design["kind"]]
     parts = [
         kind + (f" (as {name})" if name != scheme else ""),

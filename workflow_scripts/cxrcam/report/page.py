@@ -68,6 +68,9 @@ class Report:
     sources : sequence of (str, Table)
         What was found, and the counts.
     splits, leaks, external : Table or None
+    n_suspects : int
+    suspects_page : str
+        Images that stand out, and the link to their page.
     n_quarantined : int
     evidence : mapping of str to str
         Link to each file that a check names, where there is one.
@@ -92,6 +95,8 @@ class Report:
     splits: Table | None
     leaks: Table | None
     external: Table | None
+    n_suspects: int
+    suspects_page: str
     n_quarantined: int
     evidence: Mapping[str, str]
     files: Sequence[Link]

@@ -41,6 +41,11 @@ def audit_memory_mb(n_images: int) -> int:
     return int(1500 + n_images / 1000 + min(n_images, 50_000) / 20)
 
 
+def suspects_memory_mb(n_images: int) -> int:
+    """A thumbnail and a KiB of facts an image, twice."""
+    return int(2000 + 4 * n_images / 1000)
+
+
 def audit_threads(n_images: int) -> int:
     """Eighty forests. Trees of few images are grown too quickly for threads to pay."""
     return min(4, 1 + n_images // 5000)

@@ -331,6 +331,7 @@ def list_study(config: Mapping[str, Any]) -> Study:
         other = data_sets[name]
         configuration.check_external_images(config, name, other.class_sizes, other.place)
     configuration.check_masks(config, own.images)
+    configuration.check_parts(config, own.images)
     study = Study(config, data_sets)
     for name, listed in data_sets.items():
         for file in listed.not_copies:

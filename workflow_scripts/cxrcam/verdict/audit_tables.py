@@ -24,8 +24,9 @@ OfRuns = Mapping[Run, Numbers]
 class AuditTables:
     """What the audit found; everything may be missing.
 
-    Each table but `duplicates` and `expected` has the columns ``task``, ``scheme`` and ``fold``;
-    shares, errors and bounds are in [0, 1]. A column ``reason`` says why a number is missing.
+    Each table but `duplicates`, `suspects` and `expected` has the columns ``task``, ``scheme`` and
+    ``fold``; shares, errors and bounds are in [0, 1]. A column ``reason`` says why a number is
+    missing.
 
     Attributes
     ----------
@@ -70,6 +71,8 @@ class AuditTables:
     external : DataFrame or None
         One row a run and data set: ``data_set``, ``n``, ``accuracy``, ``majority_share``,
         ``internal_n``, ``internal_accuracy``.
+    suspects : DataFrame or None
+        As from `suspect_images.suspect_images`.
     expected : DataFrame or None
         As from `expected.compare_with_expected`.
     """
@@ -89,3 +92,4 @@ class AuditTables:
     calibration: pd.DataFrame | None = None
     external: pd.DataFrame | None = None
     expected: pd.DataFrame | None = None
+    suspects: pd.DataFrame | None = None

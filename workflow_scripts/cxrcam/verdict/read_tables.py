@@ -59,6 +59,7 @@ def read_tables(
         images=images,
         predictions=predictions,
         leaks=pd.read_csv(files["leaks"]),
+        suspects=pd.read_csv(files["suspects"], keep_default_na=False),
         sources=_read_json(files["sources"]),
         acquisition=_read_json(files["acquisition"]),
         # Cross-validated over all images: the scheme is empty, not missing.

@@ -1,6 +1,6 @@
 """Small pictures of what a network was trained on: the page compares an X-ray with them.
 
-Without them the page would answer for a cat as well. They are compared as `new_images.likeness`
+Without them the page would answer for a cat as well. They are compared as `duplicates.likeness`
 compares them, and against thresholds found in the same way.
 """
 
@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
-from workflow_scripts.cxrcam.duplicates.stored import Fingerprints
-from workflow_scripts.cxrcam.new_images.answers import LEAST_CONTRAST, MOST_COLOUR
-from workflow_scripts.cxrcam.new_images.likeness import (
+from workflow_scripts.cxrcam.duplicates.likeness import (
     Thresholds,
     thumbnails_of,
     usual_likeness,
 )
+from workflow_scripts.cxrcam.duplicates.stored import Fingerprints
+from workflow_scripts.cxrcam.new_images.answers import LEAST_CONTRAST, MOST_COLOUR
 from workflow_scripts.cxrcam.terms import TRAIN
 
 #: Pictures that the page gets: 2 MB, compared in some hundredths of a second.

@@ -1,10 +1,10 @@
-"""Does a picture look like those that the networks were trained on? Asked without any network.
+"""Does a picture look like the X-rays of a data set? Asked without any network.
 
 Two small pictures (32 × 32 pixels, as stored for the search for near-duplicates) are compared by
 the correlation of their grey levels: 1 for the same picture at any brightness and contrast, 0 for
-unrelated ones. An image is unlike the training data if even the most similar training image is less
-similar than nearly all training images are to their own nearest neighbours; and it is turned or
-inverted if it is more similar to them when it is turned back.
+unrelated ones. An image is unlike the others if even the most similar one is less similar than
+nearly all are to their own nearest neighbours; and it is turned or inverted if it is more similar
+to them when it is turned back.
 
 A network cannot be asked: it was trained to tell classes apart, and answers for a cat as well.
 Correlation of small pictures cannot notice what keeps the coarse layout of a frontal chest X-ray:
@@ -87,6 +87,7 @@ def likeness(
     training: UInt8Array,
     groups: Sequence[str] | None = None,
     training_groups: Sequence[str] | None = None,
+    rank: int = 1,
 ) -> Likeness:
     """Compare images with all training images.
 
@@ -96,6 +97,10 @@ def likeness(
     training : uint8 array, shape (m, side, side), m ≥ 1
     groups, training_groups : sequence of str, lengths n and m, optional
         Images of one group (a patient, near-duplicates, the image itself) are not compared.
+    rank : int, at most m
+        With which of the training images to compare: 1 is the most similar one. Where bad pictures
+        stand among the training images, a rank beyond their number keeps them from finding each
+        other.
 
     Returns
     -------
@@ -120,7 +125,7 @@ def likeness(
             if apart is not None:
                 correlation[apart[0][chosen, None] == apart[1][None]] = -1.0
             # Rounding can leave the correlation of a picture with itself above 1.
-            similarities[chosen, column] = np.clip(correlation.max(axis=1), -1.0, 1.0)
+            similarities[chosen, column] = np.clip(_ranked(correlation, rank), -1.0, 1.0)
     best = similarities[:, 1:].argmax(axis=1) if len(pictures) else np.empty(0, dtype=np.int64)
     names = list(CHANGES)
     return Likeness(
@@ -154,6 +159,16 @@ def usual_likeness(training: UInt8Array, groups: Sequence[str]) -> Thresholds:
         # What looks no more like the training images when it is turned, was not turned.
         max(0.0, float(np.quantile(found.gain, 1.0 - UNUSUAL_SHARE))),
     )
+
+
+def _ranked(correlation: Float32Array, rank: int) -> Float32Array:
+    """Of each row the largest value, or the one that holds the `rank`-th place from the top."""
+    if rank == 1:
+        largest: Float32Array = correlation.max(axis=1)
+        return largest
+    place = correlation.shape[1] - rank
+    ranked: Float32Array = np.partition(correlation, place, axis=1)[:, place]
+    return ranked
 
 
 def _normalised(pictures: UInt8Array) -> Float32Array:

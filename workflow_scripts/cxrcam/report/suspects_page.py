@@ -1,0 +1,101 @@
+"""The page of suspect images: what stands out, the gravest first, with its picture."""
+
+import base64
+import io
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from workflow_scripts.cxrcam.arrays import UInt8Array
+from workflow_scripts.cxrcam.report.page import NOTICE, page_environment
+
+#: Images that are drawn. Every one stands in audit/suspect_images.csv.
+MOST_PICTURES: Final = 200
+
+_SIDE: Final = 192  # pixels, longer side
+_LEAST_SIDE: Final = 24  # of a strip
+_JPEG_QUALITY: Final = 85
+
+
+@dataclass(frozen=True)
+class _Card:
+    """What the page shows of an image; `picture` is a data URI."""
+
+    image_id: str
+    label: str
+    size: str
+    reasons: list[dict[Hashable, Any]]
+    picture: str
+
+
+def drawn_images(suspects: pd.DataFrame) -> list[str]:
+    """Names of the images that the page draws, the gravest first."""
+    return list(suspects["image_id"].drop_duplicates().head(MOST_PICTURES))
+
+
+def render_suspects(
+    suspects: pd.DataFrame, pictures: UInt8Array, images: pd.DataFrame, *, dataset: str
+) -> str:
+    """Write the page.
+
+    Parameters
+    ----------
+    suspects : DataFrame
+        As from `audit.suspect_images.suspect_images`.
+    pictures : uint8 array, shape (k, size, size)
+        Cached pixels of `drawn_images`.
+    images : DataFrame
+        `image_id`, `label`, `width` and `height` of all images of the data set.
+    dataset : str
+
+    Returns
+    -------
+    str
+        HTML with all pictures within it.
+    """
+    drawn = drawn_images(suspects)
+    reasons = suspects[suspects["image_id"].isin(drawn)].groupby("image_id")
+    sizes = images.set_index("image_id").loc[drawn, ["width", "height"]].to_numpy()
+    cards = []
+    for name, picture, (width, height) in zip(drawn, pictures, sizes.tolist(), strict=True):
+        rows = reasons.get_group(name)
+        cards.append(
+            _Card(
+                image_id=name,
+                label=rows["label"].iloc[0],
+                size=f"{width} × {height}",
+                reasons=rows.to_dict("records"),
+                picture=_data_uri(picture, width, height),
+            )
+        )
+    n_of = suspects.drop_duplicates("image_id")["label"].value_counts()
+    n_images = images["label"].value_counts()
+    return (
+        page_environment()
+        .get_template("suspects.html")
+        .render(
+            dataset=dataset,
+            n_images=len(images),
+            n_suspects=suspects["image_id"].nunique(),
+            kinds=suspects["why"].value_counts(sort=False).to_dict(),
+            classes=[(label, int(n_of.get(label, 0)), n) for label, n in n_images.items()],
+            cards=cards,
+            notice=NOTICE,
+        )
+    )
+
+
+def _data_uri(pixels: UInt8Array, width: int, height: int) -> str:
+    """Cached pixels, square whatever the image, at the image's own aspect within the page."""
+    longer = max(width, height)
+    across, down = (max(_LEAST_SIDE, round(_SIDE * side / longer)) for side in (width, height))
+    buffer = io.BytesIO()
+    small = Image.fromarray(np.ascontiguousarray(pixels)).resize(
+        (across, down), Image.Resampling.BOX
+    )
+    small.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
