@@ -42,6 +42,7 @@ RESULT_LIBRARIES = (
     "PIL",
     "cv2",
     "pydicom",
+    "imagecodecs",
     "pytorch_grad_cam",
     "onnx",
     "onnxruntime",

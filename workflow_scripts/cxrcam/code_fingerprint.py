@@ -33,13 +33,7 @@ DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "pytorch_grad_cam": "grad-cam",
     "sklearn": "scikit-learn",
-    "gdcm": "python-gdcm",
-    "openjpeg": "pylibjpeg-openjpeg",
 }
-
-
-# What a package loads by itself, where it is installed, and decides results as it does.
-PLUG_INS = {"pydicom": ("gdcm", "openjpeg")}
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
@@ -211,7 +205,6 @@ def code_fingerprint(
         digest.update(f"{file.relative_to(root).as_posix()} {parsed.code}\n".encode())
         imported.update(parsed.outside)
     for library in sorted(imported.intersection(libraries)):
-        for name in (library, *PLUG_INS.get(library, ())):
-            digest.update(f"{name} {_installed(name)}\n".encode())
+        digest.update(f"{library} {_installed(library)}\n".encode())
     known.keep()
     return digest.hexdigest()[:16]

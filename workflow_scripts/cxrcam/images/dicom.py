@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 DEFLATED_TRANSFER_SYNTAX: Final = "1.2.840.10008.1.2.1.99"
+PIXEL_DATA_TAG: Final = b"\xe0\x7f\x10\x00"
 GZIP_SIGNATURE: Final = b"\x1f\x8b"
 EXPANDS: Final = "The file's compressed content expands beyond all reason."
 SIZE_WAS_CHECKED: Final = 10**10  # pixels
@@ -169,9 +170,12 @@ def _read(encoded: bytes, max_pixels: int) -> Dataset:
     if regular:
         _check_deflated_size(encoded, max_pixels)
     try:
-        return dcmread(io.BytesIO(encoded), force=not regular)
+        dataset = dcmread(io.BytesIO(encoded), force=not regular)
     except InvalidDicomError as error:
         raise UnreadableImage("The file is not a valid DICOM file.") from error
+    if "PixelData" not in dataset and PIXEL_DATA_TAG in encoded:
+        raise UnreadableImage("The file is cut off: its image data end too early.")
+    return dataset
 
 
 def _check_deflated_size(encoded: bytes, max_pixels: int) -> None:

@@ -1,18 +1,23 @@
 """Stored values of a DICOM image: whatever compresses them, and wherever their bits lie.
 
-Pixels are decoded by pydicom and the plug-ins that it finds: GDCM (JPEG, JPEG-LS), OpenJPEG (JPEG
-2000, HTJ2K), its own code for the rest. Before that, what the compressed stream says of itself
-(bits, sign) replaces what the data set says, since it is what was encoded; after it, values are
-moved to where the data set says that they are, or the file is refused.
+Monochrome streams are decoded in `dicom_streams`; RLE, colour and what is not compressed by pydicom
+(colour JPEG by Pillow, which it finds by itself). Values are then moved to where the data set says
+that they are, or the file is refused.
 """
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy.typing as npt
 
+from workflow_scripts.cxrcam.images.dicom_streams import (
+    JPEG_2000_START,
+    JPEG_START,
+    STREAMS,
+    can_decode,
+    decode_stream,
+)
 from workflow_scripts.cxrcam.images.limits import UnreadableImage, check_size
 
 if TYPE_CHECKING:
@@ -20,14 +25,6 @@ if TYPE_CHECKING:
     from pydicom.uid import UID
 
 EXPORT_AGAIN: Final = "Have it exported again, uncompressed (Explicit VR Little Endian)."
-
-#: First bytes of a compressed frame: JPEG and JPEG-LS, JPEG 2000 and HTJ2K.
-JPEG_START: Final = b"\xff\xd8"
-JPEG_2000_START: Final = b"\xff\x4f"
-STREAM_END: Final = b"\xff\xd9"
-
-#: Markers of JPEG's frame header, which names the bits: SOF0 to SOF15, and JPEG-LS.
-FRAME_HEADERS: Final = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
 
 BITS_ALLOCATED: Final = (1, 8, 16, 32, 64)
 
@@ -60,7 +57,7 @@ def check_image(dataset: Dataset, max_pixels: int) -> None:
             f"{EXPORT_AGAIN}"
         )
     syntax = _transfer_syntax(dataset)
-    _check_decoder(syntax)
+    _check_decoder(syntax, colour=_samples(dataset) > 1)
     if not syntax.is_encapsulated:
         _check_length(dataset)
 
@@ -82,12 +79,18 @@ def stored_values(dataset: Dataset) -> npt.NDArray[Any]:
     """
     from pydicom.pixels import pixel_array
 
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        _prepare_stream(dataset)
-    one_sample = int(dataset.get("SamplesPerPixel") or 1) == 1
-    own_bits = one_sample and "PixelData" in dataset and int(dataset.BitsAllocated) > 1
-    stored: npt.NDArray[Any] = pixel_array(dataset, correct_unused_bits=not own_bits)
-    return _used_bits(stored, dataset) if own_bits else stored
+    syntax = dataset.file_meta.TransferSyntaxUID
+    frame = _one_frame(dataset) if syntax.is_encapsulated else b""
+    if _samples(dataset) > 1 or "PixelData" not in dataset or int(dataset.BitsAllocated) == 1:
+        found: npt.NDArray[Any] = pixel_array(dataset)
+        return found
+    if syntax in STREAMS:
+        return _used_bits(decode_stream(frame, dataset), dataset)
+    return _used_bits(pixel_array(dataset, correct_unused_bits=False), dataset)
+
+
+def _samples(dataset: Dataset) -> int:
+    return int(dataset.get("SamplesPerPixel") or 1)
 
 
 def _several_frames(frames: int) -> UnreadableImage:
@@ -144,110 +147,42 @@ def _check_length(dataset: Dataset) -> None:
     )
 
 
-def _check_decoder(syntax: UID, meant: str = "") -> None:
-    """Refuse a compression for which no decoder is installed, and say what brings one.
-
-    `meant` is the name of the compression, if it is not that of `syntax`.
-    """
+def _check_decoder(syntax: UID, *, colour: bool) -> None:
+    """Refuse a compression for which no decoder is installed, and say what brings one."""
     from pydicom import uid
     from pydicom.pixels import get_decoder
 
+    streams = syntax in STREAMS and not colour
     try:
-        if get_decoder(syntax).is_available:
+        if can_decode() if streams else get_decoder(syntax).is_available:
             return
     except NotImplementedError:
         pass
     if syntax in uid.MPEGTransferSyntaxes:
         raise UnreadableImage("The DICOM file holds a video; one image is expected.")
-    meant = meant or syntax.name
     # Of a damaged file the name may be anything.
-    name = f"as {meant}" if meant.isprintable() else "in an unknown way"
-    if syntax in uid.JPEG2000TransferSyntaxes:
-        way_out = "Install one (pip install pylibjpeg pylibjpeg-openjpeg), and run again."
-    elif syntax in (*uid.JPEGTransferSyntaxes, *uid.JPEGLSTransferSyntaxes):
-        way_out = "Install one (pip install python-gdcm), and run again."
-    else:
-        way_out = EXPORT_AGAIN
+    name = f"as {syntax.name}" if syntax.name.isprintable() else "in an unknown way"
+    what = "colours" if colour else "pixel data"
+    way_out = "Install one (pip install imagecodecs), and run again." if streams else EXPORT_AGAIN
     raise UnreadableImage(
-        f"The DICOM pixel data are compressed {name}, for which no decoder is installed. {way_out}"
+        f"The DICOM {what} are compressed {name}, for which no decoder is installed. {way_out}"
     )
 
 
-# --- compressed -----------------------------------------------------------------------------------
-
-
-def _prepare_stream(dataset: Dataset) -> None:
-    """Make one frame of the fragments, and take bits and sign from it."""
+def _one_frame(dataset: Dataset) -> bytes:
+    """Join the fragments of compressed pixel data, if they are of one frame."""
     from pydicom import uid
-    from pydicom.encaps import encapsulate, generate_fragments
+    from pydicom.encaps import generate_fragments
 
     # The first item is the table of offsets.
     fragments = list(generate_fragments(dataset.PixelData))[1:]
-    starts = [part for part in fragments if part[:2] in (JPEG_START, JPEG_2000_START)]
-    syntax = dataset.file_meta.TransferSyntaxUID
-    # Of RLE, each fragment is a frame.
-    frames = (
-        len(fragments) if dataset.file_meta.TransferSyntaxUID == uid.RLELossless else len(starts)
-    )
+    if dataset.file_meta.TransferSyntaxUID == uid.RLELossless:
+        frames = len(fragments)  # each one is a frame
+    else:
+        frames = sum(part.startswith((JPEG_START, JPEG_2000_START)) for part in fragments)
     if frames > 1:
         raise _several_frames(frames)
-    frame = b"".join(fragments)
-    if not starts:  # RLE, or no stream at all: its decoder says why not
-        return
-    # Zeros fill the last fragment up, and some decoders take them for a part of the image.
-    kept = frame.rstrip(b"\0")
-    frame = kept if kept.endswith(STREAM_END) else frame
-    if frame.startswith(JPEG_2000_START):
-        frame = _with_tile_length(frame)
-        bits, signed = _jpeg_2000_bits(frame)
-    else:
-        bits, signed = _jpeg_bits(frame), bool(dataset.get("PixelRepresentation"))
-    if syntax == uid.JPEGExtended12Bit and bits > 8:
-        # pydicom does not hand these to GDCM, which reads all kinds of JPEG alike.
-        _check_decoder(uid.JPEGLossless, meant=syntax.name)
-        dataset.file_meta.TransferSyntaxUID = uid.JPEGLossless
-    if bits:
-        dataset.BitsAllocated = 8 if bits <= 8 else 16 if bits <= 16 else 32
-        dataset.BitsStored, dataset.HighBit = bits, bits - 1
-        dataset.PixelRepresentation = int(signed)
-    dataset.PixelData = encapsulate([frame])
-
-
-def _jpeg_bits(frame: bytes) -> int:
-    """Bits of a sample, from the header of a JPEG or JPEG-LS stream; 0 if it has none."""
-    position = 2
-    while position + 5 <= len(frame) and frame[position] == 0xFF:
-        if frame[position + 1] == 0xFF:  # fill byte
-            position += 1
-            continue
-        if frame[position + 1] in FRAME_HEADERS:
-            return frame[position + 4]
-        position += 2 + int(struct.unpack_from(">H", frame, position + 2)[0])
-    return 0
-
-
-def _jpeg_2000_bits(frame: bytes) -> tuple[int, bool]:
-    """Bits of a sample and whether it has a sign, from the header; (0, False) if it is damaged."""
-    if len(frame) < 43:
-        return 0, False
-    return (frame[42] & 0x7F) + 1, bool(frame[42] & 0x80)
-
-
-def _with_tile_length(frame: bytes) -> bytes:
-    """Write the length of the last tile part of a JPEG 2000 stream, where it is left open as 0.
-
-    It then reaches up to the end of the stream, which the byte that fills up an odd length hides.
-    """
-    start = frame.find(b"\xff\x90\x00\x0a")  # the first tile part; the header before it is short
-    while 0 <= start and start + 10 <= len(frame) and frame[start : start + 2] == b"\xff\x90":
-        (length,) = struct.unpack_from(">I", frame, start + 6)
-        if length == 0:
-            if not frame.endswith(STREAM_END):
-                break
-            length = struct.pack(">I", len(frame) - len(STREAM_END) - start)
-            return frame[: start + 6] + length + frame[start + 10 :]
-        start += length
-    return frame
+    return b"".join(fragments)
 
 
 # --- bits -----------------------------------------------------------------------------------------

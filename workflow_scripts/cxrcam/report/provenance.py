@@ -16,8 +16,8 @@ PROJECT: Final = Path(__file__).parents[3]
 
 LIBRARIES: Final = (
     *("snakemake", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas"),
-    *("pyarrow", "pillow", "pydicom", "python-gdcm", "pylibjpeg-openjpeg"),
-    *("matplotlib", "safetensors", "grad-cam"),
+    *("pyarrow", "pillow", "pydicom", "imagecodecs", "matplotlib"),
+    *("safetensors", "grad-cam"),
 )
 
 # Folders in which the name of a file tells the rule.
