@@ -65,6 +65,13 @@ def test_lossy_compression_changes_pixels_little(syntax, pixels, bits):
     assert deviation(compressed(plain(pixels, bits), syntax), plain(pixels, bits)) <= 3
 
 
+def test_values_that_lossy_compression_pushes_beyond_their_bits_are_no_fault():
+    values = PLAIN.copy()
+    values[20:40, 20:40] = 4095
+    content = compressed(plain(values, 12), uid.JPEGLSNearLossless)
+    assert deviation(content, plain(values, 12)) <= 1
+
+
 def frame_of(content: bytes) -> tuple[Dataset, bytes]:
     dataset = dcmread(io.BytesIO(content))
     return dataset, next(generate_frames(dataset.PixelData, number_of_frames=1))

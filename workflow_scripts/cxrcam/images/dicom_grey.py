@@ -28,10 +28,10 @@ LUT_SHAPE: Final = "presentation LUT shape contradicts the photometric interpret
 #: A window that leaves all but 1 % of the pixels within fewer grey levels does not show the image.
 FEWEST_GREYS: Final = 32
 
-#: The image's own range is cut to its central 99 %, where that makes it less than half as wide:
+#: The image's own range is cut to its central 99 %, where that makes it less than a third as wide:
 #: then a few dead pixels or a burnt-in mark would take most of the grey levels.
 CENTRAL: Final = (0.005, 0.995)
-OUTLIERS_WIDEN: Final = 2.0
+OUTLIERS_WIDEN: Final = 3.0
 
 
 def render(dataset: Dataset, stored: npt.NDArray[Any]) -> tuple[UInt8Array, list[str]]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from workflow_scripts.cxrcam.images.dicom_streams import (
     JPEG_2000_START,
     JPEG_START,
+    LOSSY,
     STREAMS,
     can_decode,
     decode_stream,
@@ -85,7 +86,8 @@ def stored_values(dataset: Dataset) -> npt.NDArray[Any]:
         found: npt.NDArray[Any] = pixel_array(dataset)
         return found
     if syntax in STREAMS:
-        return _used_bits(decode_stream(frame, dataset), dataset)
+        values = decode_stream(frame, dataset)
+        return values if syntax in LOSSY else _used_bits(values, dataset)
     return _used_bits(pixel_array(dataset, correct_unused_bits=False), dataset)
 
 

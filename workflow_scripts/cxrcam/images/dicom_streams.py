@@ -25,6 +25,8 @@ JPEG_LS: Final = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (80, 81))
 JPEG_2000: Final = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (90, 91, 201, 202, 203))
 STREAMS: Final = (*JPEG, *JPEG_LS, *JPEG_2000)
 """Transfer syntaxes whose streams are decoded here."""
+LOSSY: Final = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 81, 91, 203))
+"""Of them, those whose values can lie a little beyond the bits that were used."""
 
 #: First bytes of a stream: JPEG and JPEG-LS, JPEG 2000 and HTJ2K. All end alike.
 JPEG_START: Final = b"\xff\xd8"
