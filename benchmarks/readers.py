@@ -1,8 +1,8 @@
 """What the readers make of every kind of file, and how fast: `python -m benchmarks.readers`.
 
 First a table: each kind of file was read right, refused rightly (with words that say why), or
-wrong, which must be none. Every file is made here, so that what is right is known. Then seconds an image
-beside the bare library, and images of a whole study to the index. Written to
+wrong, which must be none. Every file is made here, so that what is right is known. Then seconds an
+image beside the bare library, and images of a whole study to the index. Written to
 results/benchmarks/readers.csv and readers_speed.csv.
 
 A module of cases has `cases()`, `speeds(seconds)` and, if it likes, `to_the_index(folder, images)`:

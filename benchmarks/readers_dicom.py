@@ -133,7 +133,9 @@ def _values() -> Iterator[Case]:
     low, high = np.quantile(TWELVE, (0.005, 0.995))
     central = ((dead - low) * 255 / (high - low)).clip(0, 255)
     content = lambda: dicom_bytes(bits(dead, 16))  # noqa: E731
-    yield Case("range", "a dead pixel", content, central, near=2.0, note="robust range")
+    yield Case(
+        "range", "a dead pixel", content, central, near=2.0, note="robust range (central 99 %)"
+    )
     empty = bits(TWELVE, 12, RescaleSlope=None, RescaleIntercept=None)
     yield Case("rescale", "empty", lambda: dicom_bytes(empty), stretched(TWELVE))
     for name, dataset, inner in _padded():
