@@ -155,7 +155,7 @@ def write_facts(folder: Path, image_ids: list[str], shard_images: int) -> None:
         pixels = np.stack([pixels_of(int(k)) for k in rows])
         found = [keypoints_of(int(k)) for k in rows]
         write_shard(place / f"cache/shard-{number:05d}.parquet", names, pixels, {})
-        columns = {
+        columns = dict.fromkeys(FACTS.names, [None] * len(rows)) | {
             "image_id": names,
             "width": np.full(len(rows), 299, np.int32),
             "height": np.full(len(rows), 299, np.int32),
@@ -165,9 +165,8 @@ def write_facts(folder: Path, image_ids: list[str], shard_images: int) -> None:
             "thumbnail": [bytes(THUMBNAIL_SIDE**2)] * len(rows),
             "words": [one.words.tobytes() for one in found],
             "points": [one.points.tobytes() for one in found],
-            "quarantine_reason": [None] * len(rows),
         }
-        table = pa.table({name: columns[name] for name in FACTS.names}, schema=FACTS)
+        table = pa.table(columns, schema=FACTS)
         pq.write_table(table, place / f"index/facts/shard-{number:05d}.parquet")
 
 

@@ -55,6 +55,22 @@ rule phantoms:
         "../workflow_scripts/phantoms.py"
 
 
+# Drawn once and kept: without params, no later version of the workflow draws another one, with which
+# patients would have other names.
+rule patient_key:
+    output:
+        "results/patient_key",
+    log:
+        "results/logs/patient_key.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    message:
+        "Drawing the key of the hashes by which patients of DICOM files are known"
+    script:
+        "../workflow_scripts/patient_key.py"
+
+
 rule listing:
     input:
         drawn_phantoms,
@@ -84,6 +100,7 @@ rule cache:
         # Not the listing, not even as ancient(): a stale job above an ancient() input makes Snakemake
         # overlook that the params below changed.
         drawn_phantoms,
+        patient_key=patient_key,
     output:
         shard="results/{dataset}/cache/shard-{shard}.parquet",
         facts="results/{dataset}/index/facts/shard-{shard}.parquet",
@@ -103,7 +120,7 @@ rule cache:
         phantoms=phantom_settings,
         settings={
             key: config["image"][key]
-            for key in ("max_pixels", "mean", "resampling", "size", "std")
+            for key in ("accept", "max_pixels", "mean", "resampling", "size", "std")
         },
         n_shards=lambda wildcards: len(listed(wildcards).shards),
         phantom_root=lambda wildcards: str(listed(wildcards).phantom_root),

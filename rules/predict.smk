@@ -68,6 +68,7 @@ rule predict_images:
         files=new_images.new_images_fingerprint(NEW_IMAGES),
         runs=STUDY.answering_runs,
         resampling=config["image"]["resampling"],
+        accept=config["image"]["accept"],
         max_pixels=config["image"]["max_pixels"],
     message:
         "Asking the networks about the images of {params.named}"

@@ -10,6 +10,7 @@ from workflow_scripts.cxrcam.contracts import FACTS
 from workflow_scripts.cxrcam.data.cache import shard_writer
 from workflow_scripts.cxrcam.data.datasets import list_images, shard_fingerprints, shard_number
 from workflow_scripts.cxrcam.data.decoding import decoded_batches
+from workflow_scripts.cxrcam.data.pseudonyms import read_key
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
@@ -29,6 +30,8 @@ if __name__ == "__main__":
             "this run. Run it again when the data set is at rest."
         )
     files = [(image.image_id, Path(image.path)) for image in images]
+    given = snakemake.input.get("patient_key")
+    patient_key = read_key(Path(given)) if given else None
     size, facts = settings["size"], [FACTS.empty_table()]
     about = {
         **{key: settings[key] for key in ("size", "resampling")},
@@ -36,7 +39,8 @@ if __name__ == "__main__":
     }
     with shard_writer(Path(snakemake.output.shard), size, about) as write:
         for some_facts, image_ids, pixels in decoded_batches(
-            files, size, settings["resampling"], settings["max_pixels"], snakemake.threads
+            *(files, size, settings["resampling"], settings["max_pixels"], snakemake.threads),
+            *(settings["accept"], patient_key),
         ):
             write(image_ids, pixels)
             facts.append(some_facts)

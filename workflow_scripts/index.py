@@ -10,6 +10,7 @@ from workflow_scripts.cxrcam.data.index_table import (
     QUARANTINE_COLUMNS,
     build_index,
     check_quarantine,
+    in_words,
     read_declared_sources,
 )
 from workflow_scripts.cxrcam.duplicates.risk import without_rejected
@@ -41,6 +42,8 @@ if __name__ == "__main__":
     )
     for row in quarantine.itertuples():
         log.info("Left out %r: %s", row.path, row.reason)  # quoted: a name may hold a line break
+    for sentence in in_words(images, quarantine):
+        log.info(sentence)
     check_quarantine(quarantine, len(listing), snakemake.config["image"]["max_quarantined_share"])
     write_frame(snakemake.output.images, images)
     write_csv(snakemake.output.quarantine, quarantine[QUARANTINE_COLUMNS])

@@ -40,7 +40,8 @@ if __name__ == "__main__":
     networks = [load_model(Path(file)) for file in snakemake.input.models]
     card = networks[0][1]
     batches = decoded_batches(
-        *(images, card.image_size, params.resampling, params.max_pixels, snakemake.threads)
+        *(images, card.image_size, params.resampling, params.max_pixels, snakemake.threads),
+        params.accept,
     )
     with shard_writer(Path(snakemake.output.pixels), card.image_size, {}) as write:
         facts, logits, maps = ask_networks(networks, noted(batches, write), device)

@@ -33,6 +33,17 @@ FACTS = pa.schema(
         ("words", pa.binary(WORDS_BYTES)),
         ("points", pa.binary(POINTS_BYTES)),
         ("thumbnail", pa.binary(THUMBNAIL_SIDE * THUMBNAIL_SIDE)),
+        ("notes", pa.string()),  # what was mended on the way, joined by "; "; null where nothing
+        # Of DICOM files. Patient and institution are hashes with the key of the project.
+        ("dicom_modality", pa.string()),
+        ("dicom_view", pa.string()),
+        ("dicom_age", pa.float64()),  # years, at most 90
+        ("dicom_sex", pa.string()),
+        ("dicom_manufacturer", pa.string()),
+        ("dicom_model", pa.string()),
+        ("dicom_burned_in", pa.string()),
+        ("dicom_institution", pa.string()),
+        ("dicom_patient", pa.string()),
         ("quarantine_reason", pa.string()),  # null for a readable image
     ]
 )

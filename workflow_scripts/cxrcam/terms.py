@@ -31,6 +31,16 @@ INDEX_COLUMNS: Final = (
     "lesion_mask_path",
     "patient",
     "split",
+    "notes",
+    "dicom_modality",
+    "dicom_view",
+    "dicom_age",
+    "dicom_sex",
+    "dicom_manufacturer",
+    "dicom_model",
+    "dicom_burned_in",
+    "dicom_institution",
+    "dicom_patient",
 )
 
 EXACT: Final = "exact"

@@ -16,6 +16,8 @@ from workflow_scripts.cxrcam.data.fingerprints import (
     pixel_sha256,
     thumbnail,
 )
+from workflow_scripts.cxrcam.data.pseudonyms import dicom_facts
+from workflow_scripts.cxrcam.images.dicom_tags import Accept
 from workflow_scripts.cxrcam.images.files import read_encoded, read_grey
 from workflow_scripts.cxrcam.images.keypoints import SIDES, keypoints
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
@@ -34,7 +36,13 @@ def least_decoded_side(size: int) -> int:
 
 
 def decode_image(
-    image_id: str, path: Path, size: int, resampling: Resampling, max_pixels: int
+    image_id: str,
+    path: Path,
+    size: int,
+    resampling: Resampling,
+    max_pixels: int,
+    accept: Accept = "any",
+    key: bytes | None = None,
 ) -> tuple[dict[str, Any], UInt8Array | None]:
     """Read one image file once: checksums, fingerprints and resized pixels.
 
@@ -49,6 +57,10 @@ def decode_image(
         Filter, see `images.resize_grey`.
     max_pixels : int
         Larger images are not decoded.
+    accept : {"any", "frontal_chest"}
+        The second sets DICOM files apart that say of themselves that they show something else.
+    key : bytes, optional
+        Key of the hashes of patients and institutions, see `data.pseudonyms`.
 
     Returns
     -------
@@ -62,7 +74,7 @@ def decode_image(
     try:
         encoded = read_encoded(path, max_pixels)
         facts["file_sha256"] = hashlib.sha256(encoded).hexdigest()
-        image = read_grey(path, max_pixels, encoded, least_decoded_side(size))
+        image = read_grey(path, max_pixels, encoded, least_decoded_side(size), accept)
     except UnreadableImage as error:
         facts["quarantine_reason"] = str(error)
         return facts, None
@@ -75,6 +87,7 @@ def decode_image(
         "thumbnail": thumbnail(image.pixels).tobytes(),
         "words": found.words.tobytes(),
         "points": found.points.tobytes(),
+        **dicom_facts(image.tags, image.notes, key),
     }
     return facts, resize_grey(image.pixels, size, resampling)
 
@@ -85,6 +98,8 @@ def decoded_batches(
     resampling: Resampling,
     max_pixels: int,
     threads: int,
+    accept: Accept = "any",
+    key: bytes | None = None,
 ) -> Iterator[tuple[pa.Table, list[str], UInt8Array]]:
     """Decode many images, `FILES_AT_ONCE` of them after the other; memory does not grow with them.
 
@@ -92,7 +107,7 @@ def decoded_batches(
     ----------
     files : sequence of (image_id, path)
         In the order in which they are to be kept.
-    size, resampling, max_pixels
+    size, resampling, max_pixels, accept, key
         As in `decode_image`.
     threads : int
         Pillow releases Python's lock while it decodes and resizes, so threads are enough. The
@@ -109,7 +124,7 @@ def decoded_batches(
 
     def decode(file: tuple[str, Path]) -> tuple[dict[str, Any], UInt8Array | None]:
         image_id, path = file
-        return decode_image(image_id, path, size, resampling, max_pixels)
+        return decode_image(image_id, path, size, resampling, max_pixels, accept, key)
 
     with Workers(threads) as workers:
         decoded = workers.map(decode, files)
@@ -126,13 +141,15 @@ def decode_images(
     resampling: Resampling,
     max_pixels: int,
     threads: int,
+    accept: Accept = "any",
+    key: bytes | None = None,
 ) -> tuple[pa.Table, list[str], UInt8Array]:
     """All that `decoded_batches` yields, at once; for as many images as memory holds."""
     facts = [FACTS.empty_table()]
     readable: list[str] = []
     pixels = [np.empty((0, size, size), dtype=np.uint8)]
     for some_facts, names, some_pixels in decoded_batches(
-        files, size, resampling, max_pixels, threads
+        files, size, resampling, max_pixels, threads, accept, key
     ):
         facts.append(some_facts)
         readable += names

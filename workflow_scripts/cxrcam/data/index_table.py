@@ -115,6 +115,7 @@ def build_index(
     index : DataFrame
         Readable images sorted by `image_id`: `terms.INDEX_COLUMNS`, then the manifest's other
         columns; one of ours that it also has, such as ``width``, is called ``manifest_width``.
+        Where the listing knows no patient at all, ``patient`` is what DICOM files say.
     quarantine : DataFrame
         What was left out and why: image_id, path, label, reason.
     """
@@ -133,6 +134,8 @@ def build_index(
         .reset_index(drop=True)
     )
     index = table.loc[~bad].reset_index(drop=True)
+    if (index["patient"].fillna("") == "").all():
+        index["patient"] = patients_of_files(index["dicom_patient"])
     index["group"] = group_images(
         index["image_id"].tolist(), index["patient"].fillna("").tolist(), duplicate_pairs
     )
@@ -148,6 +151,50 @@ def build_index(
     return pd.concat([index[list(INDEX_COLUMNS)], extra], axis=1), quarantine
 
 
+def patients_of_files(hashes: pd.Series) -> pd.Series:
+    """Patients as DICOM files know them, empty where they do not.
+
+    One number in all of several files is none: a program that removed names wrote it.
+    """
+    known = hashes.dropna()
+    if len(known) > 1 and known.nunique() == 1:
+        return pd.Series("", index=hashes.index, dtype=object)
+    return hashes.astype(object).where(hashes.notna(), "")
+
+
+def in_words(index: pd.DataFrame, quarantine: pd.DataFrame) -> list[str]:
+    """What a person should know of the images: sentences, one a kind, the commonest first.
+
+    Parameters
+    ----------
+    index, quarantine : DataFrame
+        As from `build_index`.
+    """
+    n_images = len(index) + len(quarantine)
+    sentences = [
+        f"Left out {count} of {n_images} images: {reason}"
+        for reason, count in common_reasons(quarantine)
+    ]
+    notes = index["notes"].dropna().str.split("; ").explode().value_counts()
+    for note, count in sorted(notes.items(), key=lambda item: (-item[1], item[0])):
+        sentences.append(f"Of {n_images} images, {count}: {note}.")
+    known = index["dicom_patient"].dropna()
+    if index["patient"].isna().all() and len(known) > 1 and known.nunique() == 1:
+        sentences.append(
+            f"All {len(known)} DICOM images that name a patient name the same one: patients are "
+            "taken for unknown. List them in a manifest, to keep each on one side of a split."
+        )
+    return sentences
+
+
+def common_reasons(quarantine: pd.DataFrame) -> list[tuple[str, int]]:
+    """Reasons and how often each occurs; those that differ by numbers only are one, its first."""
+    alike = quarantine["reason"].str.replace(r"\d[\d,.]*", "#", regex=True)
+    reasons = quarantine.groupby(alike)["reason"].agg(["first", "size"])
+    reasons = reasons.sort_values("size", ascending=False, kind="stable")
+    return [(str(row["first"]), int(row["size"])) for _, row in reasons.iterrows()]
+
+
 def check_quarantine(quarantine: pd.DataFrame, n_images: int, allowed_share: float) -> None:
     """Stop when too many images are unreadable: then something larger is wrong.
 
@@ -158,13 +205,8 @@ def check_quarantine(quarantine: pd.DataFrame, n_images: int, allowed_share: flo
     """
     if len(quarantine) <= allowed_share * n_images:
         return
-    # Reasons that differ by their numbers only are one, told by its first image.
-    alike = quarantine["reason"].str.replace(r"\d[\d,.]*", "#", regex=True)
-    reasons = quarantine.groupby(alike)["reason"].agg(["first", "size"])
-    reasons = reasons.sort_values("size", ascending=False, kind="stable").head(3)
     common = "; ".join(
-        f"{count} × {str(first).rstrip('.')}"
-        for first, count in zip(reasons["first"], reasons["size"], strict=True)
+        f"{count} × {reason.rstrip('.')}" for reason, count in common_reasons(quarantine)[:3]
     )
     files = ", ".join(quarantine["path"].head(3))
     raise IndexingError(

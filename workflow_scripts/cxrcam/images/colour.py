@@ -6,13 +6,12 @@ colours are decoded once more for it, JPEG at an eighth of the size.
 
 from __future__ import annotations
 
-import io
 from typing import Final
 
 import numpy as np
 from PIL import Image
 
-from workflow_scripts.cxrcam.arrays import Float64Array
+from workflow_scripts.cxrcam.images.dicom import decode_colours
 from workflow_scripts.cxrcam.images.raster import raster_colours
 
 #: Pillow's modes without colours, beside those that start with "I" (integers of more bits).
@@ -49,14 +48,7 @@ def colourfulness(encoded: bytes, mode: str) -> float:
 
 
 def _dicom_colours(encoded: bytes) -> Image.Image:
-    # Imported here: most data are not DICOM.
-    from pydicom import dcmread
-    from pydicom.pixels import apply_color_lut, pixel_array
-
-    dataset = dcmread(io.BytesIO(encoded), force=True)
-    values: Float64Array = np.asarray(pixel_array(dataset))
-    if str(dataset.PhotometricInterpretation) == "PALETTE COLOR":
-        values = np.asarray(apply_color_lut(values, dataset))
+    values = decode_colours(encoded)
     if values.ndim == 2:
         values = np.repeat(values[..., None], 3, axis=2)
     brightest = max(float(values.max()), 1.0)

@@ -1,4 +1,7 @@
-"""Decode single-frame DICOM images as 8-bit grey."""
+"""Read a DICOM file as one upright 8-bit grey image, with what it says of itself.
+
+Decoding is in `dicom_pixels`, rendering in `dicom_grey`, tags in `dicom_tags`.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,66 @@ import logging
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from workflow_scripts.cxrcam.arrays import BoolArray, UInt8Array
-from workflow_scripts.cxrcam.images.grey_levels import scale_to_8_bit, stretch_to_8_bit
+from workflow_scripts.cxrcam.arrays import UInt8Array
+from workflow_scripts.cxrcam.images.dicom_grey import first_number, render
+from workflow_scripts.cxrcam.images.dicom_pixels import check_image, stored_values
+from workflow_scripts.cxrcam.images.dicom_tags import (
+    Accept,
+    DicomTags,
+    directions,
+    kind_notes,
+    read_tags,
+    why_no_frontal_chest,
+)
+from workflow_scripts.cxrcam.images.grey_levels import stretch_to_8_bit
 from workflow_scripts.cxrcam.images.limits import UnreadableImage, check_size, maximum_bytes
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 DEFLATED_TRANSFER_SYNTAX: Final = "1.2.840.10008.1.2.1.99"
+PIXEL_DATA_TAG: Final = b"\xe0\x7f\x10\x00"
+GZIP_SIGNATURE: Final = b"\x1f\x8b"
+EXPANDS: Final = "The file's compressed content expands beyond all reason."
+SIZE_WAS_CHECKED: Final = 10**10  # pixels
+
+TURNED: Final = "orientation corrected"
+SQUARED: Final = "unequal pixel spacing corrected"
+SPACING_NOT_BELIEVED: Final = "pixel spacing not believed"
+
+#: Sides of a pixel that differ by less than this are left; by more than that, they are a mistake.
+SQUARE_ENOUGH: Final = 1.01
+MOST_UNEQUAL: Final = 4.0
+
+
+@dataclass(frozen=True)
+class DicomImage:
+    """A rendered DICOM image.
+
+    Attributes
+    ----------
+    pixels : ndarray of uint8, shape (height, width)
+        Grey values, C-contiguous, as a frontal image hangs: the patient's head up, right side left.
+    mode : str
+        "DICOM " and the photometric interpretation, such as "DICOM MONOCHROME2".
+    notes : list of str
+        What was not as it should be, in short words that are the same for all images.
+    tags : DicomTags
+    """
+
+    pixels: UInt8Array
+    mode: str
+    notes: list[str]
+    tags: DicomTags
 
 
 def has_preamble(encoded: bytes) -> bool:
@@ -32,47 +80,102 @@ def has_preamble(encoded: bytes) -> bool:
     return encoded[128:132] == b"DICM"
 
 
-def decode_dicom(encoded: bytes, max_pixels: int) -> tuple[UInt8Array, str]:
-    """Decode a single-frame DICOM image.
-
-    Files that declare more than `max_pixels` are refused before they are decoded.
-
-    Returns
-    -------
-    pixels : ndarray of uint8, shape (height, width)
-        Grey values, C-contiguous; bone is bright.
-    mode : str
-        "DICOM " and the photometric interpretation, such as "DICOM MONOCHROME2".
+def without_gzip(encoded: bytes, max_pixels: int) -> bytes:
+    """Content of a file that gzip compressed as a whole; any other file as it is.
 
     Raises
     ------
     UnreadableImage
-        No DICOM, not exactly one image, outside the limits of size, or of a kind that cannot be
-        decoded or rendered here.
+        It is larger than an image of `max_pixels` can be, or cut off.
+    zlib.error
+        It is damaged.
+    """
+    if not encoded.startswith(GZIP_SIGNATURE):
+        return encoded
+    inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    content = inflater.decompress(encoded, maximum_bytes(max_pixels))
+    if inflater.unconsumed_tail:
+        raise UnreadableImage(EXPANDS)
+    if not inflater.eof:
+        raise UnreadableImage("The file is cut off: its image data end too early.")
+    return content
+
+
+def decode_dicom(encoded: bytes, max_pixels: int, accept: Accept = "any") -> DicomImage:
+    """Decode a DICOM file that holds one image.
+
+    Parameters
+    ----------
+    max_pixels : int
+        Files that declare more than this many pixels are refused before they are decoded.
+    accept : {"frontal_chest", "any"}
+        The first refuses what the file itself calls another modality, view or part of the body.
+
+    Raises
+    ------
+    UnreadableImage
+        No DICOM, not exactly one image, outside the limits of size, not what is accepted, or of a
+        kind that cannot be decoded or rendered here.
     Exception
         Whatever else pydicom raises on damaged input.
     """
-    # Imported here: a data set of PNG files should not pay for it.
-    from pydicom import config, dcmread
-    from pydicom.errors import InvalidDicomError
+    with _quiet():
+        dataset = _read(encoded, max_pixels)
+        tags = read_tags(dataset)
+        reason = why_no_frontal_chest(dataset, tags) if accept == "frontal_chest" else None
+        if reason:
+            raise UnreadableImage(
+                f"{reason}, no frontal chest radiograph. Set image.accept to any if it is wanted."
+            )
+        check_image(dataset, max_pixels)
+        photometric = str(dataset.PhotometricInterpretation)
+        pixels, notes = _grey(dataset, photometric)
+        notes += kind_notes(dataset)
+        pixels = _upright(_square(pixels, dataset, max_pixels, notes), dataset, notes)
+    return DicomImage(np.ascontiguousarray(pixels), f"DICOM {photometric}", notes, tags)
 
-    # Complaints quote the values that they are about, a patient's name too: none may reach a log.
+
+def decode_colours(encoded: bytes) -> npt.NDArray[Any]:
+    """Stored values of a DICOM file that `decode_dicom` has read, colours of a palette applied.
+
+    Returns
+    -------
+    ndarray, shape (rows, columns) or (rows, columns, 3)
+    """
+    with _quiet():
+        dataset = _read(without_gzip(encoded, SIZE_WAS_CHECKED), SIZE_WAS_CHECKED)
+        check_image(dataset, SIZE_WAS_CHECKED)
+        return _colours(dataset, str(dataset.PhotometricInterpretation))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep pydicom from complaining: it quotes values, a patient's name too, into the log."""
+    from pydicom import config
+
     config.settings.reading_validation_mode = config.IGNORE
-    logging.getLogger("pydicom").disabled = True
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # children of it too
     with warnings.catch_warnings():
         # Departures from the standard that do not stop decoding would flood the log.
         warnings.simplefilter("ignore")
-        regular = has_preamble(encoded)
-        if regular:
-            _check_deflated_size(encoded, max_pixels)
-        try:
-            dataset = dcmread(io.BytesIO(encoded), force=not regular)
-        except InvalidDicomError as error:
-            raise UnreadableImage("The file is not a valid DICOM file.") from error
-        _check_dicom(dataset, max_pixels)
-        photometric = str(dataset.PhotometricInterpretation)
-        pixels = _dicom_grey(dataset, photometric)
-    return np.ascontiguousarray(pixels), f"DICOM {photometric}"
+        yield
+
+
+def _read(encoded: bytes, max_pixels: int) -> Dataset:
+    # Imported here: a data set of PNG files should not pay for it.
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    regular = has_preamble(encoded)
+    if regular:
+        _check_deflated_size(encoded, max_pixels)
+    try:
+        dataset = dcmread(io.BytesIO(encoded), force=not regular)
+    except InvalidDicomError as error:
+        raise UnreadableImage("The file is not a valid DICOM file.") from error
+    if "PixelData" not in dataset and PIXEL_DATA_TAG in encoded:
+        raise UnreadableImage("The file is cut off: its image data end too early.")
+    return dataset
 
 
 def _check_deflated_size(encoded: bytes, max_pixels: int) -> None:
@@ -86,110 +189,74 @@ def _check_deflated_size(encoded: bytes, max_pixels: int) -> None:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     inflater.decompress(encoded[start:], maximum_bytes(max_pixels))
     if inflater.unconsumed_tail:
-        raise UnreadableImage("The file's compressed content expands beyond all reason.")
+        raise UnreadableImage(EXPANDS)
 
 
-def _check_dicom(dataset: Dataset, max_pixels: int) -> None:
-    """Refuse DICOM files that hold no single image or that cannot be decoded here."""
-    from pydicom.pixels import get_decoder
-
-    if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        raise UnreadableImage("The DICOM file holds no pixel data.")
-    for name, words in (
-        ("Rows", "number of rows"),
-        ("Columns", "number of columns"),
-        ("PhotometricInterpretation", "photometric interpretation"),
-    ):
-        if dataset.get(name) in (None, ""):
-            raise UnreadableImage(f"The DICOM file does not state its {words}.")
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    if frames > 1:
-        raise UnreadableImage(f"The DICOM file holds {frames} frames; one image is expected.")
-    check_size(int(dataset.Columns), int(dataset.Rows), max_pixels)
-    syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
-    if syntax is None:
-        raise UnreadableImage("The DICOM file does not state its transfer syntax.")
-    try:
-        available = get_decoder(syntax).is_available
-    except NotImplementedError:
-        available = False
-    if not available:
-        # Of a damaged file the name may be anything.
-        name = f"as {syntax.name}" if syntax.name.isprintable() else "in an unknown way"
-        raise UnreadableImage(
-            f"The DICOM pixel data are compressed {name}, for which no decoder is installed."
-        )
-
-
-def _dicom_grey(dataset: Dataset, photometric: str) -> UInt8Array:
-    """Decode and render a DICOM image: modality table, VOI table or window, polarity."""
-    from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
-
-    stored = pixel_array(dataset)
-    if photometric == "PALETTE COLOR":
-        stored = apply_color_lut(stored, dataset)
+def _grey(dataset: Dataset, photometric: str) -> tuple[UInt8Array, list[str]]:
+    """Decode and render, as it is stored; the second part as `DicomImage.notes`."""
+    stored = _colours(dataset, photometric)
     if stored.ndim == 3:
         colour = stored if stored.dtype == np.uint8 else stretch_to_8_bit(stored)
-        return np.array(Image.fromarray(colour).convert("L"))
+        return np.array(Image.fromarray(colour).convert("L")), []
     if photometric not in {"MONOCHROME1", "MONOCHROME2"}:
         raise UnreadableImage(
             f"The DICOM photometric interpretation {photometric} is not supported."
         )
-    values = apply_modality_lut(stored, dataset)
-    render = _voi_transform(dataset, values)
-    if render is not None:
-        pixels = render(values)
-    else:
-        pixels = stretch_to_8_bit(values, _padding(dataset, stored))
-    return 255 - pixels if photometric == "MONOCHROME1" else pixels
+    return render(dataset, stored)
 
 
-def _padding(dataset: Dataset, stored: npt.NDArray[Any]) -> BoolArray | None:
-    """Find pixels outside the detector, whose artificial value would spoil the contrast."""
-    padding = dataset.get("PixelPaddingValue")
-    return None if padding is None else np.asarray(stored == int(padding))
+def _colours(dataset: Dataset, photometric: str) -> npt.NDArray[Any]:
+    from pydicom.pixels import apply_color_lut
+
+    stored = stored_values(dataset)
+    if photometric != "PALETTE COLOR":
+        return stored
+    coloured: npt.NDArray[Any] = apply_color_lut(stored, dataset)
+    return coloured
 
 
-def _voi_transform(
-    dataset: Dataset, values: npt.NDArray[Any]
-) -> Callable[[npt.NDArray[Any]], UInt8Array] | None:
-    """Choose the first VOI look-up table or window of a DICOM image, if there is one."""
-    from pydicom.pixels import apply_voi
-
-    tables = dataset.get("VOILUTSequence")
-    if tables:
-        highest = 2 ** int(tables[0].LUTDescriptor[2]) - 1
-        return lambda numbers: scale_to_8_bit(apply_voi(numbers, dataset, index=0), 0.0, highest)
-    center, width = (_first(dataset.get(name)) for name in ("WindowCenter", "WindowWidth"))
-    if center is None or width is None:
-        return None
-    function = str(dataset.get("VOILUTFunction") or "LINEAR")
-    return lambda numbers: _windowed(numbers, center, width, function)
+# --- geometry -------------------------------------------------------------------------------------
 
 
-def _first(value: Any) -> float | None:  # noqa: ANN401 - DICOM elements hold anything
-    """First number of a DICOM element that may hold several, one or none."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, str) or not hasattr(value, "__len__"):
-        return float(value)
-    return float(value[0]) if len(value) else None
+def _square(pixels: UInt8Array, dataset: Dataset, max_pixels: int, notes: list[str]) -> UInt8Array:
+    """Enlarge the image along one side, where its pixels are not square."""
+    ratio = _pixel_height_by_width(dataset)
+    if max(ratio, 1 / ratio) < SQUARE_ENOUGH:
+        return pixels
+    if max(ratio, 1 / ratio) > MOST_UNEQUAL:
+        notes.append(SPACING_NOT_BELIEVED)
+        return pixels
+    height, width = pixels.shape
+    size = (round(width * max(1 / ratio, 1)), round(height * max(ratio, 1)))
+    check_size(*size, max_pixels)
+    notes.append(SQUARED)
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
 
 
-def _windowed(values: npt.NDArray[Any], center: float, width: float, function: str) -> UInt8Array:
-    """Apply a window: DICOM PS3.3, C.11.2.1.2 and C.11.2.1.3, with output 0..255."""
-    narrowest = 1.0 if function == "LINEAR" else 0.0
-    if width < narrowest or (function != "LINEAR" and width == 0):
-        raise UnreadableImage(f"The DICOM window width {width:g} is not valid.")
-    if function == "SIGMOID":
-        exponent = np.clip(-4.0 * (values.astype(np.float64) - center) / width, -700.0, 700.0)
-        return scale_to_8_bit(1.0 / (1.0 + np.exp(exponent)), 0.0, 1.0)
-    if function == "LINEAR_EXACT":
-        return scale_to_8_bit(values, center - width / 2, center + width / 2)
-    if function != "LINEAR":
-        raise UnreadableImage(f"The DICOM window function {function} is not supported.")
-    lowest, highest = center - 0.5 - (width - 1) / 2, center - 0.5 + (width - 1) / 2
-    if width == 1:
-        # The standard's limit case is a threshold.
-        return np.where(values > lowest, np.uint8(255), np.uint8(0))
-    return scale_to_8_bit(values, lowest, highest)
+def _pixel_height_by_width(dataset: Dataset) -> float:
+    """Height of a pixel by its width; 1 where it is not stated."""
+    for name in ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing"):
+        try:
+            height, width = (first_number(part) or 0.0 for part in dataset.get(name) or ())
+        except (TypeError, ValueError):  # not two numbers
+            continue
+        if height > 0 and width > 0:
+            return height / width
+    return 1.0
+
+
+def _upright(pixels: UInt8Array, dataset: Dataset, notes: list[str]) -> UInt8Array:
+    """Turn and mirror a frontal image: rows then run to the patient's left, columns to the feet."""
+    found = directions(dataset)
+    if not found or set(found) & {"A", "P"}:
+        return pixels  # not stated, or no frontal image
+    along_rows, along_columns = found
+    turned = pixels
+    if along_rows in "HF":
+        turned = turned.T
+        along_rows, along_columns = along_columns, along_rows
+    if along_rows not in "LR" or along_columns not in "HF" or found == ("L", "F"):
+        return pixels
+    notes.append(TURNED)
+    turned = turned[:, ::-1] if along_rows == "R" else turned
+    return turned[::-1] if along_columns == "H" else turned

@@ -13,8 +13,10 @@ How values become 8-bit grey:
   transparent pixels do not count. Dividing by 256 instead would turn 12-bit content in a 16-bit
   container, which is common, almost black. Of 16-bit colour in PNG only the high byte is read.
 - TIFF where white is zero is inverted, so that bone is bright in every image.
-- DICOM: modality look-up table or rescale, then the first VOI table or window, else the image's
-  minimum..maximum; MONOCHROME1 is inverted, so that bone is bright in every image.
+- DICOM: modality look-up table or rescale, then the first VOI table or window, where that shows the
+  image, else the image's minimum..maximum, without its extreme 0.5 % where these take most of the
+  range; padding is black; MONOCHROME1 is inverted, so that bone is bright in every image; turned
+  upright by the patient orientation. What was mended is in `GreyImage.notes`.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +32,13 @@ from PIL import Image
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.images.dicom import decode_dicom, has_preamble
+from workflow_scripts.cxrcam.images.dicom import (
+    GZIP_SIGNATURE,
+    decode_dicom,
+    has_preamble,
+    without_gzip,
+)
+from workflow_scripts.cxrcam.images.dicom_tags import Accept, DicomTags
 from workflow_scripts.cxrcam.images.limits import UnreadableImage, maximum_bytes
 from workflow_scripts.cxrcam.images.raster import RASTER_SIGNATURES, decode_raster
 
@@ -49,6 +57,9 @@ class GreyImage:
     # Pillow's mode of the file ("L", "I;16", "RGB", "RGBA", "P", "1", "CMYK", ...), or "DICOM " and
     # the photometric interpretation ("DICOM MONOCHROME2").
     mode: str
+    # What was mended of a DICOM image, in short words, and what its file says of it.
+    notes: list[str] = field(default_factory=list)
+    tags: DicomTags = field(default_factory=DicomTags)
 
 
 def read_grey(
@@ -56,13 +67,15 @@ def read_grey(
     max_pixels: int,
     encoded: bytes | None = None,
     least_side: int | None = None,
+    accept: Accept = "any",
 ) -> GreyImage:
     """Read an image file as 8-bit grey.
 
     Parameters
     ----------
     path : Path
-        The file. Its suffix matters only for DICOM files that lack their preamble.
+        The file. Its suffix matters only for DICOM files that lack their preamble. They may be
+        compressed by gzip as a whole (`.dcm.gz`).
     max_pixels : int
         Files that declare more than this many pixels (width × height) are refused before they are
         decoded. Values above Pillow's own limit (about 179 million) have no effect, save on TIFF.
@@ -71,6 +84,8 @@ def read_grey(
     least_side : int, optional
         Pixels a side that are enough: a large JPEG is then decoded at a half, a quarter or an
         eighth, several times as fast. By default at full size.
+    accept : {"any", "frontal_chest"}
+        The second refuses DICOM files that say of themselves that they show something else.
 
     Returns
     -------
@@ -88,11 +103,13 @@ def read_grey(
     if not encoded:
         raise UnreadableImage("The file is empty (0 bytes).")
     try:
+        if encoded.startswith(GZIP_SIGNATURE):
+            encoded, path = without_gzip(encoded, max_pixels), path.with_suffix("")
         if _is_dicom(encoded, path.suffix):
-            pixels, mode = decode_dicom(encoded, max_pixels)
-            height, width = pixels.shape
-        else:
-            pixels, mode, (width, height) = decode_raster(encoded, max_pixels, least_side)
+            found = decode_dicom(encoded, max_pixels, accept)
+            height, width = found.pixels.shape
+            return GreyImage(found.pixels, width, height, found.mode, found.notes, found.tags)
+        pixels, mode, (width, height) = decode_raster(encoded, max_pixels, least_side)
     except UnreadableImage:
         raise
     except MemoryError:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.images.colour import colourfulness, may_hold_colour
+from workflow_scripts.cxrcam.images.dicom_tags import Accept
 from workflow_scripts.cxrcam.images.files import read_encoded
 from workflow_scripts.cxrcam.images.resizing import Resampling
 from workflow_scripts.cxrcam.new_images.listing import NewImage
@@ -37,14 +38,19 @@ class Batch:
 
 
 def decoded_batches(
-    images: Sequence[NewImage], size: int, resampling: Resampling, max_pixels: int, threads: int
+    images: Sequence[NewImage],
+    size: int,
+    resampling: Resampling,
+    max_pixels: int,
+    threads: int,
+    accept: Accept = "any",
 ) -> Iterator[Batch]:
     """Decode images ahead of whoever asks for them.
 
     Parameters
     ----------
     images : sequence of NewImage
-    size, resampling, max_pixels, threads
+    size, resampling, max_pixels, threads, accept
         As in `data.decoding.decode_images`.
 
     Yields
@@ -59,7 +65,7 @@ def decoded_batches(
             following = (
                 None
                 if part is None
-                else ahead.submit(_decoded, part, size, resampling, max_pixels, threads)
+                else ahead.submit(_decoded, part, size, resampling, max_pixels, threads, accept)
             )
             if waiting is not None:
                 yield waiting.result()
@@ -67,10 +73,15 @@ def decoded_batches(
 
 
 def _decoded(
-    images: Sequence[NewImage], size: int, resampling: Resampling, max_pixels: int, threads: int
+    images: Sequence[NewImage],
+    size: int,
+    resampling: Resampling,
+    max_pixels: int,
+    threads: int,
+    accept: Accept,
 ) -> Batch:
     files = [(image.image_id, Path(image.path)) for image in images]
-    facts, _, pixels = decode_images(files, size, resampling, max_pixels, threads)
+    facts, _, pixels = decode_images(files, size, resampling, max_pixels, threads, accept)
     readable = np.array([reason is None for reason in facts["quarantine_reason"].to_pylist()])
     contrast = np.zeros(len(images))
     contrast[readable] = pixels.std(axis=(1, 2)) if len(pixels) else 0.0
