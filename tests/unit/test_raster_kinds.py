@@ -14,14 +14,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.unit.pictures import assert_plain, encoded, picture, read, reason
+from tests.unit.pictures import (
+    MAX_PIXELS,
+    NOWHERE,
+    assert_plain,
+    encoded,
+    picture,
+    png_chunk,
+    read,
+    reason,
+)
 from tests.unit.raster_kinds import (
     RGB,
     all_kinds,
     broken,
     jpeg_file,
     packed,
-    png_chunk,
     png_file,
     rounded,
     stretched,
@@ -29,6 +37,7 @@ from tests.unit.raster_kinds import (
     without,
 )
 from workflow_scripts.cxrcam.images.colour import colourfulness
+from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.jpeg import check_jpeg
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
 
@@ -220,16 +229,12 @@ def test_a_damaged_tiff_is_read_or_refused_in_words(place, value):
 @pytest.mark.parametrize("colour", [False, True])
 @pytest.mark.parametrize("least_side", [None, 20])
 def test_jpeg_has_the_pixels_that_pillow_decodes(colour, least_side):
-    from pathlib import Path
-
-    from workflow_scripts.cxrcam.images.files import read_grey
-
     content = jpeg_file(colour)
     with Image.open(io.BytesIO(content)) as image:
         if least_side:
             image.draft("L", (least_side, least_side))
         wanted = np.array(image.convert("L"))
-    found = read_grey(Path("x"), 10**6, content, least_side)
+    found = read_grey(NOWHERE, MAX_PIXELS, content, least_side)
     assert np.array_equal(found.pixels, wanted)
     assert (found.width, found.height) == (160, 120)
 

@@ -23,7 +23,7 @@ END: Final = b"\xff\xd9"
 START_OF_SCAN: Final = 0xDA
 #: Markers that stand alone: fill bytes, restarts, start and end.
 BARE_MARKERS: Final = frozenset({0x00, 0x01, 0xFF, *range(0xD0, 0xDA)})
-#: Frame headers, and why those are refused that this program does not decode.
+#: Frame headers: which kind of JPEG it is.
 FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 BASELINE: Final = frozenset({0xC0, 0xC1})
 DECODED_FRAMES: Final = BASELINE | {0xC2}
@@ -97,7 +97,7 @@ def decode_jpeg(
 def check_jpeg(encoded: bytes) -> None:
     """Check that a JPEG of 8 bits a sample has lost no data, for one that others decode.
 
-    It is decoded at an eighth of its size, which takes about half the time of a whole decoding.
+    It is decoded at an eighth of its size, which takes less than half the time of a whole decoding.
     Nothing is said of kinds that `refuse_kind` refuses.
 
     Raises

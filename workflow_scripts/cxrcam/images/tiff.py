@@ -168,7 +168,7 @@ def _check_kind(page: TiffPage) -> None:
 
 
 def _check_whole(page: TiffPage, encoded: bytes, max_pixels: int) -> None:
-    """Check that all strips or tiles are in the file; tifffile leaves missing ones black."""
+    """Check that all strips or tiles are in the file; decoders may leave missing ones black."""
     offsets, counts = page.dataoffsets, page.databytecounts
     # Also an upper bound of what one tile can take in memory.
     if page.is_tiled and page.tilewidth * page.tilelength > max(max_pixels, 2**20):
