@@ -425,7 +425,9 @@ CASES = [
     ),
     # Images.
     Case("another image size", settings(image={"size": 64}), CONFIG | ALL_SHARDS | after_index()),
-    Case("other DICOM files", settings(image={"accept": "any"}), CONFIG | ALL_SHARDS | after_index()),
+    Case(
+        "other DICOM files", settings(image={"accept": "any"}), CONFIG | ALL_SHARDS | after_index()
+    ),
     Case("one image replaced", replace_image, {"listing", "cache 00002"} | after_index()),
     Case(
         "an image replaced by one of its size",
