@@ -132,6 +132,12 @@ def test_fragments_of_one_frame_are_joined(syntax):
     assert deviation(content, plain(PLAIN, 12)) == 0
 
 
+def test_a_fill_byte_may_be_anything_that_decoders_write():
+    dataset, frame = frame_of(compressed(plain(PLAIN, 12), uid.JPEGLosslessSV1))
+    content = with_frames(dataset, uid.JPEGLosslessSV1, frame.rstrip(b"\0") + b"\xff\0\0")
+    assert deviation(content, plain(PLAIN, 12)) == 0
+
+
 @pytest.mark.parametrize("syntax", STREAMS, ids=str)
 def test_a_stream_that_is_cut_off_is_refused(syntax):
     """Decoders pad such images."""

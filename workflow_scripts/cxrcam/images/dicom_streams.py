@@ -83,7 +83,7 @@ def decode_stream(frame: bytes, dataset: Dataset) -> npt.NDArray[Any]:
     syntax = str(dataset.file_meta.TransferSyntaxUID)
     if syntax in JPEG_2000:  # some files have the boxes of a JP2 file around it
         frame = frame[max(frame.find(JPEG_2000_START), 0) :]
-    frame = frame.rstrip(b"\0")
+    frame = frame.rstrip(b"\0\xff")  # what fills up the last fragment
     header = stream_header(frame)
     if not frame.endswith(STREAM_END):
         raise UnreadableImage("The file is cut off: its image data end too early.")
@@ -110,9 +110,7 @@ def _with_bits_of(
     dataset.BitsAllocated = container
     if header.bits < container:
         dataset.BitsStored, dataset.HighBit = header.bits, header.bits - 1
-    if header.signed:
-        dataset.PixelRepresentation = 1
-    elif dataset.get("PixelRepresentation") == 1:
+    if not header.signed and dataset.get("PixelRepresentation") == 1:
         # Signed values, encoded as if they were not: the highest bit of the stream is the sign.
         unused = container - header.bits
         values = (values.view(f"i{values.dtype.itemsize}") << unused) >> unused
