@@ -11,7 +11,7 @@ import numpy.typing as npt
 class Case:
     """A file and what must become of it: `pixels`, or else a refusal with `words`.
 
-    `near` is how far a grey level may be off; `note` must be among the image's notes.
+    `near` is how far a grey level may be off, or, of raster files, is on average; `note` must be among the image's notes.
     """
 
     kind: str
@@ -21,4 +21,5 @@ class Case:
     words: str | None = None
     near: float = 0.5
     note: str | None = None
+    on_average: bool = False
     file_name: str = "image.dcm"

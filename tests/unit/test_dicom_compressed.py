@@ -9,13 +9,11 @@ from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 
+from tests.unit.dicom_encoders import STREAMS, compressed, with_frames
 from tests.unit.pictures import assert_plain, picture, read, reason
 from tests.unit.test_dicom import dicom, dicom_bytes
 from workflow_scripts.cxrcam.images import dicom_pixels
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
-
-pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
-from tests.unit.dicom_encoders import STREAMS, compressed, with_frames
 
 PLAIN = picture(64, 96).astype(np.uint16) * 16 + 5  # 12 bits in 16
 EIGHT = picture(64, 96)
@@ -198,3 +196,13 @@ def test_colour_jpeg_is_read_and_other_compressed_colour_is_refused_by_name():
     assert np.abs(read_back.pixels - expected).mean() < 3
     words = reason(with_frames(dicom(colour, "RGB"), uid.JPEGLosslessSV1, jpeg))
     assert "colours" in words and "exported again" in words
+
+
+@pytest.mark.parametrize("syntax", [uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit], ids=str)
+def test_a_jpeg_that_has_lost_data_is_refused(syntax):
+    noise = np.random.default_rng(1).integers(0, 256, (128, 128)).astype(np.uint8)
+    whole = STREAMS[syntax](noise, 8)
+    middle = len(whole) // 2
+    assert read(with_frames(plain(noise, 8), syntax, whole)).pixels.std() > 50
+    lost = whole[:middle] + whole[middle + 600 :]
+    assert "has lost a part of its image data" in reason(with_frames(plain(noise, 8), syntax, lost))

@@ -32,6 +32,7 @@ IMAGE_SUFFIXES = frozenset(
     # Rare, but left out in silence they would be missed.
     | {".webp", ".gif", ".jp2", ".j2k", ".pgm"}
 )
+PACKED_DICOM = (".dcm.gz", ".dicom.gz")
 DICOM_START = slice(128, 132)  # of a file, which there says "DICM"
 
 # Folders of a class folder that mean something.
@@ -140,7 +141,7 @@ def _images_in(folder: Path) -> list[str]:
         return [
             entry.name
             for entry in entries
-            if suffix_of(entry.name).lower() in IMAGE_SUFFIXES
+            if _has_image_suffix(entry.name)
             and not entry.name.startswith(".")
             and not is_folder(entry)
         ]
@@ -249,7 +250,7 @@ def _candidates(
         where, suffix = os.path.dirname(name), suffix_of(name).lower()  # noqa: PTH120 (speed)
         if suffix in UNTOLD_SUFFIXES:
             continue
-        if suffix and suffix not in IMAGE_SUFFIXES:
+        if suffix and not _has_image_suffix(name):
             packed = suffix_of(name[: -len(suffix)]).lower() if suffix == ".gz" else ""
             left_out.setdefault(f"*{packed}{suffix}", []).append(entry.path)
         elif where and MASK_FOLDER.search(where):
@@ -265,6 +266,11 @@ def _candidates(
         else:
             found[name] = entry
     return found
+
+
+def _has_image_suffix(name: str) -> bool:
+    lower = name.lower()
+    return suffix_of(lower) in IMAGE_SUFFIXES or lower.endswith(PACKED_DICOM)
 
 
 def _is_image(entry: os.DirEntry[str]) -> bool:

@@ -27,6 +27,7 @@ from workflow_scripts.cxrcam.workers import Workers
 DECODED_SIDES = 2  # pixels decoded for each one kept, a side: Pillow's own choice for thumbnails
 # That the thumbnail and the keypoints start from.
 FINGERPRINTED_SIDE = max(REDUCING_GAP * THUMBNAIL_SIDE, *SIDES)
+BLANK = "The image is of one grey level throughout: it shows nothing."
 FILES_AT_ONCE = 64  # their pixels take 3 MB at 224 px
 
 
@@ -75,6 +76,8 @@ def decode_image(
         encoded = read_encoded(path, max_pixels)
         facts["file_sha256"] = hashlib.sha256(encoded).hexdigest()
         image = read_grey(path, max_pixels, encoded, least_decoded_side(size), accept)
+        if image.pixels.min() == image.pixels.max():
+            raise UnreadableImage(BLANK)
     except UnreadableImage as error:
         facts["quarantine_reason"] = str(error)
         return facts, None

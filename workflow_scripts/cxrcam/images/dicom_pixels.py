@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy.typing as npt
 
 from workflow_scripts.cxrcam.images.dicom_streams import (
+    JPEG,
     JPEG_2000_START,
     JPEG_START,
     LOSSY,
@@ -19,6 +20,7 @@ from workflow_scripts.cxrcam.images.dicom_streams import (
     can_decode,
     decode_stream,
 )
+from workflow_scripts.cxrcam.images.jpeg import check_jpeg
 from workflow_scripts.cxrcam.images.limits import UnreadableImage, check_size
 
 if TYPE_CHECKING:
@@ -82,6 +84,8 @@ def stored_values(dataset: Dataset) -> npt.NDArray[Any]:
 
     syntax = dataset.file_meta.TransferSyntaxUID
     frame = _one_frame(dataset) if syntax.is_encapsulated else b""
+    if syntax in JPEG:
+        check_jpeg(frame.rstrip(b"\0"))
     if _samples(dataset) > 1 or "PixelData" not in dataset or int(dataset.BitsAllocated) == 1:
         found: npt.NDArray[Any] = pixel_array(dataset)
         return found
