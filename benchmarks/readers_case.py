@@ -11,7 +11,8 @@ import numpy.typing as npt
 class Case:
     """A file and what must become of it: `pixels`, or else a refusal with `words`.
 
-    `near` is how far a grey level may be off, or, of raster files, is on average; `note` must be among the image's notes.
+    `near` is how far a grey level may be off, or, `on_average`, their mean; `note` must be among
+    the image's notes.
     """
 
     kind: str
