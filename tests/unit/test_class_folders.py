@@ -207,16 +207,23 @@ def test_a_job_of_one_shard_opens_its_own_files_only_and_calls_them_alike(tmp_pa
 
 
 def test_files_of_other_kinds_are_counted_and_named_in_one_sentence(tmp_path):
-    touch(tmp_path, "A/1.png", "A/a.nii.gz", "A/b.NII.GZ", "A/c.dcm.gz", "A/list.csv", "2.png")
+    touch(tmp_path, "A/1.png", "A/a.nii.gz", "A/b.NII.GZ", "A/c.zip", "A/list.csv", "2.png")
     touch(tmp_path, "A/Thumbs.db", "A/notes.txt", "A/.DS_Store", "A.metadata.xlsx")
     data_set = list_data_set(settings(tmp_path), Path("phantoms"), 8)
     (sentence,) = left_out_in_words("mine", data_set.left_out)
     assert sentence.replace(str(tmp_path), "here") == (
         "Data set mine leaves out 5 files beside its images: "
         "2 *.nii.gz (such as 'here/A/a.nii.gz'), 1 *.csv (such as 'here/A/list.csv'), "
-        "1 *.dcm.gz (such as 'here/A/c.dcm.gz'), 1 in no class folder (such as 'here/2.png'). "
+        "1 *.zip (such as 'here/A/c.zip'), 1 in no class folder (such as 'here/2.png'). "
         "Unpack or convert those that are X-rays."
     )
+
+
+def test_dicom_that_is_packed_is_listed(tmp_path):
+    touch(tmp_path, "A/1.dcm.gz", "A/2.DICOM.GZ", "A/1.png")
+    images = list_images(settings(tmp_path), Path("phantoms"))
+    assert [image.image_id for image in images] == ["A/1", "A/1.dcm", "A/2.DICOM"]
+    assert left_out(tmp_path) == {}
 
 
 def test_nothing_is_said_where_nothing_is_left_out(tmp_path):
