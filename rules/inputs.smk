@@ -108,19 +108,9 @@ def drawn_phantoms(wildcards):
     return rules.phantoms.output.table if is_drawn else []
 
 
-@lru_cache(maxsize=None)  # asked again for each shard
-def may_hold_dicom(dataset):
-    """Whether some file is not named as one of another format."""
-    others = {
-        name for name in datasets.IMAGE_SUFFIXES if not name.endswith((".dcm", ".dicom", ".gz"))
-    }
-    names = {Path(image.path).suffix.lower() for image in STUDY.data_sets[dataset].images}
-    return not names <= others
-
-
 def patient_key(wildcards):
     """Key of the hashes by which patients of DICOM files are known, where there can be some."""
-    return rules.patient_key.output[0] if may_hold_dicom(wildcards.dataset) else []
+    return rules.patient_key.output[0] if listed(wildcards).may_hold_dicom else []
 
 
 def metadata_tables(wildcards):

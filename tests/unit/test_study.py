@@ -355,3 +355,14 @@ def test_reading_the_workflow_imports_nothing_heavy():
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.stdout.strip() == "[]", run.stderr
+
+
+@pytest.mark.parametrize(
+    ("names", "may"),
+    [(["a.png", "b.JPG"], False), (["a.png", "b.dcm"], True), (["1.2.840.113"], True)]
+    + [(["scan"], True), (["a.dcm.gz"], True)],
+)
+def test_a_key_for_patients_is_made_where_a_file_may_be_dicom(names, may):
+    images = [ImageFile(image_id=name, path=f"x/{name}", label="A") for name in names]
+    data_set = ListedDataSet({"kind": "class_folders"}, Path("phantoms"), images, ["00000"], [""])
+    assert data_set.may_hold_dicom is may

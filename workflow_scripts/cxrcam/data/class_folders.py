@@ -32,6 +32,7 @@ IMAGE_SUFFIXES = frozenset(
     # Rare, but left out in silence they would be missed.
     | {".webp", ".gif", ".jp2", ".j2k", ".pgm"}
 )
+DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
 PACKED_DICOM = (".dcm.gz", ".dicom.gz")
 DICOM_START = slice(128, 132)  # of a file, which there says "DICM"
 

@@ -6,10 +6,11 @@ image. Whatever depends on the data set in a rule asks for it here, by the wildc
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.cxrcam.data.class_folders import LeftOut
+from workflow_scripts.cxrcam.data.class_folders import DICOM_SUFFIXES, IMAGE_SUFFIXES, LeftOut
 from workflow_scripts.cxrcam.data.datasets import (
     class_sizes,
     find_root,
@@ -19,7 +20,7 @@ from workflow_scripts.cxrcam.data.datasets import (
     shard_count,
     shard_fingerprints,
 )
-from workflow_scripts.cxrcam.data.image_files import ImageFile
+from workflow_scripts.cxrcam.data.image_files import ImageFile, suffix_of
 from workflow_scripts.cxrcam.file_times import stamp_files
 
 
@@ -45,6 +46,12 @@ class ListedDataSet:
         if self.settings["kind"] != "class_folders":
             return []
         return sorted(map(str, find_root(self.settings["root"]).glob("*.metadata.xlsx")))
+
+    @cached_property  # asked for each shard
+    def may_hold_dicom(self) -> bool:
+        """Whether some file is not named as one of another format."""
+        suffixes = {suffix_of(image.path).lower() for image in self.images}
+        return not suffixes <= IMAGE_SUFFIXES - DICOM_SUFFIXES
 
     @property
     def image_settings(self) -> dict[str, Any]:
