@@ -359,8 +359,10 @@ def test_reading_the_workflow_imports_nothing_heavy():
 
 @pytest.mark.parametrize(
     ("names", "may"),
-    [(["a.png", "b.JPG"], False), (["a.png", "b.dcm"], True), (["1.2.840.113"], True)]
-    + [(["scan"], True), (["a.dcm.gz"], True)],
+    [
+        (["a.png", "b.JPG"], False),
+        *((["a.png", name], True) for name in ("b.dcm", "1.2.840.113", "scan", "a.dcm.gz")),
+    ],
 )
 def test_a_key_for_patients_is_made_where_a_file_may_be_dicom(names, may):
     images = [ImageFile(image_id=name, path=f"x/{name}", label="A") for name in names]

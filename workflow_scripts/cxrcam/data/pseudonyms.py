@@ -18,9 +18,8 @@ from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.images.dicom_tags import DicomTags
 
 KEY_BYTES: Final = 32
-HASH_DIGITS: Final = (
-    16  # of 2^64 hashes, two of a million patients meet once in 40 million projects
-)
+#: Of 2^64 hashes, two of a million patients meet once in 40 million projects.
+HASH_DIGITS: Final = 16
 
 NO_KEY: Final = "patient left out (file is not named .dcm)"
 
