@@ -87,17 +87,25 @@ def noise(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     return rng.integers(0, 256, pixels.shape, dtype=np.uint8)
 
 
+def turned(pixels: Pixels, rng: np.random.Generator, quarters: int) -> Pixels:
+    """Turn to the left by quarters of a circle."""
+    return np.rot90(pixels, quarters)
+
+
 # By what was done: how, and what it is called where it stands out.
 CHANGES: dict[str, tuple[Change, str]] = {
     "blank": (partial(scaled, factor=0, offset=90), BLANK),
     "contrast 2 %": (partial(scaled, factor=0.02, offset=120), NEARLY_BLANK),
     "a tenth of the brightness": (partial(scaled, factor=0.1), DARK),
     "four times as bright": (partial(scaled, factor=4), OVER_EXPOSED),
-    "inverted": (lambda pixels, rng: 255 - pixels, "with black and white exchanged"),
-    "turned to the left": (lambda pixels, rng: np.rot90(pixels, 1), "turned by 90° to the left"),
-    "turned to the right": (lambda pixels, rng: np.rot90(pixels, 3), "turned by 90° to the right"),
-    "upside down": (lambda pixels, rng: np.rot90(pixels, 2), "upside down"),
-    "upside down and mirrored": (lambda pixels, rng: pixels[::-1], "upside down and mirrored"),
+    "inverted": (lambda pixels, rng: 255 - pixels, "perhaps with black and white exchanged"),
+    "turned to the left": (partial(turned, quarters=1), "perhaps turned by 90° to the left"),
+    "turned to the right": (partial(turned, quarters=3), "perhaps turned by 90° to the right"),
+    "upside down": (partial(turned, quarters=2), "perhaps upside down"),
+    "upside down and mirrored": (
+        lambda pixels, rng: pixels[::-1],
+        "perhaps upside down and mirrored",
+    ),
     "middle third": (partial(middle, rows=1 / 3, columns=1 / 3), UNLIKE),
     "page of text": (page_of_text, UNLIKE),
     "photograph": (photograph, UNLIKE),

@@ -80,10 +80,10 @@ def test_sound_phantoms_do_not_stand_out():
         (lambda p: (p // 32 + 100).astype(np.uint8), NEARLY_BLANK),
         (lambda p: (p * 0.1).astype(np.uint8), DARK),
         (lambda p: np.clip(p.astype(int) * 8, 0, 255).astype(np.uint8), OVER_EXPOSED),
-        (lambda p: 255 - p, "with black and white exchanged"),
-        (lambda p: np.rot90(p, 1), "turned by 90° to the left"),
-        (lambda p: np.rot90(p, 3), "turned by 90° to the right"),
-        (lambda p: np.rot90(p, 2), "upside down"),
+        (lambda p: 255 - p, "perhaps with black and white exchanged"),
+        (lambda p: np.rot90(p, 1), "perhaps turned by 90° to the left"),
+        (lambda p: np.rot90(p, 3), "perhaps turned by 90° to the right"),
+        (lambda p: np.rot90(p, 2), "perhaps upside down"),
         (lambda p: NOISE, UNLIKE),
         (lambda p: p[40:50], STRIP),
         (lambda p: p[30:70], ODD_ASPECT),
@@ -104,7 +104,7 @@ def test_a_few_bad_images_do_not_vouch_for_each_other():
     inverted = [255 - one for one in PHANTOMS[:2]]
     found = suspects([*PHANTOMS, *inverted])
     assert sorted(reasons(found)) == [
-        (f"A/{k}", "with black and white exchanged") for k in (60, 61)
+        (f"A/{k}", "perhaps with black and white exchanged") for k in (60, 61)
     ]
 
 

@@ -47,11 +47,14 @@ ODD_ASPECT: Final = "odd aspect"
 TINY: Final = "tiny"
 HUGE: Final = "huge"
 
+#: Of real X-rays that are told, most are no more than framed off-centre.
+PERHAPS: Final = "perhaps "
+
 #: By the reason, in the order of gravity.
 THRESHOLDS: Final[dict[str, float]] = {
     BLANK: 0.0,  # grey levels, standard deviation
     NEARLY_BLANK: 5.0,
-    **dict.fromkeys(CHANGES, 0.05),  # gain in correlation once it is undone
+    **{f"{PERHAPS}{change}": 0.05 for change in CHANGES},  # gain in correlation once it is undone
     UNLIKE: 0.45,  # correlation
     DARK: 0.9,  # share of pixels
     OVER_EXPOSED: 0.6,
@@ -146,14 +149,14 @@ def suspect_images(
     is_seen = contrast >= THRESHOLDS[NEARLY_BLANK]
     changes = np.asarray(found.change)
     turned = {
-        change: is_told & is_seen & (changes == change) & (found.gain > THRESHOLDS[change])
-        for change in CHANGES
+        why: is_told & is_seen & (changes == change) & (found.gain > THRESHOLDS[why])
+        for change, why in ((change, f"{PERHAPS}{change}") for change in CHANGES)
     }
     is_turned = np.any([*turned.values()], axis=0)
     beyond = {
         BLANK: (contrast, contrast <= THRESHOLDS[BLANK]),
         NEARLY_BLANK: (contrast, ~is_seen & (contrast > THRESHOLDS[BLANK])),
-        **{change: (found.gain, chosen) for change, chosen in turned.items()},
+        **{why: (found.gain, chosen) for why, chosen in turned.items()},
         UNLIKE: (
             found.similarity,
             is_told & is_seen & ~is_turned & (found.similarity < THRESHOLDS[UNLIKE]),
