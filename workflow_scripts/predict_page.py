@@ -26,7 +26,8 @@ from workflow_scripts.cxrcam.report.answers_page import (
     render_answers,
 )
 from workflow_scripts.cxrcam.report.cells import file_link
-from workflow_scripts.cxrcam.report.page import NOTICE, write_static
+from workflow_scripts.cxrcam.report.page import write_static
+from workflow_scripts.cxrcam.report.templating import NOTICE
 from workflow_scripts.cxrcam.spreadsheets import write_csv, write_frame
 
 if __name__ == "__main__":

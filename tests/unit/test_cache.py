@@ -394,3 +394,14 @@ def test_what_exceeds_the_memory_allowed_is_mapped_from_a_file_that_vanishes(tmp
     assert isinstance(mapped.base, np.memmap)
     assert np.array_equal(inside, mapped)
     assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_an_image_of_one_grey_is_set_apart_and_one_of_two_is_not(tmp_path):
+    grey = np.full((40, 40), 7, np.uint8)
+    for name, last in (("blank", 7), ("nearly", 8)):
+        grey[-1, -1] = last
+        Image.fromarray(grey).save(tmp_path / f"{name}.png")
+    facts, pixels = decode_image("A/x", tmp_path / "blank.png", 16, "bilinear", MAX_PIXELS)
+    assert pixels is None
+    assert facts["quarantine_reason"].startswith("The image is of one grey level throughout")
+    assert decode_image("A/x", tmp_path / "nearly.png", 16, "bilinear", MAX_PIXELS)[1] is not None

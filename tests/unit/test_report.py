@@ -30,7 +30,7 @@ from workflow_scripts.cxrcam.report.designs import (
     plain,
 )
 from workflow_scripts.cxrcam.report.headline import headline_bars
-from workflow_scripts.cxrcam.report.page import NOTICE, TEMPLATES, gap_check
+from workflow_scripts.cxrcam.report.page import gap_check
 from workflow_scripts.cxrcam.report.pictures import (
     PICTURE_SIDE,
     Card,
@@ -38,6 +38,7 @@ from workflow_scripts.cxrcam.report.pictures import (
     write_gallery,
 )
 from workflow_scripts.cxrcam.report.provenance import commit_of, jobs_table
+from workflow_scripts.cxrcam.report.templating import NOTICE, TEMPLATES
 
 VOID = {"meta", "link", "img", "br", "input"}
 

@@ -1,6 +1,7 @@
 """Images as they come: replaced, damaged, flat, listed in a table, drawn, in any folder."""
 
 import csv
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -97,7 +98,8 @@ def test_too_many_damaged_images_stop_the_run(fresh: Project) -> None:
     assert [name for name in fresh.results() if ".part" in name] == []
     # The whole list stands in the log, as the message says.
     log = (fresh.folder / "results/logs/small/index/images.log").read_text(encoding="utf-8")
-    assert log.count("Left out ") == 3
+    assert len(re.findall(r"Left out '", log)) == 3
+    assert "Left out 1 of 30 images: " in log and "Left out 2 of 30 images: " in log
 
 
 # --- kinds of data sets ---------------------------------------------------------------------------

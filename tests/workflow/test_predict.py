@@ -35,7 +35,9 @@ def make_new_images(project: Project) -> None:
     (folder / "series" / "IM0001").write_bytes(dicom_bytes(dicom(pixels)))
     colours = np.random.default_rng(5).integers(0, 256, (4, 5, 3), dtype=np.uint8)
     Image.fromarray(colours).resize((90, 60)).save(folder / "holiday.jpg")
-    Image.fromarray(np.full((50, 50), 9, np.uint8)).save(folder / "blank.png")
+    nearly = np.full((50, 50), 9, np.uint8)
+    nearly[:, 25:] = 10
+    Image.fromarray(nearly).save(folder / "blank.png")
     (folder / "letter.png").write_text("Dear colleague", encoding="utf-8")
     predictions = pd.read_parquet(calibrated_file(project))
     known = predictions.loc[predictions["role"] == "test", "image_id"].iloc[0]

@@ -21,7 +21,7 @@ from workflow_scripts.cxrcam.report.answer_pictures import (
     write_answer_pictures,
 )
 from workflow_scripts.cxrcam.report.cells import NONE, Cell, Link, Table, number_cell
-from workflow_scripts.cxrcam.report.page import NOTICE, page_environment
+from workflow_scripts.cxrcam.report.templating import NOTICE, page_environment
 from workflow_scripts.cxrcam.starting_weights import start_sentence
 from workflow_scripts.cxrcam.terms import VALIDATION
 

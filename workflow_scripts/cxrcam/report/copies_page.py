@@ -12,7 +12,7 @@ from PIL import Image
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.duplicates.risk import has_two_labels
-from workflow_scripts.cxrcam.report.page import NOTICE, page_environment
+from workflow_scripts.cxrcam.report.templating import NOTICE, page_environment
 
 #: Pairs of one cluster, and in all, that are drawn. Every pair stands in audit/duplicates.csv.
 MOST_OF_CLUSTER: Final = 4

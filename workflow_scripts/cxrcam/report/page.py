@@ -1,27 +1,24 @@
 """The report as HTML: everything that comes from data is escaped by Jinja2."""
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.report.cells import Cell, Link, Table
 from workflow_scripts.cxrcam.report.headline import Bar
 from workflow_scripts.cxrcam.report.pictures import Gallery, sureness_in_words
 from workflow_scripts.cxrcam.report.provenance import jobs_table, versions_table
+from workflow_scripts.cxrcam.report.templating import NOTICE, TEMPLATES, page_environment
 from workflow_scripts.cxrcam.starting_weights import starts_in_words
 from workflow_scripts.cxrcam.verdict.check import CONSEQUENCES, FAILED, NOT_ASSESSABLE, PASSED
 
-TEMPLATES: Final = Path(__file__).parent / "templates"
 STATIC: Final = ("base.css", "report.css", "report.js")
 RULES: Final = "rulegraph.svg"
 """The rules of the default configuration, as `snakemake --rulegraph` draws them."""
-NOTICE: Final = "Research use only. Nothing here is a diagnosis."
 
 
 @dataclass(frozen=True)
@@ -101,24 +98,6 @@ class Report:
     evidence: Mapping[str, str]
     files: Sequence[Link]
     configuration: str | None
-
-
-def page_environment() -> Environment:
-    """Templates that escape whatever comes from data, and refuse a name that nobody gave."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["named_alike"] = choices
-    return environment
-
-
-def choices(values: Iterable[object]) -> list[tuple[object, object]]:
-    """Options of a filter that are called what they are, each once, in their order."""
-    return [(value, value) for value in dict.fromkeys(values)]
 
 
 def checks_by_status(

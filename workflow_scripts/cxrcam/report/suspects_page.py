@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
-from workflow_scripts.cxrcam.report.page import NOTICE, page_environment
+from workflow_scripts.cxrcam.report.templating import NOTICE, page_environment
 
 #: Images that are drawn. Every one stands in audit/suspect_images.csv.
 MOST_PICTURES: Final = 200
