@@ -95,6 +95,7 @@ def page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         browser.get(f"http://127.0.0.1:{server.server_address[1]}/refusal.js")
         browser.set_script_timeout(60)
         yield browser
+        browser.get_log("browser")  # a script has no icon, which must not be held against others
         server.shutdown()
 
 
