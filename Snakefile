@@ -79,5 +79,9 @@ rule all:
         f"All results of {config['dataset']}"
 
 
+onstart:
+    checked(refuse_read_only_results, Path("results"))
+
+
 onsuccess:
     show_results(Path("results", config["dataset"]))

@@ -26,6 +26,7 @@ from workflow_scripts.cxrcam.machine import has_gpu
 from workflow_scripts.cxrcam.new_images import listing as new_images
 from workflow_scripts.cxrcam.places import (
     refuse_project_with_braces,
+    refuse_read_only_results,
     refuse_unwritable_records,
 )
 from workflow_scripts.cxrcam.study.study import list_study

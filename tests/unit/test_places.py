@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.places import refuse_project_with_braces, refuse_unwritable_records
+from workflow_scripts.cxrcam.places import (
+    refuse_project_with_braces,
+    refuse_read_only_results,
+    refuse_unwritable_records,
+)
 
 
 def test_a_project_in_a_folder_with_braces_is_refused():
@@ -29,3 +33,13 @@ def test_records_that_may_not_be_written_are_refused(denied, tmp_path, monkeypat
     monkeypatch.setattr(os, "access", access)
     with pytest.raises(InputError, match=r"may not be written.*--directory"):
         refuse_unwritable_records(Path(".snakemake"))
+
+
+def test_results_that_may_not_be_written_are_refused_and_absent_ones_are_not(tmp_path, monkeypatch):
+    results = tmp_path / "results"
+    refuse_read_only_results(results)
+    results.mkdir()
+    refuse_read_only_results(results)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(InputError, match=r"results' is read-only for you.*--directory"):
+        refuse_read_only_results(results)

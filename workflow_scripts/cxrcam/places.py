@@ -21,6 +21,26 @@ def refuse_project_with_braces(project: Path) -> None:
         )
 
 
+def refuse_read_only_results(results: Path) -> None:
+    """Refuse a folder of results that may not be written, before any job; a look at it is fine.
+
+    Parameters
+    ----------
+    results : Path
+        ``results``, which need not exist yet.
+
+    Raises
+    ------
+    InputError
+    """
+    if results.exists() and not os.access(results, os.W_OK | os.X_OK):
+        raise InputError(
+            f"The folder {str(results.absolute())!r} is read-only for you: change its owner or "
+            "permissions (chown, chmod), mount the disk for writing, or name another folder with "
+            "--directory."
+        )
+
+
 def refuse_unwritable_records(records: Path) -> None:
     """Refuse a folder in which Snakemake cannot keep its records: read-only, or someone else's.
 
