@@ -1,7 +1,5 @@
 """The page of copies: every cluster, the riskiest first, each pair with one laid over the other."""
 
-import base64
-import io
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,7 +10,7 @@ from PIL import Image
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.duplicates.risk import has_two_labels
-from workflow_scripts.cxrcam.report.templating import NOTICE, page_environment
+from workflow_scripts.cxrcam.report.templating import NOTICE, jpeg_uri, page_environment
 
 #: Pairs of one cluster, and in all, that are drawn. Every pair stands in audit/duplicates.csv.
 MOST_OF_CLUSTER: Final = 4
@@ -20,7 +18,6 @@ MOST_PAIRS: Final = 1000
 
 _SIDE: Final = 192
 _GAP: Final = 4
-_JPEG_QUALITY: Final = 85
 
 
 @dataclass(frozen=True)
@@ -100,8 +97,6 @@ def _data_uri(pictures: UInt8Array) -> str:
         np.asarray(Image.fromarray(one).resize((_SIDE, _SIDE), Image.Resampling.BOX))
         for one in pictures
     ]
-    buffer = io.BytesIO()
     gap = np.full((_SIDE, _GAP), 128, np.uint8)
     row = np.hstack([small[0], gap, small[1], gap, small[2]])
-    Image.fromarray(row).save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return jpeg_uri(Image.fromarray(row))

@@ -1,7 +1,5 @@
 """The page of suspect images: what stands out, the gravest first, with its picture."""
 
-import base64
-import io
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,14 +9,13 @@ import pandas as pd
 from PIL import Image
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
-from workflow_scripts.cxrcam.report.templating import NOTICE, page_environment
+from workflow_scripts.cxrcam.report.templating import NOTICE, jpeg_uri, page_environment
 
 #: Images that are drawn. Every one stands in audit/suspect_images.csv.
 MOST_PICTURES: Final = 200
 
 _SIDE: Final = 192  # pixels, longer side
 _LEAST_SIDE: Final = 24  # of a strip
-_JPEG_QUALITY: Final = 85
 
 
 @dataclass(frozen=True)
@@ -93,9 +90,7 @@ def _data_uri(pixels: UInt8Array, width: int, height: int) -> str:
     """Cached pixels, square whatever the image, at the image's own aspect within the page."""
     longer = max(width, height)
     across, down = (max(_LEAST_SIDE, round(_SIDE * side / longer)) for side in (width, height))
-    buffer = io.BytesIO()
     small = Image.fromarray(np.ascontiguousarray(pixels)).resize(
         (across, down), Image.Resampling.BOX
     )
-    small.save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return jpeg_uri(small)

@@ -1,12 +1,16 @@
 """What all pages share: templates that escape whatever comes from data, and the notice."""
 
+import base64
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
+_JPEG_QUALITY: Final = 85
 NOTICE: Final = "Research use only. Nothing here is a diagnosis."
 
 
@@ -21,6 +25,13 @@ def page_environment() -> Environment:
     )
     environment.globals["named_alike"] = choices
     return environment
+
+
+def jpeg_uri(picture: Image.Image) -> str:
+    """A grey picture as an address that holds all of it: the page needs no file beside it."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def choices(values: Iterable[object]) -> list[tuple[object, object]]:
