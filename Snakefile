@@ -36,6 +36,7 @@ include: "rules/report.smk"
 include: "rules/predict.smk"
 include: "rules/export.smk"
 include: "rules/paper.smk"
+include: "rules/related.smk"
 include: "rules/viewer.smk"
 include: "rules/crate.smk"
 

@@ -17,6 +17,7 @@ WIDER = {
     "external": ["other"],
     "datasets": {"other": {**PHANTOMS, "seed": 1}},
     "schemes": {
+        "holdout": {"system": "paper"},
         "frozen": {
             "kind": "same_splits",
             "of": "holdout",
@@ -29,7 +30,7 @@ WIDER = {
     "paper": {"target_accuracy": 0.5, "sustained": 1, "channels": 3},
     "compute": {"threads": 2},
 }
-TARGETS = ("all", "paper", "paper_networks", "export", "crate")
+TARGETS = ("all", "paper", "paper_networks", "related", "export", "crate")
 
 
 def save_weights(project: Project) -> None:

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 CUTS = {
     "resnet18": "layer3",
+    "resnet50": "layer2",
     "resnet101": "layer4",
     "densenet121": "features.denseblock3",
     "densenet201": "features.transition3",

@@ -66,7 +66,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Project:
     def make(folder: Path) -> tuple[Project, str]:
         project = Project.create(folder, manifest_configuration())
         make_manifest(folder / "data")
-        return project, project.run("all", "paper", "paper_networks")
+        return project, project.run("all", "paper", "paper_networks", "related")
 
     return made_once(tmp_path_factory, "findings", make)
 

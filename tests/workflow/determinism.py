@@ -21,6 +21,7 @@ DURATIONS = {
     "*/paper/table_effort.*": "seconds to the target accuracy",
     "*/paper/scorecard.*": "claims about those seconds",
     "*/paper/table_networks.*": "images a second",
+    "*/related/table.*": "seconds an image",
 }
 STUDY = {
     "dataset": "drawn",

@@ -185,7 +185,7 @@ def manifest_configuration() -> dict[str, Any]:
             "findings": {"classes": list(FINDINGS)},
         },
         "schemes": {
-            "holdout": {"test_fraction": 0.3},
+            "holdout": {"test_fraction": 0.3, "system": "paper"},
             "random_subsample": {
                 "repeats": 2,
                 "images_per_class": 6,
@@ -195,8 +195,11 @@ def manifest_configuration() -> dict[str, Any]:
                 "score_rest": True,
                 "train": few,
             },
-            "kfold": {"kind": "stratified_kfold", "folds": 2, "tasks": ["fluid"]},
-            "published": {"kind": "predefined", "tasks": ["fluid"]},
+            "kfold": {
+                **{"kind": "stratified_kfold", "folds": 2, "tasks": ["fluid"]},
+                "system": "chowdhury",
+            },
+            "published": {"kind": "predefined", "tasks": ["fluid"], "system": "deep_covid"},
             "holdout_sgd": {
                 "kind": "same_splits",
                 "of": "holdout",
@@ -215,6 +218,7 @@ def manifest_configuration() -> dict[str, Any]:
                 "validation_fraction": 0.2,
                 "grouped": True,
                 "tasks": ["fluid"],
+                "system": "deep_covid",
                 "train": {"keep": "best_validation", "patience": 1},
             },
         },

@@ -68,6 +68,7 @@ STAGES: Final[dict[str, dict[int, Stage]]] = {
     },
     "resnet18": _resnet((64, 128, 256, 512), (43, 99, 211, 435)),
     "densenet121": _densenet((256, 512, 1024, 1024), (59, 255, 1031, 2071)),
+    "resnet50": _resnet((256, 512, 1024, 2048), (35, 91, 267, 427)),
     "densenet201": _densenet((256, 512, 1792, 1920), (59, 255, 1799, 3863)),
     # Layers of 3 without padding: 1 + 2 (convolutions) + 2 (pool) + 4 (convolution) + 4 (pool)
     # + 8 + 16 (strided blocks). Branches of unlike depth in its strided blocks: not dilated.

@@ -27,9 +27,10 @@ from workflow_scripts.cxrcam.workers import Workers, slices
 UInt64Array = npt.NDArray[np.uint64]
 
 #: Words in common from which on a pair is looked at. Copies have 80 or more as a rule, those of
-#: which an eighth is cut off on each side 10, those that are small on a page 5; of strangers one
-#: pair in 3,000 has 7, and with each further word less than half as many.
-LEAST_VOTES: Final = 7
+#: which an eighth is cut off on each side 10, those that are small on a page, or cropped and
+#: stretched, 5; of strangers one pair in 600 has 5, and with each further word less than half as
+#: many.
+LEAST_VOTES: Final = 5
 #: Images that a word leads to, the next in order.
 NEIGHBOURS: Final = 32
 #: Pairs that are looked at of each image.

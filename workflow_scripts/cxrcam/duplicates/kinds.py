@@ -5,12 +5,16 @@ copies of each of 5 kinds planted among them and among phantoms, and on 500 phan
 with text burnt in over the chest. Pairs of the real ones were pooled with imagehash (135,000 with
 difference hashes within 56 bits of 256) and a wider search by words, and looked at by eye:
 
-- 49 pairs are copies; all are found, and agree at 0.76 or more. Planted copies agree at 0.75 or
+- 50 pairs are copies; all are found, and agree at 0.76 or more. Planted copies agree at 0.75 or
   more, framed strangers at 0.65 or less;
 - the best others are exposures of one patient, at 0.60 or less. Two of about ten are named; the
   others are not told from strangers, whose keypoints fit at up to 34 places;
 - no stranger is taken for a copy among 2.2 million pairs of real X-rays: fewer than 1.4 in a
   million (95 %).
+
+Confirmed on 82 X-rays of other hospitals, which had no part in the choice: planted copies of all
+17 kinds are found (75 of 82 of those inset in a page, all of the others), both real copies, and no
+stranger among 3,321 pairs.
 """
 
 from __future__ import annotations

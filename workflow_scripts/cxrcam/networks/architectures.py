@@ -257,6 +257,13 @@ ARCHITECTURES: dict[str, Architecture] = {
         rectified_later=True,
         modern_name=modern_densenet_name,
     ),
+    "resnet50": Architecture(
+        build=torchvision.models.resnet50,
+        imagenet=torchvision.models.ResNet50_Weights.IMAGENET1K_V1,
+        head="fc",
+        end=_end_resnet,
+        steps=_steps_of_resnet,
+    ),
     "densenet201": Architecture(
         build=torchvision.models.densenet201,
         imagenet=torchvision.models.DenseNet201_Weights.IMAGENET1K_V1,

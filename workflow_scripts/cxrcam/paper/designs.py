@@ -34,7 +34,7 @@ class Designs:
         weights that were best there.
     recipes : tuple of str
         Designs with the same divisions as `complete` or `subsample` but other training, on whole
-        images.
+        images; not those of other published systems.
     """
 
     complete: str | None
@@ -63,6 +63,7 @@ def find_designs(config: Mapping[str, Any]) -> Designs:
             for name, scheme in schemes.items()
             if scheme.get("of") in (complete, subsample)
             and scheme["kind"] == "same_splits"
+            and not scheme["system"]
             and input_part(config, name) == WHOLE
             and model_settings(config, name)["architecture"] == architecture
         ),

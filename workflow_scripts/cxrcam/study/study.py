@@ -165,9 +165,30 @@ class Study:
             or (
                 self.config["schemes"][run["scheme"]].get("of") == self.parts.complete
                 and run["scheme"] not in self.parts.recipes
+                and self.system_of(run["scheme"]) is None
                 and not self.is_covered(run["scheme"])
             )
         ]
+
+    def system_of(self, scheme: str) -> str | None:
+        """Published system that the networks of a scheme follow, a key of `paper.related`."""
+        system: str | None = self.config["schemes"][scheme]["system"]
+        return system
+
+    def division_in_words(self, scheme: str) -> str:
+        """How the images of a scheme are divided, for the table of published systems."""
+        base = self.base_scheme(scheme)
+        if base == self.parts.complete:
+            return "the paper's division"
+        settings = self.config["schemes"][base]
+        if settings["kind"] == "stratified_kfold":
+            return f"{settings['folds']}-fold cross-validation"
+        return "honest division" if base == self.parts.honest else base
+
+    @cached_property
+    def related_runs(self) -> list[Run]:
+        """Runs of all schemes that follow a published system."""
+        return [run for run in self.runs if self.system_of(run["scheme"])]
 
     @cached_property
     def answering(self) -> Design:
@@ -283,7 +304,7 @@ class Study:
     def split_settings(self, scheme: str) -> dict[str, Any]:
         """What decides a division; not the number of repeats, so that more leave the first ones."""
         name, settings = configuration.division(self.config, scheme)
-        without = ("train", "model", "repeats", "tasks", "shared_test_of")
+        without = ("train", "model", "repeats", "tasks", "shared_test_of", "system")
         return {
             "name": name,
             "design": {key: settings[key] for key in sorted(settings) if key not in without},

@@ -1,0 +1,372 @@
+"""The published systems that the paper stands beside: what they state, and how they are run here.
+
+Numbers are those of the publications' abstracts, on their own images: they can be set beside ours,
+not against them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.cxrcam.arrays import BoolArray
+from workflow_scripts.cxrcam.drawing.publication_table import MISSING, markdown_table
+from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
+from workflow_scripts.cxrcam.terms import TEST, VALIDATION
+
+
+@dataclass(frozen=True)
+class System:
+    """One published system.
+
+    Attributes
+    ----------
+    name : str
+        As it is called in tables.
+    source : str
+        Authors, title, journal.
+    published : str
+        Its headline, as its abstract states it.
+    states, open, chosen : str
+        What the publication says of the method, what it leaves open, and what is done here.
+    accuracy : mapping of int to float
+        Accuracy that it states, between 0 and 1, by the number of classes; empty if it states none.
+    """
+
+    name: str
+    source: str
+    published: str
+    states: str
+    open: str
+    chosen: str
+    accuracy: Mapping[int, float]
+
+
+SYSTEMS: Final[Mapping[str, System]] = {
+    "paper": System(
+        "The paper",
+        "CAM of ResNet18 trained on ImageNet for Covid-19 pneumonia detection.",
+        "accuracy 95 %",
+        "ResNet18 from ImageNet, all layers trained.",
+        "See `snakemake paper`, which runs each of its readings.",
+        "The complete data set, divided once; and the same network on the honest division.",
+        {2: 0.95, 3: 0.95},
+    ),
+    "apostolopoulos": System(
+        "Apostolopoulos & Mpesiana",
+        "Apostolopoulos, Mpesiana: Covid-19: automatic detection from X-ray images utilizing "
+        "transfer learning with convolutional neural networks. Phys Eng Sci Med 43, 2020.",
+        "accuracy 96.78 %, sensitivity 98.66 %, specificity 96.46 % (best of five networks)",
+        "VGG19, MobileNetV2, Inception, Xception and Inception-ResNetV2 from ImageNet. The first "
+        "part of each network is frozen, the rest and a new classifier learn; ten-fold "
+        "cross-validation on 224 COVID, 700 pneumonia and 504 normal images.",
+        "How COVID images of one patient were divided; on which images training was stopped.",
+        "VGG19, MobileNetV2 and Inception v3 with their last blocks trained. Xception and "
+        "Inception-ResNetV2 are not among the networks here. The classifier is one linear layer, "
+        "which exact maps need (VGG19 keeps its own three).",
+        {2: 0.9678},
+    ),
+    "detrac": System(
+        "DeTraC",
+        "Abbas, Abdelsamea, Gaber: Classification of COVID-19 in chest X-ray images using DeTraC "
+        "deep convolutional neural network. Applied Intelligence 51, 2021.",
+        "accuracy 95.12 %, sensitivity 97.91 %, specificity 91.87 %",
+        "Each class is divided into two sub-classes by k-means on features of a pre-trained "
+        "network, a network learns to tell the sub-classes apart, and its answers are composed. 80 "
+        "normal, 105 COVID and 11 SARS images, multiplied by augmentation.",
+        "How many of the augmented images of one X-ray stand on both sides of the division.",
+        "ResNet18 with two sub-classes a class (`model: {decompose: 2}`), without further "
+        "augmentation.",
+        {3: 0.9512},
+    ),
+    "deep_covid": System(
+        "Deep-COVID",
+        "Minaee, Kafieh, Sonka, Yazdani, Jamalipour Soufi: Deep-COVID: predicting COVID-19 from "
+        "chest X-ray images using deep transfer learning. Medical Image Analysis 65, 2020.",
+        "sensitivity 97 %, specificity about 90 %",
+        "ResNet18, ResNet50, SqueezeNet and DenseNet121 from ImageNet, of which the last layer "
+        "alone learns; the threshold is chosen for sensitivity. 184 COVID and 5,000 other images.",
+        "The threshold is chosen on the test images on which it is then judged.",
+        "The same four networks. On the honest division the threshold is chosen on the validation "
+        "part; where there is none, on the test images, as published, and the table says so.",
+        {},
+    ),
+    "covid_caps": System(
+        "COVID-CAPS",
+        "Afshar, Heidarian, Naderkhani, Oikonomou, Plataniotis, Mohammadi: COVID-CAPS: a capsule "
+        "network-based framework for identification of COVID-19 cases from X-ray images. Pattern "
+        "Recognition Letters 138, 2020.",
+        "accuracy 95.7 %, sensitivity 90 %, specificity 95.8 % (from scratch)",
+        "Four convolutions and three capsule layers with routing by agreement; margin loss "
+        "weighted by class; COVID against all other images. Pre-trained on 94,323 X-rays: 98.3 %.",
+        "How the images were divided.",
+        "The network from scratch (`model: {architecture: covid_caps}`). Their X-rays for "
+        "pre-training cannot be had here; a file of them would be `model.weights`. Maps are "
+        "Grad-CAM's.",
+        {2: 0.957},
+    ),
+    "chowdhury": System(
+        "Chowdhury et al.",
+        "Chowdhury, Rahman, Khandakar, et al.: Can AI help in screening viral and COVID-19 "
+        "pneumonia? IEEE Access 8, 2020.",
+        "accuracy 99.7 % (two classes), 97.9 % (three classes)",
+        "Eight networks from ImageNet, with and without augmentation (turns, scaling, shifts), "
+        "five-fold cross-validation on 423 COVID, 1,485 viral pneumonia and 1,579 normal images.",
+        "Copies of one picture in the database were not kept together.",
+        "The eight networks. Augmentation is mirroring, the only one of the paper and of this "
+        "project.",
+        {2: 0.997, 3: 0.979},
+    ),
+}
+
+#: Sensitivity for which Deep-COVID chooses its threshold.
+WANTED_SENSITIVITY: Final = 0.97
+
+#: What the column ``trained`` says where no layer is frozen.
+ALL_LAYERS: Final = "all layers"
+
+TABLE_CAPTION: Final = (
+    "Published systems on the same images, beside the best classifier that cannot see lung detail. "
+    "Accuracy over all runs with Wilson's 95 % interval; sensitivity and specificity to the class "
+    "that is recognised; GMAC: 10^9 multiply-adds of one image; s an image: answer and maps, one "
+    "image at a time, on the machine of this run."
+)
+ACCURACY_CAPTION: Final = (
+    "Accuracy of published systems on the same images, with Wilson's 95 % interval, and of the "
+    "best classifier on them that cannot see lung detail. Diamonds: as published, on other images."
+)
+THRESHOLD_CAPTION: Final = (
+    "Deep-COVID: ROC curve and probabilities of the test images, with the threshold that was "
+    f"chosen for a sensitivity of {WANTED_SENSITIVITY:.0%}."
+)
+
+COLUMNS: Final = {
+    "system": "System",
+    "network": "Network",
+    "trained": "Layers trained",
+    "mirrored": "Mirrored",
+    "start": "Start",
+    "task": "Task",
+    "scheme": "Scheme",
+    "division": "Division",
+    "runs": "Runs",
+    "published": "Published",
+    "n": "n",
+    "accuracy": "Accuracy",
+    "low": "95 % from",
+    "high": "to",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "floor": "Best floor",
+    "floor_accuracy": "Floor",
+    "above_floor": "Runs above it",
+    "lungs_covered": "Lungs covered",
+    "n_lungs_covered": "n covered",
+    "elsewhere": "Elsewhere",
+    "n_elsewhere": "n elsewhere",
+    "parameters": "Parameters",
+    "gmac": "GMAC",
+    "seconds": "s an image",
+}
+
+
+def related_row(
+    metrics: pd.DataFrame, positive: str, masked: pd.DataFrame, elsewhere: Sequence[pd.DataFrame]
+) -> dict[str, Any]:
+    """Numbers of one design over its runs together.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        A row a run: columns of tables/metrics.csv.
+    positive : str
+        Class whose sensitivity and specificity are given: the second of the task.
+    masked : DataFrame
+        Rows of the runs' masked.csv.
+    elsewhere : sequence of DataFrame
+        What runs say of external images: ``label`` and ``probability_<class>``.
+
+    Returns
+    -------
+    dict
+        Those keys of `COLUMNS` that follow from these. Sensitivity and specificity are
+        means over the runs weighted by images. A run is above its
+        floor where the whole interval of the gap is. NaN where nothing was measured.
+    """
+    n, correct = int(metrics["n"].sum()), int(metrics["correct"].sum())
+    low, high = wilson_interval(correct, n)
+    covered = masked[(masked["variant"] == "lungs_out") & masked["accuracy"].notna()]
+    right = np.concatenate([np.empty(0, bool), *map(_right, elsewhere)])
+    best = metrics["best_floor"].mode().iloc[0]
+    return {
+        "runs": len(metrics),
+        "n": n,
+        "accuracy": correct / n,
+        "low": low,
+        "high": high,
+        "sensitivity": _mean(metrics[f"sensitivity_{positive}"], metrics[f"n_{positive}"]),
+        "specificity": _mean(
+            metrics[f"specificity_{positive}"], metrics["n"] - metrics[f"n_{positive}"]
+        ),
+        "floor": best,
+        "floor_accuracy": _mean(metrics["best_floor_accuracy"], metrics["n"]),
+        "above_floor": f"{int((metrics['gap_low'] > 0).sum())} of {len(metrics)}",
+        "lungs_covered": _mean(covered["accuracy"], covered["n"]),
+        "n_lungs_covered": int(covered["n"].sum()),
+        "elsewhere": float(right.mean()) if len(right) else float("nan"),
+        "n_elsewhere": len(right),
+    }
+
+
+def _right(predictions: pd.DataFrame) -> BoolArray:
+    """Whether the likeliest class is the right one, an image a value."""
+    probabilities = predictions.filter(regex="^probability_")
+    likeliest = probabilities.idxmax(axis=1)
+    right: BoolArray = (likeliest == "probability_" + predictions["label"]).to_numpy(bool)
+    return right
+
+
+def _mean(values: pd.Series, weights: pd.Series) -> float:
+    """Weighted mean; NaN of nothing."""
+    return float(np.average(values, weights=weights)) if weights.sum() else float("nan")
+
+
+def operating_point(
+    predictions: pd.DataFrame, positive: str, wanted: float = WANTED_SENSITIVITY
+) -> dict[str, Any]:
+    """Sensitivity and specificity at the highest threshold that reaches a wanted sensitivity.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Schema `contracts.predictions_schema`, roles test and perhaps validation.
+    positive : str
+        Class whose probability is compared with the threshold.
+    wanted : float
+        Sensitivity, between 0 and 1, on the images on which the threshold is chosen: the validation
+        part, or the test images where there is none.
+
+    Returns
+    -------
+    dict
+        ``positive``, ``chosen_on`` (role), ``threshold``, and of the test images ``sensitivity``,
+        ``specificity``, each with ``…_low``, ``…_high`` (Wilson, 95 %) and ``…_n``.
+    """
+    roles = set(predictions["role"])
+    chosen_on = VALIDATION if VALIDATION in roles else TEST
+    column = f"probability_{positive}"
+    choosing = predictions[(predictions["role"] == chosen_on) & (predictions["label"] == positive)]
+    # The k-th largest probability: k of n positives are at or above it.
+    k = int(np.ceil(wanted * len(choosing)))
+    threshold = float(np.sort(choosing[column])[::-1][k - 1])
+    test = predictions[predictions["role"] == TEST]
+    is_positive, called = test["label"] == positive, test[column] >= threshold
+    point: dict[str, Any] = {
+        **{"positive": positive, "chosen_on": chosen_on, "threshold": threshold}
+    }
+    for name, part, right in (
+        ("sensitivity", is_positive, called),
+        ("specificity", ~is_positive, ~called),
+    ):
+        n, hits = int(part.sum()), int((part & right).sum())
+        low, high = wilson_interval(hits, n)
+        point |= {name: hits / n, f"{name}_low": low, f"{name}_high": high, f"{name}_n": n}
+    return point
+
+
+def related_page(table: pd.DataFrame, points: pd.DataFrame, dataset: str) -> str:
+    """Words on each system, and below them its rows of the table, as Markdown.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns the keys of `COLUMNS`; ``key`` is that of `SYSTEMS`.
+    points : DataFrame
+        Columns ``key``, ``network``, ``task``, ``division`` and those of `operating_point`.
+    dataset : str
+        Name of the data set.
+    """
+    lines = [
+        f"# Published systems on the data set {dataset}",
+        "",
+        "Each published number was measured on other images, so it stands beside ours, not against "
+        "it. What can be compared is ours with the best floor: a classifier on the same images "
+        "that cannot see lung detail. A network counts as above its floor only if the whole 95 % "
+        "interval of the difference is.",
+        "",
+    ]
+    for key, system in SYSTEMS.items():
+        rows = table[table["key"] == key]
+        if rows.empty:
+            continue
+        lines += [
+            f"## {system.name}",
+            "",
+            f"{system.source}",
+            "",
+            f"- **Published:** {system.published}",
+            f"- **It states:** {system.states}",
+            f"- **It leaves open:** {system.open}",
+            f"- **Here:** {system.chosen}",
+            "",
+            _rows_in_markdown(rows),
+        ]
+        own = points[points["key"] == key]
+        if len(own):
+            lines += [_points_in_markdown(own), ""]
+    return "\n".join(lines)
+
+
+def _rows_in_markdown(rows: pd.DataFrame) -> str:
+    """Rows of one system: what a reader compares; the rest is in the CSV file."""
+    cells = [
+        [
+            row["label"],
+            f"{row['task']}, {row['division']}",
+            f"{row['accuracy']:.1%} ({row['low']:.1%} to {row['high']:.1%}, n = {row['n']:,})",
+            f"{row['floor_accuracy']:.1%} ({row['floor']})",
+            row["above_floor"],
+            _share(row["lungs_covered"], row["n_lungs_covered"]),
+            _share(row["elsewhere"], row["n_elsewhere"]),
+        ]
+        for row in rows.to_dict("records")
+    ]
+    heads = ["Network", "Images", "Accuracy", "Best floor", "Runs above it"]
+    heads += ["Lungs covered", "Elsewhere"]
+    return markdown_table(heads, cells, [False] * len(heads), "").lstrip()
+
+
+def in_words(row: Mapping[str, Any]) -> str:
+    """A network: what it starts from, which of its layers learn, whether images are mirrored.
+
+    `row` has ``network``, ``start``, ``trained`` and ``mirrored``.
+    """
+    parts = [row["start"], *([] if row["trained"] == ALL_LAYERS else [row["trained"]])]
+    parts += [] if row["mirrored"] else ["images never mirrored"]
+    return f"{row['network']} ({', '.join(parts)})"
+
+
+def _share(value: float, n: int) -> str:
+    """A share and the number of images that it counts."""
+    return f"{value:.1%} (n = {n:,})" if n else MISSING
+
+
+def _points_in_markdown(points: pd.DataFrame) -> str:
+    """One sentence a network on its threshold."""
+    lines = [f"Threshold chosen for a sensitivity of {WANTED_SENSITIVITY:.0%}:", ""]
+    for point in points.to_dict("records"):
+        both = " and ".join(
+            f"{name} {point[name]:.1%} ({point[f'{name}_low']:.1%} to {point[f'{name}_high']:.1%}, "
+            f"n = {point[f'{name}_n']})"
+            for name in ("sensitivity", "specificity")
+        )
+        chosen = "validation images" if point["chosen_on"] == VALIDATION else "the test images"
+        lines.append(
+            f"- {point['network']}, {point['division']}: {both}; chosen on {chosen}"
+            f"{'' if point['chosen_on'] == VALIDATION else ' themselves, which flatters'}."
+        )
+    return "\n".join(lines)
