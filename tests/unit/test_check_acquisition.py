@@ -58,3 +58,6 @@ def test_what_dicom_files_needed_is_told_by_class_where_it_differs():
         "; window not believed: 15 of 20 COVID, 0 of 40 Normal"
         "; robust range: 1 of 20 COVID, 1 of 40 Normal"
     )
+    scarce = {"fails": None, "reason": "too few", "counts": counts}
+    (check,) = judged({"two_class": {"dicom": scarce}})
+    assert check.status == "not assessable" and "15 of 20 COVID" in check.finding

@@ -37,12 +37,13 @@ def judge(tables: AuditTables) -> list[Check]:
 
 
 def _of_trace(task: str, name: str, trace: Numbers) -> Check:
+    by_class = _in_words(trace.get("counts") or {})
     if trace["fails"] is None:
         reason = str(trace.get("reason") or "no reason was given")
-        return KIND.not_assessable(reason, subject=task, detail=name)
+        return KIND.not_assessable(reason, finding=by_class or "-", subject=task, detail=name)
     auroc = f"AUROC {trace['auroc']:.2f}"
     finding = f"{auroc} ({trace['low']:.2f} to {trace['high']:.2f}, n = {trace['n']:,})"
-    finding += _in_words(trace.get("counts") or {})
+    finding += f"; {by_class}" if by_class else ""
     result, above = (KIND.failed, "above") if trace["fails"] else (KIND.passed, "not above")
     why = f"the lower bound is {above} {trace['threshold']:.2f}; chance is 0.50"
     clause = f"the classes can be told apart by {trace['trace']} alone ({auroc}, chance 0.50)"
@@ -61,4 +62,4 @@ def _in_words(counts: Mapping[str, Mapping[str, int]]) -> str:
         f"{kind}: " + ", ".join(f"{n:,} of {images[c]:,} {c}" for c, n in counts[kind].items())
         for kind in most[:MOST_KINDS]
     ]
-    return "".join(f"; {words}" for words in named)
+    return "; ".join(named)
