@@ -76,6 +76,11 @@ rule all:
             *([rules.external_table] if config["external"] else []),
         ),
         external_predictions(),
+        [
+            filled(output, dataset=other)
+            for other in config["external"]
+            for output in rules.audit_suspects.output
+        ],
     message:
         f"All results of {config['dataset']}"
 

@@ -7,6 +7,7 @@ images every reason for which one stands out. Written to results/benchmarks/susp
 """
 
 import argparse
+import io
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -22,6 +23,7 @@ from workflow_scripts.cxrcam.audit.suspect_images import (
     BLANK,
     DARK,
     HUGE,
+    IN_COLOUR,
     NEARLY_BLANK,
     ODD_ASPECT,
     OVER_EXPOSED,
@@ -34,7 +36,7 @@ from workflow_scripts.cxrcam.audit.suspect_images import (
 )
 from workflow_scripts.cxrcam.data.datasets import list_images
 from workflow_scripts.cxrcam.data.fingerprints import thumbnail
-from workflow_scripts.cxrcam.images.files import read_grey
+from workflow_scripts.cxrcam.images.files import GreyImage, read_grey
 from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
@@ -45,6 +47,7 @@ Change = Callable[[Pixels, np.random.Generator], Pixels]
 MAX_PIXELS = 10**8
 SIZE = 224
 PLANTED = 20
+FACTS = ["width", "height", "colourfulness"]
 
 
 def scaled(pixels: Pixels, rng: np.random.Generator, factor: float, offset: float = 0) -> Pixels:
@@ -75,6 +78,11 @@ def page_of_text(pixels: Pixels, rng: np.random.Generator) -> Pixels:
         letters = rng.choice(list("abcdefghijklmnopqrstuvwxyz    "), 60)
         drawing.text((4, line), "".join(letters), fill=ink)
     return np.array(page)
+
+
+def colour_photograph(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """A photograph of something else, in colour."""
+    return np.array(photographs(rng, 3)[int(rng.integers(3))])
 
 
 def photograph(pixels: Pixels, rng: np.random.Generator) -> Pixels:
@@ -108,7 +116,8 @@ CHANGES: dict[str, tuple[Change, str]] = {
     ),
     "middle third": (partial(middle, rows=1 / 3, columns=1 / 3), UNLIKE),
     "page of text": (page_of_text, UNLIKE),
-    "photograph": (photograph, UNLIKE),
+    "photograph in grey": (photograph, UNLIKE),
+    "photograph in colour": (colour_photograph, IN_COLOUR),
     "noise": (noise, UNLIKE),
     "strip": (partial(middle, rows=0.15, columns=1), STRIP),
     "a third of the height": (partial(middle, rows=1 / 3, columns=1), ODD_ASPECT),
@@ -117,28 +126,32 @@ CHANGES: dict[str, tuple[Change, str]] = {
 }
 
 
+def stored(pixels: Pixels) -> GreyImage:
+    """Read a changed picture as the workflow does: those in colour from a JPEG."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG" if pixels.ndim == 2 else "JPEG")
+    return read_grey(Path(), MAX_PIXELS, file.getvalue())
+
+
 class Described:
     """What the audit knows of some images: rows of the index, thumbnails, traits of the greys."""
 
-    def __init__(self, names: list[str], pictures: list[Pixels]) -> None:
+    def __init__(self, names: list[str], read: list[GreyImage]) -> None:
         rows = [
-            (name, name.split("/")[0], *one.shape[::-1])
-            for name, one in zip(names, pictures, strict=True)
+            (name, name.split("/")[0], one.width, one.height, one.colourfulness)
+            for name, one in zip(names, read, strict=True)
         ]
-        self.images = pd.DataFrame(rows, columns=["image_id", "label", "width", "height"])
-        self.thumbnails = np.stack([thumbnail(np.ascontiguousarray(one)) for one in pictures])
+        self.images = pd.DataFrame(rows, columns=["image_id", "label", *FACTS])
+        self.thumbnails = np.stack([thumbnail(one.pixels) for one in read])
         self.traits = np.concatenate(
-            [
-                grey_traits(resize_grey(np.ascontiguousarray(one), SIZE, "bilinear")[None])
-                for one in pictures
-            ]
+            [grey_traits(resize_grey(one.pixels, SIZE, "bilinear")[None]) for one in read]
         )
 
     def with_changed(self, positions: list[int], changed: "Described") -> pd.DataFrame:
         """What stands out where some images are exchanged for others."""
         thumbnails, traits, images = self.thumbnails.copy(), self.traits.copy(), self.images.copy()
         thumbnails[positions], traits[positions] = changed.thumbnails, changed.traits
-        images.loc[positions, ["width", "height"]] = changed.images[["width", "height"]].to_numpy()
+        images.loc[positions, FACTS] = changed.images[FACTS].to_numpy()
         found = likeness_to_others(thumbnails, images["image_id"].tolist())
         return suspect_images(images, traits, *found)
 
@@ -163,7 +176,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cxrcam-benchmark-") as folder:
         files = files_of(arguments.root, Path(folder), arguments.images)
-        pictures = [read_grey(path, MAX_PIXELS).pixels for _, path in files]
+        pictures = [read_grey(path, MAX_PIXELS) for _, path in files]
     names = [name for name, _ in files]
     known = Described(names, pictures)
     rng = np.random.default_rng(0)
@@ -174,7 +187,8 @@ def main() -> None:
     for way, (change, expected) in CHANGES.items():
         positions = sorted(rng.choice(len(files), PLANTED, replace=False).tolist())
         changed = Described(
-            [names[k] for k in positions], [change(pictures[k], rng) for k in positions]
+            [names[k] for k in positions],
+            [stored(change(pictures[k].pixels, rng)) for k in positions],
         )
         found = known.with_changed(positions, changed)
         is_planted = found["image_id"].isin([names[k] for k in positions])

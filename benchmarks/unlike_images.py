@@ -21,10 +21,10 @@ from sklearn.datasets import load_sample_images
 
 from workflow_scripts.cxrcam.data.fingerprints import thumbnail
 from workflow_scripts.cxrcam.duplicates.likeness import likeness, usual_likeness
-from workflow_scripts.cxrcam.images.colour import colourfulness
+from workflow_scripts.cxrcam.images.colour import MOST_COLOUR
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.resizing import resize_grey
-from workflow_scripts.cxrcam.new_images.answers import LEAST_CONTRAST, MOST_COLOUR
+from workflow_scripts.cxrcam.new_images.answers import LEAST_CONTRAST
 from workflow_scripts.cxrcam.new_images.reference import is_unlike
 from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
@@ -96,7 +96,7 @@ def main() -> None:
     for photo in photos:
         stored = io.BytesIO()
         photo.save(stored, "JPEG", quality=85)
-        in_colour.append(colourfulness(stored.getvalue(), "RGB") > MOST_COLOUR)
+        in_colour.append(read_grey(Path(), 10**8, stored.getvalue()).colourfulness > MOST_COLOUR)
     grey = [np.array(photo.convert("L")) for photo in photos]
     rows += [
         ("noise", len(noise), share(noise)),

@@ -1,8 +1,13 @@
-"""What tells the classes apart without any lung: source, size, mode, file, greys, spectrum."""
+"""What tells the classes apart without any lung: source, size, file, greys, spectrum, DICOM."""
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.audit.acquisition import OF_PIXELS, trace_separability, traces_of
+from workflow_scripts.cxrcam.audit.acquisition import (
+    OF_PIXELS,
+    dicom_counts,
+    trace_separability,
+    traces_of,
+)
 from workflow_scripts.cxrcam.audit.class_by_source import assess_class_by_source
 from workflow_scripts.cxrcam.data.cached_parts import cached_parts
 from workflow_scripts.cxrcam.data.pixel_parts import at_most, stream_features
@@ -43,6 +48,8 @@ if __name__ == "__main__":
             )
             acquisition[task][name] = vars(found)
             log.info("%s: %s", task, found.verdict)
+        if "dicom" in acquisition[task]:
+            acquisition[task]["dicom"]["counts"] = dicom_counts(chosen)
         rows = floors_of_task(task, chosen, features, classes, threads)
         floors += [{"task": task, "scheme": "", **row} for row in rows]
     write_json(made.sources, by_source)

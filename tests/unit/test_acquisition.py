@@ -10,11 +10,15 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score
 
+from tests.unit.test_dicom import changed, dicom
+from tests.unit.test_dicom_tags import index_of
 from workflow_scripts.cxrcam.audit.acquisition import (
     FACT_THRESHOLD,
     OF_PIXELS,
     PICTURE_THRESHOLD,
     SPECTRUM_RINGS,
+    dicom_counts,
+    dicom_features,
     file_features,
     grey_level_features,
     mode_features,
@@ -186,6 +190,7 @@ def test_facts_have_the_stricter_threshold_and_every_trace_its_features():
     of_pixels = {name: function(pixels) for name, function in OF_PIXELS.items()}
     images = pd.DataFrame(
         {"width": [20, 40], "height": [10, 40], "mode": ["L", None], "size_bytes": [100, 800]}
+        | {"notes": [None, None], "dicom_modality": [None, None]}
     )
     traces = traces_of(images, of_pixels | {"border": np.zeros((2, 1))})
     strict = {name for name, (_, _, threshold) in traces.items() if threshold == FACT_THRESHOLD}
@@ -196,3 +201,60 @@ def test_facts_have_the_stricter_threshold_and_every_trace_its_features():
     assert traces["file"][1].tolist() == [[100, 0.5], [800, 0.5]]
     np.testing.assert_array_equal(traces["spectrum"][1], spectrum_features(pixels))
     assert len({words for words, _, _ in traces.values()}) == 5
+
+
+# --- DICOM ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dicom_index(tmp_path_factory):
+    """Index of 4 × 8 files as the workflow makes it: windows of COVID and of one Normal are mad."""
+    mad = {"WindowCenter": 90000, "WindowWidth": 10}
+    kinds = {
+        "COVID/mended": changed(Modality="CR", PresentationIntentType="FOR PROCESSING", **mad),
+        "Normal/mended": changed(Modality="DX", **mad),
+        "Normal/sound": changed(Modality="DX"),
+        "Normal/silent": dicom(),
+    }
+    files = {f"{kind}{k}".replace("/", "-"): one for kind, one in kinds.items() for k in range(8)}
+    _, index, quarantine, _ = index_of(tmp_path_factory.mktemp("dicom"), files)
+    assert quarantine.empty
+    return index.assign(label=index["image_id"].str.split("-").str[0], size_bytes=100)
+
+
+def test_what_was_mended_and_the_modality_become_columns(dicom_index):
+    of_files = dicom_features(dicom_index).set_index(dicom_index["image_id"])
+    assert list(of_files) == [
+        *("modality CR", "modality DX"),
+        *("raw image (for processing)", "window not believed"),
+    ]
+    assert of_files.loc["COVID-mended3"].tolist() == [1, 0, 1, 1]
+    assert of_files.loc["Normal-mended3"].tolist() == [0, 1, 0, 1]
+    assert of_files.loc["Normal-silent3"].tolist() == [0, 0, 0, 0]
+
+
+def test_what_was_mended_is_counted_by_class(dicom_index):
+    assert dicom_counts(dicom_index) == {
+        "modality CR": {"COVID": 8, "Normal": 0},
+        "modality DX": {"COVID": 0, "Normal": 16},
+        "raw image (for processing)": {"COVID": 8, "Normal": 0},
+        "window not believed": {"COVID": 8, "Normal": 8},
+        "images": {"COVID": 8, "Normal": 24},
+    }
+
+
+def test_mending_that_follows_the_class_fails_by_the_threshold_of_facts(dicom_index):
+    images = pd.concat([dicom_index] * 5, ignore_index=True)
+    of_pixels = {name: np.zeros((len(images), 1)) for name in OF_PIXELS}
+    words, features, threshold = traces_of(images, of_pixels)["dicom"]
+    assert threshold == FACT_THRESHOLD and "mending" in words
+    assert judge(features, images["label"], threshold=threshold).fails is True
+    mixed = np.random.default_rng(0).permutation(images["label"])
+    assert judge(features, mixed, threshold=threshold).fails is False
+
+
+def test_without_dicom_files_nothing_is_said_of_them(dicom_index):
+    images = dicom_index.assign(notes=None, dicom_modality=np.nan)
+    of_pixels = {name: np.zeros((len(images), 1)) for name in OF_PIXELS}
+    assert "dicom" not in traces_of(images, of_pixels)
+    assert "dicom" in traces_of(dicom_index.assign(notes=None), of_pixels)

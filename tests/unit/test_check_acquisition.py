@@ -42,3 +42,22 @@ def test_each_trace_of_acquisition_is_a_check_of_its_own():
     assert size.subject == "two_class"
     assert "it is not known for 80 of 80 images" in spectrum.why
     assert status(judged({})) == "not assessable"
+
+
+def test_what_dicom_files_needed_is_told_by_class_where_it_differs():
+    trace = {"fails": True, "auroc": 0.9, "low": 0.8, "high": 1.0, "n": 60, "threshold": 0.6}
+    counts = {
+        "modality DX": {"COVID": 20, "Normal": 40},
+        "robust range": {"COVID": 1, "Normal": 1},
+        "window not believed": {"COVID": 15, "Normal": 0},
+        "images": {"COVID": 20, "Normal": 40},
+    }
+    (check,) = judged({"two_class": {"dicom": trace | {"trace": "it", "counts": counts}}})
+    assert check.finding == (
+        "AUROC 0.90 (0.80 to 1.00, n = 60)"
+        "; window not believed: 15 of 20 COVID, 0 of 40 Normal"
+        "; robust range: 1 of 20 COVID, 1 of 40 Normal"
+    )
+    scarce = {"fails": None, "reason": "too few", "counts": counts}
+    (check,) = judged({"two_class": {"dicom": scarce}})
+    assert check.status == "not assessable" and "15 of 20 COVID" in check.finding

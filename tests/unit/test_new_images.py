@@ -1,16 +1,10 @@
-"""Which files `predict_images` names, and what they are called; and whether they are in colour."""
+"""Which files `predict_images` names, and what they are called."""
 
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from tests.unit.test_dicom import dicom, dicom_bytes
-from workflow_scripts.cxrcam.images.colour import colourfulness, may_hold_colour
-from workflow_scripts.cxrcam.images.files import read_grey
-from workflow_scripts.cxrcam.new_images.answers import MOST_COLOUR
 from workflow_scripts.cxrcam.new_images.listing import (
     NewImagesError,
     folder_name,
@@ -107,38 +101,3 @@ def test_results_of_two_folders_never_share_a_place() -> None:
     assert folder_name("a/images/") == names[0]
     assert all(c.isalnum() or c == "-" for c in folder_name("/data/Röntgen & <b>{x}</b> %s" * 9))
     assert folder_name("*.png").startswith("images-")
-
-
-# --- colour ---------------------------------------------------------------------------------------
-
-
-def colour_of(path: Path) -> float:
-    return colourfulness(path.read_bytes(), read_grey(path, 10**8).mode)
-
-
-def photo(side: int = 96) -> Image.Image:
-    cells = np.random.default_rng(3).integers(0, 256, (5, 5, 3), dtype=np.uint8)
-    return Image.fromarray(cells).resize((side, side), Image.Resampling.BICUBIC)
-
-
-@pytest.mark.parametrize("name", ["p.png", "p.jpg", "p.tif"])
-def test_a_photograph_is_in_colour_whatever_it_is_stored_as(tmp_path: Path, name: str) -> None:
-    photo().save(tmp_path / name)
-    assert colour_of(tmp_path / name) > 2 * MOST_COLOUR
-
-
-def test_grey_in_three_channels_and_a_coloured_label_are_no_photograph(tmp_path: Path) -> None:
-    grey = photo().convert("L")
-    grey.save(tmp_path / "grey.png")
-    grey.convert("RGB").save(tmp_path / "rgb.png")
-    labelled = grey.convert("RGB")
-    labelled.paste((255, 0, 0), (5, 5, 20, 12))
-    labelled.save(tmp_path / "labelled.jpg")
-    assert colour_of(tmp_path / "grey.png") == colour_of(tmp_path / "rgb.png") == 0.0
-    assert 0.0 < colour_of(tmp_path / "labelled.jpg") < MOST_COLOUR
-
-
-def test_dicom_in_colour_is_in_colour_and_grey_dicom_is_not() -> None:
-    assert not may_hold_colour("DICOM MONOCHROME1")
-    encoded = dicom_bytes(dicom(np.asarray(photo(64)), "RGB"))
-    assert colourfulness(encoded, "DICOM RGB") > 2 * MOST_COLOUR

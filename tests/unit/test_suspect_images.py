@@ -14,6 +14,7 @@ from workflow_scripts.cxrcam.audit.suspect_images import (
     DARK,
     FEWEST_OTHERS,
     HUGE,
+    IN_COLOUR,
     NEARLY_BLANK,
     ODD_ASPECT,
     OVER_EXPOSED,
@@ -26,6 +27,7 @@ from workflow_scripts.cxrcam.audit.suspect_images import (
     suspect_images,
 )
 from workflow_scripts.cxrcam.data.fingerprints import thumbnail
+from workflow_scripts.cxrcam.images.colour import MOST_COLOUR
 from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.phantom.dataset import draw_phantom, phantom_rng
 from workflow_scripts.cxrcam.phantom.traits import FINDINGS, PhantomSettings
@@ -48,7 +50,8 @@ NOISE = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
 def table(pictures: list[np.ndarray]) -> pd.DataFrame:
     """Rows of the index."""
     rows = [(f"A/{k}", "A", *one.shape[::-1]) for k, one in enumerate(pictures)]
-    return pd.DataFrame(rows, columns=["image_id", "label", "width", "height"])
+    images = pd.DataFrame(rows, columns=["image_id", "label", "width", "height"])
+    return images.assign(colourfulness=0.0)
 
 
 def suspects(pictures: list[np.ndarray], groups: list[str] | None = None) -> pd.DataFrame:
@@ -98,6 +101,17 @@ def test_what_is_wrong_with_an_image_is_found_by_its_name(change, why):
     row = found[found["why"] == why].iloc[0]
     assert row["threshold"] == THRESHOLDS[why]
     assert row["label"] == "A"
+
+
+def test_a_photograph_that_is_like_the_others_in_grey_is_found_by_its_colour():
+    images, traits = table(PHANTOMS), np.tile([[60.0, 0.2, 0.1]], (N, 1))
+    found = likeness_to_others(np.stack([thumbnail(one) for one in PHANTOMS]), images["image_id"])
+    images.loc[[3, 7, 9], "colourfulness"] = [np.float32(MOST_COLOUR) - 0.001, 0.3, 0.5]
+    images["colourfulness"] = images["colourfulness"].astype("float32")  # as the index has it
+    rows = suspect_images(images, traits, *found)
+    assert reasons(rows) == [("A/9", IN_COLOUR), ("A/7", IN_COLOUR)]
+    assert rows["value"].tolist() == [0.5, 0.3]
+    assert set(rows["threshold"]) == {MOST_COLOUR}
 
 
 def test_a_few_bad_images_do_not_vouch_for_each_other():

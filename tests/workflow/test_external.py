@@ -22,6 +22,7 @@ from tests.workflow.small_project import (
     save_xray,
     small_configuration,
 )
+from workflow_scripts.cxrcam.audit.suspect_images import COLUMNS
 from workflow_scripts.cxrcam.contracts import predictions_schema
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 
@@ -124,6 +125,13 @@ def test_a_task_that_lacks_a_class_is_not_assessable(tested: Project) -> None:
     assert not (tested.folder / EXTERNAL / "elsewhere/three_class").exists()
     (check,) = (c for c in checks_of(tested) if c["subject"] == "three_class, holdout")
     assert (check["status"], check["why"]) == ("not assessable", why)
+
+
+def test_images_from_elsewhere_are_looked_at_too(tested: Project) -> None:
+    audit = tested.folder / "results/elsewhere/audit"
+    assert pd.read_csv(audit / "suspect_images.csv").columns.tolist() == list(COLUMNS)
+    page = (audit / "suspect_images.html").read_text(encoding="utf-8")
+    assert f"of {2 * NEW_PER_CLASS + 2} images do not look like" in page
 
 
 def test_the_verdict_judges_external_data(tested: Project) -> None:

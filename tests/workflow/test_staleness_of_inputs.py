@@ -161,7 +161,7 @@ def after_index_of_home() -> set[str]:
 def after_index_of(other: str) -> set[str]:
     tests = {job for job in OF_TESTS if f" {other} " in job}
     at_home = {"audit_duplicates home", "external_table home"} | OVER_RUNS
-    return {f"index {other}"} | tests | at_home
+    return {f"index {other}", f"audit_suspects {other}"} | tests | at_home
 
 
 # --- changes --------------------------------------------------------------------------------------

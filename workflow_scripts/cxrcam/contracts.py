@@ -28,6 +28,7 @@ FACTS = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("mode", pa.string()),
+        ("colourfulness", pa.float32()),  # see `images.colour`; 0 for grey, null if unreadable
         ("file_sha256", pa.string()),
         ("pixel_sha256", pa.string()),
         ("words", pa.binary(WORDS_BYTES)),

@@ -23,6 +23,7 @@ INDEX_COLUMNS: Final = (
     "width",
     "height",
     "mode",
+    "colourfulness",
     "file_sha256",
     "pixel_sha256",
     "group",

@@ -6,9 +6,10 @@ can use them too, and its accuracy says nothing about lungs.
 
 Rule: a trace fails when the *lower* bound of its cross-validated AUROC lies above a threshold.
 
-- `FACT_THRESHOLD`, 0.60, for what a disease cannot change (size, mode). With random labels, in 220
-  simulated data sets of 2 or 3 classes with 30 or 150 images each, the highest lower bound was
-  0.56. With 10 images a class it was 0.68: such data are not assessed (`FEWEST_GROUPS`).
+- `FACT_THRESHOLD`, 0.60, for what a disease cannot change (size, mode; of DICOM files, modality and
+  mending). With random labels, in 220 simulated data sets of 2 or 3 classes with 30 or 150 images
+  each, the highest lower bound was 0.56. With 10 images a class it was 0.68: such data are not
+  assessed (`FEWEST_GROUPS`).
 - `PICTURE_THRESHOLD`, 0.75, for what is computed from the picture (grey levels, bytes, spectrum),
   because disease changes these too: between clean phantoms of three classes, 150 each, that differ
   in nothing but the finding, the spectrum of the 299-pixel images reaches 0.70 (lower bound 0.66)
@@ -119,6 +120,31 @@ def mode_features(modes: Sequence[str | None]) -> Float64Array:
     return columns
 
 
+def dicom_features(images: pd.DataFrame) -> pd.DataFrame:
+    """One column a modality ("modality CR") and kind of mending, 1 where an image has it; a fact.
+
+    `images` have ``dicom_modality`` and ``notes`` of the index; no column where all are missing.
+    """
+    told = [
+        ([f"modality {modality}"] if isinstance(modality, str) else [])
+        + (notes.split("; ") if isinstance(notes, str) else [])
+        for modality, notes in zip(images["dicom_modality"], images["notes"], strict=True)
+    ]
+    kinds = sorted({kind for row in told for kind in row})
+    columns = {kind: [float(kind in row) for row in told] for kind in kinds}
+    return pd.DataFrame(columns, index=images.index)
+
+
+def dicom_counts(images: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """How many images of each ``label`` there are ("images"), and have each of `dicom_features`."""
+    features = dicom_features(images).assign(images=1)
+    counts = features.groupby(images["label"]).sum()
+    return {
+        str(kind): {str(label): int(n) for label, n in of_label.items()}
+        for kind, of_label in counts.items()
+    }
+
+
 def file_features(
     size_bytes: npt.ArrayLike, widths: npt.ArrayLike, heights: npt.ArrayLike
 ) -> Float64Array:
@@ -207,19 +233,24 @@ def traces_of(
 ) -> dict[str, tuple[str, npt.NDArray[np.floating], float]]:
     """All traces of acquisition: in words, as features, and the threshold of each.
 
-    `images` have ``width``, ``height``, ``mode``, ``size_bytes``; `of_pixels` those of `OF_PIXELS`.
+    `images` have ``width``, ``height``, ``mode``, ``size_bytes`` and what `dicom_features` takes;
+    `of_pixels` those of `OF_PIXELS`. Without DICOM files, the trace "dicom" is left out.
     """
     width, height = images["width"].to_numpy(), images["height"].to_numpy()
     n_bytes, modes = images["size_bytes"].to_numpy(), images["mode"].tolist()
     file = file_features(n_bytes, width, height)
     greys, spectrum = of_pixels["grey_levels"], of_pixels["spectrum"]
-    return {
+    dicom, dicom_words = dicom_features(images), "the modality and the mending of DICOM files"
+    traces = {
         "size": ("the size of the image", size_features(width, height), FACT_THRESHOLD),
         "mode": ("the mode of the file", mode_features(modes), FACT_THRESHOLD),
         "file": ("the bytes of the file", file, PICTURE_THRESHOLD),
         "grey_levels": ("the grey levels that occur", greys, PICTURE_THRESHOLD),
         "spectrum": ("the spectrum that resampling leaves", spectrum, PICTURE_THRESHOLD),
     }
+    if dicom.shape[1]:
+        traces["dicom"] = (dicom_words, dicom.to_numpy(), FACT_THRESHOLD)
+    return traces
 
 
 def trace_separability(
@@ -251,7 +282,7 @@ def trace_separability(
     trace : str
         What the features are, for the verdict: "the size of the image".
     threshold : float
-        The trace fails above it: `FACT_THRESHOLD` for size and mode, else `PICTURE_THRESHOLD`.
+        The trace fails above it: `FACT_THRESHOLD` of facts, else `PICTURE_THRESHOLD`.
     threads : int, default 1
         That grow trees; the result does not depend on it.
     """

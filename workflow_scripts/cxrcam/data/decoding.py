@@ -86,6 +86,7 @@ def decode_image(
         "width": image.width,
         "height": image.height,
         "mode": image.mode,
+        "colourfulness": image.colourfulness,
         "pixel_sha256": pixel_sha256(image.pixels),
         "thumbnail": thumbnail(image.pixels).tobytes(),
         "words": found.words.tobytes(),

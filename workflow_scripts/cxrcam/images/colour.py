@@ -1,7 +1,6 @@
-"""How colourful an image file is: a radiograph has no colours, a photograph nearly always has.
+"""How colourful an image is: a radiograph has no colours, a photograph nearly always has.
 
-Data sets are not asked this, so it is not part of reading an image; only files that could hold
-colours are decoded once more for it, JPEG at an eighth of the size.
+Looked at while a file is decoded to grey, and only where its mode can hold colours.
 """
 
 from __future__ import annotations
@@ -11,45 +10,40 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from workflow_scripts.cxrcam.images.dicom import decode_colours
-from workflow_scripts.cxrcam.images.raster import raster_colours
-
 #: Pillow's modes without colours, beside those that start with "I" (integers of more bits).
 GREY_MODES: Final = frozenset({"1", "L", "LA", "La", "F"})
 
-#: Pixels a side at which colours are compared: single coloured letters or arrows average out.
-COMPARED_SIDE: Final = 64
+#: Cells a side whose mean colours are compared: noise of JPEG and single letters average out.
+CELLS: Final = 64
+
+#: Share of the cells that a coloured marker may cover.
+COLOURED_SHARE: Final = 0.1
+
+#: An image is in colour if its `colourfulness` is above it: if in more than a tenth of the picture
+#: red, green and blue lie more than a tenth apart. Of 2,100 real radiographs stored as RGB none is
+#: above 0, at whatever quality of JPEG, with coloured noise (standard deviation 15) none above
+#: 0.03; a film photographed in light whose blue is a tenth weaker reaches it. Of 900 crops of
+#: three colour photographs 98 % are above.
+MOST_COLOUR: Final = 0.1
 
 
 def may_hold_colour(mode: str) -> bool:
-    """Tell by a file's mode (as `images.files.GreyImage.mode`) whether it could be in colour."""
-    if mode.startswith("DICOM "):
-        return not mode.startswith("DICOM MONOCHROME")
+    """Tell by Pillow's mode of an image whether it could be in colour."""
     return not (mode in GREY_MODES or mode.startswith("I"))
 
 
-def colourfulness(encoded: bytes, mode: str) -> float:
-    """Mean distance between the largest and the smallest of red, green and blue, in [0, 1].
+def colourfulness(image: Image.Image) -> float:
+    """Distance of red, green and blue that only a tenth of the picture exceeds, in [0, 1].
 
-    0 for grey, also where it is stored in three channels. `encoded` is the content of a file that
-    could be read as an image, `mode` as `images.files.GreyImage.mode`.
+    Of each cell of a grid of 64 × 64 it is the distance between the largest and the smallest of the
+    three means. 0 for grey, also where it is stored in three channels. Opacity plays no part.
     """
-    if not may_hold_colour(mode):
+    if not may_hold_colour(image.mode):
         return 0.0
-    image = (
-        _dicom_colours(encoded)
-        if mode.startswith("DICOM ")
-        else raster_colours(encoded, 2 * COMPARED_SIDE)
-    )
-    small = np.asarray(
-        image.resize((COMPARED_SIDE, COMPARED_SIDE), Image.Resampling.BOX), dtype=np.float64
-    )
-    return float((small.max(axis=2) - small.min(axis=2)).mean() / 255.0)
-
-
-def _dicom_colours(encoded: bytes) -> Image.Image:
-    values = decode_colours(encoded)
-    if values.ndim == 2:
-        values = np.repeat(values[..., None], 3, axis=2)
-    brightest = max(float(values.max()), 1.0)
-    return Image.fromarray((values / brightest * 255.0).astype(np.uint8))
+    if image.mode in {"P", "PA"}:
+        image = image.convert("RGBA")  # straight to RGB, Pillow warns of transparent colours
+    if image.mode not in {"RGB", "RGBX"}:
+        image = image.convert("RGB")
+    cells = np.asarray(image.resize((CELLS, CELLS), Image.Resampling.BOX))[..., :3]
+    distances = np.sort((cells.max(axis=2) - cells.min(axis=2)).ravel())
+    return float(distances[-1 - int(COLOURED_SHARE * distances.size)]) / 255.0

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
+from workflow_scripts.cxrcam.images.colour import colourfulness
 from workflow_scripts.cxrcam.images.dicom_grey import first_number, render
 from workflow_scripts.cxrcam.images.dicom_pixels import check_image, stored_values
 from workflow_scripts.cxrcam.images.dicom_tags import (
@@ -40,7 +41,6 @@ DEFLATED_TRANSFER_SYNTAX: Final = "1.2.840.10008.1.2.1.99"
 PIXEL_DATA_TAG: Final = b"\xe0\x7f\x10\x00"
 GZIP_SIGNATURE: Final = b"\x1f\x8b"
 EXPANDS: Final = "The file's compressed content expands beyond all reason."
-SIZE_WAS_CHECKED: Final = 10**10  # pixels
 
 TURNED: Final = "orientation corrected"
 SQUARED: Final = "unequal pixel spacing corrected"
@@ -61,6 +61,8 @@ class DicomImage:
         Grey values, C-contiguous, as a frontal image hangs: the patient's head up, right side left.
     mode : str
         "DICOM " and the photometric interpretation, such as "DICOM MONOCHROME2".
+    colourfulness : float
+        As from `colour.colourfulness`.
     notes : list of str
         What was not as it should be, in short words that are the same for all images.
     tags : DicomTags
@@ -68,6 +70,7 @@ class DicomImage:
 
     pixels: UInt8Array
     mode: str
+    colourfulness: float
     notes: list[str]
     tags: DicomTags
 
@@ -129,23 +132,10 @@ def decode_dicom(encoded: bytes, max_pixels: int, accept: Accept = "any") -> Dic
             )
         check_image(dataset, max_pixels)
         photometric = str(dataset.PhotometricInterpretation)
-        pixels, notes = _grey(dataset, photometric)
+        pixels, colour, notes = _grey(dataset, photometric)
         notes += kind_notes(dataset)
         pixels = _upright(_square(pixels, dataset, max_pixels, notes), dataset, notes)
-    return DicomImage(np.ascontiguousarray(pixels), f"DICOM {photometric}", notes, tags)
-
-
-def decode_colours(encoded: bytes) -> npt.NDArray[Any]:
-    """Stored values of a DICOM file that `decode_dicom` has read, colours of a palette applied.
-
-    Returns
-    -------
-    ndarray, shape (rows, columns) or (rows, columns, 3)
-    """
-    with _quiet():
-        dataset = _read(without_gzip(encoded, SIZE_WAS_CHECKED), SIZE_WAS_CHECKED)
-        check_image(dataset, SIZE_WAS_CHECKED)
-        return _colours(dataset, str(dataset.PhotometricInterpretation))
+    return DicomImage(np.ascontiguousarray(pixels), f"DICOM {photometric}", colour, notes, tags)
 
 
 @contextmanager
@@ -192,17 +182,18 @@ def _check_deflated_size(encoded: bytes, max_pixels: int) -> None:
         raise UnreadableImage(EXPANDS)
 
 
-def _grey(dataset: Dataset, photometric: str) -> tuple[UInt8Array, list[str]]:
-    """Decode and render, as it is stored; the second part as `DicomImage.notes`."""
+def _grey(dataset: Dataset, photometric: str) -> tuple[UInt8Array, float, list[str]]:
+    """Decode and render, as it is stored: pixels, colourfulness and notes of a `DicomImage`."""
     stored = _colours(dataset, photometric)
     if stored.ndim == 3:
-        colour = stored if stored.dtype == np.uint8 else stretch_to_8_bit(stored)
-        return np.array(Image.fromarray(colour).convert("L")), []
+        image = Image.fromarray(stored if stored.dtype == np.uint8 else stretch_to_8_bit(stored))
+        return np.array(image.convert("L")), colourfulness(image), []
     if photometric not in {"MONOCHROME1", "MONOCHROME2"}:
         raise UnreadableImage(
             f"The DICOM photometric interpretation {photometric} is not supported."
         )
-    return render(dataset, stored)
+    pixels, notes = render(dataset, stored)
+    return pixels, 0.0, notes
 
 
 def _colours(dataset: Dataset, photometric: str) -> npt.NDArray[Any]:

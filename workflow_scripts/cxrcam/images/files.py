@@ -57,6 +57,7 @@ class GreyImage:
     # Pillow's mode of the file ("L", "I;16", "RGB", "RGBA", "P", "1", "CMYK", ...), or "DICOM " and
     # the photometric interpretation ("DICOM MONOCHROME2").
     mode: str
+    colourfulness: float  # as from `colour.colourfulness`, in [0, 1]
     # What was mended of a DICOM image, in short words, and what its file says of it.
     notes: list[str] = field(default_factory=list)
     tags: DicomTags = field(default_factory=DicomTags)
@@ -108,8 +109,9 @@ def read_grey(
         if _is_dicom(encoded, path.suffix):
             found = decode_dicom(encoded, max_pixels, accept)
             height, width = found.pixels.shape
-            return GreyImage(found.pixels, width, height, found.mode, found.notes, found.tags)
-        pixels, mode, (width, height) = decode_raster(encoded, max_pixels, least_side)
+            about = (found.mode, found.colourfulness, found.notes, found.tags)
+            return GreyImage(found.pixels, width, height, *about)
+        pixels, mode, (width, height), colour = decode_raster(encoded, max_pixels, least_side)
     except UnreadableImage:
         raise
     except MemoryError:
@@ -118,7 +120,7 @@ def read_grey(
         # Decoders raise nearly everything on damaged input: struct.error, SyntaxError, KeyError,
         # zlib.error, RecursionError ... All of it means the same to the user.
         raise UnreadableImage(_plain_reason(error)) from error
-    return GreyImage(pixels=pixels, width=width, height=height, mode=mode)
+    return GreyImage(pixels, width, height, mode, colour)
 
 
 @contextmanager

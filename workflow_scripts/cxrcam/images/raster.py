@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
+from workflow_scripts.cxrcam.images.colour import colourfulness
 from workflow_scripts.cxrcam.images.grey_levels import stretch_to_8_bit
 from workflow_scripts.cxrcam.images.jpeg import JPEG_SIGNATURE, check_jpeg, decode_jpeg, refuse_kind
 from workflow_scripts.cxrcam.images.limits import UnreadableImage, check_size
@@ -22,7 +23,7 @@ from workflow_scripts.cxrcam.images.png import (
     may_lack_rows,
     transparent_grey,
 )
-from workflow_scripts.cxrcam.images.tiff import SEVERAL, TIFF_SIGNATURES, decode_tiff, tiff_colours
+from workflow_scripts.cxrcam.images.tiff import SEVERAL, TIFF_SIGNATURES, decode_tiff
 
 #: Formats that Pillow is asked for. It knows others, which are left out on purpose: some start
 #: other programs (EPS starts Ghostscript), and none of them carries radiographs.
@@ -55,7 +56,7 @@ MINIMUM_HIGH_BYTE: Final = 32
 
 def decode_raster(
     encoded: bytes, max_pixels: int, least_side: int | None = None
-) -> tuple[UInt8Array, str, tuple[int, int]]:
+) -> tuple[UInt8Array, str, tuple[int, int], float]:
     """Decode a raster file.
 
     Parameters
@@ -65,7 +66,7 @@ def decode_raster(
     least_side : int, optional
         A JPEG is decoded at 1/2, 1/4 or 1/8 as long as both sides keep this many pixels. Its
         coefficients hold the mean of each block, so that nothing is left out that shrinking would
-        keep, and less is computed. Colour is then not decoded at all: luma is stored apart.
+        keep, and less is computed.
 
     Returns
     -------
@@ -75,39 +76,33 @@ def decode_raster(
         Pillow's mode of the file: "L", "I;16", "RGB", "RGBA", "P", "1", "CMYK", ...
     size : (int, int)
         Width and height of the whole image, upright, in pixels.
+    colour : float
+        As from `colour.colourfulness`.
 
     Raises
     ------
     UnreadableImage, or whatever else Pillow and tifffile raise on damaged input.
     """
     if encoded.startswith(TIFF_SIGNATURES):
-        pixels, mode = decode_tiff(encoded, max_pixels)
-        return pixels, mode, (pixels.shape[1], pixels.shape[0])
+        pixels, mode, colour = decode_tiff(encoded, max_pixels)
+        return pixels, mode, (pixels.shape[1], pixels.shape[0]), colour
     image, encoded = _opened(encoded)
     with image:
         check_size(image.width, image.height, max_pixels)
         if getattr(image, "is_animated", False):
             raise UnreadableImage(SEVERAL)
         mode, (width, height) = image.mode, image.size
-        if image.format == "JPEG":
-            pixels = _jpeg_grey(image, encoded, least_side)
-        elif image.format == "PNG":
+        decoded = image
+        if image.format == "PNG":
             pixels = _png_grey(image, encoded)
         else:
-            pixels = _grey_pixels(image)
+            if image.format == "JPEG":
+                decoded = _decoded_jpeg(image, encoded, least_side)
+            pixels = _grey_pixels(decoded)
+        colour = colourfulness(decoded)
         orientation = _orientation(image)
     size = (height, width) if orientation in LYING else (width, height)
-    return upright(pixels, orientation), mode, size
-
-
-def raster_colours(encoded: bytes, least_side: int) -> Image.Image:
-    """Decode a file that `decode_raster` could read, as an RGB image; JPEG at a fraction."""
-    if encoded.startswith(TIFF_SIGNATURES):
-        return tiff_colours(encoded)
-    image, _ = _opened(encoded)
-    with image:
-        image.draft("RGB", (least_side, least_side))
-        return image.convert("RGB")
+    return upright(pixels, orientation), mode, size, colour
 
 
 def _opened(encoded: bytes) -> tuple[Image.Image, bytes]:
@@ -146,20 +141,18 @@ def _orientation(image: Image.Image) -> int:
     return orientation if isinstance(orientation, int) else 1
 
 
-def _jpeg_grey(image: Image.Image, encoded: bytes, least_side: int | None) -> UInt8Array:
+def _decoded_jpeg(image: Image.Image, encoded: bytes, least_side: int | None) -> Image.Image:
     """Decode a JPEG, at a fraction where that is enough."""
     if image.mode not in {"L", "RGB"}:  # inks
         check_jpeg(encoded)
-        return _grey_pixels(image)
-    if not least_side and image.mode == "L":
-        return decode_jpeg(encoded, "GRAY")
-    if not least_side:
-        pixels = decode_jpeg(encoded, "RGBX")
-        # Without a copy, unlike `fromarray`.
-        return _luma(Image.frombuffer("RGBX", image.size, pixels, "raw", "RGBX", 0, 1))
-    most = min(image.width // least_side, image.height // least_side)
+        return image
+    most = min(image.size) // least_side if least_side else 1
     side = next((side for side in (8, 4, 2) if most >= side), 1)
-    return decode_jpeg(encoded, "GRAY", (-(-image.height // side), -(-image.width // side)))
+    least = (-(-image.height // side), -(-image.width // side))
+    pixels = decode_jpeg(encoded, "GRAY" if image.mode == "L" else "RGBX", least)
+    mode, size = ("L" if image.mode == "L" else "RGBX"), (pixels.shape[1], pixels.shape[0])
+    # Without a copy, unlike `fromarray`.
+    return Image.frombuffer(mode, size, pixels, "raw", mode, 0, 1)
 
 
 def _png_grey(image: Image.Image, encoded: bytes) -> UInt8Array:

@@ -11,7 +11,6 @@ import io
 import logging
 import math
 import struct
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from workflow_scripts.cxrcam.arrays import BoolArray, UInt8Array
+from workflow_scripts.cxrcam.images.colour import colourfulness
 from workflow_scripts.cxrcam.images.grey_levels import scale_to_8_bit, stretch_to_8_bit
 from workflow_scripts.cxrcam.images.jpeg import check_jpeg
 from workflow_scripts.cxrcam.images.limits import UnreadableImage, check_size
@@ -53,7 +53,7 @@ INCOMPLETE: Final = "The file is cut off: its image data end too early."
 Values = npt.NDArray[Any]
 
 
-def decode_tiff(encoded: bytes, max_pixels: int) -> tuple[UInt8Array, str]:
+def decode_tiff(encoded: bytes, max_pixels: int) -> tuple[UInt8Array, str, float]:
     """Decode a TIFF file.
 
     Parameters
@@ -69,6 +69,8 @@ def decode_tiff(encoded: bytes, max_pixels: int) -> tuple[UInt8Array, str]:
         Grey values, upright.
     mode : str
         What Pillow calls such a file: "1", "L", "I;16", "I", "F", "LA", "RGB", "RGBA", "P", "CMYK".
+    colour : float
+        As from `colour.colourfulness`.
 
     Raises
     ------
@@ -77,27 +79,21 @@ def decode_tiff(encoded: bytes, max_pixels: int) -> tuple[UInt8Array, str]:
     page, values = _stored(encoded, max_pixels)
     alpha = _opacity(page, values)
     clear = None if alpha is None else alpha == 0
+    colour = 0.0
     if page.photometric in GREY:
         pixels = _grey_levels(page, values[..., 0], clear)
     else:
-        pixels = np.array(Image.fromarray(_rgb(page, values, clear)).convert("L"))
+        image = Image.fromarray(_rgb(page, values, clear))
+        pixels, colour = np.array(image.convert("L")), colourfulness(image)
     if alpha is not None:
         pixels = _over_black(pixels, alpha, MULTIPLIED_ALPHA in page.extrasamples)
-    return upright(pixels, _orientation(page)), _mode(page)
+    return upright(pixels, _orientation(page)), _mode(page), colour
 
 
 def _orientation(page: TiffPage) -> object:
     """Which side of the decoded image is up, as EXIF numbers it."""
     orientation = page.tags.valueof(ORIENTATION, 1)
     return LEFT_TO_TURN.get(orientation, 1) if page.photometric in CONVERTED else orientation
-
-
-def tiff_colours(encoded: bytes) -> Image.Image:
-    """Decode a TIFF file that `decode_tiff` could read, as an RGB image."""
-    page, values = _stored(encoded, max_pixels=sys.maxsize)
-    if page.photometric in GREY:
-        return Image.fromarray(_grey_levels(page, values[..., 0])).convert("RGB")
-    return Image.fromarray(_rgb(page, values))
 
 
 def _stored(encoded: bytes, max_pixels: int) -> tuple[TiffPage, Values]:

@@ -8,15 +8,12 @@ import pandas as pd
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array
 from workflow_scripts.cxrcam.duplicates.likeness import Likeness
+from workflow_scripts.cxrcam.images.colour import MOST_COLOUR
 from workflow_scripts.cxrcam.metrics.calibration import apply_temperature
 from workflow_scripts.cxrcam.metrics.conformal import fewest_images, prediction_sets
 from workflow_scripts.cxrcam.new_images.reference import Reference
 
 ABSTAIN: Final = "abstain"
-
-#: Above it, an image is in colour. Of 2,100 real radiographs and 450 phantoms none is above 0; a
-#: film that was photographed in warm light reaches about 0.05, a photograph 0.1 and more.
-MOST_COLOUR: Final = 0.08
 
 #: Below it (standard deviation, grey levels of 255), there is nothing to see. The faintest of 2,100
 #: real radiographs has 15, the faintest phantom 35.
@@ -91,7 +88,9 @@ def input_fault(
 
     Parameters
     ----------
-    colour, contrast : float
+    colour : float
+        As from `colour.colourfulness`.
+    contrast : float
         As in `decoding.Batch`.
     similarity, gain : float
     change : str
@@ -103,7 +102,7 @@ def input_fault(
     if colour > MOST_COLOUR:
         return (
             f"the image is in colour, as a photograph is and no radiograph (red, green and blue "
-            f"differ by {100 * colour:.0f} % on average)"
+            f"differ by {100 * colour:.0f} % or more in a tenth of it)"
         )
     usual = known.thresholds.similarity
     if gain > known.thresholds.gain and similarity + gain >= usual:

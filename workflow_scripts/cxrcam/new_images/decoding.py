@@ -10,9 +10,7 @@ import pyarrow as pa
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.data.decoding import decode_images
-from workflow_scripts.cxrcam.images.colour import colourfulness, may_hold_colour
 from workflow_scripts.cxrcam.images.dicom_tags import Accept
-from workflow_scripts.cxrcam.images.files import read_encoded
 from workflow_scripts.cxrcam.images.resizing import Resampling
 from workflow_scripts.cxrcam.new_images.listing import NewImage
 
@@ -26,9 +24,8 @@ class Batch:
     Attributes
     ----------
     facts : pa.Table
-        One row a file, schema `contracts.FACTS`, with ``path``, ``colourfulness`` (see
-        `images.colour`; 0 for what is unreadable) and ``contrast``, the standard deviation of the
-        resized grey levels (0 to 127.5).
+        One row a file, schema `contracts.FACTS`, with ``path`` and ``contrast``, the standard
+        deviation of the resized grey levels (0 to 127.5).
     pixels : uint8 array, shape (readable images, size, size)
         In the order of the readable rows.
     """
@@ -85,14 +82,7 @@ def _decoded(
     readable = np.array([reason is None for reason in facts["quarantine_reason"].to_pylist()])
     contrast = np.zeros(len(images))
     contrast[readable] = pixels.std(axis=(1, 2)) if len(pixels) else 0.0
-    colours = [
-        colourfulness(read_encoded(path, max_pixels), mode)
-        if mode is not None and may_hold_colour(mode)
-        else 0.0
-        for (_, path), mode in zip(files, facts["mode"].to_pylist(), strict=True)
-    ]
     # Names that no table takes are kept as bytes: the file is opened once more when it is drawn.
     paths = [bytes(path) for _, path in files]
     facts = facts.append_column("path", pa.array(paths, pa.binary()))
-    facts = facts.append_column("colourfulness", pa.array(colours, pa.float64()))
     return Batch(facts.append_column("contrast", pa.array(contrast, pa.float64())), pixels)

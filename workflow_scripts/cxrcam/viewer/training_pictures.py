@@ -18,7 +18,8 @@ from workflow_scripts.cxrcam.duplicates.likeness import (
     usual_likeness,
 )
 from workflow_scripts.cxrcam.duplicates.stored import Fingerprints
-from workflow_scripts.cxrcam.new_images.answers import LEAST_CONTRAST, MOST_COLOUR
+from workflow_scripts.cxrcam.images.colour import MOST_COLOUR
+from workflow_scripts.cxrcam.new_images.answers import LEAST_CONTRAST
 from workflow_scripts.cxrcam.terms import TRAIN
 
 #: Pictures that the page gets: 2 MB, compared in some hundredths of a second.

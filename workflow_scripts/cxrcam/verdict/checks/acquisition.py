@@ -1,5 +1,8 @@
 """Whether traces of how the images were made tell the classes apart."""
 
+from collections.abc import Mapping
+from typing import Final
+
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables, Numbers
 from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, register
 
@@ -11,6 +14,9 @@ KIND = CheckKind(
     file="audit/acquisition.json",
     untested="traces of how the images were made were not compared",
 )
+
+MOST_KINDS: Final = 3
+"""Of what the classes differ by, so many are named; all stand in the file."""
 
 
 @register(KIND)
@@ -31,12 +37,29 @@ def judge(tables: AuditTables) -> list[Check]:
 
 
 def _of_trace(task: str, name: str, trace: Numbers) -> Check:
+    by_class = _in_words(trace.get("counts") or {})
     if trace["fails"] is None:
         reason = str(trace.get("reason") or "no reason was given")
-        return KIND.not_assessable(reason, subject=task, detail=name)
+        return KIND.not_assessable(reason, finding=by_class or "-", subject=task, detail=name)
     auroc = f"AUROC {trace['auroc']:.2f}"
     finding = f"{auroc} ({trace['low']:.2f} to {trace['high']:.2f}, n = {trace['n']:,})"
+    finding += f"; {by_class}" if by_class else ""
     result, above = (KIND.failed, "above") if trace["fails"] else (KIND.passed, "not above")
     why = f"the lower bound is {above} {trace['threshold']:.2f}; chance is 0.50"
     clause = f"the classes can be told apart by {trace['trace']} alone ({auroc}, chance 0.50)"
     return result(finding, why, subject=task, clause=clause, detail=name)
+
+
+def _in_words(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """What the classes differ by most, of `acquisition.dicom_counts`."""
+    images = counts.get("images", {})
+    spreads = {}
+    for kind, of_class in counts.items():
+        shares = [n / images[name] for name, n in of_class.items()]
+        spreads[kind] = max(shares) - min(shares)
+    most = sorted((kind for kind in counts if spreads[kind] > 0), key=lambda kind: -spreads[kind])
+    named = [
+        f"{kind}: " + ", ".join(f"{n:,} of {images[c]:,} {c}" for c, n in counts[kind].items())
+        for kind in most[:MOST_KINDS]
+    ]
+    return "; ".join(named)

@@ -1,6 +1,7 @@
 // How colourful a picture is, as cxrcam/images/colour.py tells it: a radiograph has no colours.
 
-const SIDE = 64; // cells a side whose means are compared: single coloured letters average out
+const SIDE = 64; // cells a side whose means are compared: noise and single letters average out
+const COLOURED_SHARE = 0.1; // of the cells, that a coloured marker may cover
 
 /** Adds up the colours of a picture, pixel by pixel. */
 export class Colours {
@@ -24,16 +25,15 @@ export class Colours {
     this.#pixels[cell] += 1;
   }
 
-  /** Mean distance between the largest and the smallest of red, green and blue, from 0 to 1. */
+  /** Distance of red, green and blue that only a tenth of the picture exceeds, from 0 to 1. */
   colourfulness() {
-    let sum = 0;
-    let cells = 0;
+    const distances = [];
     this.#pixels.forEach((pixels, cell) => {
       if (!pixels) return; // of pictures that are smaller than 64 pixels
       const colour = this.#sums.subarray(3 * cell, 3 * cell + 3);
-      sum += (Math.max(...colour) - Math.min(...colour)) / pixels / 255;
-      cells += 1;
+      distances.push((Math.max(...colour) - Math.min(...colour)) / pixels / 255);
     });
-    return cells ? sum / cells : 0;
+    distances.sort((a, b) => a - b);
+    return distances.at(-1 - Math.floor(COLOURED_SHARE * distances.length)) ?? 0;
   }
 }

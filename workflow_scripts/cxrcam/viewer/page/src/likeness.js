@@ -88,7 +88,7 @@ export function inputFault(seen, { least_contrast, most_colour, least_similarity
   }
   if (seen.colourfulness > most_colour) {
     return "the image is in colour, as a photograph is and no radiograph (red, green and blue differ by " +
-      `${(100 * seen.colourfulness).toFixed(0)} % on average)`;
+      `${(100 * seen.colourfulness).toFixed(0)} % or more in a tenth of it)`;
   }
   if (gain > most_gain && similarity + gain >= least_similarity) {
     return `it looks like a training image ${change} (correlation ${(similarity + gain).toFixed(2)} when that is ` +
