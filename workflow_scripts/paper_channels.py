@@ -60,8 +60,12 @@ if __name__ == "__main__":
     else:
         table = pd.DataFrame(columns=COLUMNS)
         figure = sample_figure(pixels[:1], test["label"].head(1).tolist())
-        lacks = "linear layer on pooled channels" if of_classes else "weights of whole classes"
-        caption = f"{card.architecture} has no {lacks}: none can be ranked."
+        caption = (
+            f"{card.architecture} has no linear layer on pooled channels: none can be ranked."
+            if of_classes
+            else f"{card.architecture} learnt each class as {backbone.sub_classes} sub-classes, so "
+            "that no channel has one weight for a class: none can be ranked."
+        )
     write_table(table, folder / "table_channels", channel_table_caption(run))
     save_captioned(figure, folder / "figure_channels", caption, kinds=["png"])
     log.info("Ranked the channels of %d classes.", table["class"].nunique())

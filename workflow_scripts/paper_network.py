@@ -15,9 +15,11 @@ if __name__ == "__main__":
     log = start_log(snakemake.log[0], snakemake.input)
     model, card = load_model(Path(snakemake.input[0]))
     blocks = network_blocks(model, card.input_size)
-    classes, numbers = card.classes, range(1, card.sub_classes + 1)
+    outputs, k = card.classes, card.sub_classes
+    if k > 1:
+        outputs = [f"{name} {number}" for name in outputs for number in range(1, k + 1)]
     parts = {
-        "classes": classes if len(numbers) == 1 else [f"{c} {s}" for c in classes for s in numbers],
+        "classes": outputs,
         "feature_layer": card.backbone.feature_layer,
         "head": card.backbone.head,
     }
