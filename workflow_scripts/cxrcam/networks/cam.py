@@ -28,11 +28,11 @@ M is that of Grad-CAM; centred, it is the Grad-CAM of the centred logit.
 
 Where classes are learnt as sub-classes (`decomposition`), z_c = log sum_s exp z_cs, and
 
-    M_c(x, y) = sum_s w_s M_cs(x, y),    w_s = exp(z_cs - z_c),
-    z_c = sum_s w_s b_cs + H(w) + mean over (x, y) of M_c(x, y),    H(w) = - sum_s w_s log w_s.
+    M_c(x, y) = sum_s q_s M_cs(x, y),    q_s = exp(z_cs - z_c),
+    z_c = sum_s q_s b_cs + H(q) + mean over (x, y) of M_c(x, y),    H(q) = - sum_s q_s log q_s.
 
 To check it: put z_cs = b_cs + mean M_cs into the right side, which is then the sum over s of
-w_s (z_cs - log w_s), and z_cs - log w_s = z_c for each s. So evidence is exact as before, but what
+q_s (z_cs - log q_s), and z_cs - log q_s = z_c for each s. So evidence is exact as before, but what
 stands beside its mean in the centred logit differs from image to image.
 """
 

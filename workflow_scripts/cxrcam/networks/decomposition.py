@@ -23,17 +23,17 @@ so that the softmax over the classes is the sum over the sub-classes, exactly:
 The network itself does this in evaluation mode, so that whoever asks it sees classes only; in
 training mode it gives z_cs.
 
-**Maps.** Let w_s = exp(z_cs - z_c), the share of sub-class s in its class; the shares sum to 1. As
-z_c = z_cs - log w_s for each s, the mean of that with weights w_s is
+**Maps.** Let q_s = exp(z_cs - z_c), the share of sub-class s in its class; the shares sum to 1. As
+z_c = z_cs - log q_s for each s, the mean of that with weights q_s is
 
-    z_c = sum_s w_s z_cs + H(w),    H(w) = - sum_s w_s log w_s    in [0, log k].
+    z_c = sum_s q_s z_cs + H(q),    H(q) = - sum_s q_s log q_s    in [0, log k].
 
 Where z_cs = b_cs + mean over places of M_cs (see `cam`), the map of the class is
 
-    M_c = sum_s w_s M_cs,    z_c = mean over places of M_c + sum_s w_s b_cs + H(w).
+    M_c = sum_s q_s M_cs,    z_c = mean over places of M_c + sum_s q_s b_cs + H(q).
 
 Nothing is approximated; what stands beside the map depends on the image, but on no place. As the
-gradient of z_c is sum_s w_s times that of z_cs, M_c is Grad-CAM of z_c too.
+gradient of z_c is sum_s q_s times that of z_cs, M_c is Grad-CAM of z_c too.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _compose_in_evaluation(
 
 
 def composed_maps(maps: torch.Tensor, head: nn.Module, sub_classes: int) -> torch.Tensor:
-    """Maps of classes, M_c = sum_s w_s M_cs, from those of sub-classes.
+    """Maps of classes, M_c = sum_s q_s M_cs, from those of sub-classes.
 
     Parameters
     ----------
