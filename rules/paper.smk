@@ -77,6 +77,7 @@ rule paper_samples:
         tasks=STUDY.classes,
         runs=MAIN_RUNS,
         widest=STUDY.widest_task,
+        decompose=STUDY.models[WIDEST_RUN["scheme"]].get("decompose"),
         image=config["paper"]["image"],
         max_pixels=config["image"]["max_pixels"],
     message:

@@ -34,7 +34,8 @@ if __name__ == "__main__":
     pixels = read_pixels(given.shards, test["image_id"].tolist(), card.image_size)
     run = "{task}, {scheme}, fold {fold}, seed {seed}".format(**snakemake.params.run)
     head = model.get_submodule(backbone.head)
-    if isinstance(head, nn.Linear) and backbone.map_kind == "exact":
+    of_classes = backbone.sub_classes == 1  # else the weights of a class depend on the image
+    if isinstance(head, nn.Linear) and backbone.map_kind == "exact" and of_classes:
         features = last_features(model, card, pixels, device)
         of = (
             *(features.mean(dim=(2, 3)).numpy(), head.weight.detach().float().cpu().numpy()),
@@ -59,7 +60,12 @@ if __name__ == "__main__":
     else:
         table = pd.DataFrame(columns=COLUMNS)
         figure = sample_figure(pixels[:1], test["label"].head(1).tolist())
-        caption = f"{card.architecture} has no linear layer on pooled channels: none can be ranked."
+        caption = (
+            f"{card.architecture} has no linear layer on pooled channels: none can be ranked."
+            if of_classes
+            else f"{card.architecture} learnt each class as {backbone.sub_classes} sub-classes, so "
+            "that no channel has one weight for a class: none can be ranked."
+        )
     write_table(table, folder / "table_channels", channel_table_caption(run))
     save_captioned(figure, folder / "figure_channels", caption, kinds=["png"])
     log.info("Ranked the channels of %d classes.", table["class"].nunique())

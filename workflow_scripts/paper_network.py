@@ -15,8 +15,11 @@ if __name__ == "__main__":
     log = start_log(snakemake.log[0], snakemake.input)
     model, card = load_model(Path(snakemake.input[0]))
     blocks = network_blocks(model, card.input_size)
+    outputs, k = card.classes, card.sub_classes
+    if k > 1:
+        outputs = [f"{name} {number}" for name in outputs for number in range(1, k + 1)]
     parts = {
-        "classes": card.classes,
+        "classes": outputs,
         "feature_layer": card.backbone.feature_layer,
         "head": card.backbone.head,
     }

@@ -19,12 +19,13 @@ if __name__ == "__main__":
     for run, (model_file, *history_files) in zip(snakemake.params.runs, files, strict=True):
         model, card = load_model(Path(model_file))
         history = with_clock(*map(pd.read_parquet, history_files))
+        in_parts = f", {card.sub_classes} sub-classes" if card.sub_classes > 1 else ""
         row = metrics[(metrics[list(run)] == pd.Series(run)).all(axis=1)].iloc[0]
         costs.append(
             {
                 "task": run["task"],
                 "scheme": run["scheme"],
-                "network": card.architecture,
+                "network": card.architecture + in_parts,
                 "input": card.input_size,
                 "parameters": parameter_count(model),
                 "gmac": multiply_adds(model, card.input_size),

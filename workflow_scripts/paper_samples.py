@@ -60,7 +60,8 @@ if __name__ == "__main__":
     said = chosen["predicted"].tolist(), chosen["probability"].tolist()
     figure = map_figure(images, normalise_map(placed, scale), classes, *said, scale)
     model = f"{params.widest}, {params.runs[position]['scheme']}"
-    caption = map_caption(classes, scale, model=model, source=source) + (
+    about = {"model": model, "source": source, "decomposed": params.decompose is not None}
+    caption = map_caption(classes, scale, **about) + (
         " Each image is of median probability among those of its class that were called rightly."
     )
     save_captioned(figure, folder / "figure_5", caption, kinds=["png"])

@@ -180,7 +180,13 @@ def cards() -> Iterator[tuple[str, object]]:
     yield "nothing", None
     yield "no mapping", [1, 2]
     for key in card:
-        if key not in {"input_size", "input_part", "last_stage", "map_stride"}:  # newer ones
+        if key not in {
+            "input_size",
+            "input_part",
+            "last_stage",
+            "map_stride",
+            "sub_classes",
+        }:  # newer
             yield f"without {key}", {k: v for k, v in card.items() if k != key}
     yield "an unknown key", card | {"unknown": 1}
     for key, values in {
@@ -193,6 +199,7 @@ def cards() -> Iterator[tuple[str, object]]:
         "input_part": (None, 3),
         "last_stage": (0, 2, 9, "layer3", 1.5),
         "map_stride": (0, 3, 32, "8"),
+        "sub_classes": (None, 0, -1, 2, "2", 1.5, True),
         "training": (None, [], "x"),
     }.items():
         for value in values:

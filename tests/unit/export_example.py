@@ -17,19 +17,21 @@ MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
 def example_card(
-    architecture: str, image_size: int = 64, input_size: int | None = None
+    architecture: str, image_size: int = 64, input_size: int | None = None, sub_classes: int = 1
 ) -> ModelCard:
     """Card of a network for two classes."""
     return ModelCard(
         *(CLASSES, architecture, image_size, MEAN, STD, "random", "hash", "fingerprint"),
         {"epochs": 1, "learning_rate": 0.001, "watch": ["validation"]},
         input_size,
+        sub_classes=sub_classes,
     )
 
 
-def example_network(architecture: str) -> torch.nn.Module:
+def example_network(architecture: str, sub_classes: int = 1) -> torch.nn.Module:
     """Random weights; batch statistics of noise, without which signals of deep networks vanish."""
-    network = build_classifier(Backbone(architecture), len(CLASSES), seed=0)
+    backbone = Backbone(architecture, sub_classes=sub_classes)
+    network = build_classifier(backbone, len(CLASSES), seed=0)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0

@@ -280,6 +280,8 @@ BAD = [
     (("train", "progressive"), 0.5, ["train.progressive is 0.5", "auto or a list"]),
     (("model", "last_stage"), 5, ["model.last_stage is 5", "from 1 to 4"]),
     (("model", "map_stride"), 12, ["model.map_stride is 12", "8, 16 or 32"]),
+    (("model", "decompose"), 1, ["model.decompose is 1", "null or a whole number from 2 to 10"]),
+    (("model", "decompose"), 11, ["model.decompose is 11", "from 2 to 10"]),
     (("model", "input_size"), 16, ["model.input_size is 16", "from 32 to 1024"]),
     (("recipes",), {"imagenet": {}}, ["Unknown key 'imagenet'", "pretrained"]),
     (("recipes",), {"random": {"epochs": "auto"}}, ["recipes.random.epochs", "whole number"]),
@@ -615,13 +617,16 @@ def test_same_splits_have_the_folds_of_the_other_scheme_and_settings_of_their_ow
         kind="same_splits",
         of="thrice",
         train={"optimizer": "sgd"},
-        model={"weights": "random"},
+        model={"weights": "random", "decompose": 2},
     )
     resolved = resolve_configuration(config, SCHEMA)
     assert division(resolved, "again")[0] == "thrice"
     assert fold_count(resolved, "again") == fold_count(resolved, "thrice")
     assert train_settings(resolved, "two_class", "again")["optimizer"] == "sgd"
     assert model_settings(resolved, "again")["weights"] == "random"
+    assert model_settings(resolved, "again")["decompose"] == 2
+    # Said only where it is set, so that models of classes as they are stay what they were.
+    assert "decompose" not in model_settings(resolved, "thrice")
 
 
 def test_networks_see_whole_images_unless_their_scheme_says_otherwise():

@@ -76,12 +76,12 @@ def test_a_replay_keeps_nothing_of_the_callers_tensors(recorder: Recorder):
 # --- in a training --------------------------------------------------------------------------------
 
 
-def network() -> nn.Module:
+def network(outputs: int) -> nn.Module:
     """With batch statistics and dropout: a step too many would show in both."""
     torch.manual_seed(0)
     return nn.Sequential(
         *(nn.Conv2d(3, 8, 3, stride=4, bias=False), nn.BatchNorm2d(8), nn.ReLU()),
-        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.5), nn.Linear(8, 2)),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.5), nn.Linear(8, outputs)),
     ).train()
 
 
@@ -94,9 +94,9 @@ def settings(**changes: object) -> TrainSettings:
     return TrainSettings.from_mapping(recipe)
 
 
-def part(n: int = 27) -> Pixels:
+def part(n: int = 27, outputs: int = 2) -> Pixels:
     pixels = np.random.default_rng(0).integers(0, 256, (n, SIDE, SIDE), dtype=np.uint8)
-    return Pixels.on(CPU, pixels, np.arange(n) % 2)
+    return Pixels.on(CPU, pixels, np.arange(n) % outputs)
 
 
 class Elsewhere(Pixels):
@@ -114,11 +114,14 @@ def fitted(
     monkeypatch: pytest.MonkeyPatch,
     recorder: Recorder | None,
     images: Pixels,
+    sub_classes: int = 1,
     **changes: object,
 ) -> tuple[nn.Module, list[dict[str, object]]]:
     """Train; with a recorder, as on a GPU."""
-    model = network()
-    learner = training_step.Learner(model, images, settings(**changes), PLAIN, "float32")
+    model, recipe = network(2 * sub_classes), settings(**changes)
+    learner = training_step.Learner(
+        *(model, images, recipe, PLAIN, "float32"), sub_classes=sub_classes
+    )
     assert not learner.records, "nothing is recorded on a CPU"
     if recorder is not None:
         learner.records = True
@@ -147,6 +150,18 @@ def test_recorded_training_is_the_training_without(
     # 27 images: four full batches an epoch, and a rest that is computed as usual.
     assert len(recorder.recorded) == recordings
     assert recorder.replays == 4 * 4 - recordings * WARM_UPS
+    assert history == expected
+    for a, b in zip(plain.state_dict().values(), quick.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_sub_classes_are_learnt_by_recorded_steps_too(
+    monkeypatch: pytest.MonkeyPatch, recorder: Recorder
+):
+    images = part(outputs=4)
+    plain, expected = fitted(monkeypatch, None, images, sub_classes=2)
+    quick, history = fitted(monkeypatch, recorder, images, sub_classes=2)
+    assert len(recorder.recorded) == 1
     assert history == expected
     for a, b in zip(plain.state_dict().values(), quick.state_dict().values(), strict=True):
         assert torch.equal(a, b)

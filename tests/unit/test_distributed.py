@@ -10,17 +10,14 @@ from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
 import psutil
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import multiprocessing
 
-from tests.shards import write_shard
 from tests.unit import distributed_example as example
+from tests.unit.training_job_example import small_job
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks.several_processes import train_in_processes
 from workflow_scripts.cxrcam.networks.training_job import TrainingJob, experiment_fingerprint
@@ -71,7 +68,11 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("size", "name"), [(2, "adam"), (3, "adam"), (2, "recipe"), (2, "batch norm")]
+    ("size", "name"),
+    [
+        *((2, "adam"), (3, "adam"), (2, "recipe"), (2, "batch norm")),
+        *((2, "sub-classes"), (3, "sub-classes")),
+    ],
 )
 def test_a_shared_training_ends_with_the_weights_of_one_in_a_single_process(shared, size, name):
     model, history = example.trained(name)
@@ -87,6 +88,11 @@ def test_all_processes_have_the_same_weights_and_history_in_the_end(shared):
         first, second = shared[2].tensors(name)
         assert same(first, second), name
         assert shared[2].facts(name)[0] == shared[2].facts(name)[1]
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_what_processes_find_for_themselves_is_settled_by_the_first(shared, size):
+    assert shared[size].facts("from first") == [[0, 1]] * size
 
 
 @pytest.mark.parametrize("size", [2, 3])
@@ -129,37 +135,8 @@ except TrainingStopped:
 @pytest.fixture
 def job(tmp_path: Path) -> TrainingJob:
     """A training that does not end by itself while a test looks on."""
-    n_images = 12
-    names = [f"image-{k}" for k in range(n_images)]
-    labels = ["dark" if k % 2 else "bright" for k in range(n_images)]
-    split = {"image_id": names, "label": labels, "role": ["train"] * 8 + ["test"] * 4}
-    pq.write_table(pa.table(split), tmp_path / "split.parquet")
-    pixels = np.random.default_rng(0).integers(0, 256, (n_images, 32, 32), dtype=np.uint8)
-    write_shard(tmp_path / "shard.parquet", names, pixels, {"content_fingerprint": "0f"})
-    settings = example.PLAIN | {"epochs": 20_000, "batch_size": 8, "watch": ["test"]}
-    settings |= {"gpus": 2, "sync_batch_norm": False}
-    return TrainingJob(
-        **{"task": "two_class", "scheme": "holdout", "fold": 1, "seed": 0},
-        classes=["bright", "dark"],
-        image={"mean": [0.5] * 3, "size": 32, "std": [0.25] * 3},
-        input_part="whole",
-        model={
-            **{"architecture": "squeezenet1_1", "weights": "random", "input_size": None},
-            **{"last_stage": None, "map_stride": None},
-        },
-        settings=settings,
-        recipes={"random": {}},
-        **{"precision": "float32", "deterministic": True, "cuda_graphs": True},
-        **{"threads": 1, "code": "this"},
-        **{"pixel_memory_mb": 100, "checkpoint_seconds": 0.1},
-        split=str(tmp_path / "split.parquet"),
-        shards=[str(tmp_path / "shard.parquet")],
-        **{"features": [], "masks": None, "weights": None},
-        checkpoint=str(tmp_path / "checkpoint.safetensors"),
-        model_file=str(tmp_path / "model.safetensors"),
-        history_file=str(tmp_path / "history.parquet"),
-        timings_file=str(tmp_path / "timings.parquet"),
-    )
+    settings = {"epochs": 20_000, "gpus": 2, "sync_batch_norm": False}
+    return small_job(tmp_path, settings=settings)
 
 
 class Job:

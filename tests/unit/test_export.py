@@ -54,6 +54,8 @@ from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard
 from workflow_scripts.cxrcam.networks.prediction import predict_as_trained
 
+# Networks that are tried with sub-classes: one a kind of last layer and of map.
+IN_PARTS = ("resnet18", "squeezenet1_1", "densenet121", "vgg19")
 FILES = {"float32": "model.onnx", "float16": "model-float16.onnx", "pt2": "model.pt2"}
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -167,11 +169,14 @@ def test_the_snippet_of_the_card_gives_our_probabilities(exported, tmp_path):
     assert notice == facts["notice"]
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_the_graph_of_every_network_is_what_predict_does(architecture):
+@pytest.mark.parametrize(
+    ("architecture", "sub_classes"),
+    [*((name, 1) for name in ARCHITECTURES), *((name, 2) for name in IN_PARTS)],
+)
+def test_the_graph_of_every_network_is_what_predict_does(architecture, sub_classes):
     side = max(48, ARCHITECTURES[architecture].minimum_size)
-    card = example_card(architecture, 40, side)  # resized within the graph
-    network, pixels = example_network(architecture), pictures(2, 40)
+    card = example_card(architecture, 40, side, sub_classes)  # resized within the graph
+    network, pixels = example_network(architecture, sub_classes), pictures(2, 40)
     with torch.no_grad():
         outputs = PixelsToMaps(network, card)(torch.from_numpy(pixels)[:, None].float())
     reference = said_here(network, card, pixels)
@@ -180,6 +185,22 @@ def test_the_graph_of_every_network_is_what_predict_does(architecture):
     assert np.abs(reference.logits).max() > 100 * TOLERANCE  # the claim is not empty
     for found, expected in zip(outputs, (torch.from_numpy(reference.logits), *maps), strict=True):
         torch.testing.assert_close(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "squeezenet1_1"])
+def test_files_of_networks_with_sub_classes_say_what_the_network_says(architecture, tmp_path):
+    card, network = example_card(architecture, sub_classes=3), example_network(architecture, 3)
+    with torch.no_grad():  # so that the shares of the sub-classes are not alike
+        network.get_submodule(card.backbone.head).weight.mul_(3)
+    files = {kind: tmp_path / name for kind, name in FILES.items()}
+    write_exported(network, card, example_facts(card), **{k: str(f) for k, f in files.items()})
+    pixels = pictures(3, 64)
+    reference = said_here(network, card, pixels)
+    assert reference.maps.shape[:2] == (3, 2)
+    for kind, read in (("float32", onnx_outputs), ("pt2", pt2_outputs)):
+        found = differences(read(files[kind], pixels), reference)
+        require_parity(files[kind].name, found)
+        assert found["largest_map"] > 100 * TOLERANCE  # the claim is not empty
 
 
 def test_resizing_in_the_graph_is_the_resizing_of_training():

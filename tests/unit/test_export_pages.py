@@ -125,6 +125,16 @@ def test_a_network_without_exact_maps_says_so():
     assert "There are no maps" in model_card(example_page(example_facts(example_card("vgg19"))))
 
 
+def test_the_card_says_what_stands_beside_a_map(card):
+    assert "plus the bias of its class less the mean of all biases, is the logit" in card
+    facts = example_facts(example_card("resnet18"))
+    facts["training"] = facts["training"] | {"sub_class_images": {"Normal": [3, 2]}}
+    in_parts = model_card(example_page(facts))
+    assert "plus a number of the image that is the same at all places" in in_parts
+    assert "the bias of its class" not in in_parts
+    assert "sub class images" in in_parts
+
+
 def test_the_sheet_counts_what_is_there():
     text = sheet("class_folders")
     assert "3 chest X-rays" in text and "the patient of 1" in text and "40 × 30 to 60 × 30" in text

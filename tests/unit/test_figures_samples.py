@@ -113,3 +113,6 @@ def test_captions_stand_alone():
     assert "24 × 24 pixels" in samples
     assert "flipped" in augmentation
     assert "4.25 logits" in explained
+    assert "The mean of a map plus the bias is the logit" in explained
+    in_parts = map_caption(ODD, 4.25, model="ResNet18", source="the phantoms", decomposed=True)
+    assert "plus a number of the image, the same at all places, is the logit" in in_parts

@@ -214,7 +214,7 @@ def test_the_input_size_is_that_of_the_images_unless_the_card_says_another(netwo
 
 
 def test_a_model_older_than_the_input_size_is_still_read(network, tmp_path):
-    newer = ("input_size", "input_part", "last_stage", "map_stride")
+    newer = ("input_size", "input_part", "last_stage", "map_stride", "sub_classes")
     old = {key: value for key, value in vars(CARD).items() if key not in newer}
     metadata = {METADATA_KEY: json.dumps(old)}
     save_file(network.state_dict(), tmp_path / "old.safetensors", metadata=metadata)
@@ -230,6 +230,16 @@ def test_a_cut_and_dilated_network_comes_back_as_it_was(tmp_path):
     assert read.backbone == backbone
     image = torch.linspace(-1, 1, 3 * 64 * 64).reshape(1, 3, 64, 64)
     assert torch.equal(model(image), network(image))
+
+
+def test_a_network_with_sub_classes_comes_back_with_them(tmp_path):
+    network = build_classifier(Backbone("resnet18", sub_classes=3), 2, seed=0).eval()
+    card = ModelCard(**{**vars(CARD), "sub_classes": 3})
+    save_model(tmp_path / "m.safetensors", network, card)
+    model, read = load_model(tmp_path / "m.safetensors")
+    assert read == card and model.fc.out_features == 6
+    image = torch.linspace(-1, 1, 3 * 64 * 64).reshape(1, 3, 64, 64)
+    torch.testing.assert_close(model(image), network(image))  # of two classes
 
 
 def test_reading_a_model_leaves_the_global_random_state_alone(saved):

@@ -95,3 +95,10 @@ def test_a_design_is_described_in_one_line():
     text = describe_design(preset("paper"), "two_class", "holdout_sgd")
     assert "as holdout" in text and "sgd, learning rate 1e-05, batch 6" in text
     assert "not grouped" in text and "no validation part" in text
+    assert "sub-classes" not in text
+    config = preset("paper")
+    config["schemes"]["holdout_sgd"]["model"]["decompose"] = 2
+    assert (
+        describe_design(config, "two_class", "holdout_sgd")
+        == f"{text}; each class as 2 sub-classes"
+    )

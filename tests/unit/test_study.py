@@ -214,11 +214,13 @@ def test_runs_that_freeze_the_same_layers_of_the_same_weights_share_features():
         schemes={
             "free": {"kind": "same_splits", "of": "holdout", "train": {"freeze_until": None}},
             "less": {"kind": "same_splits", "of": "holdout", "train": {"freeze_until": "layer2"}},
+            "parts": {"kind": "same_splits", "of": "holdout", "model": {"decompose": 2}},
         },
     )
     layers = study.frozen_layers("two_class", "holdout")
     assert layers is not None and layers[0].startswith("resnet18-layer3-")
     assert layers == study.frozen_layers("three_class", "random_subsample")
+    assert layers == study.frozen_layers("two_class", "parts"), "sub-classes are of the last layer"
     assert study.frozen_layers("two_class", "free") is None
     assert [settings["freeze_until"] for settings in study.frozen.values()] == ["layer3", "layer2"]
     assert (

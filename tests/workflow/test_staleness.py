@@ -387,6 +387,11 @@ CASES = [
         CONFIG | after_train(ALL_RUNS),
     ),
     Case(
+        "classes of one scheme learnt as sub-classes",
+        settings(schemes={"holdout": {"model": {"decompose": 2}}}),
+        CONFIG | after_train(runs_of(scheme="holdout")),
+    ),
+    Case(
         "another precision",
         settings(compute={"precision": "bfloat16"}),
         CONFIG | after_train(ALL_RUNS),

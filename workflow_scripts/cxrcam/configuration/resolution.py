@@ -389,8 +389,13 @@ def result_settings(config: Mapping[str, Any], task: str, scheme: str) -> dict[s
 
 
 def model_settings(config: Mapping[str, Any], scheme: str) -> dict[str, Any]:
-    """Merge ``model`` with the scheme's own ``model``; sorted by key."""
+    """Merge ``model`` with the scheme's own ``model``; sorted by key.
+
+    ``decompose`` is left out where it is null: models of classes as they are do not know of it.
+    """
     merged = dict(config["model"]) | config["schemes"][scheme]["model"]
+    if merged["decompose"] is None:
+        del merged["decompose"]
     return dict(sorted(merged.items()))
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.cam import captured_features, classifier_head
+from workflow_scripts.cxrcam.networks.decomposition import composed_maps
 from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size, resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard
 
@@ -80,9 +81,14 @@ class PixelsToMaps(nn.Module):
             return (self.model(images),)
         with captured_features(self.model, self.backbone) as features:
             logits = self.model(images)
-        if self.head_kernel is None:  # the output of the last convolution is the class map
-            return logits, features[0] - features[0].mean(1, keepdim=True)
-        return logits, nn.functional.conv2d(features[0], self.head_kernel)
+        maps, sub_classes = features[0], self.backbone.sub_classes
+        if self.head_kernel is not None:  # else the output of the last convolution is the class map
+            maps = nn.functional.conv2d(maps, self.head_kernel)
+        if sub_classes > 1:
+            maps = composed_maps(maps, self.model.get_submodule(self.backbone.head), sub_classes)
+        if self.head_kernel is None or sub_classes > 1:  # else the kernel is centred
+            maps = maps - maps.mean(1, keepdim=True)
+        return logits, maps
 
 
 def resizing_matrix(source: int, target: int) -> torch.Tensor | None:

@@ -115,7 +115,9 @@ def _write_answer(grid: PictureGrid, column: int, wrong: str | None, probability
     grid.text(left, top + _LINE, f"probability {probability:.3f}")
 
 
-def map_caption(labels: Sequence[str], scale_max: float, *, model: str, source: str) -> str:
+def map_caption(
+    labels: Sequence[str], scale_max: float, *, model: str, source: str, decomposed: bool = False
+) -> str:
     """Caption of `map_figure` that stands alone.
 
     Parameters
@@ -126,11 +128,14 @@ def map_caption(labels: Sequence[str], scale_max: float, *, model: str, source: 
         What made the maps.
     source : str
         Images that are shown, and how they were chosen.
+    decomposed : bool
+        Whether the network learnt each class as sub-classes.
     """
+    beside = "a number of the image, the same at all places," if decomposed else "the bias"
     return (
         f"Class activation maps of {model}: one test image of each of {len(labels)} classes"
         f" ({', '.join(labels)}) above the same image with the map of the predicted class on it."
-        f" Images: {source}. The mean of a map plus the bias is the logit of the class. Lines"
+        f" Images: {source}. The mean of a map plus {beside} is the logit of the class. Lines"
         " enclose the smallest regions that hold half (thin) and a quarter (thick) of what is"
         f" positive; colour grows from 0 (clear) to {scale_max:.3g} logits or more, one scale for"
         " all images, and lines are dashed where it stays below a quarter of that. Below: whether"

@@ -15,6 +15,7 @@ from torch import nn
 
 from workflow_scripts.cxrcam.configuration.stages import STAGES, Stage, stage_problem
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.networks.decomposition import compose_in_evaluation
 from workflow_scripts.cxrcam.networks.without_compiler import compiler_left_out
 
 with compiler_left_out():
@@ -312,6 +313,7 @@ class Backbone:
     last_stage: int | None = None  # key of its `STAGES`; None is the whole published network
     # Input pixels between neighbouring cells of the maps, by dilation; None is the stage's own.
     map_stride: int | None = None
+    sub_classes: int = 1  # outputs of the last layer for each class, see `decomposition`
 
     def __post_init__(self) -> None:
         if problem := stage_problem(self.architecture, self.last_stage, self.map_stride):
@@ -375,11 +377,15 @@ class Backbone:
     def build(self, n_classes: int) -> nn.Module:
         """Network with a last layer for `n_classes`, initialised from PyTorch's generator.
 
-        In training mode, on the CPU, float32.
+        In training mode, on the CPU, float32. With sub-classes, its outputs are theirs in training
+        mode and those of the classes in evaluation mode.
         """
-        model = self.known.build(weights=None, num_classes=n_classes)
+        outputs = n_classes * self.sub_classes
+        model = self.known.build(weights=None, num_classes=outputs)
         if not self.is_whole:
-            self.known.end(model, self.stage, n_classes)
+            self.known.end(model, self.stage, outputs)
         if self.stride < self.stage.stride and self.known.steps is not None:
             keep_resolution(self.known.steps(model), self.stride)
+        if self.sub_classes > 1:
+            compose_in_evaluation(model, self.sub_classes)
         return model

@@ -25,6 +25,15 @@ of this project: the evidence for each class at each place (`evidence.evidence_m
 Where the last layer is a convolution whose output is pooled (SqueezeNet), that output is M. Where
 several layers lie between feature maps and logit (the whole VGG), no such decomposition exists, and
 M is that of Grad-CAM; centred, it is the Grad-CAM of the centred logit.
+
+Where classes are learnt as sub-classes (`decomposition`), z_c = log sum_s exp z_cs, and
+
+    M_c(x, y) = sum_s q_s M_cs(x, y),    q_s = exp(z_cs - z_c),
+    z_c = sum_s q_s b_cs + H(q) + mean over (x, y) of M_c(x, y),    H(q) = - sum_s q_s log q_s.
+
+To check it: put z_cs = b_cs + mean M_cs into the right side, which is then the sum over s of
+q_s (z_cs - log q_s), and z_cs - log q_s = z_c for each s. So evidence is exact as before, but what
+stands beside its mean in the centred logit differs from image to image.
 """
 
 from collections.abc import Iterator
@@ -34,6 +43,7 @@ import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.decomposition import composed_maps
 
 
 @contextmanager
@@ -99,7 +109,8 @@ def logits_and_class_maps(
     logits : float tensor, shape (n, c)
     maps : float32 tensor, shape (n, c, h, w)
         Exact maps are in units of the logit: their mean over (h, w), plus the bias of a linear
-        head, is the logit. Grad-CAM's add up to no logit, see `grad_cam.grad_cam`.
+        head, is the logit; with sub-classes, plus what `decomposition` says. Grad-CAM's add up to
+        no logit, see `grad_cam.grad_cam`.
     """
     if backbone.map_kind == "grad_cam":
         # Only here: the library brings OpenCV, which the other networks have no use for.
@@ -108,6 +119,11 @@ def logits_and_class_maps(
         return grad_cam(model, backbone.feature_layer, images)
     with torch.inference_mode(), captured_features(model, backbone) as features:
         logits = model(images)
-        if isinstance(model.get_submodule(backbone.head), nn.Conv2d):
-            return logits, features[0].float()
-        return logits, class_activation_maps(features[0], classifier_head(model, backbone))
+        head = model.get_submodule(backbone.head)
+        if isinstance(head, nn.Conv2d):
+            maps = features[0].float()
+        else:
+            maps = class_activation_maps(features[0], classifier_head(model, backbone))
+        if backbone.sub_classes > 1:
+            maps = composed_maps(maps, head, backbone.sub_classes)
+        return logits, maps

@@ -76,6 +76,13 @@ def gathered(value: torch.Tensor) -> list[torch.Tensor]:
     return everyone
 
 
+def from_first(value: torch.Tensor) -> torch.Tensor:
+    """The value of the first process, in each of them."""
+    if world_size() > 1:
+        dist.broadcast(value, src=0)
+    return value
+
+
 def share_buffers(model: nn.Module) -> None:
     """Give the first process's running statistics to all."""
     for buffer in model.buffers() if world_size() > 1 else ():

@@ -82,8 +82,9 @@ class ModelCard:
     # Pixels a side at the network's input; None, as in older models, becomes `image_size`.
     input_size: int | None = None
     input_part: str = "whole"  # what it sees of each image, see `covering.covered_pixels`
-    last_stage: int | None = None  # this and the next as in `architectures.Backbone`
+    last_stage: int | None = None  # this and the next two as in `architectures.Backbone`
     map_stride: int | None = None
+    sub_classes: int = 1
 
     def __post_init__(self) -> None:
         texts = (self.architecture, self.weights_origin, self.input_part)
@@ -92,7 +93,7 @@ class ModelCard:
             isinstance(self.classes, list)
             and all(isinstance(name, str) for name in (*self.classes, *texts))
             and len(set(self.classes)) == len(self.classes)
-            and all(type(size) is int and size > 0 for size in sizes)
+            and all(type(size) is int and size > 0 for size in (*sizes, self.sub_classes))
             and len(self.mean) == len(self.std) == 3
             and all(math.isfinite(value) for value in (*self.mean, *self.std))
             and min(self.std) > 0
@@ -111,13 +112,15 @@ class ModelCard:
     @property
     def backbone(self) -> Backbone:
         """The network without its last layer."""
-        return Backbone(self.architecture, self.last_stage, self.map_stride)
+        return Backbone(self.architecture, self.last_stage, self.map_stride, self.sub_classes)
 
 
 def save_model(path: Path, model: nn.Module, card: ModelCard) -> None:
     """Write weights and card as safetensors, whole or not at all."""
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    text = json.dumps(vars(card), sort_keys=True, ensure_ascii=False)
+    # Said only where there are any: models without sub-classes keep their bytes.
+    told = {key: value for key, value in vars(card).items() if (key, value) != ("sub_classes", 1)}
+    text = json.dumps(told, sort_keys=True, ensure_ascii=False)
     with atomic_path(path) as temporary:
         save_file(state, temporary, metadata={METADATA_KEY: text})
 

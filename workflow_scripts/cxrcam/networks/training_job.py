@@ -30,6 +30,11 @@ from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints
 from workflow_scripts.cxrcam.networks.cost import parameter_count
+from workflow_scripts.cxrcam.networks.decomposition import (
+    pooled_features,
+    sub_class_images,
+    with_sub_classes,
+)
 from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.distributed import rank, world_size
 from workflow_scripts.cxrcam.networks.evaluation import best_iteration
@@ -90,7 +95,10 @@ class TrainingJob:
     def backbone(self) -> Backbone:
         """The network without its last layer; `model` must not say ``auto`` any more."""
         return Backbone(
-            self.model["architecture"], self.model["last_stage"], self.model["map_stride"]
+            self.model["architecture"],
+            self.model["last_stage"],
+            self.model["map_stride"],
+            self.model.get("decompose", 1),  # absent where classes are learnt as they are
         )
 
     def configuration_hash(self) -> str:
@@ -227,10 +235,16 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
     )
     normalisation = Normalisation(tuple(job.image["mean"]), tuple(job.image["std"]))
     with _TrainingLog(job, settings, len(training), log) as shown, frozen as trained:
+        if job.backbone.sub_classes > 1:
+            shape = (input_size, normalisation, precision)
+            training = decomposed(job, trained, training, *shape, log)
+        learner = Learner(
+            *(trained, training, settings, normalisation, precision, input_size),
+            cuda_graphs=job.cuda_graphs,
+            sub_classes=job.backbone.sub_classes,
+        )
         history = train(
-            Learner(
-                trained, training, settings, normalisation, precision, input_size, job.cuda_graphs
-            ),
+            learner,
             {role: parts[role] for role in settings.watch if role in parts},
             generator(job.seed, "train", *job.run),
             checkpoints,
@@ -240,7 +254,7 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
         )
     if rank() == 0:
         used = {"precision": precision, "device": device.type}
-        write_outputs(job, model, history, start.origin, input_size, used, log)
+        write_outputs(job, model, history, start.origin, input_size, used, training.labels, log)
 
 
 def initial_model(job: TrainingJob, start: Start, log: logging.Logger) -> nn.Module:
@@ -253,6 +267,26 @@ def initial_model(job: TrainingJob, start: Start, log: logging.Logger) -> nn.Mod
     elif start.reason:
         log.warning("Training starts from random weights. %s", start.reason)
     return model
+
+
+def decomposed(
+    job: TrainingJob,
+    model: nn.Module,
+    training: Part,
+    input_size: int,
+    normalisation: Normalisation,
+    precision: str,
+    log: logging.Logger,
+) -> Part:
+    """Training images with labels of sub-classes, which `model` finds as training begins."""
+    k, seed = job.backbone.sub_classes, integer_seed(job.seed, "sub-classes", *job.run) % 2**32
+    shape = (input_size, normalisation, precision)
+    features = pooled_features(model, job.backbone.head, training, *shape)
+    training = with_sub_classes(training, features, job.classes, k, seed)
+    counts = sub_class_images(training.labels, job.classes, k)
+    told = ", ".join(f"{name} {' + '.join(map(str, n))}" for name, n in counts.items())
+    log.info("Each class is learnt as %d sub-classes. Training images: %s.", k, told)
+    return training
 
 
 def checkpoints_of(
@@ -320,22 +354,28 @@ def write_outputs(
     weights_origin: str,
     input_size: int,
     used: dict[str, str],
+    labels: torch.Tensor,
     log: logging.Logger,
 ) -> None:
     """Write the model with its card, the history and the clocks of a training.
 
     `job` has the settings of its start (`with_start`), `history` is that of `training.train`,
-    `input_size` counts pixels a side, `used` has the ``precision`` and ``device`` of the training.
+    `input_size` counts pixels a side, `used` has the ``precision`` and ``device`` of the training,
+    `labels` are those of the training images.
     """
     last = history[-1]["iteration"]
     kept = last if job.settings["keep"] == "last" else best_iteration(history)
     log.info("Stopped after iteration %d; kept the weights of iteration %d.", last, kept)
-    several = {"processes": world_size()} if world_size() > 1 else {}
+    used_too: dict[str, Any] = {"processes": world_size()} if world_size() > 1 else {}
+    sub_classes = job.backbone.sub_classes
+    if sub_classes > 1:
+        used_too["sub_class_images"] = sub_class_images(labels, job.classes, sub_classes)
     card = ModelCard(
         classes=job.classes,
         architecture=job.backbone.architecture,
         last_stage=job.backbone.last_stage,
         map_stride=job.backbone.map_stride,
+        sub_classes=sub_classes,
         image_size=job.image["size"],
         input_size=input_size,
         input_part=job.input_part,
@@ -344,7 +384,7 @@ def write_outputs(
         weights_origin=weights_origin,
         configuration_hash=job.configuration_hash(),
         data_fingerprint=job.data_fingerprint(),
-        training={**job.settings, **used, "kept_iteration": kept, **several},
+        training={**job.settings, **used, "kept_iteration": kept, **used_too},
     )
     save_model(Path(job.model_file), model, card)
     clocks = [row for row in history if row["role"] == "train"]  # one row an evaluation

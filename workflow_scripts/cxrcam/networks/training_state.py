@@ -35,6 +35,8 @@ def state_of(learner: Learner, at: Position, kept: Mapping[str, torch.Tensor]) -
     """
     tensors = {f"model.{k}": v for k, v in learner.model.state_dict().items()}
     tensors |= {f"kept.{k}": v for k, v in kept.items()}
+    if learner.sub_classes > 1:  # found anew on another device, they might be others
+        tensors["labels.train"] = learner.training.labels
     own = {"sums.loss": learner.loss_sum, "sums.correct": learner.correct}
     own["rng.torch"] = torch.get_rng_state()
     if learner.device.type == "cuda":
@@ -56,6 +58,8 @@ def restored(learner: Learner, state: State) -> tuple[Position, Weights]:
         group, _, rest = name.partition(".")
         named.setdefault(group, {})[rest] = tensor
     learner.model.load_state_dict(named["model"])
+    if learner.sub_classes > 1:
+        learner.training.labels.copy_(named["labels"]["train"])
     rank = distributed.rank()
     learner.loss_sum.copy_(named["sums"][f"loss.{rank}"])
     learner.correct.copy_(named["sums"][f"correct.{rank}"])

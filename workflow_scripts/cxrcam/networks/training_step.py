@@ -12,6 +12,7 @@ from torch import nn
 
 from workflow_scripts.cxrcam.networks import distributed
 from workflow_scripts.cxrcam.networks.cuda_graphs import RecordedStep
+from workflow_scripts.cxrcam.networks.decomposition import composed_logits
 from workflow_scripts.cxrcam.networks.devices import autocast
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings, make_optimizer
@@ -24,7 +25,7 @@ class Batch:
     epoch: int  # from 0
     rows: torch.Tensor  # int64 (b,), their positions
     flips: torch.Tensor  # bool (b,), which of them are mirrored
-    labels: torch.Tensor  # int64 (b,), their classes
+    labels: torch.Tensor  # int64 (b,), their classes, or sub-classes
 
 
 class Learner:
@@ -45,6 +46,9 @@ class Learner:
     cuda_graphs : bool
         Whether one process on a GPU records its steps and replays them, as in
         `cuda_graphs.RecordedStep`; does not change the result.
+    sub_classes : int
+        Of each class, where the labels of `training` are those of `decomposition`. What is counted
+        below is of classes all the same.
 
     Attributes
     ----------
@@ -68,9 +72,11 @@ class Learner:
         precision: str,
         input_size: int | None = None,
         cuda_graphs: bool = True,
+        sub_classes: int = 1,
     ) -> None:
         self.training, self.settings = training, settings
         self.normalisation, self.precision = normalisation, precision
+        self.sub_classes = sub_classes
         self.side = input_size or training.side
         self.device = training.labels.device
         self.processes = distributed.world_size()
@@ -113,9 +119,15 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        loss = loss.detach()
-        self.loss_sum += loss.double() * (n_images / self.processes)
-        self.correct += (logits.detach().argmax(1) == labels).sum()
+        loss, logits = loss.detach(), logits.detach()
+        shown = loss
+        if self.sub_classes > 1:
+            logits = composed_logits(logits, self.sub_classes)
+            labels = labels // self.sub_classes
+            smoothing = self.settings.label_smoothing
+            shown = distributed.mean_loss(logits, labels, smoothing, n_images)
+        self.loss_sum += shown.double() * (n_images / self.processes)
+        self.correct += (logits.argmax(1) == labels).sum()
         return loss
 
     def _recorded_step(

@@ -102,4 +102,6 @@ def describe_design(config: Mapping[str, Any], task: str, scheme: str) -> str:
     ]
     if input_part(config, scheme) != WHOLE:
         parts.append(f"covered images ({input_part(config, scheme)})")
+    if sub_classes := model_settings(config, scheme).get("decompose"):
+        parts.append(f"each class as {sub_classes} sub-classes")
     return "; ".join(parts)

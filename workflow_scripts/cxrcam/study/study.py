@@ -268,6 +268,7 @@ class Study:
         if until is None:
             return None
         settings = {**self.models[scheme], "freeze_until": until}
+        settings.pop("decompose", None)  # a matter of the last layer
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
         return f"{settings['architecture']}-{until}-{digest}", settings
 
