@@ -289,7 +289,8 @@ def main() -> None:
             print(pd.DataFrame(rows).to_string(index=False))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"\n{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    print(f"{n} originals: {pairs['kind'].value_counts().to_dict()}; {searching:.1f} CPU s of search")
+    kinds = pairs["kind"].value_counts().to_dict()
+    print(f"{n} originals: {kinds}; {searching:.1f} CPU s of search")
     print(f"peak memory of all searches {memory:.2f} GiB")
 
 

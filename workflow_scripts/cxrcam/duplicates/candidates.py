@@ -107,7 +107,11 @@ def candidate_pairs(words: UInt32Array, n_first: int, workers: Workers) -> Candi
 def _sorted_list(words: UInt32Array, first_row: int) -> tuple[UInt64Array, UInt16Array]:
     """Words of some images, each before the row of its image in one number; ascending. Weights."""
     rows = np.arange(first_row, first_row + len(words), dtype=np.uint64)[:, None]
-    entries = np.sort(((words.astype(np.uint64) << _ROW_BITS) | rows)[words != NO_WORD])
+    entries = words.astype(np.uint64)
+    entries <<= _ROW_BITS  # in place, like the sort: the list is the largest of what a search holds
+    entries |= rows
+    entries = entries[words != NO_WORD]
+    entries.sort()
     starts = np.flatnonzero(np.diff(entries >> _ROW_BITS, prepend=NO_WORD))
     sizes = np.diff(starts, append=len(entries))
     # In whole numbers, whose sums are the same in any order.
