@@ -28,6 +28,7 @@ from workflow_scripts.cxrcam.data.feature_cache import read_features
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.capsules import MarginLoss
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints
 from workflow_scripts.cxrcam.networks.cost import parameter_count
 from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_torch
@@ -226,10 +227,12 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
         else nullcontext(model)
     )
     normalisation = Normalisation(tuple(job.image["mean"]), tuple(job.image["std"]))
+    margin_loss = MarginLoss(training.labels, len(job.classes))
     with _TrainingLog(job, settings, len(training), log) as shown, frozen as trained:
         history = train(
             Learner(
-                trained, training, settings, normalisation, precision, input_size, job.cuda_graphs
+                *(trained, training, settings, normalisation, precision, input_size),
+                *(job.cuda_graphs, margin_loss if job.backbone.known.capsules else None),
             ),
             {role: parts[role] for role in settings.watch if role in parts},
             generator(job.seed, "train", *job.run),
