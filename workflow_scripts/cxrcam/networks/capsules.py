@@ -24,8 +24,11 @@ from typing import Final
 import torch
 from torch import nn
 
-LEAST_LENGTH: Final = 1e-6
-"""Shorter capsules count as this long, so that every length has a logarithm."""
+LEAST_LENGTH: Final = 1e-12
+"""Shorter capsules count as this long, so that every length has a logarithm.
+
+Untrained ones can be as short as 1e-8, as `squash` squares small lengths at each layer.
+"""
 
 
 def squash(s: torch.Tensor) -> torch.Tensor:
