@@ -6,13 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import nn
 
-from tests.unit.test_configuration import SCHEMA, SMALLEST
+from tests.unit.test_configuration import CONFIG, ROOT, SCHEMA, SMALLEST
+from tests.unit.test_training import checkpoints
 from workflow_scripts.cxrcam.configuration.capsule_networks import CAPSULE_NETWORKS
 from workflow_scripts.cxrcam.configuration.resolution import (
     ConfigurationError,
+    model_settings,
     resolve_configuration,
+    train_settings,
 )
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
 from workflow_scripts.cxrcam.networks.capsules import (
@@ -22,6 +26,7 @@ from workflow_scripts.cxrcam.networks.capsules import (
     routed,
     squash,
 )
+from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, TrainingStopped
 from workflow_scripts.cxrcam.networks.cost import multiply_adds, parameter_count
 from workflow_scripts.cxrcam.networks.foreign_checkpoints import fitted_tensors
 from workflow_scripts.cxrcam.networks.initial_weights import choose_imagenet, read_start
@@ -140,35 +145,52 @@ def test_a_class_weighs_as_much_as_the_share_of_all_others():
     torch.testing.assert_close(loss.weights, torch.tensor([0.5, 0.7, 0.8]))
 
 
+PLAIN = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def noise(n: int) -> Pixels:
+    pixels = np.random.default_rng(n).integers(0, 256, (n, 32, 32), dtype=np.uint8)
+    return Pixels.on(torch.device("cpu"), pixels, np.arange(n) % 3 // 2)
+
+
+def learner_of(part: Pixels, model: nn.Module, **changes: object) -> Learner:
+    plain = {
+        **{"epochs": 1, "batch_size": 6, "optimizer": "adam", "learning_rate": 1e-3},
+        **{"momentum": 0.9, "weight_decay": 0.0, "schedule": "constant"},
+        **{"horizontal_flip": 0.0, "watch": ["test"], "evaluate_every": "epoch"},
+        **{"keep": "last", "patience": 0},
+    }
+    settings = TrainSettings.from_mapping({**plain, **changes})
+    return Learner(model, part, settings, PLAIN, "float32", loss=MarginLoss(part.labels, 2))
+
+
 def test_the_history_holds_margin_loss_of_every_part():
-    model, rng = network(), np.random.default_rng(0)
-    parts = [
-        Pixels.on(
-            torch.device("cpu"),
-            rng.integers(0, 256, (n, 32, 32), dtype=np.uint8),
-            np.arange(n) % 3 // 2,
-        )
-        for n in (6, 5)
-    ]
-    plain = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    settings = TrainSettings.from_mapping(
-        {
-            **{"epochs": 1, "batch_size": 6, "optimizer": "adam", "learning_rate": 1e-3},
-            **{"momentum": 0.9, "weight_decay": 0.0, "schedule": "constant"},
-            **{"horizontal_flip": 0.0, "watch": ["test"], "evaluate_every": "epoch"},
-            **{"keep": "last", "patience": 0},
-        }
-    )
-    loss = MarginLoss(parts[0].labels, 2)
+    model, part, other = network(), noise(6), noise(5)
+    loss = MarginLoss(part.labels, 2)
     with torch.no_grad():
-        before = loss(model(plain.apply(parts[0].pixels)), parts[0].labels).mean()
-    learner = Learner(model, parts[0], settings, plain, "float32", loss=loss)
-    history = train(learner, {"test": parts[1]}, np.random.default_rng(0))
+        before = loss(model(PLAIN.apply(part.pixels)), part.labels).mean()
+    history = train(learner_of(part, model), {"test": other}, np.random.default_rng(0))
     with torch.no_grad():
-        after = loss(model.eval()(plain.apply(parts[1].pixels)), parts[1].labels).mean()
+        after = loss(model.eval()(PLAIN.apply(other.pixels)), other.labels).mean()
     assert [row["role"] for row in history] == ["train", "test"]
     found = [row["loss"] for row in history]
     assert found == pytest.approx([before.item(), after.item()], rel=1e-4)
+
+
+def test_an_interrupted_training_ends_with_the_bits_of_one_that_was_not(tmp_path: Path):
+    def trained(kept: Checkpoints | None = None) -> dict[str, torch.Tensor]:
+        model = network()
+        learner = learner_of(noise(12), model, epochs=3, horizontal_flip=0.5)
+        train(learner, {}, np.random.default_rng(0), kept)
+        return model.state_dict()
+
+    interrupting = checkpoints(tmp_path, looks=3)
+    with pytest.raises(TrainingStopped):
+        trained(interrupting)
+    whole, again, resumed = trained(), trained(), trained(checkpoints(tmp_path))
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, again[name]), name
+        assert torch.equal(tensor, resumed[name]), name
 
 
 # --- the network ----------------------------------------------------------------------------------
@@ -262,6 +284,17 @@ def test_what_it_cannot_have_is_refused_while_planning(model, settings, words):
     with pytest.raises(ConfigurationError) as caught:
         resolved(model, **settings)
     assert words in str(caught.value)
+
+
+def test_the_preset_is_the_recipe_of_the_paper():
+    preset = yaml.safe_load((ROOT / "presets/covid_caps.yaml").read_text(encoding="utf-8"))
+    schemes = {**CONFIG["schemes"], **preset["schemes"]}
+    config = resolve_configuration({**CONFIG, **preset, "schemes": schemes}, SCHEMA)
+    settings = train_settings(config, "two_class", "covid_caps")
+    recipe = {key: settings[key] for key in ("epochs", "batch_size", "optimizer", "learning_rate")}
+    assert list(recipe.values()) == [100, 16, "adam", 1e-3]
+    assert config["image"]["size"] == 224
+    assert model_settings(config, "covid_caps")["input_size"] is None
 
 
 def test_with_weights_of_a_file_its_convolutions_can_be_frozen():
