@@ -158,14 +158,17 @@ class MarginLoss(nn.Module):
 
     def __init__(self, labels: torch.Tensor, n_classes: int) -> None:
         super().__init__()
-        # A sum over comparisons: counting on a GPU is not deterministic.
-        classes = torch.arange(n_classes, device=labels.device)
-        self.register_buffer("weights", 1 - (labels[:, None] == classes).float().mean(0))
+        self.n_classes = n_classes
+        self.register_buffer("weights", 1 - self._present(labels).mean(0))
+
+    def _present(self, labels: torch.Tensor) -> torch.Tensor:
+        """T, float32 (n, classes); by comparison, which a GPU does deterministically."""
+        return (labels[:, None] == torch.arange(self.n_classes, device=labels.device)).float()
 
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Losses, float32 (n,), of logits (n, c) and labels, int64 (n,)."""
         lengths = logits.exp()
-        present = nn.functional.one_hot(labels, len(self.weights))
+        present = self._present(labels)
         missed = present * (0.9 - lengths).relu() ** 2
         claimed = 0.5 * (1 - present) * (lengths - 0.1).relu() ** 2
         return self.weights[labels] * (missed + claimed).sum(1)
