@@ -21,7 +21,7 @@ from workflow_scripts.cxrcam.networks.models import build_classifier
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 # One of each family, but for the two that are dear to build.
-FAMILIES = ["mobilenet_v2", "squeezenet1_1", "resnet18", "densenet121", "vgg19"]
+FAMILIES = ["mobilenet_v2", "squeezenet1_1", "resnet18", "densenet121", "vgg19", "covid_caps"]
 
 
 def network(backbone: Backbone, n_classes: int = 3) -> nn.Module:

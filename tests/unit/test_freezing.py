@@ -35,6 +35,7 @@ CUTS = {
     "squeezenet1_1": "features.9",
     "inception_v3": "Mixed_6e",
     "vgg19": "features.30",
+    "covid_caps": "features.9",
 }
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 SIDE = 64

@@ -11,6 +11,7 @@ from workflow_scripts.cxrcam.configuration.stages import STAGES, stage_problem
 from workflow_scripts.cxrcam.maps.placement import place_map
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.cam import captured_features
+from workflow_scripts.cxrcam.networks.capsules import CapsuleLayer
 
 
 class MeanOfChannels(nn.Module):
@@ -41,7 +42,7 @@ def geometry_of(backbone: Backbone) -> nn.Module:
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.Conv2d):
             replaced: nn.Module = MeanOfChannels(module)
-        elif isinstance(module, nn.BatchNorm2d | nn.ReLU | nn.ReLU6):
+        elif isinstance(module, nn.BatchNorm2d | nn.ReLU | nn.ReLU6 | CapsuleLayer):
             replaced = nn.Identity()
         elif isinstance(module, nn.Linear):
             replaced = MeanOfFeatures()

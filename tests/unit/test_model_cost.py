@@ -8,8 +8,10 @@ from torch import nn
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
 from workflow_scripts.cxrcam.networks.cost import multiply_adds, parameter_count
 
+PUBLISHED = [name for name, known in ARCHITECTURES.items() if known.imagenet]
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+
+@pytest.mark.parametrize("architecture", PUBLISHED)
 def test_costs_are_those_that_torchvision_publishes(architecture):
     known = ARCHITECTURES[architecture]
     with torch.device("meta"):

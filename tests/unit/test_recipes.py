@@ -81,7 +81,20 @@ def test_a_network_that_cannot_have_the_stride_of_the_recipe_gets_the_next_coars
     ],
 )
 def test_only_auto_may_start_in_two_ways(weights, starts):
-    assert possible_starts(weights) == starts
+    assert possible_starts({**MODEL, "weights": weights}) == starts
+
+
+def test_a_network_without_published_weights_starts_in_one_way():
+    model = {**MODEL, "architecture": "covid_caps"}
+    starts = [possible_starts({**model, "weights": w}) for w in ("auto", "random", "some.pth")]
+    assert starts == [("random",), ("random",), ("pretrained",)]
+
+
+def test_a_network_that_can_only_be_whole_stays_so_whatever_the_recipe_says():
+    model = {**MODEL, "architecture": "covid_caps"}
+    assert with_recipe(model, TRAIN, {**RECIPE, "last_stage": 2}, 100)[0]["last_stage"] is None
+    own = with_recipe({**model, "last_stage": 2}, TRAIN, RECIPE, 100)[0]
+    assert own["last_stage"] == 2, "refused elsewhere, not silently changed"
 
 
 def test_only_what_is_auto_can_make_a_model_stale():

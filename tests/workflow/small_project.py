@@ -212,6 +212,14 @@ def manifest_configuration() -> dict[str, Any]:
                 "tasks": ["fluid"],
                 "model": {"architecture": "squeezenet1_1"},
             },
+            "decomposed": {
+                **{"kind": "same_splits", "of": "holdout", "tasks": ["fluid"]},
+                **{"system": "detrac", "model": {"decompose": 2}},
+            },
+            "capsules": {
+                **{"kind": "same_splits", "of": "holdout", "tasks": ["fluid"]},
+                **{"system": "covid_caps", "model": {"architecture": "covid_caps"}},
+            },
             "honest": {
                 "kind": "holdout",
                 "test_fraction": 0.2,

@@ -23,6 +23,7 @@ def test_every_design_of_a_system_has_its_row_and_no_other_design(table: pd.Data
     designs = set(zip(table["Task"], table["Scheme"], strict=True))
     assert designs == {
         *(("fluid", name) for name in ("holdout", "kfold", "published", "honest")),
+        *(("fluid", name) for name in ("decomposed", "capsules")),
         ("findings", "holdout"),
     }
     assert len(table) == len(designs)

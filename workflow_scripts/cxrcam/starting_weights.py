@@ -16,7 +16,7 @@ from workflow_scripts.cxrcam.networks.recorded_start import METADATA_KEY, record
 RANDOM: Final = "random"
 
 Start = Mapping[str, str]
-"""`kind` (random, imagenet or file) and `origin`; `found` or `reason` as in `recorded_start`."""
+"""`kind` (random, imagenet or file), `origin`, and what else `recorded_start` tells."""
 
 
 def planned_starts(weights: Mapping[str, str], files: Iterable[str]) -> dict[str, Start]:
@@ -62,7 +62,7 @@ def start_sentence(start: Start, of: str = "") -> str:
     if start["kind"] != RANDOM:
         return f"{who} from the weights of {name}."
     if not start.get("reason"):
-        return f"{who} from random weights."
+        return f"{who} from random weights. {start.get('note', '')}".rstrip()
     return (
         f"{who} from RANDOM weights. {start['reason']} To start from ImageNet's, put that file "
         "into results/weights, or let this machine reach the network, and run snakemake with "

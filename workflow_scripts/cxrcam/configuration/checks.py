@@ -4,6 +4,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from workflow_scripts.cxrcam.configuration.capsule_networks import (
+    CAPSULE_NETWORKS,
+    capsule_faults,
+)
 from workflow_scripts.cxrcam.configuration.problems import (
     KeyPath,
     Problems,
@@ -11,7 +15,7 @@ from workflow_scripts.cxrcam.configuration.problems import (
     dotted,
     show,
 )
-from workflow_scripts.cxrcam.configuration.recipes import possible_starts, with_recipe
+from workflow_scripts.cxrcam.configuration.recipes import RANDOM, possible_starts, with_recipe
 from workflow_scripts.cxrcam.configuration.stages import STAGES, stage_problem
 from workflow_scripts.cxrcam.data.parts import part_of
 from workflow_scripts.cxrcam.terms import TEST, TRAIN, WHOLE
@@ -236,7 +240,7 @@ def check_recipes(config: Mapping[str, Any], problems: Problems) -> None:
     for scheme, task, train in _designs(config):
         settings = config["schemes"][scheme]
         model, part = config["model"] | settings["model"], settings.get("input", WHOLE)
-        for start in possible_starts(model["weights"]):
+        for start in possible_starts(model):
             chosen = with_recipe(model, train, config["recipes"][start], n_images=1)
             size = config["image"]["size"]
             for fault in _recipe_faults(*chosen, f"{task}/{scheme}", part, size):
@@ -248,7 +252,7 @@ def _recipe_faults(
 ) -> list[str]:
     """Why settings without ``auto`` exclude each other, a sentence a reason."""
     frozen, shares = train["freeze_until"], train["progressive"]
-    faults = []
+    faults = capsule_faults(model, train, run)
     if stage := stage_problem(model["architecture"], model["last_stage"], model["map_stride"]):
         faults.append(stage)
     elif train["batch_size"] == 1 and model["architecture"] not in WITHOUT_BATCH_NORMALISATION:
@@ -261,11 +265,12 @@ def _recipe_faults(
                 f"{model['architecture']} at {side:.0f} pixels has one cell: set "
                 "train.batch_size to 2 or more."
             )
-    if frozen and model["weights"] == "random":
+    if frozen and possible_starts(model) == (RANDOM,):
+        learnt = "a file" if model["architecture"] in CAPSULE_NETWORKS else "imagenet or a file"
         faults.append(
-            f"freeze_until: {frozen} for {run} with model.weights: random would freeze layers that "
-            "never learnt anything: set model.weights to imagenet or a file, or train.freeze_until "
-            "to null."
+            f"freeze_until: {frozen} for {run} with model.weights: {model['weights']} would freeze "
+            f"layers that never learnt anything: set model.weights to {learnt}, or "
+            "train.freeze_until to null."
         )
     if frozen and shares:
         faults.append(

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from workflow_scripts.cxrcam.configuration.capsule_networks import CAPSULE_NETWORKS
 from workflow_scripts.cxrcam.configuration.stages import STAGES
 
 AUTO: Final = "auto"
@@ -19,9 +20,10 @@ MODEL_KEYS: Final = ("last_stage", "map_stride", "input_size")
 TRAIN_KEYS: Final = ("epochs", "batch_size", "learning_rate", "progressive")
 
 
-def possible_starts(weights: str) -> tuple[str, ...]:
+def possible_starts(model: Mapping[str, Any]) -> tuple[str, ...]:
     """Recipes that a network may get, by ``model.weights``: which of both, or either."""
-    return {RANDOM: (RANDOM,), AUTO: (PRETRAINED, RANDOM)}.get(weights, (PRETRAINED,))
+    either = (RANDOM,) if model["architecture"] in CAPSULE_NETWORKS else (PRETRAINED, RANDOM)
+    return {RANDOM: (RANDOM,), AUTO: either}.get(model["weights"], (PRETRAINED,))
 
 
 def used_recipes(
@@ -37,7 +39,7 @@ def used_recipes(
         keys.append("least_steps")
     return {
         start: {key: recipes[start][key] for key in keys if key in recipes[start]}
-        for start in possible_starts(model["weights"])
+        for start in possible_starts(model)
     }
 
 
@@ -61,8 +63,10 @@ def with_recipe(
         Without ``auto`` but for ``model.weights``.
     """
     chosen_model = _filled(model, recipe, MODEL_KEYS)
+    stages = STAGES[chosen_model["architecture"]]
+    if model["last_stage"] == AUTO and chosen_model["last_stage"] not in stages:
+        chosen_model["last_stage"] = None  # a network that can only be whole
     if model["map_stride"] == AUTO and chosen_model["map_stride"] is not None:
-        stages = STAGES[chosen_model["architecture"]]
         stage = stages.get(chosen_model["last_stage"], stages[max(stages)])
         # A recipe asks for what most networks can have; this one may have to stay coarser.
         finest = max(chosen_model["map_stride"], stage.finest)

@@ -1,8 +1,9 @@
 """Where each network can end: its stages, and what one cell of each sees of the image.
 
 A stage ends where the next layer would halve the resolution. Stage 1 has a stride of 4 input
-pixels, stage 2 of 8, stage 3 of 16 and stage 4 of 32, whatever the network. A network that ends
-behind an earlier stage sees less of the image with each cell, so that its maps are sharper.
+pixels, stage 2 of 8, stage 3 of 16 and stage 4 of 32, whatever the network; COVID-CAPS, which can
+only be whole, has stage 0 with a stride of 2. A network that ends behind an earlier stage sees less
+of the image with each cell, so that its maps are sharper.
 
 Stride, offset and receptive field follow from receptive field arithmetic: with j the input pixels
 between neighbouring cells before a layer of kernel k, stride s and padding p, the layer multiplies
@@ -70,6 +71,8 @@ STAGES: Final[dict[str, dict[int, Stage]]] = {
     "densenet121": _densenet((256, 512, 1024, 1024), (59, 255, 1031, 2071)),
     "resnet50": _resnet((256, 512, 1024, 2048), (35, 91, 267, 427)),
     "densenet201": _densenet((256, 512, 1792, 1920), (59, 255, 1799, 3863)),
+    # No padding: 1 + 1 (convolutions) + 0.5 (pool of 2) + 2 + 2 (convolutions).
+    "covid_caps": {0: Stage("features.9", 128, 2, 6.5, 14, finest=2)},
     # Layers of 3 without padding: 1 + 2 (convolutions) + 2 (pool) + 4 (convolution) + 4 (pool)
     # + 8 + 16 (strided blocks). Branches of unlike depth in its strided blocks: not dilated.
     "inception_v3": {
@@ -94,6 +97,11 @@ def stage_problem(architecture: str, last_stage: int | None, map_stride: int | N
     None is the whole network, and the stage's own stride.
     """
     stages = STAGES[architecture]
+    if last_stage is not None and last_stage not in stages and len(stages) == 1:
+        return (
+            f"model.last_stage is {last_stage}, but {architecture} can only be whole: set it to "
+            "null or auto."
+        )
     if last_stage is not None and last_stage not in stages:
         return (
             f"model.last_stage is {last_stage}, but {architecture} can end behind the stages "

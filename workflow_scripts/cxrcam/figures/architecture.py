@@ -36,6 +36,7 @@ _TABLE: Final = 2.4
 _ROW: Final = 0.16
 _FOOT: Final = 0.3
 _CLASSES: Final = 1.2  # width of the class names at the end
+_OF_CAPSULES: Final = 2  # axes of an output that is no map
 
 
 class Block(NamedTuple):
@@ -172,7 +173,7 @@ def architecture_figure(
     axes.text(left, _MIDDLE, "\n".join(names), fontsize=7.0, va="center", linespacing=1.4)
     _write_table(axes, blocks, marks)
     total = sum(block.parameters for block in blocks)
-    note = f"{total:,} parameters. Below each block: channels and resolution of its output."
+    note = f"{total:,} parameters. Below each block: {_below(blocks)} of its output."
     axes.text(_MARGIN, height - 0.08, note, fontsize=7.0, color=GREY)
     return figure
 
@@ -182,7 +183,8 @@ def _draw_blocks(axes: Axes, shapes: Sequence[Shape], marks: Mapping[int, tuple[
     column = (PAGE_WIDTH - 2 * _MARGIN - _CLASSES) / len(shapes)
     most = max(shape[0] for shape in shapes)
     right = 0.0
-    for index, (channels, *sides) in enumerate(shapes):
+    for index, shape in enumerate(shapes):
+        channels, *sides = shape
         colour, note = marks.get(index, (SKY_BLUE if index else LIGHT_GREY, ""))
         x = _MARGIN + (index + 0.5) * column
         high = 0.1 + 0.9 * math.log(max(sides, default=1)) / math.log(shapes[0][1])
@@ -197,7 +199,10 @@ def _draw_blocks(axes: Axes, shapes: Sequence[Shape], marks: Mapping[int, tuple[
         axes.text(x, _MIDDLE - high / 2 - 0.09, note, **look)
         axes.text(x, _BELOW, str(index) if index else "input", fontweight="bold", **look)
         axes.text(x, _BELOW + 0.15, str(channels), **look)
-        axes.text(x, _BELOW + 0.29, f"{sides[0]}²" if sides else "–", **look)
+        side = f"{sides[0]}²" if sides else "–"
+        if len(shape) == _OF_CAPSULES:
+            side = f"× {sides[0]}"
+        axes.text(x, _BELOW + 0.29, side, **look)
 
 
 def _write_table(axes: Axes, blocks: Sequence[Block], marks: Mapping[int, tuple[str, str]]) -> None:
@@ -229,12 +234,18 @@ def architecture_caption(
     return (
         f"Architecture of {name} with {len(classes)} outputs ({', '.join(classes)}),"
         f" {sum(block.parameters for block in blocks):,} parameters. Neighbouring layers whose"
-        " outputs have one resolution are one block. Below a block: channels and resolution of its"
+        f" outputs have one resolution are one block. Below a block: {_below(blocks)} of its"
         f" output (7² is 7 × 7), for an input of {_in_words(blocks[0].output)}; height grows with"
         " the logarithm of the resolution, width with that of the number of channels. Class"
         f" activation maps are read at {feature_layer} ({_in_words(maps)}; marked) and weighted by"
         f" the last layer, {head} (marked). Shapes come from one forward pass of the module."
     )
+
+
+def _below(blocks: Sequence[Block]) -> str:
+    """What stands below a block."""
+    capsules = any(len(block.output) == _OF_CAPSULES for block in blocks)
+    return "channels and resolution" + (", or capsules and their length," if capsules else "")
 
 
 def _in_words(shape: Shape) -> str:

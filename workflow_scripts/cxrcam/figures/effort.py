@@ -112,8 +112,9 @@ def accuracy_and_loss_caption(histories: Mapping[str, pd.DataFrame], *, source: 
     )
     return (
         f"Accuracy (share of correctly classified images, above) and loss (mean cross-entropy in"
-        f" nats, below) on the test images over training iterations (one batch each), a column a"
-        f" task. Thin lines: runs ({numbers}); thick: their mean, as far as all runs reach."
+        f" nats, of capsule networks margin loss; below) on the test images over training"
+        f" iterations (one batch each), a column a task. Thin lines:"
+        f" runs ({numbers}); thick: their mean, as far as all runs reach."
         f" {_WATCHED} Source: {source}."
     )
 

@@ -125,7 +125,7 @@ def scale_loss(axes: Axes, losses: Float64Array) -> None:
         axes.set_yscale("log")
     else:
         axes.set_ylim(bottom=0.0)
-    axes.set_ylabel("loss (nats, log scale)" if wide else "loss (cross-entropy, nats)")
+    axes.set_ylabel("loss (log scale)" if wide else "loss (cross-entropy or margin)")
 
 
 def mean_over_runs(series: Sequence[pd.Series]) -> pd.Series:

@@ -17,7 +17,7 @@ def methods_to_test(own: str, configured: Iterable[str]) -> list[str]:
     Parameters
     ----------
     own : {"exact", "grad_cam"}
-        `architectures.Architecture.map_kind`: VGG's own map is Grad-CAM.
+        `architectures.Backbone.map_kind`: the own map of VGG and of capsules is Grad-CAM.
     configured : iterable of str
         ``audit.map_methods``.
     """

@@ -1,4 +1,4 @@
-"""The networks that the workflow knows: torchvision's, whole or cut behind an earlier stage.
+"""The networks that the workflow knows, whole or cut behind an earlier stage.
 
 One entry of `ARCHITECTURES`, and its stages in `stages.STAGES`, are all that a network needs.
 """
@@ -15,6 +15,7 @@ from torch import nn
 
 from workflow_scripts.cxrcam.configuration.stages import STAGES, Stage, stage_problem
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.networks.capsules import covid_caps
 from workflow_scripts.cxrcam.networks.decomposition import compose_in_evaluation
 from workflow_scripts.cxrcam.networks.without_compiler import compiler_left_out
 
@@ -207,13 +208,15 @@ def _dilate(layer: nn.Module, dilation: int) -> None:
 class Architecture:
     """One network that the workflow knows."""
 
-    build: Callable[..., nn.Module]  # torchvision's constructor
-    imagenet: Any  # torchvision.models.WeightsEnum: published ImageNet weights
-    # Dotted name of the last layer with weights: nn.Linear, or nn.Conv2d of 1 x 1 whose output is
-    # pooled to the logits.
+    build: Callable[..., nn.Module]  # torchvision's constructor, or one with the same keywords
+    # torchvision.models.WeightsEnum: published ImageNet weights; None where there are none.
+    imagenet: Any
+    # Dotted name of the last layer with weights: nn.Linear, nn.Conv2d of 1 x 1 whose output is
+    # pooled to the logits, or capsules.
     head: str
-    # Cuts the network behind a stage and gives it a last layer for so many classes.
-    end: Callable[[Any, Stage, int], None]
+    # Cuts the network behind a stage and gives it a last layer for so many classes; None where it
+    # can only be whole.
+    end: Callable[[Any, Stage, int], None] | None
     # Its layers and blocks in the order in which they run, for `keep_resolution`.
     steps: Callable[[Any], list[nn.Module]] | None = _steps_of_features
     # Fewest pixels a side that it takes; 32 is also the least that `image.size` allows.
@@ -221,6 +224,8 @@ class Architecture:
     # The published network has several dense layers behind its last feature map, so that there is
     # no exact map of the whole of it.
     dense_layers: bool = False
+    # Its last layers are capsules: it learns by margin loss, and has no exact map either.
+    capsules: bool = False
     # It rectifies its last feature map by a function, not by a layer.
     rectified_later: bool = False
     # Prefix of tensors that published files hold and this network has no use for.
@@ -272,6 +277,9 @@ ARCHITECTURES: dict[str, Architecture] = {
         end=_end_densenet,
         rectified_later=True,
         modern_name=modern_densenet_name,
+    ),
+    "covid_caps": Architecture(
+        build=covid_caps, imagenet=None, head="classes", end=None, steps=None, capsules=True
     ),
     "inception_v3": Architecture(
         build=_inception_v3,
@@ -371,8 +379,12 @@ class Backbone:
 
     @property
     def map_kind(self) -> Literal["exact", "grad_cam"]:
-        """Whether maps decompose the logit exactly, or weigh features by gradients (whole VGG)."""
-        return "grad_cam" if self.known.dense_layers and self.is_whole else "exact"
+        """Whether maps decompose the logit exactly, or weigh features by gradients.
+
+        The latter where several layers lie between them: the whole VGG, COVID-CAPS.
+        """
+        several_layers = self.known.dense_layers or self.known.capsules
+        return "grad_cam" if several_layers and self.is_whole else "exact"
 
     def build(self, n_classes: int) -> nn.Module:
         """Network with a last layer for `n_classes`, initialised from PyTorch's generator.
@@ -382,7 +394,7 @@ class Backbone:
         """
         outputs = n_classes * self.sub_classes
         model = self.known.build(weights=None, num_classes=outputs)
-        if not self.is_whole:
+        if not self.is_whole and self.known.end is not None:
             self.known.end(model, self.stage, outputs)
         if self.stride < self.stage.stride and self.known.steps is not None:
             keep_resolution(self.known.steps(model), self.stride)

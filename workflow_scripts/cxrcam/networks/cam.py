@@ -23,8 +23,8 @@ of their centred logits; of two classes in all, twice the centred logit of one. 
 of this project: the evidence for each class at each place (`evidence.evidence_maps`).
 
 Where the last layer is a convolution whose output is pooled (SqueezeNet), that output is M. Where
-several layers lie between feature maps and logit (the whole VGG), no such decomposition exists, and
-M is that of Grad-CAM; centred, it is the Grad-CAM of the centred logit.
+several layers lie between feature maps and logit (the whole VGG, capsules), no such decomposition
+exists, and M is that of Grad-CAM; centred, it is the Grad-CAM of the centred logit.
 
 Where classes are learnt as sub-classes (`decomposition`), z_c = log sum_s exp z_cs, and
 

@@ -38,21 +38,13 @@ def share(values: torch.Tensor) -> torch.Tensor:
     return values[first:last]
 
 
-def mean_loss(
-    logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float, n_images: int
-) -> torch.Tensor:
-    """Cross entropy whose mean over the processes is that of a batch of `n_images`.
+def mean_loss(losses: torch.Tensor, n_images: int) -> torch.Tensor:
+    """Loss whose mean over the processes is that of a batch of `n_images`.
 
-    `logits`, shape (b, classes), and `labels`, int64, are of this process's block; b may be 0.
+    `losses`, shape (b,), are those of the images of this process's block; b may be 0.
     """
     several = world_size() > 1
-    loss = nn.functional.cross_entropy(
-        logits,
-        labels,
-        reduction="sum" if several else "mean",
-        label_smoothing=label_smoothing,
-    )
-    return loss * (world_size() / n_images) if several else loss
+    return losses.sum() * (world_size() / n_images) if several else losses.mean()
 
 
 def total(value: torch.Tensor) -> torch.Tensor:

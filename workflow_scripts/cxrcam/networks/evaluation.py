@@ -20,12 +20,15 @@ def evaluate_loss(
     precision: str,
     input_size: int | None = None,
     on_batch: Callable[[], None] = lambda: None,
+    losses_of: nn.Module | None = None,
 ) -> tuple[float, float]:
-    """Mean cross entropy and accuracy on a part; leaves the model in training mode.
+    """Mean loss and accuracy on a part; leaves the model in training mode.
 
-    `on_batch` is called before each batch; what it raises ends the evaluation. Several processes
-    take a batch each in turn.
+    `losses_of` gives the losses (n,) of logits and labels; None is cross entropy. `on_batch` is
+    called before each batch; what it raises ends the evaluation. Several processes take a batch
+    each in turn.
     """
+    losses_of = losses_of or nn.CrossEntropyLoss(reduction="none")
     model.eval()
     loss = torch.zeros((), dtype=torch.float64, device=part.labels.device)
     correct = torch.zeros((), dtype=torch.int64, device=part.labels.device)
@@ -41,7 +44,7 @@ def evaluate_loss(
             with autocast(labels.device, precision):
                 logits = model(images)
             logits = logits.float()
-            loss += nn.functional.cross_entropy(logits, labels, reduction="sum").double()
+            loss += losses_of(logits, labels).sum().double()
             correct += (logits.argmax(1) == labels).sum()
     model.train()
     return float(total(loss)) / len(part), int(total(correct)) / len(part)

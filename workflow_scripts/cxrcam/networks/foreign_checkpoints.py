@@ -70,7 +70,7 @@ def fitted_tensors(
             unknown.append(name)
     body = {short: in_single_precision(state[name]) for short, name in taken.items()}
     notes = [*_renaming(taken, prefix), *_fit_first_convolution(body, own)]
-    _refuse_misfits(body, own, unknown, backbone.architecture)
+    _refuse_misfits(body, own, unknown, backbone)
     if left_out:
         names = ", ".join(left_out[:SHOWN]) + (", ..." if len(left_out) > SHOWN else "")
         notes.append(f"{len(left_out)} tensors of the weights were left out ({names}).")
@@ -139,7 +139,7 @@ def _refuse_misfits(
     body: Mapping[str, torch.Tensor],
     own: Mapping[str, torch.Tensor],
     unknown: list[str],
-    architecture: str,
+    backbone: Backbone,
 ) -> None:
     """Refuse tensors that would leave the network half random, or with other numbers."""
     # Files older than BatchNorm's step counter lack it; it plays no part in the result.
@@ -158,9 +158,11 @@ def _refuse_misfits(
         if names
     ]
     if problems:
+        name = backbone.architecture
+        published = "torchvision's " if backbone.known.imagenet else ""
         raise WeightsError(
-            f"The weights (model.weights) are not those of {architecture}: "
-            f"{', '.join(problems)}. Name a state dict of torchvision's {architecture}."
+            f"The weights (model.weights) are not those of {name}: "
+            f"{', '.join(problems)}. Name a state dict of {published}{name}."
         )
     bad = [k for k, v in body.items() if v.is_floating_point() and not v.isfinite().all()]
     if bad:

@@ -81,7 +81,7 @@ def choose_imagenet(
 
     They are looked for in `folder`, where the user may have put a file, in torch's cache, and where
     torchvision publishes them. Which were found is recorded in the file, so that the choice is made
-    once.
+    once. Of a network of which none are published, that is recorded.
 
     Parameters
     ----------
@@ -101,7 +101,11 @@ def choose_imagenet(
         If a file that the user put there cannot be used; or, where `insist`, if there is none.
     """
     log = log or logging.getLogger("cxrcam")
-    url = url or ARCHITECTURES[architecture].imagenet.url
+    imagenet = ARCHITECTURES[architecture].imagenet
+    if imagenet is None:
+        _write_unpublished(architecture, insist, target, log)
+        return
+    url = url or imagenet.url
     folder.mkdir(parents=True, exist_ok=True)
     with _one_at_a_time(folder):
         fetched = None
@@ -118,6 +122,18 @@ def choose_imagenet(
         if fetched is not None:
             fetched.unlink()  # nothing is kept twice
     log.info("ImageNet weights of %s: %s, %s.", architecture, origin, found)
+
+
+def _write_unpublished(architecture: str, insist: bool, target: Path, log: logging.Logger) -> None:
+    """Write that nobody has published ImageNet weights, or fail where `insist`."""
+    note = f"No ImageNet weights of {architecture} are published."
+    if insist:
+        raise WeightsError(
+            f"{note} Set model.weights to random, to auto, or to a local file of a trained "
+            f"{architecture}."
+        )
+    _write(target, {}, {"kind": "random", "origin": "random", "note": note})
+    log.info("Training starts from random weights. %s", note)
 
 
 def _at_hand(

@@ -17,8 +17,8 @@ def recorded_start(path: Path) -> Mapping[str, Any]:
     -------
     mapping
         ``kind`` (random or imagenet) and ``origin``; ``found`` for ImageNet weights, ``reason`` for
-        random ones. Empty if the file is missing or records no choice, as any other file of weights
-        does.
+        random ones in their place, ``note`` where there are none to look for. Empty if the file is
+        missing or records no choice, as any other file of weights does.
     """
     try:
         with path.open("rb") as file:

@@ -146,6 +146,7 @@ class _Loop:
                 learner.precision,
                 learner.side,
                 on_batch=self.stop_if_asked,
+                losses_of=learner.evaluation_loss,
             )
         records = [
             {

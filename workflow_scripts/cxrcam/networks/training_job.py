@@ -28,6 +28,7 @@ from workflow_scripts.cxrcam.data.feature_cache import read_features
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.capsules import MarginLoss
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints
 from workflow_scripts.cxrcam.networks.cost import parameter_count
 from workflow_scripts.cxrcam.networks.decomposition import (
@@ -234,6 +235,7 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
         else nullcontext(model)
     )
     normalisation = Normalisation(tuple(job.image["mean"]), tuple(job.image["std"]))
+    margin_loss = MarginLoss(training.labels, len(job.classes))
     with _TrainingLog(job, settings, len(training), log) as shown, frozen as trained:
         if job.backbone.sub_classes > 1:
             shape = (input_size, normalisation, precision)
@@ -242,6 +244,7 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
             *(trained, training, settings, normalisation, precision, input_size),
             cuda_graphs=job.cuda_graphs,
             sub_classes=job.backbone.sub_classes,
+            loss=margin_loss if job.backbone.known.capsules else None,
         )
         history = train(
             learner,

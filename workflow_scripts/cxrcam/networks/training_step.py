@@ -46,6 +46,9 @@ class Learner:
     cuda_graphs : bool
         Whether one process on a GPU records its steps and replays them, as in
         `cuda_graphs.RecordedStep`; does not change the result.
+    loss : nn.Module, optional
+        Losses (b,) of logits and labels, in training and evaluation. Without it, cross entropy:
+        in training with the label smoothing of `settings`, in evaluation without.
     sub_classes : int
         Of each class, where the labels of `training` are those of `decomposition`. What is counted
         below is of classes all the same.
@@ -56,6 +59,8 @@ class Learner:
         The model, wrapped where several processes share the training.
     side : int
         Pixels a side at the network's input.
+    training_loss, evaluation_loss : nn.Module
+        As `loss`.
     loss_sum, correct : float64 and int64 tensors, shape ()
         Sums since the last evaluation over what this process computed. They stay on the device:
         reading them would make it wait at each step.
@@ -73,6 +78,7 @@ class Learner:
         input_size: int | None = None,
         cuda_graphs: bool = True,
         sub_classes: int = 1,
+        loss: nn.Module | None = None,
     ) -> None:
         self.training, self.settings = training, settings
         self.normalisation, self.precision = normalisation, precision
@@ -82,6 +88,10 @@ class Learner:
         self.processes = distributed.world_size()
         self.model = model.to(self.device).to(memory_format=torch.channels_last).train()
         self.network = distributed.wrapped(self.model, settings.sync_batch_norm)
+        self.training_loss = loss or nn.CrossEntropyLoss(
+            reduction="none", label_smoothing=settings.label_smoothing
+        )
+        self.evaluation_loss = loss or nn.CrossEntropyLoss(reduction="none")
         self.optimizer = make_optimizer(model, settings)
         # Several processes wait for each other within a step, which is not recorded.
         self.records = cuda_graphs and self.device.type == "cuda" and self.processes == 1
@@ -115,7 +125,7 @@ class Learner:
         # Each weight is cast once a step anyway, and a recording must not read another one's.
         with autocast(self.device, self.precision, keep_casts=False):
             logits = self.network(images)
-            loss = distributed.mean_loss(logits, labels, self.settings.label_smoothing, n_images)
+            loss = distributed.mean_loss(self.training_loss(logits, labels), n_images)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -124,8 +134,7 @@ class Learner:
         if self.sub_classes > 1:
             logits = composed_logits(logits, self.sub_classes)
             labels = labels // self.sub_classes
-            smoothing = self.settings.label_smoothing
-            shown = distributed.mean_loss(logits, labels, smoothing, n_images)
+            shown = distributed.mean_loss(self.training_loss(logits, labels), n_images)
         self.loss_sum += shown.double() * (n_images / self.processes)
         self.correct += (logits.argmax(1) == labels).sum()
         return loss
