@@ -89,6 +89,7 @@ if __name__ == "__main__":
             scored.append(pd.read_parquet(given.predictions[part.index[0]]))
             points.append(about | operating_point(scored[-1], positive))
     table = pd.DataFrame(rows)
+    table = table.sort_values("key", key=lambda keys: keys.map([*SYSTEMS].index), kind="stable")
     chosen = pd.DataFrame(points).drop(columns="seconds", errors="ignore")
     folder = Path(made.page).parent
     columns = table[list(COLUMNS)].rename(columns=COLUMNS)

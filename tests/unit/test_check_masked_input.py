@@ -63,6 +63,12 @@ def test_lungs_only_can_pass_but_a_loss_proves_nothing():
     assert of_variant(masked("lungs_only", 0.5), "lungs only").status == "not assessable"
 
 
+def test_an_accuracy_below_the_commonest_class_keeps_nothing_of_the_gain():
+    found = of_variant(masked("lungs_out", 0.2), "lungs covered")
+    assert found.status == "passed"
+    assert "keeps 0 % (0 to 0 %) of its gain" in found.why
+
+
 def test_variants_that_could_not_be_made_are_listed_with_the_reason():
     checks = judged(masked("centre_black", 0.6))
     assert len(checks) == 4

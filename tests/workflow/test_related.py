@@ -27,6 +27,8 @@ def test_every_design_of_a_system_has_its_row_and_no_other_design(table: pd.Data
         ("findings", "holdout"),
     }
     assert len(table) == len(designs)
+    named = table.set_index("Scheme").loc["decomposed", "Network"]
+    assert named == "resnet18, 2 sub-classes a class"
 
 
 def test_a_row_says_what_the_tables_of_the_study_say(

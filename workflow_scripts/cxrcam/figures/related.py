@@ -59,7 +59,7 @@ def accuracy_figure(table: pd.DataFrame, published: Mapping[tuple[str, str], flo
     for axes, task in zip(panels, tasks, strict=True):
         _draw_task(axes, table[table["task"] == task], lines, divisions, published)
         axes.set_title(fitted(task, 3.0, 8.5, bold=True))
-        axes.set_xlim(max(0.0, math.floor(20 * lowest) / 20), 1.005)
+        axes.set_xlim(max(0.0, math.floor(20 * lowest) / 20), 1.02)
         axes.set_xlabel("accuracy on the test images")
     # Names of systems stand in bold letters above their networks.
     panels[0].set_yticks([-k for k in range(len(lines))], [name for _, name in lines])

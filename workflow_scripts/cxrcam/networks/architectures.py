@@ -329,9 +329,9 @@ class Backbone:
 
     def __str__(self) -> str:
         end = "" if self.is_whole else f" up to stage {self.last_stage}"
-        return f"{self.architecture}{end}" + (
-            f" with maps of {self.map_stride} px" if self.map_stride else ""
-        )
+        maps = f" with maps of {self.map_stride} px" if self.map_stride else ""
+        parts = f", {self.sub_classes} sub-classes a class" if self.sub_classes > 1 else ""
+        return f"{self.architecture}{end}{maps}{parts}"
 
     @property
     def known(self) -> Architecture:

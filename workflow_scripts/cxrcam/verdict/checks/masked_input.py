@@ -149,9 +149,11 @@ def _of_variant(
     finding = (
         f"{share}, {other} {per_cent(original.value)}, commonest class {per_cent(majority.value)}"
     )
+    # Below the commonest class nothing of the gain is left, however far below.
+    kept = [f"{100 * min(max(x, 0.0), 1.0):.0f}" for x in (value, low, high)]
     rule = (
-        f"it keeps {100 * value:.0f} % ({100 * low:.0f} to {100 * high:.0f} %) of its gain over the"
-        f" commonest class; interval at {100 * confidence_of(comparisons):.1f} %"
+        f"it keeps {kept[0]} % ({kept[1]} to {kept[2]} %) of its gain over the commonest class; "
+        f"interval at {100 * confidence_of(comparisons):.1f} %"
     )
     if variant.name == "lungs_only":
         if low > KEPT:
