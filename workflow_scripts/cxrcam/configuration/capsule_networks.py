@@ -28,7 +28,7 @@ def capsule_faults(model: Mapping[str, Any], train: Mapping[str, Any], run: str)
         )
     if model.get("decompose"):
         faults.append(
-            f"model.decompose: {model['decompose']} for {run} adds up probabilities of sub-classes, "
-            f"and {name} has lengths of capsules instead: set model.decompose to null."
+            f"model.decompose: {model['decompose']} for {run} adds probabilities up, and "
+            f"{name} has lengths of capsules instead: set model.decompose to null."
         )
     return faults
