@@ -85,6 +85,13 @@ rule all:
         f"All results of {config['dataset']}"
 
 
+if workflow.is_main_process:
+    for folder in changed_folders([*run_files(), *study_files(rules.report)]):
+        logger.warning(
+            f"{folder} has lost or gained files since it was made: delete it, and it is made again."
+        )
+
+
 onstart:
     checked(refuse_read_only_results, Path("results"))
 

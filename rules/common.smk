@@ -21,7 +21,7 @@ from workflow_scripts.cxrcam.data.class_folders import left_out_in_words
 from workflow_scripts.cxrcam.data.combined_labels import combined_labels_in_words
 from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.file_times import stamp_files
+from workflow_scripts.cxrcam.file_times import changed_folders, stamp_files
 from workflow_scripts.cxrcam.machine import has_gpu
 from workflow_scripts.cxrcam.new_images import listing as new_images
 from workflow_scripts.cxrcam.places import (

@@ -533,3 +533,12 @@ def test_reruns_exactly_what_is_stale(case: Case, plans: dict[str, "Future[set[s
     planned = plans[case.claim].result()
     assert planned - case.expected == set(), "would run, but is not stale"
     assert case.expected - planned == set(), "is stale, but would not run"
+
+
+def test_a_picture_lost_in_a_folder_is_said_with_the_way_to_make_it_again(project: Project) -> None:
+    folder = "results/small/cam/two_class/holdout/fold-1/seed-0/gallery"
+    assert "has lost or gained files" not in project.snakemake("-n").stdout
+    next((project.folder / folder).glob("*.png")).unlink()
+    assert f"{folder} has lost or gained files since it was made" in project.snakemake("-n").stdout
+    shutil.rmtree(project.folder / folder)
+    assert "cam two_class/holdout/fold-1/seed-0" in project.plan()

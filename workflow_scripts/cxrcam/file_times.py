@@ -8,6 +8,7 @@ from pathlib import Path
 
 from workflow_scripts.cxrcam.errors import InputError
 
+TOLERATED_DELAY = 2  # seconds, between the last file of a folder and its time stamp
 TOLERATED_SECONDS = 60  # clocks of a file server and of this machine
 
 
@@ -46,3 +47,19 @@ def refuse_future_files(files: Iterable[str | Path]) -> None:
                 "from it would be deleted as older than it. Set its time with `touch`, or correct "
                 "this machine's clock."
             )
+
+
+def changed_folders(paths: Iterable[str | Path]) -> list[Path]:
+    """Folders among results that have lost or gained a file since they were made.
+
+    Snakemake looks at a folder as a whole: it makes a lost one again, but not a file that is lost
+    in it. Its time stamp is the last that it writes there, and a file that goes or comes renews the
+    time of the folder itself.
+    """
+    changed = []
+    for folder in map(Path, paths):
+        stamp = folder / ".snakemake_timestamp"
+        if stamp.exists():
+            later = folder.stat().st_mtime - stamp.stat().st_mtime
+            changed += [folder] if later > TOLERATED_DELAY else []
+    return changed
