@@ -18,11 +18,11 @@ from workflow_scripts.cxrcam.networks.cost import multiply_adds, parameter_count
 from workflow_scripts.cxrcam.networks.devices import set_up_device
 from workflow_scripts.cxrcam.networks.models import ModelCard, load_model
 from workflow_scripts.cxrcam.networks.prediction import predict_as_trained
+from workflow_scripts.cxrcam.paper.published_systems import SYSTEMS
 from workflow_scripts.cxrcam.paper.related import (
     ACCURACY_CAPTION,
     ALL_LAYERS,
     COLUMNS,
-    SYSTEMS,
     TABLE_CAPTION,
     THRESHOLD_CAPTION,
     in_words,

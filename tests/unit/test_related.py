@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.cxrcam.figures.related import accuracy_figure, threshold_figure
+from workflow_scripts.cxrcam.paper.published_systems import SYSTEMS
 from workflow_scripts.cxrcam.paper.related import (
     ALL_LAYERS,
-    SYSTEMS,
     in_words,
     operating_point,
     related_page,
