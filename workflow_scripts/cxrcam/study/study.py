@@ -171,7 +171,7 @@ class Study:
         ]
 
     def system_of(self, scheme: str) -> str | None:
-        """Published system that the networks of a scheme follow, a key of `paper.published_systems`."""
+        """Key in `paper.published_systems` of what the networks of a scheme follow, or None."""
         system: str | None = self.config["schemes"][scheme]["system"]
         return system
 
