@@ -15,6 +15,7 @@ from workflow_scripts.cxrcam.configuration.resolution import (
 )
 from workflow_scripts.cxrcam.data.image_files import ImageFile
 from workflow_scripts.cxrcam.data.listed import ListedDataSet
+from workflow_scripts.cxrcam.paper.published_systems import SYSTEMS
 from workflow_scripts.cxrcam.study.study import Study, list_study
 
 ROOT = Path(__file__).parents[2]
@@ -275,6 +276,30 @@ def test_the_data_set_is_listed_first_and_those_that_are_only_tested_on_after_it
     assert list(study.data_sets) == ["demo", "demo_marker"]
     assert (study.n_images("demo"), study.n_images("demo_marker")) == (450, 300)
     assert study.data_sets["demo"].phantom_root == Path("results/demo/phantoms")
+
+
+@pytest.mark.parametrize("little", [(), ("related-laptop",)])
+def test_every_published_system_is_run_on_the_papers_division_and_on_the_honest_one(
+    little: tuple[str, ...],
+) -> None:
+    study = study_of("paper", "related", *little)
+    divisions: dict[str, set[str]] = {}
+    for run in study.related_runs:
+        of_system = divisions.setdefault(study.system_of(run["scheme"]) or "", set())
+        of_system.add(study.division_in_words(run["scheme"]))
+    assert divisions.keys() == SYSTEMS.keys()
+    both = {"the paper's division", "honest division"}
+    folds = {"apostolopoulos": "10-fold", "chowdhury": "5-fold"} if not little else {}
+    for name, found in divisions.items():
+        own = {f"{folds[name]} cross-validation"} if name in folds else set()
+        assert found == both | own, name
+
+
+def test_published_systems_take_no_part_in_the_papers_own_comparisons() -> None:
+    with_systems, alone = study_of("paper", "related"), study_of("paper")
+    assert with_systems.parts == alone.parts
+    assert with_systems.network_runs == alone.network_runs
+    assert with_systems.headline == alone.headline
 
 
 def complaint(*presets: str, **changes: object) -> str:
