@@ -235,7 +235,8 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
         else nullcontext(model)
     )
     normalisation = Normalisation(tuple(job.image["mean"]), tuple(job.image["std"]))
-    margin_loss = MarginLoss(training.labels, len(job.classes))
+    capsules = job.backbone.known.capsules
+    loss = MarginLoss(training.labels, len(job.classes)) if capsules else None
     with _TrainingLog(job, settings, len(training), log) as shown, frozen as trained:
         if job.backbone.sub_classes > 1:
             shape = (input_size, normalisation, precision)
@@ -244,7 +245,7 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
             *(trained, training, settings, normalisation, precision, input_size),
             cuda_graphs=job.cuda_graphs,
             sub_classes=job.backbone.sub_classes,
-            loss=margin_loss if job.backbone.known.capsules else None,
+            loss=loss,
         )
         history = train(
             learner,
