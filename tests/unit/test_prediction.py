@@ -103,10 +103,13 @@ def test_an_input_size_equal_to_that_of_the_images_changes_nothing(network, pixe
     np.testing.assert_array_equal(same.logits, result.logits)
 
 
-def test_half_the_precision_gives_much_the_same_and_float32_is_the_default():
-    model = build_classifier(Backbone("resnet18"), 2, seed=0)
+# Maps of the last two are Grad-CAM's.
+@pytest.mark.parametrize("architecture", ["resnet18", "vgg19", "covid_caps"])
+def test_half_the_precision_gives_much_the_same_and_float32_is_the_default(architecture: str):
+    backbone = Backbone(architecture)
+    model = build_classifier(backbone, 2, seed=0)
     pixels = np.random.default_rng(0).integers(0, 256, (4, 32, 32), dtype=np.uint8)
-    arguments = (model, Backbone("resnet18"), pixels, IMAGENET, torch.device("cpu"))
+    arguments = (model, backbone, pixels, IMAGENET, torch.device("cpu"))
     exact, again = predict(*arguments), predict(*arguments, precision="float32")
     assert (exact.logits == again.logits).all()
     coarse = predict(*arguments, precision="bfloat16")

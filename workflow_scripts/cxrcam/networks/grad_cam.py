@@ -104,6 +104,9 @@ def grad_cam(
         maps = []
         for of_class in logits.sum(0):  # images do not mix: each gets the gradient of its own
             of_class.backward(retain_graph=True)
-            activations, gradients = seen.activations[0].numpy(), seen.gradients[0].numpy()
+            # NumPy has no bfloat16.
+            activations, gradients = (
+                found[0].float().numpy() for found in (seen.activations, seen.gradients)
+            )
             maps.append(library.get_cam_image(images, None, None, activations, gradients))
     return logits.detach(), torch.from_numpy(np.stack(maps, axis=1)).float()
