@@ -60,6 +60,7 @@ rule related_table:
         divisions={
             run["scheme"]: STUDY.division_in_words(run["scheme"]) for run in STUDY.related_runs
         },
+        starts={run["scheme"]: STUDY.starts[run["scheme"]] for run in STUDY.related_runs},
         classes=STUDY.classes,
         thresholds=RELATED_THRESHOLDS,
         external_tests=[{key: test[key] for key in ("task", "scheme")} for test in RELATED_TESTS],

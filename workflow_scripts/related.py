@@ -46,15 +46,17 @@ def seconds_an_image(model: nn.Module, card: ModelCard) -> float:
     return statistics.median(seconds[1:])
 
 
-def network_columns(file: str) -> dict[str, object]:
-    """What a network is and what it costs, from the file of its model."""
+def network_columns(file: str, weights: str) -> dict[str, object]:
+    """What a network is and what it costs, from its model and the setting ``model.weights``."""
     model, card = load_model(Path(file))
     frozen = card.training["freeze_until"]
+    start = "ImageNet" if weights in ("auto", "imagenet") else Path(weights).name
     return {
         "network": str(card.backbone),
-        "trained": f"those behind {frozen}" if frozen else ALL_LAYERS,
+        "trained": f"behind {frozen}" if frozen else ALL_LAYERS,
         "mirrored": card.training["horizontal_flip"] > 0,
-        "start": "random" if card.weights_origin == "random" else "ImageNet or file",
+        "start": "random" if card.weights_origin == "random" else start,
+        "input": card.input_size,
         "parameters": parameter_count(model),
         "gmac": multiply_adds(model, card.input_size or card.image_size),
         "seconds": seconds_an_image(model, card),
@@ -78,7 +80,7 @@ if __name__ == "__main__":
             **{"key": system, "system": SYSTEMS[system].name, "task": task, "scheme": scheme},
             "division": params.divisions[scheme],
             "published": SYSTEMS[system].published,
-            **network_columns(given.models[part.index[0]]),
+            **network_columns(given.models[part.index[0]], params.starts[scheme]),
         }
         about["label"] = in_words(about)
         masked = pd.concat([pd.read_csv(given.masked[k]) for k in part.index])

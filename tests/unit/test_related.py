@@ -77,6 +77,7 @@ def test_runs_of_a_design_are_counted_together() -> None:
     assert (row["lungs_covered"], row["n_lungs_covered"]) == (0.5, 4)
     # 0.9, 0.8 are called COVID, 0.3 and 0.2 Normal; 0.7 is a Normal called COVID.
     assert (row["elsewhere"], row["n_elsewhere"]) == (5 / 8, 16)
+    assert row["majority_elsewhere"] == 0.5
 
 
 def test_what_was_not_measured_is_no_number() -> None:
@@ -92,7 +93,7 @@ def table() -> pd.DataFrame:
     for key, division in (("detrac", "honest division"), ("deep_covid", "the paper's division")):
         about = {
             **{"key": key, "system": SYSTEMS[key].name, "network": "resnet18"},
-            **{"trained": ALL_LAYERS, "mirrored": key == "detrac", "start": "random"},
+            **{"trained": ALL_LAYERS, "mirrored": key == "detrac", "start": "random", "input": 65},
             **{"task": "two_class", "scheme": key, "division": division},
         }
         row = related_row(metrics(), "COVID", MASKED, [])
@@ -107,7 +108,8 @@ def test_the_page_says_of_each_system_what_was_run_and_what_it_reached(table: pd
     assert SYSTEMS["covid_caps"].source not in page
     assert SYSTEMS["detrac"].open in page
     assert "80.0% (" in page and "n = 20" in page and "70.0% (border)" in page
-    assert "resnet18 (random, images never mirrored)" in page
+    assert "resnet18 (random, 65 px, not mirrored)" in page
+    assert "honest division: 0 of 1 networks are above the best floor, 70.0%" in page
     assert page.count("chosen on the test images themselves, which flatters") == 1
 
 

@@ -52,7 +52,7 @@ def accuracy_figure(table: pd.DataFrame, published: Mapping[tuple[str, str], flo
         A panel a task, a block a system, a line a network.
     """
     tasks, divisions = table["task"].unique(), list(table["division"].unique())
-    lines = _lines(table)
+    lines = _lines(table, 3.2 if len(tasks) == 1 else 2.4)
     figure = Figure(figsize=(PAGE_WIDTH, _LINE * len(lines) + 1.2), layout="constrained")
     panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
     lowest = table[["low", "floor_accuracy"]].min().min()
@@ -70,12 +70,12 @@ def accuracy_figure(table: pd.DataFrame, published: Mapping[tuple[str, str], flo
     return figure
 
 
-def _lines(table: pd.DataFrame) -> list[tuple[tuple[Hashable, str | None], str]]:
-    """Keys and names of the lines: a system, then its networks."""
+def _lines(table: pd.DataFrame, room: float) -> list[tuple[tuple[Hashable, str | None], str]]:
+    """Keys and names of the lines, of so many inches at most: a system, then its networks."""
     lines: list[tuple[tuple[Hashable, str | None], str]] = []
     for key, rows in table.groupby("key", sort=False):
-        lines.append(((key, None), fitted(rows["system"].iloc[0], 1.9, 7.0, bold=True)))
-        lines += [((key, name), fitted(name, 1.9, 7.0)) for name in rows["label"].unique()]
+        lines.append(((key, None), fitted(rows["system"].iloc[0], room, 7.0, bold=True)))
+        lines += [((key, name), fitted(name, room, 7.0)) for name in rows["label"].unique()]
     return lines
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from workflow_scripts.cxrcam.arrays import BoolArray
 from workflow_scripts.cxrcam.drawing.publication_table import MISSING, markdown_table
+from workflow_scripts.cxrcam.markdown import markdown_text
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 from workflow_scripts.cxrcam.paper.published_systems import SYSTEMS
 from workflow_scripts.cxrcam.terms import TEST, VALIDATION
@@ -41,6 +42,7 @@ COLUMNS: Final = {
     "trained": "Layers trained",
     "mirrored": "Mirrored",
     "start": "Start",
+    "input": "Input (px)",
     "task": "Task",
     "scheme": "Scheme",
     "division": "Division",
@@ -59,6 +61,7 @@ COLUMNS: Final = {
     "n_lungs_covered": "n covered",
     "elsewhere": "Elsewhere",
     "n_elsewhere": "n elsewhere",
+    "majority_elsewhere": "Commonest class there",
     "parameters": "Parameters",
     "gmac": "GMAC",
     "seconds": "s an image",
@@ -92,6 +95,7 @@ def related_row(
     low, high = wilson_interval(correct, n)
     covered = masked[(masked["variant"] == "lungs_out") & masked["accuracy"].notna()]
     right = np.concatenate([np.empty(0, bool), *map(_right, elsewhere)])
+    labels = pd.concat([pd.Series(dtype=str), *(one["label"] for one in elsewhere)])
     best = metrics["best_floor"].mode().iloc[0]
     return {
         "runs": len(metrics),
@@ -110,6 +114,7 @@ def related_row(
         "n_lungs_covered": int(covered["n"].sum()),
         "elsewhere": float(right.mean()) if len(right) else float("nan"),
         "n_elsewhere": len(right),
+        "majority_elsewhere": float(labels.value_counts(normalize=True).max()),
     }
 
 
@@ -177,7 +182,7 @@ def related_page(table: pd.DataFrame, points: pd.DataFrame, dataset: str) -> str
     table : DataFrame
         Columns the keys of `COLUMNS`; ``key`` is that of `SYSTEMS`.
     points : DataFrame
-        Columns ``key``, ``network``, ``task``, ``division`` and those of `operating_point`.
+        Columns ``key``, ``label``, ``division`` and those of `operating_point`.
     dataset : str
         Name of the data set.
     """
@@ -188,6 +193,8 @@ def related_page(table: pd.DataFrame, points: pd.DataFrame, dataset: str) -> str
         "it. What can be compared is ours with the best floor: a classifier on the same images "
         "that cannot see lung detail. A network counts as above its floor only if the whole 95 % "
         "interval of the difference is.",
+        "",
+        *_above_floors(table),
         "",
     ]
     for key, system in SYSTEMS.items():
@@ -212,6 +219,20 @@ def related_page(table: pd.DataFrame, points: pd.DataFrame, dataset: str) -> str
     return "\n".join(lines)
 
 
+def _above_floors(table: pd.DataFrame) -> list[str]:
+    """How many networks lie above their floor in all runs, a line a task and division."""
+    lines = []
+    for (task, division), rows in table.groupby(["task", "division"], sort=False):
+        counts = rows["above_floor"].str.split(" of ")
+        above = int((counts.str[0] == counts.str[1]).sum())
+        floor = f"{rows['floor_accuracy'].iloc[0]:.1%}"
+        lines.append(
+            f"- {markdown_text(f'{task}, {division}')}: {above} of {len(rows)} networks are above "
+            f"the best floor, {floor}."
+        )
+    return lines
+
+
 def _rows_in_markdown(rows: pd.DataFrame) -> str:
     """Rows of one system: what a reader compares; the rest is in the CSV file."""
     cells = [
@@ -222,7 +243,7 @@ def _rows_in_markdown(rows: pd.DataFrame) -> str:
             f"{row['floor_accuracy']:.1%} ({row['floor']})",
             row["above_floor"],
             _share(row["lungs_covered"], row["n_lungs_covered"]),
-            _share(row["elsewhere"], row["n_elsewhere"]),
+            _share(row["elsewhere"], row["n_elsewhere"], row["majority_elsewhere"]),
         ]
         for row in rows.to_dict("records")
     ]
@@ -232,18 +253,20 @@ def _rows_in_markdown(rows: pd.DataFrame) -> str:
 
 
 def in_words(row: Mapping[str, Any]) -> str:
-    """A network: what it starts from, which of its layers learn, whether images are mirrored.
+    """A network: its start and input, which of its layers learn, whether images are mirrored.
 
-    `row` has ``network``, ``start``, ``trained`` and ``mirrored``.
+    `row` has ``network``, ``start``, ``input``, ``trained`` and ``mirrored``.
     """
-    parts = [row["start"], *([] if row["trained"] == ALL_LAYERS else [row["trained"]])]
-    parts += [] if row["mirrored"] else ["images never mirrored"]
+    parts = [row["start"], f"{row['input']} px"]
+    parts += [] if row["trained"] == ALL_LAYERS else [f"learns {row['trained']}"]
+    parts += [] if row["mirrored"] else ["not mirrored"]
     return f"{row['network']} ({', '.join(parts)})"
 
 
-def _share(value: float, n: int) -> str:
-    """A share and the number of images that it counts."""
-    return f"{value:.1%} (n = {n:,})" if n else MISSING
+def _share(value: float, n: int, majority: float | None = None) -> str:
+    """A share, the number of images that it counts, and the share of the commonest class."""
+    beside = "" if majority is None else f", commonest class {majority:.1%}"
+    return f"{value:.1%} (n = {n:,}{beside})" if n else MISSING
 
 
 def _points_in_markdown(points: pd.DataFrame) -> str:
@@ -257,7 +280,7 @@ def _points_in_markdown(points: pd.DataFrame) -> str:
         )
         chosen = "validation images" if point["chosen_on"] == VALIDATION else "the test images"
         lines.append(
-            f"- {point['network']}, {point['division']}: {both}; chosen on {chosen}"
+            f"- {point['label']}, {point['division']}: {both}; chosen on {chosen}"
             f"{'' if point['chosen_on'] == VALIDATION else ' themselves, which flatters'}."
         )
     return "\n".join(lines)
