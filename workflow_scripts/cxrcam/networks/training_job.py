@@ -31,11 +31,6 @@ from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.capsules import MarginLoss
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints
 from workflow_scripts.cxrcam.networks.cost import parameter_count
-from workflow_scripts.cxrcam.networks.decomposition import (
-    pooled_features,
-    sub_class_images,
-    with_sub_classes,
-)
 from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.distributed import rank, world_size
 from workflow_scripts.cxrcam.networks.evaluation import best_iteration
@@ -51,6 +46,11 @@ from workflow_scripts.cxrcam.networks.models import (
 )
 from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Part, Pixels
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.sub_classes import (
+    pooled_features,
+    sub_class_images,
+    with_sub_classes,
+)
 from workflow_scripts.cxrcam.networks.training import Progress, train
 from workflow_scripts.cxrcam.networks.training_step import Learner
 from workflow_scripts.cxrcam.seeds import generator, integer_seed
