@@ -19,6 +19,7 @@ from workflow_scripts.cxrcam.configuration.overlays import without_replaced_kind
 from workflow_scripts.cxrcam.data import datasets
 from workflow_scripts.cxrcam.data.class_folders import left_out_in_words
 from workflow_scripts.cxrcam.data.combined_labels import combined_labels_in_words
+from workflow_scripts.cxrcam.data.decoders import missing_decoders_in_words
 from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.file_times import changed_folders, stamp_files
@@ -100,6 +101,8 @@ STUDY = checked(list_study, config)
 if workflow.is_main_process:
     for name, data_set in STUDY.data_sets.items():
         for sentence in left_out_in_words(name, data_set.left_out):
+            logger.warning(sentence)
+        for sentence in missing_decoders_in_words(name, (image.path for image in data_set.images)):
             logger.warning(sentence)
     listed_own = STUDY.data_sets[config["dataset"]]
     for sentence in combined_labels_in_words(listed_own.class_sizes, STUDY.classes):
