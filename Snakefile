@@ -44,7 +44,7 @@ include: "rules/crate.smk"
 wildcard_constraints:
     dataset=one_of(STUDY.data_sets),
     other=one_of(config["external"] or ["none"]),
-    task=one_of(config["tasks"]),
+    task=one_of([*config["tasks"], *STUDY.findings]),
     scheme=one_of(config["schemes"]),
     fold=r"\d+",
     seed=r"\d+",

@@ -169,6 +169,7 @@ rule audit_data:
     params:
         code=code("audit_data.py"),
         tasks=STUDY.classes,
+        findings=STUDY.findings,
         size=config["image"]["size"],
     message:
         "Looking for what tells the classes apart without lungs"
@@ -202,7 +203,7 @@ rule audit_floors:
 
 rule audit_explanations:
     input:
-        model=rules.train.output.model,
+        model=of_network(rules.train.output.model),
         predictions=rules.predict_run.output.predictions,
         split=rules.splits.output[0],
         shards=cache_shards,
@@ -221,6 +222,7 @@ rule audit_explanations:
         gpu=gpus,
     params:
         code=code("audit_explanations.py"),
+        finding=lambda wildcards: STUDY.findings.get(wildcards.task, {}),
         explanation_images=config["audit"]["explanation_images"],
         precision=config["compute"]["precision"],
     message:
@@ -231,7 +233,7 @@ rule audit_explanations:
 
 rule audit_map_methods:
     input:
-        model=rules.train.output.model,
+        model=of_network(rules.train.output.model),
         predictions=rules.predict_run.output.predictions,
         split=rules.splits.output[0],
         shards=cache_shards,
@@ -251,6 +253,7 @@ rule audit_map_methods:
         gpu=gpus,
     params:
         code=code("audit_map_methods.py"),
+        finding=lambda wildcards: STUDY.findings.get(wildcards.task, {}),
         explanation_images=config["audit"]["explanation_images"],
         methods=config["audit"]["map_methods"],
     message:

@@ -12,7 +12,7 @@ rule cam:
         maps=rules.predict_run.output.maps,
         predictions=rules.predict_run.output.predictions,
         images=rules.index.output.images,
-        model=rules.train.output.model if OTHER_METHOD else [],
+        model=of_network(rules.train.output.model) if OTHER_METHOD else [],
         shards=cache_shards if OTHER_METHOD else [],
         masks=rules.masks.output[0] if OTHER_METHOD else [],
     output:
@@ -35,6 +35,7 @@ rule cam:
         **growing(mem_mb=2000, runtime=30),
     params:
         code=code("cam.py"),
+        finding=lambda wildcards: STUDY.findings.get(wildcards.task, {}),
         classes=lambda wildcards: STUDY.classes[wildcards.task],
         input_part=lambda wildcards: configuration.input_part(config, wildcards.scheme),
         settings=config["cam"],

@@ -14,7 +14,7 @@ EXPORT_TEMPLATES = PROJECT / "workflow_scripts/cxrcam/export/templates"
 
 rule export_model:
     input:
-        model=rules.train.output.model,
+        model=of_network(rules.train.output.model),
         predictions=rules.predict_run.output.predictions,
         maps=rules.predict_run.output.maps,
         metrics=rules.evaluate.output.metrics,
@@ -39,6 +39,7 @@ rule export_model:
         mem_mb=export_memory_mb,
     params:
         code=code("export_model.py"),
+        finding=lambda wildcards: STUDY.findings.get(wildcards.task, {}),
         settings=lambda wildcards: {
             "resampling": config["image"]["resampling"],
             "run": {

@@ -38,7 +38,7 @@ rule external_overlap:
 
 rule external_predict:
     input:
-        model=rules.train.output.model,
+        model=of_network(rules.train.output.model),
         overlap=rules.external_overlap.output[0],
         images=lambda wildcards: filled(rules.index.output.images, dataset=wildcards.other),
         shards=lambda wildcards: of_shards(rules.cache.output.shard, wildcards.other),
@@ -56,6 +56,7 @@ rule external_predict:
         gpu=gpus,
     params:
         code=code("external_predict.py"),
+        finding=lambda wildcards: STUDY.findings.get(wildcards.task, {}),
     message:
         "Predicting {wildcards.other} with {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
     script:
@@ -83,6 +84,7 @@ rule external_table:
         external=config["external"],
         tests=STUDY.external_tests,
         classes=STUDY.classes,
+        findings=STUDY.findings,
     message:
         "Setting the results elsewhere beside those at home"
     script:

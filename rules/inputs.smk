@@ -7,22 +7,33 @@ FIGURES = ("history", "confusion", "roc", "precision_recall", "reliability")
 # --- runs -----------------------------------------------------------------------------------------
 
 
+def file_of(pattern, wildcards, **others):
+    """File of a run; what a training leaves is that of the network, which may answer several tasks."""
+    run = {**wildcards, **others}
+    if pattern in rules.train.output:
+        run["task"] = STUDY.network_of(run["task"])
+    return filled(pattern, **run)
+
+
+def of_network(pattern):
+    """Input function: a file of the network that answers the task of a job."""
+    return lambda wildcards: file_of(pattern, wildcards)
+
+
 def of_runs(pattern, runs=STUDY.runs):
     """Input function: one file a run."""
-    return lambda wildcards: [
-        filled(pattern, **{**run, "dataset": wildcards.dataset}) for run in runs
-    ]
+    return lambda wildcards: [file_of(pattern, run, dataset=wildcards.dataset) for run in runs]
 
 
 def of_run(pattern, run):
     """Input function: the file of one run."""
-    return lambda wildcards: filled(pattern, **{**run, "dataset": wildcards.dataset})
+    return lambda wildcards: file_of(pattern, run, dataset=wildcards.dataset)
 
 
 def of_design(pattern):
     """Input function: one file a run of the job's task and scheme."""
     return lambda wildcards: [
-        filled(pattern, **run) for run in STUDY.runs_of(wildcards.task, wildcards.scheme)
+        file_of(pattern, run) for run in STUDY.runs_of(wildcards.task, wildcards.scheme)
     ]
 
 
@@ -31,7 +42,7 @@ def run_files():
     by_run = (rules.audit_run, rules.train, rules.predict_run, rules.evaluate, rules.cam)
     patterns = [pattern for rule in by_run for pattern in rule.output]
     return [
-        *(filled(pattern, **run) for run in STUDY.runs for pattern in patterns),
+        *dict.fromkeys(file_of(pattern, run) for run in STUDY.runs for pattern in patterns),
         *(filled(rules.audit_explanations.output[0], **run) for run in STUDY.explained_runs),
     ]
 

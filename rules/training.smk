@@ -1,4 +1,5 @@
-# One model a task, scheme, fold and seed, and what it says of the images that it has not seen.
+# One model a task, scheme, fold and seed, and what it says of the images that it has not seen; of a task
+# with several findings, what it says of each.
 #
 # in   splits/<task>/<scheme>/fold-<k>.parquet, cache/shard-*.parquet
 # out  runs/<task>/<scheme>/fold-<k>/seed-<s>/{model.safetensors, history.parquet, timings.parquet,
@@ -71,6 +72,8 @@ rule train:
         f"results/logs/{RUN}/train.log",
     benchmark:
         f"results/benchmarks/{RUN}/train.tsv"
+    wildcard_constraints:
+        task=one_of(config["tasks"]),
     conda:
         ENVIRONMENT
     threads: lambda wildcards: processes(wildcards) * config["compute"]["threads"]
@@ -82,7 +85,8 @@ rule train:
         mem_mb=fitting_memory_mb,
     params:
         code=code("train.py"),
-        classes=lambda wildcards: STUDY.classes[wildcards.task],
+        classes=lambda wildcards: STUDY.outputs(wildcards.task),
+        findings=lambda wildcards: bool(STUDY.findings_of(wildcards.task)),
         image={key: config["image"][key] for key in ("mean", "size", "std")},
         input_part=lambda wildcards: configuration.input_part(config, wildcards.scheme),
         model=lambda wildcards: STUDY.models[wildcards.scheme],
@@ -115,6 +119,8 @@ rule predict_run:
         f"results/logs/{RUN}/predict_run.log",
     benchmark:
         f"results/benchmarks/{RUN}/predict_run.tsv"
+    wildcard_constraints:
+        task=one_of(config["tasks"]),
     conda:
         ENVIRONMENT
     threads: config["compute"]["threads"]
@@ -130,3 +136,36 @@ rule predict_run:
         "Predicting {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
     script:
         "../workflow_scripts/predict_run.py"
+
+
+rule finding:
+    input:
+        **{
+            name: lambda wildcards, pattern=pattern: filled(
+                pattern, **{**wildcards, "task": STUDY.network_of(wildcards.task)}
+            )
+            for name, pattern in rules.predict_run.output.items()
+        },
+        split=rules.splits.output[0],
+    output:
+        predictions=rules.predict_run.output.predictions,
+        maps=rules.predict_run.output.maps,
+        covered=rules.predict_run.output.covered,
+    log:
+        f"results/logs/{RUN}/finding.log",
+    benchmark:
+        f"results/benchmarks/{RUN}/finding.tsv"
+    wildcard_constraints:
+        task=one_of(STUDY.findings) or "none",
+    conda:
+        ENVIRONMENT
+    resources:
+        **growing(mem_mb=2000, runtime=10),
+    params:
+        code=code("finding.py"),
+        classes=lambda wildcards: STUDY.classes[wildcards.task],
+        finding=lambda wildcards: STUDY.findings[wildcards.task],
+    message:
+        "What {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed} says of one finding"
+    script:
+        "../workflow_scripts/finding.py"

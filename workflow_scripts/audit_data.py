@@ -1,5 +1,6 @@
 """What tells the classes apart without any lung: source, size, file, greys, spectrum, DICOM."""
 
+import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.audit.acquisition import (
@@ -10,6 +11,7 @@ from workflow_scripts.cxrcam.audit.acquisition import (
 )
 from workflow_scripts.cxrcam.audit.class_by_source import assess_class_by_source
 from workflow_scripts.cxrcam.data.cached_parts import cached_parts
+from workflow_scripts.cxrcam.data.findings import labels_in_task
 from workflow_scripts.cxrcam.data.pixel_parts import at_most, stream_features
 from workflow_scripts.cxrcam.files import write_json
 from workflow_scripts.cxrcam.floors.features import FEATURES
@@ -27,17 +29,18 @@ if __name__ == "__main__":
     sizes = pd.read_parquet(given.listing, columns=["image_id", "size_bytes"])
     images = pd.read_parquet(given.images).merge(sizes, on="image_id", validate="one_to_one")
     sources = [name if isinstance(name, str) else None for name in images["source"]]
-    tasks = snakemake.params.tasks
-    of_any = images["label"].isin({name for classes in tasks.values() for name in classes})
-    drawn = at_most(of_any.to_numpy(), IMAGES, generator(0, "images of the audit"))
+    tasks, findings = snakemake.params.tasks, snakemake.params.findings
+    labels = {task: labels_in_task(images, findings.get(task)) for task in tasks}
+    of_any = np.any([labels[task].isin(tasks[task]) for task in tasks], axis=0)
+    drawn = at_most(of_any, IMAGES, generator(0, "images of the audit"))
     # Pixels pass once, however many tasks an image belongs to.
     parts = cached_parts(given.shards, images["image_id"].tolist(), snakemake.params.size)
     of_pixels = stream_features(parts, drawn, {**OF_PIXELS, **FEATURES})
     by_source, acquisition, floors = {}, {}, []
     for task, classes in tasks.items():
-        by_source[task] = vars(assess_class_by_source(images["label"].tolist(), sources, classes))
-        of_task = images["label"].isin(classes).to_numpy() & drawn
-        chosen = images[of_task]
+        by_source[task] = vars(assess_class_by_source(labels[task].tolist(), sources, classes))
+        of_task = labels[task].isin(classes).to_numpy() & drawn
+        chosen = images.assign(label=labels[task])[of_task]
         features = {name: rows[of_task[drawn]] for name, rows in of_pixels.items()}
         acquisition[task] = {}
         for name, (words, trace, threshold) in traces_of(chosen, features).items():

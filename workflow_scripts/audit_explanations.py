@@ -11,8 +11,8 @@ from workflow_scripts.cxrcam.map_tests.explanation_tests import (
 from workflow_scripts.cxrcam.maps.own_maps import own_maps
 from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_device
 from workflow_scripts.cxrcam.networks.input_parts import read_network_input
-from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.networks.prediction_table import read_test_predictions
+from workflow_scripts.cxrcam.networks.questions import load_question
 from workflow_scripts.cxrcam.seeds import generator
 
 if __name__ == "__main__":
@@ -22,7 +22,7 @@ if __name__ == "__main__":
     device = set_up_device(snakemake.config["compute"], snakemake.resources.get("gpu"))
     # Nothing here is kept as a prediction: the precision of training is enough, and twice as fast.
     precision = choose_precision(params.precision, device)
-    model, card = load_model(Path(given.model))
+    model, card = load_question(Path(given.model), params.finding.get("label"))
     test = read_test_predictions(given.predictions, card.classes, given.split)
     random = generator(seed, "explanations", *run)
     drawn = test.iloc[drawn_images(len(test), params.explanation_images, random)]

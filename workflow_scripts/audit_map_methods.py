@@ -20,8 +20,8 @@ from workflow_scripts.cxrcam.maps.methods import maps_by
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
 from workflow_scripts.cxrcam.networks.devices import set_up_device
 from workflow_scripts.cxrcam.networks.input_parts import read_network_input
-from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.networks.prediction_table import read_test_predictions
+from workflow_scripts.cxrcam.networks.questions import load_question
 from workflow_scripts.cxrcam.seeds import generator, seed_sequence
 
 if __name__ == "__main__":
@@ -29,7 +29,7 @@ if __name__ == "__main__":
     given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     run, seed = (wildcards.task, wildcards.scheme, wildcards.fold), int(wildcards.seed)
     device = set_up_device(snakemake.config["compute"], snakemake.resources.get("gpu"))
-    model, card = load_model(Path(given.model))
+    model, card = load_question(Path(given.model), params.finding.get("label"))
     methods = methods_to_test(card.backbone.map_kind, params.methods)
     test = read_test_predictions(given.predictions, card.classes, given.split)
     # The same draws for every method, and in `audit_explanations`: images, controls, noise.

@@ -30,7 +30,12 @@ if __name__ == "__main__":
         run = run.with_maps(
             chosen.image_ids,
             lambda images: maps_of_predicted(
-                settings["method"], given.model, given.shards, given.masks, images
+                settings["method"],
+                given.model,
+                params.finding.get("label"),
+                given.shards,
+                given.masks,
+                images,
             ),
         )
         style |= {"scale_max": run.scale, "method": TITLES[settings["method"]]}

@@ -23,16 +23,16 @@ from workflow_scripts.cxrcam.maps.placement import heat_scale
 from workflow_scripts.cxrcam.maps.raw_maps import read_evidence_maps
 from workflow_scripts.cxrcam.networks.devices import set_up_torch
 from workflow_scripts.cxrcam.networks.input_parts import read_network_input
-from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.networks.prediction import predict_as_trained
 from workflow_scripts.cxrcam.networks.prediction_table import read_test_predictions
+from workflow_scripts.cxrcam.networks.questions import load_question
 from workflow_scripts.cxrcam.spreadsheets import write_csv
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0], snakemake.input)
     given, made, compute = snakemake.input, snakemake.output, snakemake.config["compute"]
     set_up_torch(compute["threads"], compute["deterministic"])
-    model, card = load_model(Path(given.model))
+    model, card = load_question(Path(given.model), snakemake.params.finding.get("label"))
     test = read_test_predictions(given.predictions, card.classes)
     maps = read_evidence_maps(Path(given.maps), test["image_id"].tolist(), card.classes)
     facts = network_facts(

@@ -11,18 +11,19 @@ from workflow_scripts.cxrcam.audit.external_data import (
     without_overlap,
 )
 from workflow_scripts.cxrcam.data.cache import read_pixels_within
+from workflow_scripts.cxrcam.data.findings import asked_images
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.networks.devices import set_up_device
-from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.networks.prediction import predict_as_trained
 from workflow_scripts.cxrcam.networks.prediction_table import write_predictions
+from workflow_scripts.cxrcam.networks.questions import load_question
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0], snakemake.input)
     given, compute = snakemake.input, snakemake.config["compute"]
     device = set_up_device(compute, snakemake.resources.get("gpu"))
-    model, card = load_model(Path(given.model))
-    images = pd.read_parquet(given.images, columns=["image_id", "label", "group"])
+    model, card = load_question(Path(given.model), snakemake.params.finding.get("label"))
+    images = asked_images(pd.read_parquet(given.images), snakemake.params.finding or None)
     new = without_overlap(images, pd.read_parquet(given.overlap))
     asked = images_of_classes(new, card.classes).assign(role=EXTERNAL_ROLE)
     logits = probabilities = np.empty((0, len(card.classes)), dtype=np.float32)

@@ -25,6 +25,7 @@ if __name__ == "__main__":
     job = TrainingJob(
         *(wildcards.task, wildcards.scheme, int(wildcards.fold), int(wildcards.seed)),
         classes=list(params.classes),
+        findings=bool(params.findings),
         **{name: params[name] for name in PARAMS},
         **{name: compute[name] for name in COMPUTE},
         split=inputs.split,

@@ -72,6 +72,12 @@ SPLIT = pa.schema(
     ]
 )
 
+
+def findings_split_schema(labels: list[str]) -> pa.Schema:
+    """Schema of a division of images with several findings: of each, 1, 0 or NaN (not known)."""
+    return pa.schema([*SPLIT, *((f"finding_{name}", pa.float32()) for name in labels)])
+
+
 HISTORY = pa.schema(
     [
         ("iteration", pa.int64()),

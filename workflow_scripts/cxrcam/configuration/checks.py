@@ -8,6 +8,7 @@ from workflow_scripts.cxrcam.configuration.capsule_networks import (
     CAPSULE_NETWORKS,
     capsule_faults,
 )
+from workflow_scripts.cxrcam.configuration.findings import classes_of
 from workflow_scripts.cxrcam.configuration.problems import (
     KeyPath,
     Problems,
@@ -130,7 +131,7 @@ def check_classes(config: Mapping[str, Any], problems: Problems) -> None:
     name = config["dataset"]
     listed = config["datasets"][name].get("classes")
     for task, settings in config["tasks"].items():
-        for wanted in settings["classes"] if listed else []:
+        for wanted in classes_of(settings) if listed else []:
             if wanted not in listed:
                 problems.add(
                     ("tasks", task, "classes"),
@@ -315,7 +316,7 @@ def check_against_images(
     problems = Problems()
     found = ", ".join(f"{name} ({n})" for name, n in images_per_class.items()) or "none"
     for task, settings in config["tasks"].items():
-        absent = [name for name in settings["classes"] if not images_per_class.get(name)]
+        absent = [name for name in classes_of(settings) if not images_per_class.get(name)]
         for name in absent:
             fault = f"tasks.{task}.classes names {show(name)}, a class"
             if name in images_per_class:
@@ -328,9 +329,9 @@ def check_against_images(
                 ("tasks", task, name),
                 f"{fault}, or set tasks.{task} to null to leave this task out.",
             )
-        if absent:
+        if absent or not classes_of(settings):
             continue
-        counts = {name: images_per_class[name] for name in settings["classes"]}
+        counts = {name: images_per_class[name] for name in classes_of(settings)}
         for scheme, design in config["schemes"].items():
             if design["kind"] == "same_splits" or (design["tasks"] and task not in design["tasks"]):
                 continue
@@ -359,8 +360,9 @@ def check_masks(config: Mapping[str, Any], images: Sequence[Any]) -> None:
         if part not in LUNG_INPUTS:
             continue
         tasks = design["tasks"] or config["tasks"]
-        classes = {name for task in tasks for name in config["tasks"][task]["classes"]}
-        used = [image for image in images if image.label in classes]
+        classes = {name for task in tasks for name in classes_of(config["tasks"][task])}
+        all_used = not all(classes_of(config["tasks"][task]) for task in tasks)
+        used = [image for image in images if all_used or image.label in classes]
         bare = [image.image_id for image in used if not image.mask_path]
         if bare:
             problems.add(
@@ -390,7 +392,9 @@ def check_parts(config: Mapping[str, Any], images: Sequence[Any]) -> None:
         if design["kind"] != "predefined":
             continue
         tasks = design["tasks"] or config["tasks"]
-        classes = dict.fromkeys(name for task in tasks for name in config["tasks"][task]["classes"])
+        classes = dict.fromkeys(
+            name for task in tasks for name in classes_of(config["tasks"][task])
+        )
         for name, part in ((name, part) for name in classes for part in (TRAIN, TEST)):
             if (name, part) not in there:
                 known = f" The column split holds {show(strange[0])}, too." if strange else ""
@@ -409,7 +413,7 @@ def missing_classes(
     config: Mapping[str, Any], task: str, images_per_class: Mapping[str, int]
 ) -> list[str]:
     """Classes of a task of which a data set has no image: without any, the task can be tested."""
-    return [name for name in config["tasks"][task]["classes"] if not images_per_class.get(name)]
+    return [name for name in classes_of(config["tasks"][task]) if not images_per_class.get(name)]
 
 
 def check_external_images(

@@ -36,6 +36,11 @@ from workflow_scripts.cxrcam.configuration.checks import (
     entries,
     missing_classes,
 )
+from workflow_scripts.cxrcam.configuration.findings import (
+    check_findings,
+    classes_of,
+    with_questions,
+)
 from workflow_scripts.cxrcam.configuration.messages import explain
 from workflow_scripts.cxrcam.configuration.predict_design import check_predict
 from workflow_scripts.cxrcam.configuration.problems import (
@@ -279,12 +284,13 @@ def resolve_configuration(config: Mapping[str, Any], schema: Schema) -> dict[str
     check_paths(plain, problems)
     problems.raise_any()
     resolved: dict[str, Any] = complete(plain, schema)
+    check_findings(resolved, problems)
     check_classes(resolved, problems)
     check_schemes(resolved, problems)
     problems.raise_any()
     check_validation(resolved, problems)
     check_recipes(resolved, problems)
-    check_predict(resolved, experiments(resolved), problems)
+    check_predict(resolved, experiments(with_questions(resolved)), problems)
     problems.raise_any()
     settings = resolved["datasets"][resolved["dataset"]]
     if settings["kind"] == "phantom":
@@ -405,12 +411,15 @@ def input_part(config: Mapping[str, Any], scheme: str) -> str:
 
 
 def experiments(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Pairs of task and scheme that are run, in the order of the configuration."""
+    """Pairs of task and scheme that are run, in the order of the configuration.
+
+    Of a task with findings nothing, unless `config` is that of `with_questions`.
+    """
     return [
         (task, scheme)
-        for task in config["tasks"]
+        for task, asked in config["tasks"].items()
         for scheme, settings in config["schemes"].items()
-        if not settings["tasks"] or task in settings["tasks"]
+        if classes_of(asked) and (not settings["tasks"] or task in settings["tasks"])
     ]
 
 

@@ -1,4 +1,8 @@
-"""Data sets listed in a table: CSV or Parquet with the columns path and label."""
+"""Data sets listed in a table: CSV or Parquet with the columns path and label.
+
+Where images have several findings, the label lists them ("Effusion|Mass"), or each finding has a
+column with 1, 0, -1 or nothing; then the label is made of those that are present.
+"""
 
 import os
 import re
@@ -7,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 
+from workflow_scripts.cxrcam.data.findings_text import VALUES, label_of_findings
 from workflow_scripts.cxrcam.data.image_files import (
     DatasetError,
     ImageFile,
@@ -52,6 +57,8 @@ def list_manifest(path: Path, wanted: Callable[[str], bool]) -> list[ImageFile]:
             "Parquet table with the columns path and label, and set `path` of this data set to it."
         )
     columns, rows = read_text_table(path, "manifest")
+    if "label" not in columns and "path" in columns:
+        columns = _with_labels(columns, rows)
     _check_columns(path, columns, rows)
     names = {row["path"]: PurePosixPath(row["path"]).as_posix() for row in rows.values()}
     ids = unique_ids(names.values())
@@ -63,6 +70,27 @@ def list_manifest(path: Path, wanted: Callable[[str], bool]) -> list[ImageFile]:
         for number, row in rows.items()
         if wanted(ids[names[row["path"]]])
     ]
+
+
+def _with_labels(columns: list[str], rows: Rows) -> list[str]:
+    """Give rows the label that follows from the columns of findings, where there are some.
+
+    Those are the columns that hold 1, 0, -1 or nothing, and 1 at least once.
+    """
+    findings = []
+    for name in columns:
+        values = {row.get(name, "") for row in rows.values()}
+        if (
+            name not in MANIFEST_COLUMNS
+            and values <= VALUES.keys()
+            and "1" in map(VALUES.get, values)
+        ):
+            findings.append(name)
+    if not findings:
+        return columns
+    for row in rows.values():
+        row["label"] = label_of_findings({name: row[name] for name in findings})
+    return [*columns, "label"]
 
 
 def _check_columns(path: Path, columns: list[str], rows: Rows) -> None:

@@ -186,7 +186,7 @@ def assign_roles(
     kind = scheme["kind"]
     try:
         if kind == "predefined":
-            roles = np.array(_given_roles(given), dtype=ROLE)
+            roles = np.array(given_roles(given), dtype=ROLE)
         else:
             roles = _drawn_roles(labels, groups, classes, scheme, fold, rng_of, shared_test)
     except SplitError as error:
@@ -252,7 +252,7 @@ def _way_out(kind: str) -> str:
     return "Use more images, larger parts, fewer folds, or grouped: false (it flatters the result)."
 
 
-def _given_roles(given: Sequence[str | None]) -> list[str]:
+def given_roles(given: Sequence[str | None]) -> list[str]:
     """Roles that the data set brings; an empty one means that the image is not used."""
     names = [(name or "").strip().lower() for name in given]
     unknown = sorted(set(names) - PART_NAMES.keys() - {""})

@@ -30,8 +30,9 @@ from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.grad_cam import watched
 from workflow_scripts.cxrcam.networks.input_parts import read_network_input
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
-from workflow_scripts.cxrcam.networks.models import ModelCard, load_model
+from workflow_scripts.cxrcam.networks.models import ModelCard
 from workflow_scripts.cxrcam.networks.parts import Normalisation
+from workflow_scripts.cxrcam.networks.questions import load_question
 
 METHODS: Final[dict[str, Any]] = {
     name: getattr(pytorch_grad_cam, method.class_name)
@@ -109,13 +110,19 @@ def maps_by(
 
 
 def maps_of_predicted(
-    method: str, model_file: str, shards: Sequence[Path], masks: str, images: pd.DataFrame
+    method: str,
+    model_file: str,
+    finding: str | None,
+    shards: Sequence[Path],
+    masks: str,
+    images: pd.DataFrame,
 ) -> RawMaps:
     """Raw maps by the library of the ``predicted`` classes of some images, made on the CPU.
 
-    Files of the network, the cache and the masks; the result is as that of `method_maps`.
+    Files of the network, the cache and the masks; `finding` is the one that is asked for, of a
+    network with several. The result is as that of `method_maps`.
     """
-    network, card = load_model(Path(model_file))
+    network, card = load_question(Path(model_file), finding)
     pixels = read_network_input(
         shards, images["image_id"].tolist(), card.image_size, card.input_part, masks
     )

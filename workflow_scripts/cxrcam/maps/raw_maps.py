@@ -122,3 +122,8 @@ def read_raw_maps(file: Path, image_ids: Sequence[str], classes: Sequence[str]) 
         float(facts["stride"]),
         float(facts["offset"]),
     )
+
+
+def with_absent_maps(maps: RawMaps) -> RawMaps:
+    """Maps of a finding (n, 1, h, w), with those of its absence, whose logit is 0, before them."""
+    return replace(maps, values=np.concatenate([np.zeros_like(maps.values), maps.values], axis=1))

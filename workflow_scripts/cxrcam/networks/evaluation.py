@@ -8,6 +8,7 @@ from torch import nn
 
 from workflow_scripts.cxrcam.networks.devices import autocast
 from workflow_scripts.cxrcam.networks.distributed import rank, total, world_size
+from workflow_scripts.cxrcam.networks.findings_loss import right_answers
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
 
 BATCH_SIZE = 128
@@ -22,7 +23,7 @@ def evaluate_loss(
     on_batch: Callable[[], None] = lambda: None,
     losses_of: nn.Module | None = None,
 ) -> tuple[float, float]:
-    """Mean loss and accuracy on a part; leaves the model in training mode.
+    """Mean loss and share of right answers on a part; leaves the model in training mode.
 
     `losses_of` gives the losses (n,) of logits and labels; None is cross entropy. `on_batch` is
     called before each batch; what it raises ends the evaluation. Several processes take a batch
@@ -31,7 +32,7 @@ def evaluate_loss(
     losses_of = losses_of or nn.CrossEntropyLoss(reduction="none")
     model.eval()
     loss = torch.zeros((), dtype=torch.float64, device=part.labels.device)
-    correct = torch.zeros((), dtype=torch.int64, device=part.labels.device)
+    correct = torch.zeros((), dtype=torch.float64, device=part.labels.device)
     with torch.inference_mode():
         for turn in range(0, len(part), BATCH_SIZE * world_size()):
             on_batch()
@@ -45,9 +46,9 @@ def evaluate_loss(
                 logits = model(images)
             logits = logits.float()
             loss += losses_of(logits, labels).sum().double()
-            correct += (logits.argmax(1) == labels).sum()
+            correct += right_answers(logits, labels)
     model.train()
-    return float(total(loss)) / len(part), int(total(correct)) / len(part)
+    return float(total(loss)) / len(part), float(total(correct)) / len(part)
 
 
 def best_iteration(history: Sequence[Mapping[str, Any]]) -> int:

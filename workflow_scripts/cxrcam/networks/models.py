@@ -85,6 +85,7 @@ class ModelCard:
     last_stage: int | None = None  # this and the next two as in `architectures.Backbone`
     map_stride: int | None = None
     sub_classes: int = 1
+    findings: bool = False  # whether `classes` are findings: a sigmoid each, not one softmax
 
     def __post_init__(self) -> None:
         texts = (self.architecture, self.weights_origin, self.input_part)
@@ -98,6 +99,7 @@ class ModelCard:
             and all(math.isfinite(value) for value in (*self.mean, *self.std))
             and min(self.std) > 0
             and isinstance(self.training, dict)
+            and isinstance(self.findings, bool)
         ):
             raise ValueError("the card of the model holds a value that no training writes")
         if self.input_size is None:
@@ -118,8 +120,9 @@ class ModelCard:
 def save_model(path: Path, model: nn.Module, card: ModelCard) -> None:
     """Write weights and card as safetensors, whole or not at all."""
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    # Said only where there are any: models without sub-classes keep their bytes.
-    told = {key: value for key, value in vars(card).items() if (key, value) != ("sub_classes", 1)}
+    # Said only where there are any: models without sub-classes or findings keep their bytes.
+    usual = {"sub_classes": 1, "findings": False}
+    told = {k: v for k, v in vars(card).items() if k not in usual or v != usual[k]}
     text = json.dumps(told, sort_keys=True, ensure_ascii=False)
     with atomic_path(path) as temporary:
         save_file(state, temporary, metadata={METADATA_KEY: text})

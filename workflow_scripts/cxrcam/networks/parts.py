@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from workflow_scripts.cxrcam.arrays import Int64Array, UInt8Array
+from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array, UInt8Array
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 
 
@@ -46,10 +46,11 @@ class Pixels:
     """A part of a split as grey images."""
 
     pixels: torch.Tensor  # uint8 (n, size, size); on the device, or in the host's memory if large
-    labels: torch.Tensor  # int64 (n,), position of the class; on the device that computes
+    # int64 (n,), position of the class; of findings float32 (n, k); on the device that computes
+    labels: torch.Tensor
 
     @staticmethod
-    def on(device: torch.device, pixels: UInt8Array, labels: Int64Array) -> "Pixels":
+    def on(device: torch.device, pixels: UInt8Array, labels: Int64Array | Float32Array) -> "Pixels":
         """Put arrays on a device; pixels that are mapped from a file stay in the host's memory."""
         given = torch.from_numpy(pixels)
         mapped = isinstance(pixels.base, np.memmap)
@@ -108,7 +109,7 @@ class Features:
     """A part of a split as features: what a network's frozen layers computed of the images."""
 
     views: torch.Tensor  # (2, n, ...): of the images as they are, and mirrored; on the device
-    labels: torch.Tensor  # int64 (n,)
+    labels: torch.Tensor  # as of `Pixels`
     side: int  # pixels a side of the images that they were computed from
 
     def __len__(self) -> int:

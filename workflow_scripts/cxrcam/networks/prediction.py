@@ -20,7 +20,7 @@ class Predictions:
     """Outputs for n images and c classes."""
 
     logits: Float32Array  # (n, c)
-    probabilities: Float32Array  # (n, c), softmax of the logits
+    probabilities: Float32Array  # (n, c), softmax of the logits; of findings, their sigmoid
     class_maps: Float32Array  # (n, c, h, w), see `cam.logits_and_class_maps`
 
     @property
@@ -38,6 +38,7 @@ def predict(
     batch_size: int = 64,
     input_size: int | None = None,
     precision: str = "float32",
+    findings: bool = False,
 ) -> Predictions:
     """Run a trained model over images; it is left in evaluation mode.
 
@@ -49,6 +50,8 @@ def predict(
     precision : {"float32", "bfloat16"}
         Of convolutions. Results that are kept are computed in float32, whatever the model was
         trained in; comparisons over many changed images can do with less.
+    findings : bool
+        Whether each output stands for itself, so that its probability is its sigmoid.
     """
     model = model.to(device).to(memory_format=torch.channels_last).eval()
     logits, maps = [], []
@@ -62,7 +65,7 @@ def predict(
     all_logits = torch.cat(logits).float().cpu()
     return Predictions(
         logits=all_logits.numpy(),
-        probabilities=all_logits.softmax(1).numpy(),
+        probabilities=(all_logits.sigmoid() if findings else all_logits.softmax(1)).numpy(),
         class_maps=torch.cat(maps).contiguous().cpu().numpy(),
     )
 
@@ -79,6 +82,7 @@ def predict_as_trained(
         *(model, card.backbone, pixels, card.normalisation, device),
         input_size=card.input_size,
         precision=precision,
+        findings=card.findings,
     )
 
 

@@ -136,7 +136,7 @@ class _Loop:
         """Rows of the history for the newest iteration."""
         learner = self.learner
         loss_sum, correct = map(distributed.total, (learner.loss_sum, learner.correct))
-        values = {"train": (float(loss_sum) / self.at.seen, int(correct) / self.at.seen)}
+        values = {"train": (float(loss_sum) / self.at.seen, float(correct) / self.at.seen)}
         distributed.share_buffers(learner.model)
         for role, part in self.watched.items():
             values[role] = evaluate_loss(
@@ -228,7 +228,7 @@ class _Loop:
             at.wall_seconds += passed
             if shown > 0.5:
                 shown = 0.0
-                correct = learner.processes * int(learner.correct) / at.seen
+                correct = learner.processes * float(learner.correct) / at.seen
                 on_step(Progress(at.iteration, self.iterations, at.seen, mean, correct))
             if self.evaluation_due():
                 evaluate()

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import nn
 from tqdm import tqdm
 
+from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array
 from workflow_scripts.cxrcam.configuration.recipes import PRETRAINED, RANDOM, with_recipe
 from workflow_scripts.cxrcam.contracts import HISTORY, TIMINGS
 from workflow_scripts.cxrcam.data.cache import joined_fingerprint
@@ -86,6 +88,7 @@ class TrainingJob:
     model_file: str
     history_file: str
     timings_file: str
+    findings: bool = False  # whether `classes` are findings, any number of them an image
 
     @property
     def run(self) -> tuple[str, str, int]:
@@ -158,7 +161,7 @@ def read_parts(
     for role in roles & set(split["role"]):
         chosen = split[split["role"] == role]
         names[role] = chosen["image_id"].tolist()
-        labels = np.array([job.classes.index(name) for name in chosen["label"]])
+        labels = labels_of_images(chosen, job)
         if job.features:
             views = read_features([Path(file) for file in job.features], names[role]).to(device)
             parts[role] = Features(views, torch.from_numpy(labels).to(device), input_size)
@@ -174,6 +177,13 @@ def read_parts(
             )
             parts[role] = Pixels.on(device, pixels, labels)
     return parts, names["train"]
+
+
+def labels_of_images(images: pd.DataFrame, job: TrainingJob) -> Int64Array | Float32Array:
+    """Of rows of the split: class numbers (n,); with findings 1, 0 or NaN (not known), (n, k)."""
+    if job.findings:
+        return images[[f"finding_{name}" for name in job.classes]].to_numpy(np.float32)
+    return np.array([job.classes.index(name) for name in images["label"]])
 
 
 def experiment_fingerprint(
@@ -376,6 +386,7 @@ def write_outputs(
         used_too["sub_class_images"] = sub_class_images(labels, job.classes, sub_classes)
     card = ModelCard(
         classes=job.classes,
+        findings=job.findings,
         architecture=job.backbone.architecture,
         last_stage=job.backbone.last_stage,
         map_stride=job.backbone.map_stride,

@@ -14,6 +14,7 @@ from workflow_scripts.cxrcam.networks import distributed
 from workflow_scripts.cxrcam.networks.cuda_graphs import RecordedStep
 from workflow_scripts.cxrcam.networks.decomposition import composed_logits
 from workflow_scripts.cxrcam.networks.devices import autocast
+from workflow_scripts.cxrcam.networks.findings_loss import FindingsLoss, right_answers
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings, make_optimizer
 
@@ -25,7 +26,7 @@ class Batch:
     epoch: int  # from 0
     rows: torch.Tensor  # int64 (b,), their positions
     flips: torch.Tensor  # bool (b,), which of them are mirrored
-    labels: torch.Tensor  # int64 (b,), their classes, or sub-classes
+    labels: torch.Tensor  # int64 (b,), their classes or sub-classes; of findings float32 (b, k)
 
 
 class Learner:
@@ -47,8 +48,9 @@ class Learner:
         Whether one process on a GPU records its steps and replays them, as in
         `cuda_graphs.RecordedStep`; does not change the result.
     loss : nn.Module, optional
-        Losses (b,) of logits and labels, in training and evaluation. Without it, cross entropy:
-        in training with the label smoothing of `settings`, in evaluation without.
+        Losses (b,) of logits and labels, in training and evaluation. Without it, cross entropy (of
+        each finding, where there are some): in training with the label smoothing of `settings`, in
+        evaluation without.
     sub_classes : int
         Of each class, where the labels of `training` are those of `decomposition`. What is counted
         below is of classes all the same.
@@ -61,7 +63,7 @@ class Learner:
         Pixels a side at the network's input.
     training_loss, evaluation_loss : nn.Module
         As `loss`.
-    loss_sum, correct : float64 and int64 tensors, shape ()
+    loss_sum, correct : float64 tensors, shape ()
         Sums since the last evaluation over what this process computed. They stay on the device:
         reading them would make it wait at each step.
     records : bool
@@ -88,10 +90,8 @@ class Learner:
         self.processes = distributed.world_size()
         self.model = model.to(self.device).to(memory_format=torch.channels_last).train()
         self.network = distributed.wrapped(self.model, settings.sync_batch_norm)
-        self.training_loss = loss or nn.CrossEntropyLoss(
-            reduction="none", label_smoothing=settings.label_smoothing
-        )
-        self.evaluation_loss = loss or nn.CrossEntropyLoss(reduction="none")
+        self.training_loss = loss or _loss(training, settings.label_smoothing)
+        self.evaluation_loss = loss or _loss(training)
         self.optimizer = make_optimizer(model, settings)
         # Several processes wait for each other within a step, which is not recorded.
         self.records = cuda_graphs and self.device.type == "cuda" and self.processes == 1
@@ -101,7 +101,7 @@ class Learner:
             torch.zeros((), device=self.device) if self.device.type == "cuda" else None
         )
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
-        self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        self.correct = torch.zeros((), dtype=torch.float64, device=self.device)
 
     def step(self, batch: Batch, rate: float) -> torch.Tensor:
         """One step of the optimiser; returns the loss, on the device, valid until the next one."""
@@ -136,7 +136,7 @@ class Learner:
             labels = labels // self.sub_classes
             shown = distributed.mean_loss(self.training_loss(logits, labels), n_images)
         self.loss_sum += shown.double() * (n_images / self.processes)
-        self.correct += (logits.argmax(1) == labels).sum()
+        self.correct += right_answers(logits, labels)
         return loss
 
     def _recorded_step(
@@ -155,3 +155,10 @@ class Learner:
             self.recorded = side, RecordedStep(take_and_learn if resident else learn)
         inputs = (rows, flips, labels) if resident else (self._images(rows, flips, side), labels)
         return self.recorded[1](*inputs)
+
+
+def _loss(training: Part, smoothing: float = 0.0) -> nn.Module:
+    """Losses (b,) of logits and labels, by what the labels of the training images are."""
+    if training.labels.ndim == 2:
+        return FindingsLoss(smoothing)
+    return nn.CrossEntropyLoss(reduction="none", label_smoothing=smoothing)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
@@ -15,14 +17,17 @@ VISIBLE_HAZE = 0.22
 VISIBLE_PATTERN = 0.45
 """The same for the interstitial pattern, which needs more before a reader sees it."""
 
+VISIBLE_FLUID = 0.3
+"""The same for fluid in the pleural space."""
+
 
 def add_finding(
     finding: str, anatomy: Anatomy, canvas: Canvas, difficulty: float, rng: np.random.Generator
 ) -> tuple[FloatArray, BoolArray]:
     """Add a finding to a healthy thorax.
 
-    `finding` is Normal, COVID or Viral Pneumonia; `difficulty` goes from 0 (obvious) to 1 (nearly
-    invisible).
+    `finding` is one of `traits.FINDINGS`: several at once are joined by "|"; `difficulty` goes from
+    0 (obvious) to 1 (nearly invisible).
 
     Returns
     -------
@@ -31,18 +36,16 @@ def add_finding(
     lesion_mask : ndarray of bool, shape (n, n)
         Where the finding is visible; always inside the lung fields.
     """
-    if finding == "Normal":
-        return anatomy.attenuation, np.zeros_like(anatomy.lung_mask)
-    if finding == "COVID":
-        extent, opacity = _ground_glass(anatomy, canvas, rng)
-        visible = extent > VISIBLE_HAZE
-    else:
-        extent, opacity = _interstitial_pattern(anatomy, canvas, rng)
-        visible = extent > VISIBLE_PATTERN
-    # A tenth of the contrast is left at difficulty 1, so that the task never becomes undefined.
-    contrast = (1.0 - 0.9 * difficulty) * rng.uniform(0.8, 1.3)
-    filled = np.minimum(contrast * opacity, 0.92)
-    attenuation = anatomy.attenuation + anatomy.air * filled
+    attenuation, visible = anatomy.attenuation, np.zeros_like(anatomy.lung_mask)
+    for one in finding.split("|"):
+        if one == "Normal":
+            continue
+        pattern, seen_above = _PATTERNS[one]
+        extent, opacity = pattern(anatomy, canvas, rng)
+        # A tenth of the contrast is left at difficulty 1, so that the task never becomes undefined.
+        contrast = (1.0 - 0.9 * difficulty) * rng.uniform(0.8, 1.3)
+        attenuation = attenuation + anatomy.air * np.minimum(contrast * opacity, 0.92)
+        visible = visible | (extent > seen_above)
     return attenuation, visible & anatomy.lung_mask
 
 
@@ -112,3 +115,29 @@ def _draw_bronchial_rings(
         radius = rng.uniform(2.5, 4.0) * canvas.line
         box = [*(centre - radius), *(centre + radius)]
         pen.ellipse(box, outline=170, width=max(1, round(1.4 * canvas.line)))
+
+
+def _pleural_effusion(
+    anatomy: Anatomy, canvas: Canvas, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """Draw fluid at the bottom of one lung, its surface rising to the chest wall (meniscus)."""
+    shape = anatomy.air.shape
+    extent = np.zeros(shape, np.float32)
+    lung = anatomy.lungs[int(rng.integers(len(anatomy.lungs)))]
+    surface = lung.base - (lung.base - lung.apex) * rng.uniform(0.15, 0.35)
+    rise, softness = rng.uniform(0.10, 0.25), rng.uniform(0.03, 0.06)
+    away = np.abs(canvas.x[:, lung.columns]) / np.maximum(np.abs(lung.lateral), np.float32(1e-3))
+    below = canvas.y - np.float32(surface) + np.float32(rise) * np.clip(away, 0, 1) ** 2
+    extent[:, lung.columns] = np.clip(below / np.float32(softness), 0, 1)
+    haze = np.float32(0.75) + smooth_noise(rng, shape, (20, 0.05))
+    return extent, np.clip(extent * haze, 0, 1)
+
+
+_Pattern = Callable[
+    [Anatomy, Canvas, np.random.Generator], tuple[FloatArray, FloatArray]
+]  # extent and opacity
+_PATTERNS: dict[str, tuple[_Pattern, float]] = {
+    "COVID": (_ground_glass, VISIBLE_HAZE),
+    "Viral Pneumonia": (_interstitial_pattern, VISIBLE_PATTERN),
+    "Effusion": (_pleural_effusion, VISIBLE_FLUID),
+}

@@ -11,10 +11,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-FINDINGS: tuple[str, ...] = ("Normal", "COVID", "Viral Pneumonia")
-"""Class names, spelled as in the COVID-19 Radiography Database."""
+FINDINGS: tuple[str, ...] = (
+    "Normal",
+    *("COVID", "Viral Pneumonia", "Effusion"),
+    *("COVID|Viral Pneumonia", "COVID|Effusion", "Viral Pneumonia|Effusion"),
+    "COVID|Viral Pneumonia|Effusion",
+)
+"""Classes, spelled as in the COVID-19 Radiography Database; several findings are joined by "|"."""
 
-CONFOUNDERS: tuple[str, ...] = ("marker", "exposure", "resampling")
+CONFOUNDERS: tuple[str, ...] = ("marker", "exposure", "resampling", "covid_marker")
 """Traits that can be tied to the label on purpose."""
 
 CORNERS: tuple[str, ...] = ("top-left", "top-right", "bottom-left", "bottom-right")
@@ -161,26 +166,39 @@ def _sample_independent_traits(rng: np.random.Generator) -> PhantomTraits:
 def _tie_marker(finding: str, rng: np.random.Generator, traits: PhantomTraits) -> PhantomTraits:
     """Give each class a mark of its own, as a ward with its own machine would."""
     text, corner = {
-        "Normal": ("L", "top-right"),
         "COVID": ("PORTABLE", "top-left"),
         "Viral Pneumonia": ("R", "bottom-left"),
-    }[finding]
+    }.get(finding.split("|")[0], ("L", "top-right"))
     return replace(traits, marker_text=text, marker_corner=corner, note_text="", note_corner="")
 
 
 def _tie_exposure(finding: str, rng: np.random.Generator, traits: PhantomTraits) -> PhantomTraits:
     """Give each class a window of its own, as a hospital with its own console would."""
-    lung_grey, body_grey = {
+    windows = {
         "Normal": (rng.uniform(0.14, 0.20), rng.uniform(0.72, 0.80)),
         "COVID": (rng.uniform(0.48, 0.56), rng.uniform(0.96, 1.0)),
         "Viral Pneumonia": (rng.uniform(0.30, 0.36), rng.uniform(0.84, 0.90)),
-    }[finding]
+    }
+    lung_grey, body_grey = windows.get(finding.split("|")[0], windows["Normal"])
     return replace(traits, lung_grey=float(lung_grey), body_grey=float(body_grey))
 
 
 def _tie_resampling(finding: str, rng: np.random.Generator, traits: PhantomTraits) -> PhantomTraits:
     """Soften one class, as pictures copied out of publications are; keep the others as acquired."""
-    return replace(traits, resampling=float(rng.uniform(2.2, 3.0)) if finding == "COVID" else 1.0)
+    is_soft = _has_covid(finding)
+    return replace(traits, resampling=float(rng.uniform(2.2, 3.0)) if is_soft else 1.0)
+
+
+def _tie_covid_marker(
+    finding: str, rng: np.random.Generator, traits: PhantomTraits
+) -> PhantomTraits:
+    """Mark one finding only, whatever else the image shows."""
+    text, corner = ("PORTABLE", "top-left") if _has_covid(finding) else ("L", "top-right")
+    return replace(traits, marker_text=text, marker_corner=corner, note_text="", note_corner="")
+
+
+def _has_covid(finding: str) -> bool:
+    return "COVID" in finding.split("|")
 
 
 _Tie = Callable[[str, np.random.Generator, PhantomTraits], PhantomTraits]
@@ -188,4 +206,5 @@ _TIES: dict[str, _Tie] = {
     "marker": _tie_marker,
     "exposure": _tie_exposure,
     "resampling": _tie_resampling,
+    "covid_marker": _tie_covid_marker,
 }

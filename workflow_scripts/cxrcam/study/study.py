@@ -18,6 +18,12 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from workflow_scripts.cxrcam.configuration import resolution as configuration
+from workflow_scripts.cxrcam.configuration.findings import (
+    Finding,
+    classes_of,
+    labels_of,
+    with_questions,
+)
 from workflow_scripts.cxrcam.configuration.recipes import used_recipes
 from workflow_scripts.cxrcam.data.listed import ListedDataSet, list_data_set
 from workflow_scripts.cxrcam.file_times import refuse_future_files
@@ -63,7 +69,7 @@ class Study:
     Attributes
     ----------
     config : mapping
-        From `resolution.resolve_configuration`.
+        From `findings.with_questions`.
     data_sets : mapping of str to ListedDataSet
         By name: the one that is trained on, then those that are only tested on.
     """
@@ -232,19 +238,46 @@ class Study:
             {
                 **run,
                 "data_set": name,
-                "missing": configuration.missing_classes(self.config, run["task"], sizes[name]),
+                "missing": self._missing(run["task"], sizes[name]),
             }
             for name in sizes
             for run in self.runs
             if not self.is_covered(run["scheme"])
         ]
 
+    def _missing(self, task: str, sizes: Mapping[str, int]) -> list[str]:
+        """Classes of which a data set has no image; whether it has a finding, its table tells."""
+        if task in self.findings:
+            return []
+        return configuration.missing_classes(self.config, task, sizes)
+
     # --- settings of designs ----------------------------------------------------------------------
 
     @cached_property
     def classes(self) -> dict[str, list[str]]:
-        """Classes of each task."""
-        return {task: settings["classes"] for task, settings in self.config["tasks"].items()}
+        """Classes of each task; of one with findings, those of each finding."""
+        tasks = self.config["tasks"]
+        return {task: classes_of(tasks[task]) for task in tasks if classes_of(tasks[task])}
+
+    @cached_property
+    def findings(self) -> dict[str, Finding]:
+        """What each task asks for that is one finding of a network with several."""
+        tasks = self.config["tasks"]
+        return {task: tasks[task]["finding"] for task in tasks if "finding" in tasks[task]}
+
+    def network_of(self, task: str) -> str:
+        """Task whose networks answer; another one where it asks for one of several findings."""
+        return self.findings[task]["network"] if task in self.findings else task
+
+    def outputs(self, task: str) -> list[str]:
+        """Names of the outputs of the networks of a task: classes, or findings."""
+        settings = self.config["tasks"][task]
+        return classes_of(settings) or labels_of(settings)
+
+    def findings_of(self, task: str) -> dict[str, Any] | None:
+        """Labels of a task with several findings, and what unclear entries mean; None of others."""
+        asked: dict[str, Any] | None = self.config["tasks"][task].get("findings")
+        return asked
 
     @cached_property
     def models(self) -> dict[str, dict[str, Any]]:
@@ -354,7 +387,7 @@ def list_study(config: Mapping[str, Any]) -> Study:
         configuration.check_external_images(config, name, other.class_sizes, other.place)
     configuration.check_masks(config, own.images)
     configuration.check_parts(config, own.images)
-    study = Study(config, data_sets)
+    study = Study(with_questions(config), data_sets)
     for name, listed in data_sets.items():
         for file in listed.not_copies:
             if not os.path.isfile(file):  # noqa: PTH113 (never raises)
