@@ -73,6 +73,7 @@ rule all:
             rules.audit_verdict,
             rules.report,
             *([rules.map_methods] if config["audit"]["map_methods"] else []),
+            *([rules.findings] if STUDY.findings else []),
             *([rules.external_table] if config["external"] else []),
         ),
         external_predictions(),

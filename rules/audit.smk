@@ -315,6 +315,7 @@ rule audit_verdict:
         external=rules.external_table.output[0] if config["external"] else [],
         models=of_runs(rules.train.output.model, STUDY.explained_runs),
         starts=start_files,
+        findings=findings_table,
     output:
         page=in_report(
             "results/{dataset}/audit/verdict.md", "A verdict", page="can the number be believed?"
@@ -342,6 +343,7 @@ rule audit_verdict:
         explained_runs=STUDY.explained_runs,
         classes=STUDY.classes,
         covered=STUDY.covered_designs,
+        findings_designs=STUDY.findings_designs,
         headline=STUDY.headline,
         weights=STUDY.starts,
         made=lambda wildcards: [*map(str, [*rules.all.input, *split_files()])],

@@ -58,6 +58,53 @@ rule tables:
         "../workflow_scripts/tables.py"
 
 
+def of_findings(pattern, each_finding=False):
+    """Input function: a file a run of networks with several findings, or one a run and finding."""
+    return lambda wildcards: [
+        filled(
+            pattern,
+            **{**run, "dataset": wildcards.dataset, "task": task, "scheme": scheme},
+        )
+        for design in STUDY.findings_designs
+        for run in design["runs"]
+        for task in (design["questions"] if each_finding else [design["task"]])
+        # Floors belong to a division, which may be that of another scheme.
+        for scheme in [
+            (
+                STUDY.base_scheme(design["scheme"])
+                if pattern == rules.audit_floors.output[0]
+                else design["scheme"]
+            )
+        ]
+    ]
+
+
+rule findings:
+    input:
+        splits=of_findings(rules.splits.output[0]),
+        predictions=of_findings(rules.predict_run.output.predictions),
+        covered=of_findings(rules.predict_run.output.covered),
+        floors=lambda wildcards: of_findings(rules.audit_floors.output[0], True)(wildcards),
+        metrics=of_findings(rules.evaluate.output.metrics, True),
+    output:
+        in_report("results/{dataset}/tables/findings.csv", "Numbers", table="every finding"),
+    log:
+        f"{LOG}/tables/findings.log",
+    benchmark:
+        f"{BENCHMARK}/tables/findings.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        **growing(mem_mb=3000, runtime=60),
+    params:
+        code=code("findings.py"),
+        designs=STUDY.findings_designs,
+    message:
+        "Setting each finding beside its floors"
+    script:
+        "../workflow_scripts/findings.py"
+
+
 rule figures:
     input:
         predictions=of_design(rules.predict_run.output.predictions),

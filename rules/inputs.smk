@@ -74,6 +74,11 @@ def floors_of_run(wildcards):
     return filled(rules.audit_floors.output[0], **{**wildcards, "scheme": base})
 
 
+def findings_table(wildcards):
+    """Table of all findings, where networks have several."""
+    return filled(rules.findings.output[0], dataset=wildcards.dataset) if STUDY.findings else []
+
+
 # --- the paper ------------------------------------------------------------------------------------
 
 PAPER = "results/{dataset}/paper"

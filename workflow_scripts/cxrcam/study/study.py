@@ -109,6 +109,28 @@ class Study:
             for fold in range(1, configuration.fold_count(self.config, design["scheme"]) + 1)
         ]
 
+    @cached_property
+    def findings_designs(self) -> list[dict[str, Any]]:
+        """Designs of networks with several findings: their labels, questions and runs."""
+        asked: dict[tuple[str, str], dict[str, str]] = {}
+        for design in self.designs:
+            if finding := self.findings.get(design["task"]):
+                questions = asked.setdefault((finding["network"], design["scheme"]), {})
+                questions[finding["label"]] = design["task"]
+        return [
+            {
+                "task": task,
+                "scheme": scheme,
+                "findings": list(questions),
+                "questions": list(questions.values()),
+                "runs": [
+                    {"fold": run["fold"], "seed": run["seed"]}
+                    for run in self.runs_of(next(iter(questions.values())), scheme)
+                ],
+            }
+            for (task, scheme), questions in asked.items()
+        ]
+
     # --- parts that runs play ---------------------------------------------------------------------
 
     @cached_property

@@ -75,6 +75,10 @@ class AuditTables:
         As from `suspect_images.suspect_images`.
     expected : DataFrame or None
         As from `expected.compare_with_expected`.
+    findings : DataFrame or None
+        As from `metrics.findings.findings_table`, with the task of the network and the scheme.
+    questions : mapping of (str, str) to str
+        Task that asks for a finding, by the task of the network and the finding.
     """
 
     duplicates: pd.DataFrame | None = None
@@ -93,3 +97,15 @@ class AuditTables:
     external: pd.DataFrame | None = None
     expected: pd.DataFrame | None = None
     suspects: pd.DataFrame | None = None
+    findings: pd.DataFrame | None = None
+    questions: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def of_classes(self, table: pd.DataFrame | None) -> pd.DataFrame | None:
+        """Rows of tasks with exclusive classes; shares of right answers say little of findings."""
+        return None if table is None else table[~table["task"].isin(self.questions.values())]
+
+    @property
+    def only_findings(self) -> bool:
+        """Whether all that was trained are networks with several findings."""
+        of_classes = self.of_classes(self.runs)
+        return bool(self.questions) and of_classes is not None and of_classes.empty

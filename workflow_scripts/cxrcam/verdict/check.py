@@ -4,8 +4,8 @@ A check is `passed`, `failed` or `not assessable`; it always says why.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
@@ -161,9 +161,12 @@ class Headline:
     recognised : str
         What the network is said to recognise: "COVID", or "the three classes".
     accuracy, low, high : float
-        Share of right answers and its 95 % interval, in [0, 1].
+        Share of right answers and its 95 % interval, in [0, 1]; of several findings, their mean
+        AUROC.
     n : int
         Test images.
+    findings : mapping of str to str
+        Of a network with several findings, each finding by the task that asks for it.
 
     Raises
     ------
@@ -178,6 +181,7 @@ class Headline:
     low: float
     high: float
     n: int
+    findings: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.low <= self.accuracy <= self.high <= 1.0:
@@ -187,9 +191,26 @@ class Headline:
             )
 
     @property
-    def subjects(self) -> tuple[str, str, str]:
+    def subjects(self) -> tuple[str, ...]:
         """Subjects of the checks that concern this number."""
-        return ("", self.task, f"{self.task}, {self.scheme}")
+        tasks = [self.task, *self.findings]
+        return ("", *tasks, *(f"{task}, {self.scheme}" for task in tasks))
+
+    @property
+    def number(self) -> str:
+        """The number in words: "93 % (86 to 97 %, n = 90)"."""
+        if not self.findings:
+            return share_in_words(self.accuracy, self.low, self.high, self.n)
+        interval = f"{self.low:.2f} to {self.high:.2f}, n = {self.n:,}"
+        return f"mean AUROC of {self.accuracy:.2f} ({interval})"
+
+    def without(self, subjects: Collection[str]) -> list[str]:
+        """Findings of which no check is among `subjects`."""
+        return [
+            name
+            for task, name in self.findings.items()
+            if not {task, f"{task}, {self.scheme}"} & set(subjects)
+        ]
 
 
 # --- numbers in words -----------------------------------------------------------------------------

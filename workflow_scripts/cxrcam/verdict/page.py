@@ -19,7 +19,6 @@ from workflow_scripts.cxrcam.verdict.check import (
     Headline,
     Status,
     ordered,
-    share_in_words,
 )
 
 _MENTIONED = 3
@@ -42,19 +41,32 @@ def short_answer(checks: Sequence[Check], headline: Headline | None) -> str:
     -------
     str
         "No.", "Not as it stands.", "Not shown." or "Nothing speaks against it."; never "Yes":
-        checks that passed do not prove a number.
+        checks that passed do not prove a number. Of several findings, "Not for ..." names those
+        that are told by a shortcut, where others are not.
     """
     if headline is None or not checks:
         return "There is no number to judge."
     concerned = [check for check in checks if check.subject in headline.subjects]
     worst = {check.about for check in concerned if check.status == FAILED}
     if "shortcut" in worst:
-        return "No."
+        return _no(concerned, headline)
     if "inflation" in worst:
         return "Not as it stands."
     if any(check.status != PASSED for check in concerned):
         return "Not shown."
     return "Nothing speaks against it."
+
+
+def _no(checks: Sequence[Check], headline: Headline) -> str:
+    """That the number cannot be believed, or for which findings."""
+    subjects = {c.subject for c in checks if c.status == FAILED and c.about == "shortcut"}
+    kept = headline.without(subjects)
+    lost = [name for name in headline.findings.values() if name not in kept]
+    if not kept or not lost:
+        return "No."
+    if len(lost) > _MENTIONED:
+        return f"Not for {len(lost)} of {len(headline.findings)} findings."
+    return f"Not for {', '.join(lost[:-1]) + ' and ' * (len(lost) > 1) + lost[-1]}."
 
 
 def one_sentence(checks: Sequence[Check], headline: Headline | None) -> str:
@@ -78,7 +90,7 @@ def one_sentence(checks: Sequence[Check], headline: Headline | None) -> str:
         failed = [check for check in ordered(checks) if check.status == FAILED]
         rest = f"; {_counted(len(failed), 'check')} failed: {_clause(failed[0])}" if failed else ""
         return f"There is no number of a network to judge{rest}."
-    number = share_in_words(headline.accuracy, headline.low, headline.high, headline.n)
+    number = headline.number
     concerned = [check for check in ordered(checks) if check.subject in headline.subjects]
     failed = [check for check in concerned if check.status == FAILED]
     elsewhere = sum(check.status == FAILED for check in checks) - len(failed)
@@ -223,7 +235,7 @@ def verdict_json(checks: Sequence[Check], headline: Headline | None) -> dict[str
     return {
         "answer": short_answer(checks, headline),
         "sentence": one_sentence(checks, headline),
-        "headline": None if headline is None else asdict(headline),
+        "headline": None if headline is None else {**asdict(headline), "number": headline.number},
         "counts": dict(counts(checks)),
         "checks": [asdict(check) for check in ordered(checks)],
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.metrics.findings import MEAN, NETWORK
 from workflow_scripts.cxrcam.metrics.shares import pooled
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables, Run
 from workflow_scripts.cxrcam.verdict.check import Headline
@@ -29,6 +30,7 @@ def read_tables(
     explained_runs: Sequence[Json],
     classes: Mapping[str, list[str]],
     covered: Mapping[str, Mapping[str, str]],
+    questions: Mapping[tuple[str, str], str],
 ) -> AuditTables:
     """All tables of the audit; those that a check makes itself are made here.
 
@@ -42,6 +44,8 @@ def read_tables(
         By task.
     covered : mapping of str to mapping
         See `masked_rows`.
+    questions : mapping of (str, str) to str
+        As in `AuditTables`.
     """
     keys, explained = (
         [Run(run["task"], run["scheme"], int(run["fold"]), int(run["seed"])) for run in listed]
@@ -79,6 +83,8 @@ def read_tables(
         calibration=calibration_rows(metrics),
         expected=pd.read_csv(files["expected"]) if files.get("expected") else None,
         external=pd.read_csv(files["external"]) if files.get("external") else None,
+        findings=pd.read_csv(files["findings"]) if files.get("findings") else None,
+        questions=questions,
     )
 
 
@@ -93,3 +99,24 @@ def headline_of(
     names = classes[task]
     recognised = names[1] if len(names) == 2 else f"the {len(names)} classes"
     return Headline(task, scheme, recognised, share.value, share.low, share.high, share.n)
+
+
+def findings_headline(findings: pd.DataFrame, design: Mapping[str, Any]) -> Headline:
+    """The number that is judged of a network with several findings: their mean AUROC.
+
+    `design` has the ``task`` of the network, its ``scheme``, ``findings`` and ``questions``.
+    """
+    task, scheme = design["task"], design["scheme"]
+    of_design = (findings["task"] == task) & (findings["scheme"] == scheme)
+    of_all = (findings["finding"] == MEAN) & (findings["classifier"] == NETWORK)
+    row = findings[of_design & of_all].iloc[0]
+    return Headline(
+        task,
+        scheme,
+        recognised=f"the {len(design['findings'])} findings",
+        accuracy=float(row["auroc"]),
+        low=float(row["auroc_low"]),
+        high=float(row["auroc_high"]),
+        n=int(row["n"]),
+        findings=dict(zip(design["questions"], design["findings"], strict=True)),
+    )

@@ -21,6 +21,7 @@ from workflow_scripts.cxrcam.verdict.checks import (  # noqa: F401
     expected_counts,
     external_data,
     faithfulness,
+    findings,
     given_away,
     labels_of_copies,
     leaks,

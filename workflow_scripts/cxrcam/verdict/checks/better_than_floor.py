@@ -38,7 +38,9 @@ def judge(tables: AuditTables) -> list[Check]:
     - not assessable: it holds 0 on data that give nothing away. A small test set cannot tell, and
       a floor such as the thumbnail may see the disease too; this is no evidence of a shortcut.
     """
-    runs = tables.runs
+    if tables.only_findings:
+        return []
+    runs = tables.of_classes(tables.runs)
     if runs is None or runs.empty or "gap_low" not in runs.columns:
         return [KIND.not_assessable("no network was compared with a floor")]
     columns = ("fold", "n", "accuracy", "best_floor", "best_floor_accuracy", "gap")

@@ -39,11 +39,14 @@ def judge(tables: AuditTables) -> list[Check]:
     - otherwise not assessable. Sources may share shortcuts, so that "passed" is no proof either
       (DeGrave et al. 2021). Zech et al. 2018, PLoS Med 15:e1002683.
     """
-    if tables.external is None or tables.external.empty:
+    if tables.only_findings:
+        return []
+    external = tables.of_classes(tables.external)
+    if external is None or external.empty:
         return [KIND.not_assessable("no external data set was given (`external:`)")]
     columns = ("fold", "data_set", "n", "accuracy", "majority_share", "internal_n")
     checks = []
-    for subject, rows in designs(tables.external, (*columns, "internal_accuracy")):
+    for subject, rows in designs(external, (*columns, "internal_accuracy")):
         for data_set, of_set in rows.groupby("data_set", sort=False):
             checks.append(_of_data_set(subject, str(data_set), of_set))
     return checks

@@ -98,11 +98,14 @@ def judge(tables: AuditTables) -> list[Check]:
     On real data (COVID against Normal, 6,000 images) corners reach 0.89 and histogram 0.92.
     DeGrave et al. 2021, Nat Mach Intell 3:610; Maguolo & Nanni 2021, Inf Fusion 76:1.
     """
-    if tables.floors is None or tables.floors.empty:
+    if tables.only_findings:
+        return []
+    floors = tables.of_classes(tables.floors)
+    if floors is None or floors.empty:
         return [KIND.not_assessable("no floor was computed")]
     columns = ("fold", "floor", "n", "accuracy", "majority_share")
-    parts = list(designs(tables.floors, columns))
-    has_accuracy = tables.floors[tables.floors["accuracy"].notna()]
+    parts = list(designs(floors, columns))
+    has_accuracy = floors[floors["accuracy"].notna()]
     judged = has_accuracy[~has_accuracy["floor"].isin(NOT_JUDGED)]
     comparisons = len(judged[["task", "scheme", "floor"]].drop_duplicates())
     return [_of_design(subject, rows, comparisons) for subject, rows in parts]

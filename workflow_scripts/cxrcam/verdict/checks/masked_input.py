@@ -86,7 +86,9 @@ def judge(tables: AuditTables) -> list[Check]:
 
     Maguolo & Nanni 2021, Inf Fusion 76:1-7, who saw nearly all accuracy survive without lungs.
     """
-    masked = tables.masked_inputs
+    if tables.only_findings:
+        return []
+    masked = tables.of_classes(tables.masked_inputs)
     if masked is None or masked.empty:
         return [KIND.not_assessable("no network was tested on covered images")]
     columns = ("fold", "variant", "n", "accuracy", "majority_share", "original_accuracy")
