@@ -4,9 +4,11 @@ from workflow_scripts.cxrcam.starting_weights import starts_in_words
 
 
 def show_summary(table):
-    """Print the accuracy of every design."""
+    """Print the accuracy of every design of exclusive classes."""
     with open(table, newline="", encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle))
+        rows = [row for row in csv.DictReader(handle) if row["task"] not in STUDY.findings]
+    if not rows:
+        return
     print(f"\nTest accuracy, all runs of a design together (95 % interval), from {table}:")
     for row in rows:
         print(
@@ -16,9 +18,28 @@ def show_summary(table):
         )
 
 
+def show_findings(verdict):
+    """Print the AUROC of each finding, where networks have several."""
+    headline, findings = verdict["headline"], verdict.get("findings")
+    if not findings:
+        return
+    print(
+        f"\nAUROC (95 % interval) of {headline['task']}, {headline['scheme']}, and its best floor:"
+    )
+    for row in findings:
+        interval = ""
+        if row["auroc_low"] is not None:
+            interval = f"({row['auroc_low']:.2f} to {row['auroc_high']:.2f})"
+        print(
+            f"  {row['finding']:<24} {row['auroc']:.2f} {interval:<14}  floor "
+            f"{row['floor_auroc']:.2f}  {row['n_present']} of {row['n']}  {row['answer']}"
+        )
+
+
 def show_verdict(file):
     """Print the audit's short answer, its sentence, and what networks started from."""
     verdict = json.loads(file.read_text(encoding="utf-8"))
+    show_findings(verdict)
     print(f"\nCan it be believed? {verdict['answer']} {verdict['sentence']}")
     print(f"Each check: {file.with_suffix('.md')}")
     # A verdict of an earlier version, which did not say it, may still lie there.

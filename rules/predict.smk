@@ -63,6 +63,7 @@ rule predict_images:
         gpu=gpus,
     params:
         code=code("predict_images.py"),
+        finding=STUDY.findings.get(STUDY.answering["task"], {}),
         named=NAMED,
         # Names, sizes and times: a file that was replaced is asked about anew.
         files=new_images.new_images_fingerprint(NEW_IMAGES),

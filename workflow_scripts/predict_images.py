@@ -12,6 +12,7 @@ from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
 from workflow_scripts.cxrcam.networks.devices import set_up_device
+from workflow_scripts.cxrcam.networks.questions import load_question
 from workflow_scripts.cxrcam.new_images.decoding import Batch, decoded_batches
 from workflow_scripts.cxrcam.new_images.ensemble import ask_networks, members_table
 from workflow_scripts.cxrcam.new_images.listing import list_new_images, new_images_fingerprint
