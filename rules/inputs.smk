@@ -218,7 +218,9 @@ def external_predictions():
 NAMED = config["predict_images"]
 NEW_IMAGES = checked(new_images.list_new_images, NAMED) if NAMED else []
 NEW_IMAGES_NAME = new_images.folder_name(NAMED) if NAMED else "none"
-NEW_IMAGES_PAGE = f"results/{config['dataset']}/predict/{NEW_IMAGES_NAME}/index.html"
+NEW_IMAGES_PAGE = f"results/{config['dataset']}/predict/{NEW_IMAGES_NAME}/" + (
+    "findings.html" if STUDY.answering_findings else "index.html"
+)
 # A file that nobody makes: Snakemake names it when it refuses, before any job, to predict nothing.
 NO_NEW_IMAGES = (
     "predict_images (it names no image yet; say which, as in: "

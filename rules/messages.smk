@@ -56,7 +56,8 @@ def show_results(folder):
     if (page := folder / "report/index.html").exists():
         print(f"\nAll results on one page: {page}")
     if NEW_IMAGES and Path(NEW_IMAGES_PAGE).exists():
-        with open(Path(NEW_IMAGES_PAGE).with_name("predictions.csv"), encoding="utf-8") as handle:
+        table = "findings.csv" if STUDY.answering_findings else "predictions.csv"
+        with open(Path(NEW_IMAGES_PAGE).with_name(table), encoding="utf-8") as handle:
             n_read = len(list(csv.DictReader(handle)))
         print(
             f"\n{n_read} of {len(NEW_IMAGES)} new images could be read; what the networks say of "

@@ -63,7 +63,6 @@ rule predict_images:
         gpu=gpus,
     params:
         code=code("predict_images.py"),
-        finding=STUDY.findings.get(STUDY.answering["task"], {}),
         named=NAMED,
         # Names, sizes and times: a file that was replaced is asked about anew.
         files=new_images.new_images_fingerprint(NEW_IMAGES),
@@ -121,6 +120,143 @@ rule predict_page:
         "Writing the answers for new images"
     script:
         "../workflow_scripts/predict_page.py"
+
+
+# Of networks with several findings: the same for each of them, and one page of all.
+
+FINDING_PREDICT = f"{PREDICT}/{{task}}"
+FINDING_REFERENCE = f"{PREDICT_REFERENCE}/{{task}}"
+ASKED_FINDINGS = STUDY.answering_findings  # finding by finding, the task that asks for it
+
+
+def of_answering(pattern):
+    """Input function: a file a run of the answering design, for the finding of a job."""
+    return lambda wildcards: [
+        file_of(pattern, run) for run in STUDY.runs_of(wildcards.task, STUDY.answering["scheme"])
+    ]
+
+
+rule predict_finding:
+    input:
+        members=rules.predict_images.output.members,
+        maps=rules.predict_images.output.maps,
+    output:
+        members=f"{FINDING_PREDICT}/members.parquet",
+        maps=f"{FINDING_PREDICT}/maps.parquet",
+    log:
+        f"{LOG}/predict/{{images}}/{{task}}/finding.log",
+    benchmark:
+        f"{BENCHMARK}/predict/{{images}}/{{task}}/finding.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        **growing(mem_mb=2000, runtime=10),
+    params:
+        code=code("predict_finding.py"),
+        classes=lambda wildcards: STUDY.classes[wildcards.task],
+        finding=lambda wildcards: STUDY.findings[wildcards.task],
+    message:
+        "What the networks say of one finding: {wildcards.task}"
+    script:
+        "../workflow_scripts/predict_finding.py"
+
+
+use rule predict_reference as predict_finding_reference with:
+    input:
+        calibrated=of_answering(rules.evaluate.output.calibrated),
+        metrics=of_answering(rules.evaluate.output.metrics),
+        maps=of_answering(rules.predict_run.output.maps),
+        splits=of_answering(rules.splits.output[0]),
+        images=rules.index.output.images,
+        facts=decoded_facts,
+    output:
+        reference=f"{FINDING_REFERENCE}/reference.json",
+        scores=f"{FINDING_REFERENCE}/scores.parquet",
+    log:
+        f"{LOG}/predict/{{task}}/reference.log",
+    benchmark:
+        f"{BENCHMARK}/predict/{{task}}/reference.tsv"
+    params:
+        code=code("predict_reference.py"),
+        design=lambda wildcards: {"task": wildcards.task, "scheme": STUDY.answering["scheme"]},
+        runs=lambda wildcards: STUDY.runs_of(wildcards.task, STUDY.answering["scheme"]),
+        classes=lambda wildcards: STUDY.classes[wildcards.task],
+        coverage=config["predict"]["coverage"],
+
+
+use rule predict_page as predict_finding_page with:
+    input:
+        reference=rules.predict_finding_reference.output.reference,
+        scores=rules.predict_finding_reference.output.scores,
+        facts=rules.predict_images.output.facts,
+        pixels=rules.predict_images.output.pixels,
+        members=rules.predict_finding.output.members,
+        maps=rules.predict_finding.output.maps,
+        own=decoded_facts,
+        own_shards=cache_shards,
+        splits=of_answering(rules.splits.output[0]),
+        verdict=rules.audit_verdict.output.json,
+        verdict_page=rules.audit_verdict.output.page,
+    output:
+        page=f"{FINDING_PREDICT}/index.html",
+        predictions=f"{FINDING_PREDICT}/predictions.csv",
+        parquet=f"{FINDING_PREDICT}/predictions.parquet",
+        quarantine=f"{FINDING_PREDICT}/quarantine.csv",
+        base=f"{FINDING_PREDICT}/base.css",
+        style=f"{FINDING_PREDICT}/report.css",
+        script=f"{FINDING_PREDICT}/report.js",
+        overlays=directory(f"{FINDING_PREDICT}/overlays"),
+        pictures=directory(f"{FINDING_PREDICT}/pictures"),
+    log:
+        f"{LOG}/predict/{{images}}/{{task}}/page.log",
+    benchmark:
+        f"{BENCHMARK}/predict/{{images}}/{{task}}/page.tsv"
+
+
+rule predict_findings:
+    input:
+        predictions=expand(
+            rules.predict_finding_page.output.parquet,
+            task=ASKED_FINDINGS.values(),
+            allow_missing=True,
+        ),
+        pages=expand(
+            rules.predict_finding_page.output.page,
+            task=ASKED_FINDINGS.values(),
+            allow_missing=True,
+        ),
+        quarantine=expand(
+            rules.predict_finding_page.output.quarantine,
+            task=ASKED_FINDINGS.values(),
+            allow_missing=True,
+        ),
+        verdict=rules.audit_verdict.output.json,
+        verdict_page=rules.audit_verdict.output.page,
+    output:
+        page=f"{PREDICT}/findings.html",
+        predictions=f"{PREDICT}/findings.csv",
+        parquet=f"{PREDICT}/findings.parquet",
+        quarantine=f"{PREDICT}/unreadable.csv",
+        base=f"{PREDICT}/base.css",
+        style=f"{PREDICT}/report.css",
+        script=f"{PREDICT}/report.js",
+    log:
+        f"{LOG}/predict/{{images}}/findings.log",
+    benchmark:
+        f"{BENCHMARK}/predict/{{images}}/findings.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        **growing(mem_mb=2000, runtime=10),
+    params:
+        code=code("predict_findings.py"),
+        templates=REPORT_TEMPLATES,
+        findings=list(ASKED_FINDINGS),
+        asked=NAMED if isinstance(NAMED, str) else ", ".join(NAMED or []),
+    message:
+        "Writing all findings of the new images"
+    script:
+        "../workflow_scripts/predict_findings.py"
 
 
 # The images that `predict_images` names, and nothing else.

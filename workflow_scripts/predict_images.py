@@ -12,7 +12,7 @@ from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
 from workflow_scripts.cxrcam.networks.devices import set_up_device
-from workflow_scripts.cxrcam.networks.questions import load_question
+from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.new_images.decoding import Batch, decoded_batches
 from workflow_scripts.cxrcam.new_images.ensemble import ask_networks, members_table
 from workflow_scripts.cxrcam.new_images.listing import list_new_images, new_images_fingerprint
@@ -37,8 +37,7 @@ if __name__ == "__main__":
             "this run. Run it again when they are at rest."
         )
     device = set_up_device(snakemake.config["compute"], snakemake.resources.get("gpu"))
-    finding = snakemake.params.finding.get("label")
-    networks = [load_question(Path(file), finding) for file in snakemake.input.models]
+    networks = [load_model(Path(file)) for file in snakemake.input.models]
     card = networks[0][1]
     batches = decoded_batches(
         *(images, card.image_size, params.resampling, params.max_pixels, snakemake.threads),

@@ -240,6 +240,15 @@ class Study:
         return self.runs_of(**self.answering)
 
     @cached_property
+    def answering_findings(self) -> dict[str, str]:
+        """Task by finding that new images are asked for, where the networks have several."""
+        task, scheme = self.answering["task"], self.answering["scheme"]
+        for design in self.findings_designs:
+            if task in design["questions"] and scheme == design["scheme"]:
+                return dict(zip(design["findings"], design["questions"], strict=True))
+        return {}
+
+    @cached_property
     def covered_designs(self) -> dict[str, dict[str, str]]:
         """Scheme by scheme: what networks trained on covered images see, and of whose divisions."""
         return {
