@@ -106,7 +106,7 @@ rule export_datasheet:
         settings=lambda wildcards: {
             "kind": listed(wildcards).settings["kind"],
             "image": {key: config["image"][key] for key in ("resampling", "size")},
-            "tasks": {task: config["tasks"][task]["classes"] for task in config["tasks"]},
+            "tasks": STUDY.classes,
         },
     message:
         "Writing the data sheet of {wildcards.dataset}"
@@ -114,11 +114,12 @@ rule export_datasheet:
         "../workflow_scripts/export_datasheet.py"
 
 
-# The network that the verdict speaks of, for use elsewhere.
+# The network that the verdict speaks of, for use elsewhere; of one with several findings, a file for each.
 rule export:
     input:
         [
-            str(path).format(dataset=config["dataset"], **STUDY.headline_run)
+            str(path).format(dataset=config["dataset"], **{**STUDY.headline_run, "task": task})
+            for task in STUDY.headline_tasks
             for rule in (rules.export_model, rules.export_card, rules.export_datasheet)
             for path in rule.output
         ],

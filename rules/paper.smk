@@ -166,7 +166,8 @@ rule paper_scorecard:
         code=code("paper_scorecard.py"),
         # All that a verdict can depend on, which is not all of the configuration.
         configuration={
-            key: config[key] for key in ("model", "paper", "schemes", "seeds", "tasks", "train")
+            key: STUDY.config[key]
+            for key in ("model", "paper", "schemes", "seeds", "tasks", "train")
         },
         runs=MAIN_RUNS,
     message:

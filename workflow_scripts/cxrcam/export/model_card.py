@@ -14,7 +14,7 @@ import yaml
 from workflow_scripts.cxrcam.export.pages import render_page
 from workflow_scripts.cxrcam.starting_weights import RANDOM, start_sentence
 from workflow_scripts.cxrcam.terms import REST, SHARED_TEST, TEST, TRAIN, UNUSED, VALIDATION
-from workflow_scripts.cxrcam.verdict.check import FAILED, NOT_ASSESSABLE, PASSED
+from workflow_scripts.cxrcam.verdict.check import FAILED, NOT_ASSESSABLE, PASSED, is_judged
 
 ROLES: Final = (TRAIN, VALIDATION, TEST, SHARED_TEST, REST, UNUSED)
 """Parts of a division, in the order of the table."""
@@ -62,7 +62,7 @@ class ModelCardPage:
         """Whether the sentence of the verdict is about the design of this network."""
         headline = self.verdict["headline"]
         design = (self.facts["task"], self.facts["scheme"])
-        return headline is not None and (headline["task"], headline["scheme"]) == design
+        return headline is not None and is_judged(headline, *design)
 
     def _checks(self, status: str) -> list[Mapping[str, Any]]:
         """Checks of the data, of this task or of this design, that came out so."""

@@ -24,6 +24,7 @@ from workflow_scripts.cxrcam.report.cells import NONE, Cell, Link, Table, number
 from workflow_scripts.cxrcam.report.templating import NOTICE, page_environment
 from workflow_scripts.cxrcam.starting_weights import start_sentence
 from workflow_scripts.cxrcam.terms import VALIDATION
+from workflow_scripts.cxrcam.verdict.check import is_judged
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,7 @@ def verdict_sentences(page: AnswersPage) -> list[str]:
     headline = page.verdict["headline"]
     sentences = [believed(page.verdict)]
     own = (page.reference.task, page.reference.scheme)
-    if headline is not None and (headline["task"], headline["scheme"]) != own:
+    if headline is not None and not is_judged(headline, *own):
         sentences.append(
             f"That sentence is about {headline['task']}, {headline['scheme']}; the networks that "
             f"answer here are those of {own[0]}, {own[1]}."

@@ -146,6 +146,15 @@ class Study:
         return honest if honest in self.designs else first
 
     @cached_property
+    def headline_tasks(self) -> list[str]:
+        """Task of the headline; where its networks have several findings, those of all of them."""
+        task, scheme = self.headline["task"], self.headline["scheme"]
+        for design in self.findings_designs:
+            if task in design["questions"] and scheme == design["scheme"]:
+                return list(design["questions"])
+        return [task]
+
+    @cached_property
     def headline_folds(self) -> list[Training]:
         """First seed of all folds of the headline: what the report shows maps of."""
         return [

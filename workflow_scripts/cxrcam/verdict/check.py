@@ -6,7 +6,7 @@ A check is `passed`, `failed` or `not assessable`; it always says why.
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 
@@ -211,6 +211,12 @@ class Headline:
             for task, name in self.findings.items()
             if not {task, f"{task}, {self.scheme}"} & set(subjects)
         ]
+
+
+def is_judged(headline: Mapping[str, Any], task: str, scheme: str) -> bool:
+    """Whether a design is that of the headline, as it stands in audit/verdict.json."""
+    tasks = (headline["task"], *headline["findings"])
+    return task in tasks and scheme == headline["scheme"]
 
 
 # --- numbers in words -----------------------------------------------------------------------------
