@@ -1,4 +1,4 @@
-"""Does the audit name the one finding that is told by a shortcut, and leave the others alone?
+"""Whether the audit names the one finding that is told by a shortcut, and leaves the others alone.
 
 Phantoms with three findings, each drawn independently of the others: ground glass (COVID), an
 interstitial pattern (Viral Pneumonia), fluid (Effusion). In planted sets a marker follows COVID and
@@ -25,7 +25,9 @@ FINDINGS = ("COVID", "Viral Pneumonia", "Effusion")
 CLEAN, PLANTED = "clean", "marker on COVID"
 
 
-def overlay(trait: str, seed: int, images: int, epochs: int, weights: str) -> dict[str, object]:
+def overlay(
+    trait: str, seed: int, images: int, epochs: int, size: int, weights: str
+) -> dict[str, object]:
     """Configuration of one set: `images` of each combination of findings, one training."""
     several = [*combinations(FINDINGS, 1), *combinations(FINDINGS, 2), FINDINGS]
     combined = ["Normal", *map("|".join, several)]
@@ -48,9 +50,9 @@ def overlay(trait: str, seed: int, images: int, epochs: int, weights: str) -> di
         },
         "schemes": {"random_subsample": None, "holdout": {"test_fraction": 0.3}},
         "seeds": [seed],
-        "image": {"size": 129},
+        "image": {"size": size},
         "model": {"weights": weights},
-        "train": random_start if weights == "random" else {"epochs": epochs},
+        "train": random_start if weights == "random" else {},
         "cam": {"overlays": 0, "gallery_images": 0},
         "audit": {"explanation_images": 2},
     }
@@ -58,7 +60,7 @@ def overlay(trait: str, seed: int, images: int, epochs: int, weights: str) -> di
 
 def judge(folder: Path, trait: str, seed: int, options: argparse.Namespace) -> list[dict]:
     """Audit one set: a row a finding."""
-    settings = (options.images, options.epochs, options.weights)
+    settings = (options.images, options.epochs, options.size, options.weights)
     copy_project(folder, overlay(trait, seed, *settings))
     verdict = json.loads(run(folder, "results/planted/audit/verdict.json").read_text("utf-8"))
     table = pd.read_csv(folder / "results/planted/tables/findings.csv")
@@ -96,7 +98,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--images", type=int, default=40, help="of each combination of findings")
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=12, help="from random weights")
+    parser.add_argument("--size", type=int, default=129, help="pixels a side")
     parser.add_argument("--weights", default="random", help="model.weights: a file, or random")
     options = parser.parse_args()
     sets = [(trait, seed) for seed in range(options.seeds) for trait in (CLEAN, PLANTED)]

@@ -8,7 +8,6 @@ from workflow_scripts.cxrcam.files import read_json
 from workflow_scripts.cxrcam.images.covering import MASKING_VARIANTS
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.metrics.findings import MEAN, NETWORK, FindingsRun, findings_table
-from workflow_scripts.cxrcam.seeds import seed_sequence
 from workflow_scripts.cxrcam.spreadsheets import write_frame
 from workflow_scripts.cxrcam.terms import TEST
 
@@ -63,8 +62,7 @@ if __name__ == "__main__":
             floors = [next(given["floors"]) for _ in findings]
             metrics.append([next(given["metrics"]) for _ in findings])
             runs.append(read_run(run, files, floors, findings))
-        seed = seed_sequence(0, "findings", design["task"], design["scheme"])
-        table = findings_table(runs, findings, COVERED.values(), seed)
+        table = findings_table(runs, findings, COVERED.values())
         table = table.merge(at_thresholds(metrics, findings), how="left")
         table.insert(0, "scheme", design["scheme"])
         table.insert(0, "task", design["task"])

@@ -2,21 +2,27 @@
 
 Most findings are rare: always saying "absent" is right nearly always, and shares of right answers
 tell nothing. The AUROC does not depend on how common a finding is; it is 0.5 by chance, 1 at best.
+
+Its interval follows from what each image adds to it. With A the AUROC of m images with a finding
+and n without, an image with it adds (V - A) / m, where V is the share of images without it that
+have a lower score, and one without it likewise (V - A) / n (DeLong et al., Biometrics 44:837,
+1988). Images of one group are added up, and the variance is the sum of their squares times
+g / (g - 1), for g groups (Obuchowski, Biometrics 53:567, 1997). Differences, means and ratios of
+AUROCs of the same images follow by adding up what each image adds to them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score, roc_auc_score
+from scipy.special import expit, logit, ndtri
+from scipy.stats import rankdata
+from sklearn.metrics import average_precision_score
 
-from workflow_scripts.cxrcam.arrays import Float64Array
-from workflow_scripts.cxrcam.metrics.intervals import bootstrap_weights, weighted_auroc
+from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array
 
-REPEATS: Final = 1000
-"""Resamples of the images, whole groups at a time, the same for all findings and classifiers."""
 NETWORK: Final = "network"
 MEAN: Final = "mean of all"
 CHANCE: Final = 0.5
@@ -43,10 +49,7 @@ class FindingsRun:
 
 
 def findings_table(
-    runs: Sequence[FindingsRun],
-    findings: Sequence[str],
-    covered: Iterable[str],
-    seed: np.random.SeedSequence,
+    runs: Sequence[FindingsRun], findings: Sequence[str], covered: Iterable[str]
 ) -> pd.DataFrame:
     """AUROC of each finding and classifier of one design, and of all findings together.
 
@@ -57,8 +60,6 @@ def findings_table(
     findings : sequence of str
     covered : iterable of str
         Those classifiers that are the network on covered images.
-    seed : SeedSequence
-        Of the bootstrap.
 
     Returns
     -------
@@ -66,123 +67,140 @@ def findings_table(
         A row a finding and classifier, and one a classifier for the mean of all findings:
         ``finding``, ``classifier``, ``n`` and ``n_present`` (test images), ``auroc``; ``auprc`` of
         the network; ``gap``: AUROC of the network less this one; ``kept``: of covered images, the
-        share of the network's AUROC above chance that is left. The last three with 95 % intervals
-        (``_low``, ``_high``), by a bootstrap of whole groups. Seeds of a fold are averaged, and so
-        are folds.
+        share of the network's AUROC above chance that is left. The AUROC, the gap and what is kept
+        have 95 % intervals (``_low``, ``_high``). Seeds of a fold are averaged, and so are folds.
     """
-    draws = _Draws.of(runs, findings, seed)
-    rows = []
+    auroc = _of_folds(runs, findings)
+    first = list({run.fold: run.known for run in reversed(runs)}.values())
+    auprc = {name: float(np.mean([_auprc(run, name) for run in runs])) for name in findings}
+    auprc[MEAN] = float(np.mean(list(auprc.values())))
+    covered, rows = set(covered), []
     for name in [*findings, MEAN]:
-        for classifier in draws.classifiers:
-            auroc, network = draws.auroc[name, classifier], draws.auroc[name, NETWORK]
+        asked = list(findings) if name == MEAN else [name]
+        known = pd.concat([table[asked] for table in first])
+        for classifier in runs[0].said:
+            own, network = auroc[name, classifier], auroc[name, NETWORK]
             row: dict[str, Any] = {"finding": name, "classifier": classifier}
-            row |= {"n": draws.n[name], "n_present": draws.n_present[name]}
-            row |= auroc.columns("auroc")
-            row["auprc"] = draws.auprc[name] if classifier == NETWORK else None
-            row |= (network - auroc).columns("gap") if classifier != NETWORK else {}
-            row |= network.kept_by(auroc).columns("kept") if classifier in covered else {}
+            row["n"] = int(known.notna().any(axis=1).sum())
+            row["n_present"] = int((known == 1).any(axis=1).sum())
+            row |= own.columns("auroc", bounded=True)
+            row["auprc"] = auprc[name] if classifier == NETWORK else None
+            row |= (network - own).columns("gap") if classifier != NETWORK else {}
+            row |= network.kept_by(own).columns("kept") if classifier in covered else {}
             rows.append(row)
     return pd.DataFrame(rows)
 
 
 @dataclass(frozen=True)
-class _Number:
-    """A number, and what it is on each resample."""
+class Number:
+    """A number, and what each group of images adds to its difference from the true one."""
 
     value: float
-    resampled: Float64Array  # (REPEATS,)
+    added: Float64Array  # (groups,), of all folds one after the other
 
-    def __sub__(self, other: "_Number") -> "_Number":
-        return _Number(self.value - other.value, self.resampled - other.resampled)
+    def __sub__(self, other: "Number") -> "Number":
+        return Number(self.value - other.value, self.added - other.added)
 
-    def kept_by(self, other: "_Number") -> "_Number":
-        """Share of the AUROC above chance that is left in another one."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            left = (other.resampled - CHANCE) / (self.resampled - CHANCE)
+    def kept_by(self, other: "Number") -> "Number":
+        """Share of an AUROC above chance that is left in another one, by the delta method."""
         above = self.value - CHANCE
-        value = (other.value - CHANCE) / above if above else np.nan
-        return _Number(value, np.where(np.isfinite(left), left, np.nan))
+        if not above:
+            return Number(np.nan, np.full_like(self.added, np.nan))
+        kept = (other.value - CHANCE) / above
+        return Number(kept, (other.added - kept * self.added) / above)
 
-    def columns(self, name: str) -> dict[str, float | None]:
-        """The number with its 95 % interval, None where half of the resamples have none."""
-        defined = self.resampled[np.isfinite(self.resampled)]
-        low, high = None, None
-        if 2 * len(defined) >= len(self.resampled):
-            low, high = (float(x) for x in np.quantile(defined, [0.025, 0.975]))
-        value = float(self.value) if np.isfinite(self.value) else None
-        return {name: value, f"{name}_low": low, f"{name}_high": high}
+    @property
+    def standard_error(self) -> float:
+        """Of the number; NaN with fewer than two groups."""
+        n_groups = len(self.added)
+        if n_groups < 2:
+            return np.nan
+        return float(np.sqrt(n_groups / (n_groups - 1) * (self.added**2).sum()))
+
+    def columns(self, name: str, *, bounded: bool = False) -> dict[str, float | None]:
+        """The number with its 95 % interval, None where there is none.
+
+        `bounded` is of numbers in [0, 1], whose interval is that of their logit (Pepe 2003).
+        """
+        value, error, wide = self.value, self.standard_error, float(ndtri(0.975))
+        if not np.isfinite(value):
+            return {name: None, f"{name}_low": None, f"{name}_high": None}
+        if not np.isfinite(error):
+            return {name: float(value), f"{name}_low": None, f"{name}_high": None}
+        low, high = value - wide * error, value + wide * error
+        if bounded and 0 < value < 1:
+            half = wide * error / (value * (1 - value))
+            low, high = expit(logit(value) - half), expit(logit(value) + half)
+        return {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}
 
 
-def _mean(numbers: Sequence[_Number]) -> _Number:
-    return _Number(
+def auroc_number(present: BoolArray, scores: Float64Array, groups: pd.Index) -> Number:
+    """AUROC of n images, and what each group adds to it.
+
+    Parameters
+    ----------
+    present : bool array, shape (n,)
+    scores : float array, shape (n,)
+    groups : Index of n names
+
+    Returns
+    -------
+    Number
+        Groups in the order of their names; NaN throughout where all images are alike.
+    """
+    codes, names = pd.factorize(groups, sort=True)
+    m, n = int(present.sum()), int((~present).sum())
+    if not m or not n:
+        return Number(np.nan, np.full(len(names), np.nan))
+    # Ranks among all, less those among their own: how many of the others lie below, ties as halves.
+    ranks = rankdata(scores)
+    share = np.empty(len(scores))
+    share[present] = (ranks[present] - rankdata(scores[present])) / n
+    share[~present] = 1 - (ranks[~present] - rankdata(scores[~present])) / m
+    auroc = float(share[present].mean())
+    added = (share - auroc) / np.where(present, m, n)
+    of_groups = np.bincount(codes, weights=added, minlength=len(names))
+    return Number(auroc, of_groups.astype(np.float64))
+
+
+def _mean(numbers: Sequence[Number]) -> Number:
+    """Mean of numbers of the same images."""
+    return Number(
         float(np.mean([one.value for one in numbers])),
-        np.mean([one.resampled for one in numbers], axis=0),
+        np.mean([one.added for one in numbers], axis=0),
     )
 
 
-@dataclass(frozen=True)
-class _Draws:
-    """Numbers of a design, by finding and classifier."""
-
-    classifiers: list[str]
-    auroc: dict[tuple[str, str], _Number]
-    auprc: dict[str, float]
-    n: dict[str, int]
-    n_present: dict[str, int]
-
-    @staticmethod
-    def of(
-        runs: Sequence[FindingsRun], findings: Sequence[str], seed: np.random.SeedSequence
-    ) -> "_Draws":
-        classifiers = list(runs[0].said)
-        folds = [
-            [run for run in runs if run.fold == fold] for fold in sorted({r.fold for r in runs})
-        ]
-        of_folds: dict[tuple[str, str], list[_Number]] = {}
-        for of_fold, own_seed in zip(folds, seed.spawn(len(folds)), strict=True):
-            for key, number in _of_fold(of_fold, findings, own_seed):
-                of_folds.setdefault(key, []).append(number)
-        auroc = {key: _mean(numbers) for key, numbers in of_folds.items()}
-        for classifier in classifiers:
-            auroc[MEAN, classifier] = _mean([auroc[name, classifier] for name in findings])
-        first = [of_fold[0].known for of_fold in folds]
-        n = {name: sum(int(known[name].notna().sum()) for known in first) for name in findings}
-        present = {name: sum(int((known[name] == 1).sum()) for known in first) for name in findings}
-        auprc = {name: float(np.mean([_auprc(run, name) for run in runs])) for name in findings}
-        return _Draws(
-            classifiers,
-            auroc,
-            auprc | {MEAN: float(np.mean(list(auprc.values())))},
-            n | {MEAN: sum(len(known) for known in first)},
-            present
-            | {MEAN: sum(int((known[list(findings)] == 1).any(axis=1).sum()) for known in first)},
-        )
+def _of_folds(
+    runs: Sequence[FindingsRun], findings: Sequence[str]
+) -> dict[tuple[str, str], Number]:
+    """AUROC by finding and classifier: the mean of the folds, and in each of its seeds."""
+    by_fold: dict[int, list[FindingsRun]] = {}
+    for run in runs:
+        by_fold.setdefault(run.fold, []).append(run)
+    auroc = {}
+    for classifier in runs[0].said:
+        for name in findings:
+            folds = [
+                _mean([_of_run(run, name, classifier) for run in of_fold])
+                for of_fold in by_fold.values()
+            ]
+            added = np.concatenate([one.added for one in folds]) / len(folds)
+            auroc[name, classifier] = Number(float(np.mean([one.value for one in folds])), added)
+        auroc[MEAN, classifier] = _mean([auroc[name, classifier] for name in findings])
+    return auroc
 
 
-def _of_fold(
-    runs: Sequence[FindingsRun], findings: Sequence[str], seed: np.random.SeedSequence
-) -> Iterator[tuple[tuple[str, str], _Number]]:
-    """Numbers of each finding and classifier, the mean of the seeds of one fold."""
-    known = runs[0].known
-    weights = bootstrap_weights(
-        len(known), groups=known["group"].to_numpy(), seed=seed, repeats=REPEATS
-    )
-    batches = [batch.astype(np.uint8) for batch in weights]
-    for name in findings:
-        for classifier in runs[0].said:
-            of_seeds = []
-            for run in runs:
-                scores = run.said[classifier][name].reindex(known.index).to_numpy(np.float64)
-                asked = known[name].notna().to_numpy() & np.isfinite(scores)
-                present, scores = known[name].to_numpy()[asked] == 1, scores[asked]
-                if present.all() or not present.any():
-                    of_seeds.append(_Number(np.nan, np.full(REPEATS, np.nan)))
-                    continue
-                resampled = [weighted_auroc(present, scores, b[:, asked]) for b in batches]
-                of_seeds.append(
-                    _Number(float(roc_auc_score(present, scores)), np.concatenate(resampled))
-                )
-            yield (name, classifier), _mean(of_seeds)
+def _of_run(run: FindingsRun, name: str, classifier: str) -> Number:
+    """AUROC of one run; a group of which nothing is known adds nothing."""
+    known = run.known
+    scores = run.said[classifier][name].reindex(known.index).to_numpy(np.float64)
+    asked = known[name].notna().to_numpy() & np.isfinite(scores)
+    found = auroc_number(known[name].to_numpy()[asked] == 1, scores[asked], known["group"][asked])
+    groups = pd.Index(known["group"].unique()).sort_values()
+    added = np.zeros(len(groups))
+    added[groups.get_indexer(pd.Index(known["group"][asked].unique()).sort_values())] = found.added
+    return Number(found.value, added if np.isfinite(found.value) else np.full_like(added, np.nan))
 
 
 def _auprc(run: FindingsRun, name: str) -> float:
