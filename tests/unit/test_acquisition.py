@@ -17,6 +17,7 @@ from workflow_scripts.cxrcam.audit.acquisition import (
     OF_PIXELS,
     PICTURE_THRESHOLD,
     SPECTRUM_RINGS,
+    corner_spectrum_features,
     dicom_counts,
     dicom_features,
     file_features,
@@ -185,6 +186,15 @@ def test_a_result_is_ready_for_json():
     assert back["n_groups"] == 60 and back["fails"] is False
 
 
+def test_the_spectrum_of_the_corners_does_not_look_at_the_middle():
+    images = smooth_images(4, 9, size=160)
+    before = corner_spectrum_features(images)
+    images[:, 40:120, 40:120] = np.random.default_rng(0).integers(0, 255, (4, 80, 80))
+    np.testing.assert_array_equal(corner_spectrum_features(images), before)
+    images[:, :40, :40] = np.random.default_rng(1).integers(0, 255, (4, 40, 40))
+    assert np.abs(corner_spectrum_features(images) - before).max() > 0.1
+
+
 def test_facts_have_the_stricter_threshold_and_every_trace_its_features():
     pixels = smooth_images(2, 3)
     of_pixels = {name: function(pixels) for name, function in OF_PIXELS.items()}
@@ -194,12 +204,12 @@ def test_facts_have_the_stricter_threshold_and_every_trace_its_features():
     )
     traces = traces_of(images, of_pixels | {"border": np.zeros((2, 1))})
     strict = {name for name, (_, _, threshold) in traces.items() if threshold == FACT_THRESHOLD}
-    assert strict == {"size", "mode"}
-    assert set(traces) - strict == {"file", "grey_levels", "spectrum"}
+    assert strict == {"size", "mode", "spectrum"}
+    assert set(traces) - strict == {"file", "grey_levels"}
     assert traces["file"][2] == PICTURE_THRESHOLD
     assert traces["size"][1].tolist() == [[20, 10, 2], [40, 40, 1]]
     assert traces["file"][1].tolist() == [[100, 0.5], [800, 0.5]]
-    np.testing.assert_array_equal(traces["spectrum"][1], spectrum_features(pixels))
+    np.testing.assert_array_equal(traces["spectrum"][1], corner_spectrum_features(pixels))
     assert len({words for words, _, _ in traces.values()}) == 5
 
 

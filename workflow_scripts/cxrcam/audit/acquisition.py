@@ -6,17 +6,17 @@ can use them too, and its accuracy says nothing about lungs.
 
 Rule: a trace fails when the *lower* bound of its cross-validated AUROC lies above a threshold.
 
-- `FACT_THRESHOLD`, 0.60, for what a disease cannot change (size, mode; of DICOM files, modality and
-  mending). With random labels, in 220 simulated data sets of 2 or 3 classes with 30 or 150 images
-  each, the highest lower bound was 0.56. With 10 images a class it was 0.68: such data are not
-  assessed (`FEWEST_GROUPS`).
-- `PICTURE_THRESHOLD`, 0.75, for what is computed from the picture (grey levels, bytes, spectrum),
-  because disease changes these too: between clean phantoms of three classes, 150 each, that differ
-  in nothing but the finding, the spectrum of the 299-pixel images reaches 0.70 (lower bound 0.66)
-  and that of images resized to 224 pixels 0.75 (0.72). Planted resampling gives 0.98 (0.95), real
-  COVID against Normal 0.86 (0.83). The threshold was chosen with these figures in sight, and the
-  margin is narrow for resized images: prefer pixels at native resolution, and read an alarm from
-  the picture as "could be the acquisition", not as proof.
+- `FACT_THRESHOLD`, 0.60, for what a disease cannot change (size, mode, the spectrum of the four
+  corners; of DICOM files, modality and mending). With random labels, in 220 simulated data sets of
+  2 or 3 classes with 30 or 150 images each, the highest lower bound was 0.56. With 10 images a
+  class it was 0.68: such data are not assessed (`FEWEST_GROUPS`).
+- `PICTURE_THRESHOLD`, 0.75, for what is computed from the whole picture (grey levels, bytes),
+  because disease changes these too: read an alarm as "could be the acquisition", not as proof.
+
+The spectrum is that of the corners, as a finding with a fine texture changes that of the lungs:
+clean phantoms with and without an interstitial pattern, 100 each at 224 pixels, are told apart by
+the spectrum of the whole image with an AUROC of 0.93, and by that of the corners with 0.49. Planted
+resampling gives 0.98 and 0.89 (lower bound 0.85).
 """
 
 from __future__ import annotations
@@ -59,6 +59,12 @@ LOWEST_FREQUENCY: Final = 0.25
 
 HIGHEST_FREQUENCY: Final = 0.5**0.5
 """Cycles a pixel: the corner of the spectrum of a square grid."""
+
+CORNER_SHARE: Final = 0.25
+"""Side of a corner of the image, as a share of the image's."""
+
+LEAST_CORNER: Final = 32
+"""Pixels a side: with fewer the rings are too few."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,9 +227,22 @@ def _rings(size: int) -> tuple[Int64Array, Int64Array]:
     return kept[np.argsort(ring, kind="stable")], counts
 
 
+def corner_spectrum_features(pixels: UInt8Array) -> Float64Array:
+    """`spectrum_features` of the four corners, their mean, (n, 24); a fact.
+
+    Takes uint8 (n, size, size). Resampling and noise reduction leave their trace there as well, and
+    a disease of the lungs hardly any.
+    """
+    side = min(pixels.shape[1], max(LEAST_CORNER, round(CORNER_SHARE * pixels.shape[1])))
+    ends = slice(None, side), slice(-side, None)
+    corners = [spectrum_features(pixels[:, rows, columns]) for rows in ends for columns in ends]
+    mean: Float64Array = np.mean(corners, axis=0)
+    return mean
+
+
 OF_PIXELS: Final[Mapping[str, Callable[[UInt8Array], Float64Array]]] = {
     "grey_levels": grey_level_features,
-    "spectrum": spectrum_features,
+    "spectrum": corner_spectrum_features,
 }
 """Traces that are read from the pixels, by name."""
 
@@ -246,7 +265,11 @@ def traces_of(
         "mode": ("the mode of the file", mode_features(modes), FACT_THRESHOLD),
         "file": ("the bytes of the file", file, PICTURE_THRESHOLD),
         "grey_levels": ("the grey levels that occur", greys, PICTURE_THRESHOLD),
-        "spectrum": ("the spectrum that resampling leaves", spectrum, PICTURE_THRESHOLD),
+        "spectrum": (
+            "the spectrum of the corners, as resampling leaves it",
+            spectrum,
+            FACT_THRESHOLD,
+        ),
     }
     if dicom.shape[1]:
         traces["dicom"] = (dicom_words, dicom.to_numpy(), FACT_THRESHOLD)
