@@ -48,6 +48,11 @@ from workflow_scripts.cxrcam.configuration.problems import (
     under,
 )
 from workflow_scripts.cxrcam.configuration.schema import Schema, complete, expand
+from workflow_scripts.cxrcam.configuration.several_sources import (
+    check_union_images,
+    check_unions,
+    held_out_values,
+)
 from workflow_scripts.cxrcam.terms import WHOLE
 
 __all__ = [
@@ -58,9 +63,11 @@ __all__ = [
     "check_external_images",
     "check_masks",
     "check_parts",
+    "check_union_images",
     "division",
     "experiments",
     "fold_count",
+    "held_out_values",
     "input_part",
     "load_schema",
     "missing_classes",
@@ -279,6 +286,7 @@ def resolve_configuration(config: Mapping[str, Any], schema: Schema) -> dict[str
     check_paths(plain, problems)
     problems.raise_any()
     resolved: dict[str, Any] = complete(plain, schema)
+    check_unions(resolved, problems)
     check_classes(resolved, problems)
     check_schemes(resolved, problems)
     problems.raise_any()
@@ -425,6 +433,9 @@ def division(config: Mapping[str, Any], scheme: str) -> tuple[str, dict[str, Any
 
 
 def fold_count(config: Mapping[str, Any], scheme: str) -> int:
-    """Count the folds of a scheme: its repeats or folds, or 1 where there is a single division."""
+    """Count the folds of a scheme: its repeats or folds, or 1 where there is a single division.
+
+    Those of the kind ``leave_one_out`` follow from the images: `study.Study.fold_count`.
+    """
     _, settings = division(config, scheme)
     return int(settings.get("repeats", settings.get("folds", 1)))
