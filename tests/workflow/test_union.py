@@ -103,5 +103,29 @@ def test_a_changed_file_of_one_data_set_renews_one_shard(trained: Project, tmp_p
     assert {"listing", "index", "tables"} <= plan
 
 
+def test_phantoms_of_a_union_are_drawn_where_they_are_when_used_alone(tmp_path: Path) -> None:
+    drawn = {"kind": "phantom", "images_per_class": {"Normal": 3, "COVID": 3}, "size": 64}
+    data_sets = {"first": {**drawn, "seed": 1}, "second": {**drawn, "seed": 2}}
+    union = {"kind": "union", "of": [*data_sets]}
+    project = Project.create(
+        tmp_path / "cxrcam",
+        merged(
+            small_configuration(),
+            {
+                **{"dataset": "both", "datasets": {"small": None, **data_sets, "both": union}},
+                **{"tasks": {"three_class": None}, "schemes": {"random_subsample": None}},
+                "image": {"size": 64},
+            },
+        ),
+    )
+    project.run(INDEX)
+    assert len(list(project.folder.glob("results/*/phantoms/phantoms.csv"))) == 2
+    index = pd.read_parquet(project.folder / INDEX)
+    assert index["source"].value_counts().to_dict() == {"first": 6, "second": 6}
+    assert index["pixel_sha256"].is_unique
+    project.change(datasets={"second": {"difficulty": 0.9}})
+    assert {"phantoms", "index"} < project.plan(INDEX)
+
+
 def test_the_whole_study_can_be_planned(trained: Project) -> None:
     assert "report" in trained.plan()

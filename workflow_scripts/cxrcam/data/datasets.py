@@ -118,8 +118,8 @@ def _check_labels(images: Iterable[ImageFile]) -> None:
             one, other = pair
             raise DatasetError(
                 f"The classes {ascii_if_alike(one, other)} (of {first[one].path!r}) and "
-                f"{ascii_if_alike(other, one)} (of {first[other].path!r}) {how}: spell them alike, "
-                "or rename one."
+                f"{ascii_if_alike(other, one)} (of {first[other].path!r}) {how}: spell them alike "
+                "(of a union, with its `labels`), or rename one."
             )
 
 

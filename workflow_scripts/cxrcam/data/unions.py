@@ -84,7 +84,7 @@ def list_union(
         for image in listed:
             label = labels.get(image.label, image.label)
             if label is not None:
-                images.append(_of_member(name, replace(image, label=label), is_drawn))
+                images.append(_of_member(name, image, label, is_drawn))
     return images, left_out
 
 
@@ -100,7 +100,7 @@ def _check_labels(name: str, labels: Mapping[str, str | None], known: set[str]) 
             )
 
 
-def _of_member(name: str, image: ImageFile, is_drawn: bool) -> ImageFile:
+def _of_member(name: str, image: ImageFile, label: str, is_drawn: bool) -> ImageFile:
     """An image of a data set, as one of the union."""
     if MEMBER_COLUMN in image.extra:
         raise DatasetError(
@@ -110,6 +110,7 @@ def _of_member(name: str, image: ImageFile, is_drawn: bool) -> ImageFile:
     return replace(
         image,
         image_id=f"{name}/{image.image_id}",
+        label=label,
         patient=image.patient if is_missing(image.patient) else f"{name}/{image.patient}",
         # Drawn images call themselves phantoms, which tells no data set from another.
         source=name if is_drawn or is_missing(image.source) else image.source,
