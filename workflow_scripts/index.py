@@ -28,7 +28,7 @@ if __name__ == "__main__":
     parts = snakemake.params.parts
     for table in snakemake.input.not_copies:
         part = parts["not_copies"][table]
-        own = part.removesuffix("/") or dataset
+        own = part[:-1] or dataset
         pairs = without_rejected(pairs, table, own, own, log, part)
     for sentence in not_compared(images, snakemake.input.shards):
         log.warning(sentence)

@@ -128,6 +128,9 @@ def test_a_table_of_one_data_set_rejects_its_pairs_in_a_union(tmp_path):
     )
     left = without_rejected(found, tmp_path / "no.csv", "one", "one", LOG, "one/")
     assert ends(left) == ["one/c-one/d", "two/a-two/b"]
+    across = pairs(("one/c", "d", 0.8, "cropped"), ("two/c", "d", 0.8, "cropped"))
+    left = without_rejected(across, tmp_path / "no.csv", "one", "other", LOG, "one/")
+    assert ends(left) == ["two/c-d"]
 
 
 def test_rejected_pairs_are_left_out_in_either_order_and_with_the_apostrophe_of_our_own_table(

@@ -15,7 +15,7 @@ from workflow_scripts.cxrcam.configuration.several_sources import MOST_VALUES
 from workflow_scripts.cxrcam.data.image_files import ImageFile
 from workflow_scripts.cxrcam.data.listed import ListedDataSet
 from workflow_scripts.cxrcam.paper.designs import describe_design, find_designs
-from workflow_scripts.cxrcam.study.study import Study
+from workflow_scripts.cxrcam.study.study import Study, list_study
 
 SCHEMA = load_schema(Path(__file__).parents[2] / "schemas/config.schema.yaml")
 
@@ -187,6 +187,26 @@ def test_a_study_has_one_fold_a_source_also_for_another_recipe_on_the_same_image
     names = ["source a", "source b", "source c"]
     assert study.held_out_in_words == {"sites": names, "again": names}
     assert study.division_in_words("sites") == "one source left out at a time"
+
+
+def test_a_study_of_a_union_is_listed_and_names_the_data_set_at_fault(tmp_path):
+    config = configuration()
+    for name in ("one", "two"):
+        lines = ["path,label"]
+        for label in ("Normal", "COVID"):
+            for number in range(10):
+                (tmp_path / f"{name}-{label}-{number}.png").touch()
+                lines.append(f"{name}-{label}-{number}.png,{label}")
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines), encoding="utf-8")
+        config["datasets"][name]["path"] = str(tmp_path / f"{name}.csv")
+    config["schemes"]["holdout"]["test_fraction"] = 0.2
+    study = list_study(resolve_configuration(config, SCHEMA))
+    assert study.held_out == {"sites": ["one", "two"]} and study.n_images("both") == 40
+    config["datasets"]["two"]["not_copies"] = "absent.csv"
+    with pytest.raises(
+        ConfigurationError, match=r"datasets\.two\.not_copies: the file 'absent.csv'"
+    ):
+        list_study(resolve_configuration(config, SCHEMA))
 
 
 def test_the_paper_takes_it_for_none_of_its_own_designs():

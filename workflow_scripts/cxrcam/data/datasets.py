@@ -67,11 +67,11 @@ def list_data(
     """
     left_out: LeftOut = {}
     kind = settings["kind"]
-    chosen = wanted or (lambda image_id: True)
+    only, wanted = wanted, wanted or (lambda image_id: True)
     if kind == "class_folders":
         try:
             images, left_out = list_class_folders(
-                find_root(settings["root"]), settings.get("classes") or [], chosen
+                find_root(settings["root"]), settings.get("classes") or [], wanted
             )
         except OSError as error:
             raise DatasetError(
@@ -79,12 +79,12 @@ def list_data(
                 "permissions and the disk."
             ) from error
     elif kind == "manifest":
-        images = list_manifest(Path(settings["path"]), chosen)
+        images = list_manifest(Path(settings["path"]), wanted)
     elif kind == "phantom":
         images = _list_phantoms(settings, phantom_root)
-        images = [image for image in images if chosen(image.image_id)]
+        images = [image for image in images if wanted(image.image_id)]
     elif kind == "union":
-        images, left_out = list_union(settings, phantom_root, wanted, list_data)
+        images, left_out = list_union(settings, phantom_root, only, list_data)
     else:
         raise DatasetError(f"Unknown kind of data set {kind!r}.")
     for image in images:

@@ -116,7 +116,8 @@ def without_rejected(
     log : Logger
         Is told how many were left out, and warned of rows that name no pair.
     part : str
-        What the names of `pairs` have before those of the table, of a data set of a union.
+        What the names of images of `own` have before those of the table, where `own` is a data set
+        of a union.
 
     Returns
     -------
@@ -146,7 +147,10 @@ def without_rejected(
         given = (row["image_id_a"], row["image_id_b"])
         # write_csv puts an apostrophe before what a spreadsheet would take for a formula.
         a, b = (name.removeprefix("'") for name in given)
-        pair = place.get((part + given[0], part + given[1]), place.get((part + a, part + b)))
+        before_b = part if own == other else ""
+        pair = place.get(
+            (part + given[0], before_b + given[1]), place.get((part + a, before_b + b))
+        )
         if pair is None:
             unknown.append(f"row {number}: {a!r} and {b!r}")
         elif pairs["kind"].iloc[pair] == EXACT:

@@ -383,11 +383,11 @@ def list_study(config: Mapping[str, Any]) -> Study:
     configuration.check_parts(config, own.images)
     study = Study(config, data_sets, configuration.held_out_values(config, own.images))
     for name, listed in data_sets.items():
-        for file in listed.not_copies:
+        for file, part in listed.not_copies_parts.items():
             if not os.path.isfile(file):  # noqa: PTH113 (never raises)
                 raise configuration.ConfigurationError(
-                    f"datasets.{name}.not_copies: the file {file!r} does not exist (looked from "
-                    f"{Path.cwd()}). Correct the path, or set it to null."
+                    f"datasets.{part[:-1] or name}.not_copies: the file {file!r} does not exist "
+                    f"(looked from {Path.cwd()}). Correct the path, or set it to null."
                 )
         refuse_future_files([*listed.metadata_tables, *listed.not_copies])
     for weights in {model["weights"] for model in study.models.values()}:
