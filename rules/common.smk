@@ -20,6 +20,7 @@ from workflow_scripts.cxrcam.data import datasets
 from workflow_scripts.cxrcam.data.class_folders import left_out_in_words
 from workflow_scripts.cxrcam.data.combined_labels import combined_labels_in_words
 from workflow_scripts.cxrcam.data.decoders import missing_decoders_in_words
+from workflow_scripts.cxrcam.data.listed import image_settings
 from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.file_times import changed_folders, stamp_files
@@ -172,9 +173,16 @@ def in_report(file, category, **labels):
     return report(file, caption=caption, category=category, labels=labels)
 
 
+def drawn_parts(name):
+    """Names of the data sets of phantoms that a data set is, or, as a union, consists of."""
+    parts = config["datasets"][name].get("of", [name])
+    return [part for part in parts if config["datasets"][part]["kind"] == "phantom"]
+
+
 def phantom_settings(wildcards):
-    """What decides how phantoms look; empty for real images."""
-    settings = listed(wildcards).image_settings
-    if settings["kind"] != "phantom":
-        return {}
-    return {"code": code("phantoms.py"), **settings}
+    """What decides how phantoms look; empty for real images, and by data set for a union."""
+    settings = {
+        name: {"code": code("phantoms.py"), **image_settings(config["datasets"][name])}
+        for name in drawn_parts(wildcards.dataset)
+    }
+    return settings.get(wildcards.dataset, settings)

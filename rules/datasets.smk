@@ -42,6 +42,9 @@ rule phantoms:
         f"{LOG}/phantoms.log",
     benchmark:
         f"{BENCHMARK}/phantoms.tsv"
+    # Also those that only a union has.
+    wildcard_constraints:
+        dataset=one_of(config["datasets"]),
     conda:
         ENVIRONMENT
     threads: 8
@@ -155,6 +158,7 @@ rule index:
         code=code("index.py"),
         metadata=lambda wildcards: stamp_files(listed(wildcards).metadata_tables),
         not_copies=lambda wildcards: stamp_files(listed(wildcards).not_copies),
+        parts=lambda wildcards: listed(wildcards).parts,
     message:
         "Indexing {wildcards.dataset} and looking for near-duplicates"
     script:

@@ -52,6 +52,7 @@ rule tables:
     params:
         code=code("tables.py"),
         runs=STUDY.runs,
+        held_out=STUDY.held_out_in_words,
     message:
         "Collecting the metrics of all runs"
     script:

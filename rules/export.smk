@@ -74,7 +74,7 @@ rule export_card:
         code=code("export_card.py"),
         template=text_fingerprint([EXPORT_TEMPLATES / "model_card.md"]),
         settings=lambda wildcards: {
-            "is_drawn": listed(wildcards).settings["kind"] == "phantom",
+            "is_drawn": listed(wildcards).is_drawn,
             "is_grouped": STUDY.is_grouped(wildcards.scheme),
         },
     message:
@@ -104,7 +104,9 @@ rule export_datasheet:
         code=code("export_datasheet.py"),
         template=text_fingerprint([EXPORT_TEMPLATES / "datasheet.md"]),
         settings=lambda wildcards: {
-            "kind": listed(wildcards).settings["kind"],
+            "kind": (
+                "phantom" if listed(wildcards).is_drawn else listed(wildcards).settings["kind"]
+            ),
             "image": {key: config["image"][key] for key in ("resampling", "size")},
             "tasks": STUDY.classes,
         },

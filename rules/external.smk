@@ -30,6 +30,7 @@ rule external_overlap:
     params:
         code=code("external_overlap.py"),
         not_copies=lambda wildcards: stamp_files(listed(wildcards).not_copies),
+        parts=lambda wildcards: listed(wildcards).not_copies_parts,
     message:
         "Looking for images of {wildcards.dataset} in {wildcards.other}"
     script:

@@ -119,9 +119,15 @@ def decoded_facts(wildcards):
 
 
 def drawn_phantoms(wildcards):
-    """Table of the phantoms, where the data set is drawn by us."""
-    is_drawn = listed(wildcards).settings["kind"] == "phantom"
-    return rules.phantoms.output.table if is_drawn else []
+    """Tables of the phantoms, where the data set, or one of a union, is drawn by us."""
+    drawn = drawn_parts(wildcards.dataset)
+    return [filled(rules.phantoms.output.table, dataset=name) for name in drawn]
+
+
+def sources_listing(wildcards):
+    """Listing of the data set, where a scheme leaves out one source after the other."""
+    leaves_out = STUDY.base_scheme(wildcards.scheme) in STUDY.held_out
+    return rules.listing.output[0] if leaves_out else []
 
 
 def patient_key(wildcards):

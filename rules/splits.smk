@@ -1,12 +1,14 @@
 # Which image is used for what, in every fold.
 #
-# in   index/images.parquet; of one of several findings, the division of the network
+# in   index/images.parquet; index/listing.parquet, where one source after the other is left out; of one of
+#      several findings, the division of the network
 # out  splits/<task>/<scheme>/fold-<k>.parquet
 
 
 rule splits:
     input:
         rules.index.output.images,
+        listing=sources_listing,
     output:
         "results/{dataset}/splits/{task}/{scheme}/fold-{fold}.parquet",
     log:
@@ -27,6 +29,7 @@ rule splits:
         findings=lambda wildcards: STUDY.findings_of(wildcards.task),
         scheme=lambda wildcards: STUDY.split_settings(wildcards.scheme),
         shared_test=lambda wildcards: STUDY.shared_test_settings(wildcards.scheme),
+        held_out=lambda wildcards: STUDY.held_out_value(wildcards.scheme, int(wildcards.fold)),
     message:
         "Splitting for {wildcards.task}, {wildcards.scheme}, fold {wildcards.fold}"
     script:

@@ -11,6 +11,7 @@ from workflow_scripts.cxrcam.data.cache import shard_writer
 from workflow_scripts.cxrcam.data.datasets import list_images, shard_fingerprints, shard_number
 from workflow_scripts.cxrcam.data.decoding import decoded_batches
 from workflow_scripts.cxrcam.data.pseudonyms import read_key
+from workflow_scripts.cxrcam.data.unions import with_members
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
@@ -20,7 +21,7 @@ if __name__ == "__main__":
     settings = snakemake.params.settings
     n_shards, number = snakemake.params.n_shards, int(snakemake.wildcards.shard)
     images = list_images(
-        snakemake.config["datasets"][snakemake.wildcards.dataset],
+        with_members(snakemake.config["datasets"], snakemake.wildcards.dataset),
         Path(snakemake.params.phantom_root),
         lambda image_id: shard_number(image_id, n_shards) == number,
     )

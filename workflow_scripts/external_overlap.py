@@ -15,8 +15,9 @@ if __name__ == "__main__":
         given.other_shards,
         snakemake.threads,
     )
+    dataset, other = snakemake.wildcards.dataset, snakemake.wildcards.other
     for table in given.not_copies:
-        both = (snakemake.wildcards.dataset, snakemake.wildcards.other)
-        pairs = without_rejected(pairs, table, *both, log)
+        part = snakemake.params.parts[table]
+        pairs = without_rejected(pairs, table, part[:-1] or dataset, other, log, part)
     write_frame(snakemake.output[0], pairs)
     log.info("%d images stand in both data sets.", pairs["image_id_b"].nunique())

@@ -25,8 +25,11 @@ if __name__ == "__main__":
     dataset = snakemake.wildcards.dataset
     images = stored_fingerprints(snakemake.input.facts)
     pairs = find_duplicates(images, snakemake.input.shards, snakemake.threads)
+    parts = snakemake.params.parts
     for table in snakemake.input.not_copies:
-        pairs = without_rejected(pairs, table, dataset, dataset, log)
+        part = parts["not_copies"][table]
+        own = part[:-1] or dataset
+        pairs = without_rejected(pairs, table, own, own, log, part)
     for sentence in not_compared(images, snakemake.input.shards):
         log.warning(sentence)
     # Not what only the search needs, 6 KiB an image.
@@ -34,12 +37,12 @@ if __name__ == "__main__":
     facts = pa.concat_tables(
         [pq.read_table(file, columns=columns) for file in snakemake.input.facts]
     ).to_pandas()
-    images, quarantine = build_index(
-        listing,
-        facts,
-        pairs,
-        read_declared_sources([Path(file) for file in snakemake.input.metadata]),
-    )
+    declared = {
+        part + name: source
+        for file, part in parts["metadata"].items()
+        for name, source in read_declared_sources([Path(file)]).items()
+    }
+    images, quarantine = build_index(listing, facts, pairs, declared, parts["images"])
     for row in quarantine.itertuples():
         log.info("Left out %r: %s", row.path, row.reason)  # quoted: a name may hold a line break
     for sentence in in_words(images, quarantine):

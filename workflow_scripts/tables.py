@@ -18,8 +18,11 @@ from workflow_scripts.cxrcam.spreadsheets import write_frame
 if __name__ == "__main__":
     log = start_log(snakemake.log[0], snakemake.input)
     made, rows = snakemake.output, []
+    sources = snakemake.params.held_out
     for run, metrics in zip(snakemake.params.runs, map(read_json, snakemake.input), strict=True):
-        rows.append({**run, **flatten_metrics(metrics), **further_columns(metrics)})
+        names = sources.get(run["scheme"])
+        held_out = {"held_out": names[run["fold"] - 1] if names else None} if sources else {}
+        rows.append({**run, **held_out, **flatten_metrics(metrics), **further_columns(metrics)})
     table = pd.DataFrame(rows)
     write_frame(made.metrics, table)
     write_frame(made.summary, summarise_over_folds(table))

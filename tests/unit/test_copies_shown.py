@@ -118,6 +118,21 @@ def rejected(tmp_path, text: str, other: str = "own") -> list[str]:
     return ends(without_rejected(FOUND, file, "own", other, LOG))
 
 
+def test_a_table_of_one_data_set_rejects_its_pairs_in_a_union(tmp_path):
+    (tmp_path / "no.csv").write_text(
+        "image_id_a,data_set_b,image_id_b\nb,one,a\nc,other,d\n", encoding="utf-8"
+    )
+    found = pairs(
+        *(("one/a", "one/b", 0.8, "cropped"), ("one/c", "one/d", 0.8, "cropped")),
+        ("two/a", "two/b", 0.8, "cropped"),
+    )
+    left = without_rejected(found, tmp_path / "no.csv", "one", "one", LOG, "one/")
+    assert ends(left) == ["one/c-one/d", "two/a-two/b"]
+    across = pairs(("one/c", "d", 0.8, "cropped"), ("two/c", "d", 0.8, "cropped"))
+    left = without_rejected(across, tmp_path / "no.csv", "one", "other", LOG, "one/")
+    assert ends(left) == ["two/c-d"]
+
+
 def test_rejected_pairs_are_left_out_in_either_order_and_with_the_apostrophe_of_our_own_table(
     tmp_path,
 ):

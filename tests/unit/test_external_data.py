@@ -114,7 +114,7 @@ def test_the_verdict_reads_the_table():
 def test_too_few_images_are_not_said_to_be_untested():
     (check,) = judged(as_table(row(["Normal", "COVID"] * 5, 9)))
     assert check.status == "not assessable"
-    assert check.clause == "external images are too few to tell"
+    assert check.clause == "images from elsewhere (elsewhere) are too few to tell"
 
 
 def test_each_data_set_names_the_tasks_that_it_can_test():

@@ -309,6 +309,9 @@ def test_overview_prints_every_accuracy_with_its_wilson_interval():
     assert "0.950 (0.863–0.983)" in shown
     assert "1.000 (0.940–1.000)" in shown
     assert "fold 1, seed 0, n = 60" in shown
+    sources = metrics_table().assign(held_out=[None, "source a", "source b", None])
+    shown = lines_of(accuracy_overview_figure(sources))
+    assert "fold 1, source b, seed 0, n = 60" in shown and "fold 0, seed 0, n = 90" in shown
 
 
 def test_mistakes_come_first_then_falling_confidence_and_take_no_more_than_half():

@@ -96,6 +96,31 @@ def test_a_source_of_the_manifest_wins_over_a_declared_one():
     assert index["source"].tolist() == ["Hannover", "declared"]
 
 
+def test_in_a_union_a_table_is_about_the_images_of_its_own_data_set():
+    index, _ = build_index(
+        listing(
+            image("a/Normal/x", source="a"),
+            image("b/Normal/x", source="b"),
+            image("b/Normal/y", source="Rome"),
+        ),
+        facts("a/Normal/x", "b/Normal/x", "b/Normal/y"),
+        pairs(),
+        {"b/x": "declared", "b/y": "declared", "a/z": "declared"},
+        ["a/", "b/"],
+    )
+    assert index["source"].tolist() == ["a", "declared", "Rome"]
+
+
+def test_in_a_union_patients_of_dicom_files_are_those_of_their_own_data_set():
+    found = facts("a/x", "a/y", "b/x", "b/y", "c/x")
+    found["dicom_patient"] = ["p1", "p2", "p1", "p1", "p1"]
+    listed = [image(name) for name in ("a/x", "a/y", "b/x", "b/y")]
+    listed.append(image("c/x", patient="c/7"))
+    index, _ = build_index(listing(*listed), found, pairs(), {}, ["a/", "b/", "c/"])
+    # One number in all files of b is none; the manifest of c knows better.
+    assert index["patient"].fillna("").tolist() == ["a/p1", "a/p2", "", "", "c/7"]
+
+
 def test_several_tables_are_read_and_one_of_another_kind_is_passed_over(workbook, tmp_path):
     other = tmp_path / "other.xlsx"
     pd.DataFrame({"name": ["NORMAL-9"], "URL": ["https://c.org"]}).to_excel(other, index=False)

@@ -38,6 +38,7 @@ from workflow_scripts.cxrcam.report.pictures import (
     write_gallery,
 )
 from workflow_scripts.cxrcam.report.provenance import commit_of, jobs_table
+from workflow_scripts.cxrcam.report.tables import runs_table
 from workflow_scripts.cxrcam.report.templating import NOTICE, TEMPLATES
 
 VOID = {"meta", "link", "img", "br", "input"}
@@ -303,6 +304,15 @@ def test_each_design_has_its_numbers_in_words_and_its_figures() -> None:
     assert first.figures[0].href == "../figures/history-two-a%20b.svg"
     assert first.figures[0].alt == f"Training history of two, a b: {first.numbers}"
     assert len({figure.href for figure in first.figures}) == 5
+
+
+def test_a_fold_that_tests_on_a_source_left_out_is_called_so_in_the_table_of_runs() -> None:
+    metrics = example_metrics()
+    sources = metrics.assign(held_out=[np.nan] + [f"source {k}" for k in range(1, len(metrics))])
+    table = runs_table(sources, [[]] * len(metrics))
+    folds = [row[table.columns.index("Fold")].text for row in table.rows]
+    numbers = metrics["fold"].astype(str).tolist()
+    assert folds[0] == numbers[0] and folds[1] == f"{numbers[1]}, source 1"
 
 
 def test_links_lead_to_what_is_there_under_its_own_name(tmp_path: Path) -> None:

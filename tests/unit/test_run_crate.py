@@ -3,13 +3,20 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rocrate.rocrate import ROCrate
 
 from workflow_scripts.cxrcam.crate.contents import copy_workflow, first_start, list_items
-from workflow_scripts.cxrcam.crate.run_crate import PROFILES, Run, run_crate, without_places
+from workflow_scripts.cxrcam.crate.run_crate import (
+    PROFILES,
+    Run,
+    parameters_of,
+    run_crate,
+    without_places,
+)
 
 CONFIGURATION = {
     "dataset": "mine",
@@ -184,3 +191,15 @@ def test_a_run_began_when_the_first_of_its_jobs_did(tmp_path: Path) -> None:
     assert first_start(tmp_path, 2000.0) == 988.0
     assert first_start(tmp_path, 900.0) == 900.0
     assert first_start(tmp_path / "absent", 2000.0) == 2000.0
+
+
+def test_the_settings_of_a_union_have_those_of_its_data_sets() -> None:
+    data_sets = CONFIGURATION["datasets"] | {
+        "both": {"kind": "union", "of": ["mine", "third"]},
+        "third": {"kind": "manifest", "path": "third.csv"},
+    }
+    run = SimpleNamespace(
+        configuration={"external": [], "datasets": data_sets},
+        **{"dataset": "both", "n_images": 3, "images_sha256": "00ff"},
+    )
+    assert set(json.loads(parameters_of(run)["datasets"])) == {"both", "mine", "third"}

@@ -324,13 +324,21 @@ def test_a_test_part_of_everything_leaves_nothing_to_train_on_and_is_refused():
 # --- the entry script -----------------------------------------------------------------------------
 
 
+class Input(list):
+    """Input files of a job, one of them by name too."""
+
+    def __init__(self, files: list[str], listing: str) -> None:
+        super().__init__(files)
+        self.listing = listing
+
+
 def run_entry_script(
-    index: pd.DataFrame, folder: Path, monkeypatch, shared=None, **scheme
+    index: pd.DataFrame, folder: Path, monkeypatch, shared=None, held_out=None, listing="", **scheme
 ) -> pd.DataFrame:
     folder.mkdir()
     index.to_parquet(folder / "images.parquet", index=False)
     snakemake = SimpleNamespace(
-        input=[str(folder / "images.parquet")],
+        input=Input([str(folder / "images.parquet")], str(listing)),
         output=[str(folder / "fold-1.parquet")],
         log=[str(folder / "fold-1.log")],
         params=SimpleNamespace(
@@ -340,6 +348,7 @@ def run_entry_script(
                 "design": {**HOLDOUT, "seed": 0, "grouped": True, **scheme},
             },
             shared_test=shared or {},
+            held_out=held_out,
         ),
         wildcards=SimpleNamespace(task="two_class", scheme="holdout", fold="1"),
     )
@@ -458,6 +467,74 @@ def test_too_few_images_beside_the_shared_test_part_are_named():
             rng_of=lambda part: np.random.default_rng(0),
             shared_test=mask,
         )
+
+
+# --- one source after the other -------------------------------------------------------------------
+
+
+def left_out(groups, held_out, **scheme):
+    """Roles of 12 images of two classes, of which those of `held_out` are the test."""
+    mask = np.isin(np.arange(12), held_out)
+    design = {"kind": "leave_one_out", "by": "source", "validation_fraction": 0.0, **scheme}
+    return assign_roles(
+        np.tile([0, 1], 6),
+        np.asarray(groups),
+        ["a", "b"],
+        design,
+        1,
+        rng_of=lambda part: np.random.default_rng(0),
+        held_out=mask,
+    )
+
+
+def test_a_source_left_out_is_the_test_and_nothing_of_its_groups_is_trained_on():
+    groups = np.arange(12)
+    groups[[4, 11]] = groups[0]  # a patient who was at both sites, twice at the other
+    roles = left_out(groups, [0, 1, 2, 3])
+    assert [*np.flatnonzero(roles == "test")] == [0, 1, 2, 3]
+    assert [*np.flatnonzero(roles == "unused")] == [4, 11]
+    assert [*np.flatnonzero(roles == "train")] == [5, 6, 7, 8, 9, 10]
+
+
+def test_validation_is_a_share_of_what_is_left_for_training_and_keeps_groups():
+    groups = np.arange(12) // 2  # each with an image of each class
+    roles = left_out(groups, [0, 1, 2, 3], validation_fraction=0.5)
+    assert (roles == "validation").sum() == (roles == "train").sum() == 4
+    for group in range(6):
+        assert len(set(roles[groups == group])) == 1
+
+
+def test_a_class_that_only_the_source_left_out_has_is_refused():
+    with pytest.raises(SplitError, match="'b' has no image in the train part"):
+        left_out(np.arange(12), [1, 3, 5, 7, 9, 11, 0])
+
+
+def test_the_entry_script_takes_sources_from_the_listing(tmp_path, monkeypatch):
+    index = small_index()
+    # What the images' own tables say of their source stands in the index only.
+    index["source"] = "https://elsewhere.org"
+    sites = ["x", "y", "unknown"]
+    pd.DataFrame(
+        {
+            "image_id": index["image_id"],
+            "source": "",
+            "extra": [f'{{"site": "{sites[k % 3]}"}}' for k in range(len(index))],
+        }
+    ).to_parquet(tmp_path / "listing.parquet")
+    split = run_entry_script(
+        index,
+        tmp_path / "a",
+        monkeypatch,
+        held_out="y",
+        listing=tmp_path / "listing.parquet",
+        **{"kind": "leave_one_out", "by": "site", "grouped": False, "validation_fraction": 0.0},
+    )
+    number = split["image_id"].str.split("/").str[1].astype(int)
+    assert set(split["role"]) == {"train", "test"} and len(split) == 40
+    assert ((split["role"] == "test") == (number % 3 == 1)).all()
+    log = (tmp_path / "a/fold-1.log").read_text(encoding="utf-8")
+    assert "the site 'y'. 0 images that share" in log
+    assert "13 images without a site are used for training only" in log
 
 
 def test_groups_are_numbered_by_their_names_over_all_chunks():

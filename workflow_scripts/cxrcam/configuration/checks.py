@@ -147,7 +147,7 @@ def check_schemes(config: Mapping[str, Any], problems: Problems) -> None:
     kind_of_data = config["datasets"][name]["kind"]
     for scheme, design in config["schemes"].items():
         _check_references(scheme, design, config, problems)
-        if design["kind"] == "same_splits":
+        if design["kind"] in ("same_splits", "leave_one_out"):
             continue
         if design["kind"] == "predefined":
             if kind_of_data == "phantom":
@@ -189,7 +189,7 @@ def _check_references(
                 "means all of them.",
             )
     for key, kinds in (
-        ("of", ("holdout", "random_subsample", "stratified_kfold", "predefined")),
+        ("of", ("holdout", "random_subsample", "stratified_kfold", "leave_one_out", "predefined")),
         ("shared_test_of", ("holdout",)),
     ):
         wanted = design.get(key)
@@ -453,7 +453,7 @@ def _too_few_images(
 ) -> str:
     """Why a scheme cannot divide these images, without the full stop; empty if it can."""
     kind = design["kind"]
-    if kind == "predefined":
+    if kind in ("predefined", "leave_one_out"):
         return ""
     smallest = min(counts, key=lambda name: counts[name])
     n = counts[smallest]

@@ -53,6 +53,11 @@ from workflow_scripts.cxrcam.configuration.problems import (
     under,
 )
 from workflow_scripts.cxrcam.configuration.schema import Schema, complete, expand
+from workflow_scripts.cxrcam.configuration.several_sources import (
+    check_union_images,
+    check_unions,
+    held_out_values,
+)
 from workflow_scripts.cxrcam.terms import WHOLE
 
 __all__ = [
@@ -63,9 +68,11 @@ __all__ = [
     "check_external_images",
     "check_masks",
     "check_parts",
+    "check_union_images",
     "division",
     "experiments",
     "fold_count",
+    "held_out_values",
     "input_part",
     "load_schema",
     "missing_classes",
@@ -285,6 +292,7 @@ def resolve_configuration(config: Mapping[str, Any], schema: Schema) -> dict[str
     problems.raise_any()
     resolved: dict[str, Any] = complete(plain, schema)
     check_findings(resolved, problems)
+    check_unions(resolved, problems)
     check_classes(resolved, problems)
     check_schemes(resolved, problems)
     problems.raise_any()
@@ -434,6 +442,9 @@ def division(config: Mapping[str, Any], scheme: str) -> tuple[str, dict[str, Any
 
 
 def fold_count(config: Mapping[str, Any], scheme: str) -> int:
-    """Count the folds of a scheme: its repeats or folds, or 1 where there is a single division."""
+    """Count the folds of a scheme: its repeats or folds, or 1 where there is a single division.
+
+    Those of the kind ``leave_one_out`` follow from the images: `study.Study.fold_count`.
+    """
     _, settings = division(config, scheme)
     return int(settings.get("repeats", settings.get("folds", 1)))

@@ -68,6 +68,8 @@ def parameters_of(run: Run) -> dict[str, str]:
     """Settings and images of a run, by name, each as one text."""
     own = dict(run.configuration)
     named = [run.dataset, *own.get("external", [])]
+    # Of a union, its data sets too.
+    named += [member for name in named for member in own["datasets"].get(name, {}).get("of", [])]
     own["datasets"] = {name: own["datasets"][name] for name in named if name in own["datasets"]}
     texts = {
         key: value if isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -1,12 +1,13 @@
 """What images a data set has: its listing, made from names and sizes alone.
 
 Imported while Snakemake reads the workflow, so it uses the standard library only and decodes no
-image. Three kinds of data set give the same listing:
+image. All kinds of data set give the same listing:
 
 - ``class_folders``: one folder a class, or such folders in parts (see `class_folders.py`);
 - ``manifest``: a CSV or Parquet table with ``path,label`` and optional columns;
 - ``phantom``: images that the workflow draws itself, known from the configuration before they
-  exist.
+  exist;
+- ``union``: several other data sets as one (see `unions.py`).
 """
 
 import hashlib
@@ -29,12 +30,13 @@ from workflow_scripts.cxrcam.data.spellings import (
     normalised,
     skeleton,
 )
+from workflow_scripts.cxrcam.data.unions import list_union, mapped_labels
 
 
 def list_images(
     settings: Mapping[str, Any],
     phantom_root: Path,
-    wanted: Callable[[str], bool] = lambda image_id: True,
+    wanted: Callable[[str], bool] | None = None,
 ) -> list[ImageFile]:
     """Images of a data set, sorted by `image_id`; arguments and errors as for `list_data`."""
     return list_data(settings, phantom_root, wanted)[0]
@@ -43,19 +45,19 @@ def list_images(
 def list_data(
     settings: Mapping[str, Any],
     phantom_root: Path,
-    wanted: Callable[[str], bool] = lambda image_id: True,
+    wanted: Callable[[str], bool] | None = None,
 ) -> tuple[list[ImageFile], LeftOut]:
     """Images of a data set, sorted by `image_id`, and files of its folders that are not read.
 
     Parameters
     ----------
     settings : mapping
-        Entry of ``datasets`` in the configuration.
+        Entry of ``datasets`` in the configuration; of a union, from `unions.with_members`.
     phantom_root : Path
         Folder into which phantoms are (or will be) drawn; used by that kind only.
-    wanted : callable
-        Whether the image of that name is to be listed; all are. Files of others are not looked at,
-        which is most of the time of a job that needs one shard.
+    wanted : callable, optional
+        Whether the image of that name is to be listed; without it, all are. Files of others are
+        not looked at, which is most of the time of a job that needs one shard.
 
     Raises
     ------
@@ -65,6 +67,7 @@ def list_data(
     """
     left_out: LeftOut = {}
     kind = settings["kind"]
+    only, wanted = wanted, wanted or (lambda image_id: True)
     if kind == "class_folders":
         try:
             images, left_out = list_class_folders(
@@ -80,6 +83,8 @@ def list_data(
     elif kind == "phantom":
         images = _list_phantoms(settings, phantom_root)
         images = [image for image in images if wanted(image.image_id)]
+    elif kind == "union":
+        images, left_out = list_union(settings, phantom_root, only, list_data)
     else:
         raise DatasetError(f"Unknown kind of data set {kind!r}.")
     for image in images:
@@ -113,8 +118,8 @@ def _check_labels(images: Iterable[ImageFile]) -> None:
             one, other = pair
             raise DatasetError(
                 f"The classes {ascii_if_alike(one, other)} (of {first[one].path!r}) and "
-                f"{ascii_if_alike(other, one)} (of {first[other].path!r}) {how}: spell them alike, "
-                "or rename one."
+                f"{ascii_if_alike(other, one)} (of {first[other].path!r}) {how}: spell them alike "
+                "(of a union, with its `labels`), or rename one."
             )
 
 
@@ -195,6 +200,10 @@ def class_sizes(images: Iterable[ImageFile], folders: Iterable[str] = ()) -> dic
 
 def labels_of_folders(settings: Mapping[str, Any]) -> list[str]:
     """Labels of the class folders of a data set of that kind, empty ones too; none otherwise."""
+    if settings["kind"] == "union":
+        members = settings["members"].items()
+        of_all = [mapped_labels(settings, n, labels_of_folders(member)) for n, member in members]
+        return list(dict.fromkeys(label for labels in of_all for label in labels))
     if settings["kind"] != "class_folders":
         return []
     folders = find_class_folders(find_root(settings["root"]), settings.get("classes") or [])
@@ -205,4 +214,6 @@ def place(settings: Mapping[str, Any]) -> str:
     """Where a data set was looked for, for messages."""
     if settings["kind"] == "class_folders":
         return str(find_root(settings["root"]))
+    if settings["kind"] == "union":
+        return f"the union of {' and '.join(settings['of'])}"
     return str(settings["path"]) if settings["kind"] == "manifest" else "the phantoms"

@@ -96,6 +96,7 @@ def build_index(
     facts: pd.DataFrame,
     duplicate_pairs: pd.DataFrame,
     declared_sources: Mapping[str, str],
+    parts: Sequence[str] = ("",),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Join what was listed with what decoding found.
 
@@ -108,14 +109,16 @@ def build_index(
     duplicate_pairs : DataFrame
         As from `duplicates.find_duplicates`, over the readable images.
     declared_sources : mapping
-        As from `read_declared_sources`.
+        As from `read_declared_sources`, names with their part before them.
+    parts : sequence of str
+        From `unions.parts_of`: what the names of the images of each data set of a union start with.
 
     Returns
     -------
     index : DataFrame
         Readable images sorted by `image_id`: `terms.INDEX_COLUMNS`, then the manifest's other
         columns; one of ours that it also has, such as ``width``, is called ``manifest_width``.
-        Where the listing knows no patient at all, ``patient`` is what DICOM files say.
+        Where the listing of a part knows no patient at all, ``patient`` is what DICOM files say.
     quarantine : DataFrame
         What was left out and why: image_id, path, label, reason.
     """
@@ -134,21 +137,37 @@ def build_index(
         .reset_index(drop=True)
     )
     index = table.loc[~bad].reset_index(drop=True)
-    if (index["patient"].fillna("") == "").all():
-        index["patient"] = patients_of_files(index["dicom_patient"])
+    for part in parts:
+        own = index["image_id"].str.startswith(part)
+        if (index.loc[own, "patient"].fillna("") == "").all():
+            found = patients_of_files(index.loc[own, "dicom_patient"])
+            index.loc[own, "patient"] = found.where(found == "", part + found)
     index["group"] = group_images(
         index["image_id"].tolist(), index["patient"].fillna("").tolist(), duplicate_pairs
     )
     if declared_sources:
-        stems = index["image_id"].str.rsplit("/", n=1).str[-1].str.lower()
-        declared = stems.map(declared_sources).fillna("")
-        index["source"] = index["source"].where(index["source"] != "", declared)
+        index["source"] = _with_declared(index, declared_sources, parts)
     for column in ("source", "mask_path", "lesion_mask_path", "patient", "split"):
         index[column] = index[column].replace("", None)
     number, texts = pd.factorize(index["extra"])  # most often one and the same, {}
     extra = pd.DataFrame([json.loads(text) for text in texts]).take(number).set_index(index.index)
     extra = extra.rename(columns={name: f"manifest_{name}" for name in INDEX_COLUMNS})
     return pd.concat([index[list(INDEX_COLUMNS)], extra], axis=1), quarantine
+
+
+def _with_declared(
+    index: pd.DataFrame, declared_sources: Mapping[str, str], parts: Sequence[str]
+) -> pd.Series:
+    """Sources of the listing; where it knows none but the name of a part, those declared."""
+    source = index["source"].copy()
+    for part in parts:
+        names = index.loc[
+            index["image_id"].str.startswith(part) & source.isin(["", part[:-1]]), "image_id"
+        ]
+        stems = part + names.str.rsplit("/", n=1).str[-1].str.lower()
+        declared = stems.map(declared_sources)
+        source.loc[names.index] = declared.fillna(part[:-1])
+    return source
 
 
 def patients_of_files(hashes: pd.Series) -> pd.Series:

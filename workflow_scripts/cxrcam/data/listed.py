@@ -21,6 +21,7 @@ from workflow_scripts.cxrcam.data.datasets import (
     shard_fingerprints,
 )
 from workflow_scripts.cxrcam.data.image_files import ImageFile, suffix_of
+from workflow_scripts.cxrcam.data.unions import parts_of
 from workflow_scripts.cxrcam.file_times import stamp_files
 
 
@@ -28,7 +29,7 @@ from workflow_scripts.cxrcam.file_times import stamp_files
 class ListedDataSet:
     """One data set, listed."""
 
-    settings: Mapping[str, Any]  # its entry under `datasets` in the configuration
+    settings: Mapping[str, Any]  # its entry under `datasets`, from `unions.with_members`
     phantom_root: Path  # folder into which phantoms are (or will be) drawn; used by that kind only
     images: list[ImageFile]  # sorted by `image_id`
     shards: list[str]  # names of the cache shards, 00000 and so on
@@ -41,11 +42,28 @@ class ListedDataSet:
         return class_sizes(self.images, labels_of_folders(self.settings))
 
     @property
+    def parts(self) -> dict[str, Any]:
+        """What the names of its images start with, and to which of them its tables belong."""
+        return {
+            "images": list(parts_of(self.settings)),
+            "metadata": self.metadata_parts,
+            "not_copies": self.not_copies_parts,
+        }
+
+    @property
     def metadata_tables(self) -> list[str]:
         """The database's own tables, ``<class>.metadata.xlsx``, where there are any."""
-        if self.settings["kind"] != "class_folders":
-            return []
-        return sorted(map(str, find_root(self.settings["root"]).glob("*.metadata.xlsx")))
+        return list(self.metadata_parts)
+
+    @property
+    def metadata_parts(self) -> dict[str, str]:
+        """What goes before the names of the images that each of `metadata_tables` is about."""
+        return {
+            file: part
+            for part, settings in parts_of(self.settings).items()
+            if settings["kind"] == "class_folders"
+            for file in sorted(map(str, find_root(settings["root"]).glob("*.metadata.xlsx")))
+        }
 
     @cached_property  # asked for each shard
     def may_hold_dicom(self) -> bool:
@@ -56,27 +74,52 @@ class ListedDataSet:
     @property
     def image_settings(self) -> dict[str, Any]:
         """Those of its settings that decide which images there are, and how phantoms look."""
-        others = ("expected", "not_copies")
-        return {key: value for key, value in self.settings.items() if key not in others}
+        return image_settings(self.settings)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether all its images are phantoms."""
+        return all(part["kind"] == "phantom" for part in parts_of(self.settings).values())
 
     @property
     def not_copies(self) -> list[str]:
-        """Table of pairs that a reader found to be no copies, where the settings name one."""
-        file = self.settings.get("not_copies")
-        return [file] if file else []
+        """Tables of pairs that a reader found to be no copies, where the settings name some."""
+        return list(self.not_copies_parts)
+
+    @property
+    def not_copies_parts(self) -> dict[str, str]:
+        """What goes before the names of images in each of `not_copies`: those of a union's parts.
+
+        A union's own table has whole names.
+        """
+        parts = {"": self.settings, **parts_of(self.settings)}
+        named = {part: settings.get("not_copies") for part, settings in parts.items()}
+        return {file: part for part, file in named.items() if file}
 
     @property
     def mask_fingerprint(self) -> str:
         """Hash over names, sizes and times of lung and lesion masks; drawn ones have none."""
-        if self.settings["kind"] == "phantom":
+        if self.is_drawn:
             return ""
-        both = ((image.mask_path, image.lesion_mask_path) for image in self.images)
+        parts = parts_of(self.settings).items()
+        drawn = tuple(part for part, settings in parts if settings["kind"] == "phantom")
+        read = (image for image in self.images if not image.image_id.startswith(drawn))
+        both = ((image.mask_path, image.lesion_mask_path) for image in read)
         return stamp_files(file for masks in both for file in masks if file)
 
     @property
     def place(self) -> str:
         """Where it was looked for, for messages."""
         return place(self.settings)
+
+
+def image_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a data set that decide which images there are, and how phantoms look."""
+    without = {k: v for k, v in settings.items() if k not in ("expected", "not_copies")}
+    if "members" in without:
+        members = without["members"].items()
+        without["members"] = {name: image_settings(member) for name, member in members}
+    return without
 
 
 def list_data_set(

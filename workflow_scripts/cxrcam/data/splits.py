@@ -2,7 +2,9 @@
 
 Three designs: one `holdout` of the complete data set, repeated `random_subsample` draws of a few
 images a class, and `stratified_kfold`. Each is stratified (every part has the classes in the same
-shares). With ``grouped: true`` all images of one group, that is of one patient or of one cluster
+shares). A fourth, `leave_one_out`, tests on the images of one source.
+
+With ``grouped: true`` all images of one group, that is of one patient or of one cluster
 of near-duplicates, stay on one side; otherwise a network may recognise a test image instead of its
 disease.
 
@@ -154,6 +156,7 @@ def assign_roles(
     rng_of: Callable[[str | int], np.random.Generator],
     given: Sequence[str | None] = (),
     shared_test: BoolArray | None = None,
+    held_out: BoolArray | None = None,
 ) -> npt.NDArray[np.str_]:
     """Role of each image in one fold of a scheme.
 
@@ -173,22 +176,29 @@ def assign_roles(
         Parts that a manifest's ``split`` column or the folders give, for the kind ``predefined``.
     shared_test : bool array, shape (n,), optional
         Test images of another design, which a sub-sample must not draw.
+    held_out : bool array, shape (n,), optional
+        Images of the source on which a fold of the kind ``leave_one_out`` tests.
 
     Returns
     -------
     str array, shape (n,)
         ``train``, ``validation``, ``test``; of a sub-sample also ``shared_test``, ``rest`` (with
         ``score_rest``) and ``unused``. No image of `rest` or `shared_test` shares a group with a
-        training image. A class or part that would be empty is a `SplitError`.
+        training image. Others that share a group with one of `held_out` are ``unused``. A class or
+        part that would be empty is a `SplitError`.
     """
     if shared_test is None:
         shared_test = np.zeros(len(labels), dtype=bool)
+    if held_out is None:
+        held_out = np.zeros(len(labels), dtype=bool)
     kind = scheme["kind"]
     try:
         if kind == "predefined":
             roles = np.array(given_roles(given), dtype=ROLE)
         else:
-            roles = _drawn_roles(labels, groups, classes, scheme, fold, rng_of, shared_test)
+            roles = _drawn_roles(
+                *(labels, groups, classes, scheme, fold, rng_of, shared_test, held_out)
+            )
     except SplitError as error:
         raise SplitError(
             f"Fold {fold} of a {kind} design cannot be drawn: {error}. {_way_out(kind)}"
@@ -214,6 +224,7 @@ def _drawn_roles(
     fold: int,
     rng_of: Callable[[str | int], np.random.Generator],
     shared_test: BoolArray,
+    held_out: BoolArray,
 ) -> npt.NDArray[np.str_]:
     """Roles by chance; parameters are those of `assign_roles`."""
     rng = rng_of(fold)
@@ -225,6 +236,12 @@ def _drawn_roles(
         everyone = _subsample(labels, free, classes, scheme["images_per_class"], rng)
         roles[:] = REST if scheme.get("score_rest", False) else UNUSED
         roles[shared_test] = SHARED_TEST
+        roles[everyone] = TRAIN
+    elif scheme["kind"] == "leave_one_out":
+        # Nothing of a patient who was at two sites, or of a picture that two have, is trained on.
+        everyone = np.flatnonzero(~np.isin(groups, groups[held_out]))
+        roles[:] = UNUSED
+        roles[held_out] = TEST
         roles[everyone] = TRAIN
     sizes = np.bincount(labels[everyone], minlength=len(classes))
 
@@ -238,7 +255,7 @@ def _drawn_roles(
     if scheme["kind"] == "stratified_kfold":
         dealt = deal_folds(labels, groups, len(classes), scheme["folds"], rng_of("folds"))
         roles[dealt == fold - 1] = TEST
-    else:
+    elif scheme["kind"] != "leave_one_out":
         draw(TEST, scheme["test_fraction"])
     if scheme.get("validation_fraction"):
         draw(VALIDATION, scheme["validation_fraction"])
@@ -249,6 +266,8 @@ def _way_out(kind: str) -> str:
     """What to change when a design cannot be drawn."""
     if kind == "predefined":
         return "Correct the column `split` of the manifest, or the folders train and test."
+    if kind == "leave_one_out":
+        return "Use more images, or leave the source of these images empty."
     return "Use more images, larger parts, fewer folds, or grouped: false (it flatters the result)."
 
 

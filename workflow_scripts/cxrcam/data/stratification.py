@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array
+from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, Int64Array
 from workflow_scripts.cxrcam.data.splits import ROLE, SplitError, given_roles
-from workflow_scripts.cxrcam.terms import TEST, TRAIN, VALIDATION
+from workflow_scripts.cxrcam.terms import TEST, TRAIN, UNUSED, VALIDATION
 
 
 def deal_parts(
@@ -74,6 +74,7 @@ def assign_roles_by_findings(
     fold: int,
     rng_of: Callable[[str | int], np.random.Generator],
     given: Sequence[str | None] = (),
+    held_out: BoolArray | None = None,
 ) -> npt.NDArray[np.str_]:
     """Role of each image in one fold of a scheme, as `splits.assign_roles`, for several findings.
 
@@ -82,14 +83,14 @@ def assign_roles_by_findings(
     known : float32 array, shape (n, k)
         As from `findings.known_findings`.
     labels : sequence of str, length k
-    groups, scheme, fold, rng_of, given
+    groups, scheme, fold, rng_of, given, held_out
         As in `splits.assign_roles`.
 
     Returns
     -------
     str array, shape (n,)
-        ``train``, ``validation``, ``test``; with the parts that the data set brings also
-        ``unused``.
+        ``train``, ``validation``, ``test``; with the parts that the data set brings, and where a
+        source is held out, also ``unused``.
 
     Raises
     ------
@@ -104,11 +105,12 @@ def assign_roles_by_findings(
         folds = int(scheme["folds"])
         dealt = deal_parts(known == 1, groups, [1 / folds] * folds, rng_of("folds"))
         roles = np.where(dealt == fold - 1, TEST, TRAIN).astype(ROLE)
-        if validation:
-            rest = np.flatnonzero(roles == TRAIN)
-            share = validation * folds / (folds - 1)
-            parts = deal_parts(known[rest] == 1, groups[rest], [1 - share, share], rng_of(fold))
-            roles[rest[parts == 1]] = VALIDATION
+        share = validation * folds / (folds - 1)
+        _hold_back(roles, known, groups, share, rng_of(fold))
+    elif held_out is not None:
+        roles = np.where(np.isin(groups, groups[held_out]), UNUSED, TRAIN).astype(ROLE)
+        roles[held_out] = TEST
+        _hold_back(roles, known, groups, validation, rng_of(fold))
     else:
         test = float(scheme["test_fraction"])
         shares = [1 - test - validation, test, validation]
@@ -124,3 +126,17 @@ def assign_roles_by_findings(
                         "of `findings.labels`, or use more images, larger parts or fewer folds."
                     )
     return roles
+
+
+def _hold_back(
+    roles: npt.NDArray[np.str_],
+    known: Float32Array,
+    groups: Int64Array,
+    share: float,
+    rng: np.random.Generator,
+) -> None:
+    """Make a share of the training part the validation part, in place."""
+    if share:
+        rest = np.flatnonzero(roles == TRAIN)
+        dealt = deal_parts(known[rest] == 1, groups[rest], [1 - share, share], rng)
+        roles[rest[dealt == 1]] = VALIDATION

@@ -95,7 +95,12 @@ def has_two_labels(pairs: pd.DataFrame) -> pd.Series:
 
 
 def without_rejected(
-    pairs: pd.DataFrame, file: str | Path, own: str, other: str, log: logging.Logger
+    pairs: pd.DataFrame,
+    file: str | Path,
+    own: str,
+    other: str,
+    log: logging.Logger,
+    part: str = "",
 ) -> pd.DataFrame:
     """Leave out pairs that a reader looked at and found to be no copies.
 
@@ -110,6 +115,9 @@ def without_rejected(
         Data sets of ``image_id_a`` and ``image_id_b``. Rows on other data sets are passed over.
     log : Logger
         Is told how many were left out, and warned of rows that name no pair.
+    part : str
+        What the names of images of `own` have before those of the table, where `own` is a data set
+        of a union.
 
     Returns
     -------
@@ -139,7 +147,10 @@ def without_rejected(
         given = (row["image_id_a"], row["image_id_b"])
         # write_csv puts an apostrophe before what a spreadsheet would take for a formula.
         a, b = (name.removeprefix("'") for name in given)
-        pair = place.get(given, place.get((a, b)))
+        before_b = part if own == other else ""
+        pair = place.get(
+            (part + given[0], before_b + given[1]), place.get((part + a, before_b + b))
+        )
         if pair is None:
             unknown.append(f"row {number}: {a!r} and {b!r}")
         elif pairs["kind"].iloc[pair] == EXACT:

@@ -46,8 +46,9 @@ def accuracy_overview_figure(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        tables/metrics.csv: `task`, `scheme`, `fold`, `seed`, `n`, `correct`, `majority_share`, and
-        "floor_<name>", the accuracy of each classifier that cannot see the lungs on the same split.
+        tables/metrics.csv: `task`, `scheme`, `fold`, `seed`, `n`, `correct`, `majority_share`,
+        `held_out` where a source is left out, and "floor_<name>", the accuracy of each classifier
+        that cannot see the lungs on the same split.
 
     Returns
     -------
@@ -101,8 +102,12 @@ def _draw_run(axes: Axes, y: float, record: pd.Series, floors: Sequence[str]) ->
 
 
 def _run_name(record: pd.Series) -> str:
-    """Name of a run, such as "fold 1, seed 0, n = 60"."""
-    return f"fold {record['fold']}, seed {record['seed']}, n = {int(record['n'])}"
+    """Name of a run, such as "fold 1, seed 0, n = 60"; of a source left out with its name."""
+    source = record.get("held_out")
+    fold = f"fold {record['fold']}"
+    if isinstance(source, str):
+        fold += f", {fitted(source, 1.5, 7.0)}"
+    return f"{fold}, seed {record['seed']}, n = {int(record['n'])}"
 
 
 def _accuracy_in_numbers(record: pd.Series) -> str:

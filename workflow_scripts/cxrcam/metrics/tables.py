@@ -128,11 +128,12 @@ def summarise_over_folds(table: pd.DataFrame) -> pd.DataFrame:
     Notes
     -----
     The pooled Wilson interval treats all tests as independent. That is true of k-fold
-    cross-validation, where each image is tested once (apart from near-duplicates and the training
-    images that the models share), but not of repeated random subsampling or of several seeds, where
-    one image can be tested several times: there the interval is narrower than it should be, and
-    the spread over runs should be read beside it. `intervals.bootstrap_interval` on the predictions
-    with ``groups=image_id`` gives an interval that knows about the repeats.
+    cross-validation and of leaving out one source after the other, where each image is tested once
+    (apart from near-duplicates and the training images that the models share), but not of repeated
+    random subsampling or of several seeds, where one image can be tested several times: there the
+    interval is narrower than it should be, and the spread over runs should be read beside it.
+    `intervals.bootstrap_interval` on the predictions with ``groups=image_id`` gives an interval
+    that knows about the repeats.
     The standard deviation over folds is a spread, not a standard error: folds share training
     images (Bengio & Grandvalet 2004), so dividing by the root of n_runs would mislead.
     """

@@ -91,6 +91,7 @@ def describe_design(config: Mapping[str, Any], task: str, scheme: str) -> str:
         "random_subsample": f"{design.get('repeats')} sub-samples of "
         f"{design.get('images_per_class')} images a class",
         "stratified_kfold": f"stratified {design.get('folds')}-fold",
+        "leave_one_out": f"one {design.get('by')} left out at a time",
         "predefined": "the division that the data set brings",
     }[design["kind"]]
     parts = [

@@ -42,7 +42,7 @@ def runs_table(metrics: pd.DataFrame, maps: Sequence[Sequence[Link]]) -> Table:
             [
                 Cell(str(run["task"])),
                 Cell(str(run["scheme"])),
-                Cell(str(run["fold"]), float(run["fold"])),
+                Cell(fold_in_words(run), float(run["fold"])),
                 Cell(str(run["seed"]), float(run["seed"])),
                 Cell(f"{run['n']:,}", float(run["n"])),
                 interval_cell(run["accuracy"], run["accuracy_low"], run["accuracy_high"]),
@@ -58,6 +58,12 @@ def runs_table(metrics: pd.DataFrame, maps: Sequence[Sequence[Link]]) -> Table:
             ]
         )
     return Table("Every training run on its test images", columns, rows)
+
+
+def fold_in_words(run: Mapping[Any, Any]) -> str:
+    """Number of a run's fold and, where it tests on a source that was left out, which one."""
+    source = run.get("held_out")
+    return f"{run['fold']}, {source}" if isinstance(source, str) else str(run["fold"])
 
 
 def splits_table(

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict
@@ -26,6 +26,7 @@ from workflow_scripts.cxrcam.configuration.findings import (
 )
 from workflow_scripts.cxrcam.configuration.recipes import used_recipes
 from workflow_scripts.cxrcam.data.listed import ListedDataSet, list_data_set
+from workflow_scripts.cxrcam.data.unions import with_members
 from workflow_scripts.cxrcam.file_times import refuse_future_files
 from workflow_scripts.cxrcam.paper.designs import Designs, find_designs
 
@@ -72,10 +73,13 @@ class Study:
         From `findings.with_questions`.
     data_sets : mapping of str to ListedDataSet
         By name: the one that is trained on, then those that are only tested on.
+    held_out : mapping of str to list of str
+        From `resolution.held_out_values`.
     """
 
     config: Mapping[str, Any]
     data_sets: Mapping[str, ListedDataSet]
+    held_out: Mapping[str, list[str]] = field(default_factory=dict)
 
     # --- runs -------------------------------------------------------------------------------------
 
@@ -91,7 +95,7 @@ class Study:
         return [
             {"dataset": self.config["dataset"], **design, "fold": fold, "seed": seed}
             for design in self.designs
-            for fold in range(1, configuration.fold_count(self.config, design["scheme"]) + 1)
+            for fold in range(1, self.fold_count(design["scheme"]) + 1)
             for seed in self.config["seeds"]
         ]
 
@@ -106,7 +110,7 @@ class Study:
             {**design, "fold": fold}
             for design in self.designs
             if self.base_scheme(design["scheme"]) == design["scheme"]
-            for fold in range(1, configuration.fold_count(self.config, design["scheme"]) + 1)
+            for fold in range(1, self.fold_count(design["scheme"]) + 1)
         ]
 
     @cached_property
@@ -130,6 +134,26 @@ class Study:
             }
             for (task, scheme), questions in asked.items()
         ]
+
+    def fold_count(self, scheme: str) -> int:
+        """Count the folds of a scheme."""
+        values = self.held_out.get(self.base_scheme(scheme))
+        return len(values) if values else configuration.fold_count(self.config, scheme)
+
+    @cached_property
+    def held_out_in_words(self) -> dict[str, list[str]]:
+        """What each fold tests on, such as "scanner 2", by each scheme that leaves out sources."""
+        bases = {scheme: self.base_scheme(scheme) for scheme in self.config["schemes"]}
+        return {
+            scheme: [f"{self.config['schemes'][base]['by']} {v}" for v in self.held_out[base]]
+            for scheme, base in bases.items()
+            if base in self.held_out
+        }
+
+    def held_out_value(self, scheme: str, fold: int) -> str | None:
+        """Source on whose images a fold tests; None where its images are drawn."""
+        values = self.held_out.get(self.base_scheme(scheme))
+        return values[fold - 1] if values else None
 
     # --- parts that runs play ---------------------------------------------------------------------
 
@@ -220,6 +244,8 @@ class Study:
         settings = self.config["schemes"][base]
         if settings["kind"] == "stratified_kfold":
             return f"{settings['folds']}-fold cross-validation"
+        if settings["kind"] == "leave_one_out":
+            return f"one {settings['by']} left out at a time"
         return "honest division" if base == self.parts.honest else base
 
     @cached_property
@@ -414,7 +440,7 @@ def list_study(config: Mapping[str, Any]) -> Study:
     """
     data_sets = {
         name: list_data_set(
-            config["datasets"][name],
+            with_members(config["datasets"], name),
             Path(f"results/{name}/phantoms"),
             config["image"]["shard_images"],
         )
@@ -425,15 +451,17 @@ def list_study(config: Mapping[str, Any]) -> Study:
     for name in config["external"]:
         other = data_sets[name]
         configuration.check_external_images(config, name, other.class_sizes, other.place)
+    configuration.check_union_images(config, own.images)
     configuration.check_masks(config, own.images)
     configuration.check_parts(config, own.images)
-    study = Study(with_questions(config), data_sets)
+    held_out = configuration.held_out_values(config, own.images)
+    study = Study(with_questions(config), data_sets, held_out)
     for name, listed in data_sets.items():
-        for file in listed.not_copies:
+        for file, part in listed.not_copies_parts.items():
             if not os.path.isfile(file):  # noqa: PTH113 (never raises)
                 raise configuration.ConfigurationError(
-                    f"datasets.{name}.not_copies: the file {file!r} does not exist (looked from "
-                    f"{Path.cwd()}). Correct the path, or set it to null."
+                    f"datasets.{part[:-1] or name}.not_copies: the file {file!r} does not exist "
+                    f"(looked from {Path.cwd()}). Correct the path, or set it to null."
                 )
         refuse_future_files([*listed.metadata_tables, *listed.not_copies])
     for weights in {model["weights"] for model in study.models.values()}:

@@ -48,7 +48,8 @@ class AuditTables:
         One row a floor and fold: ``floor``, ``n``, ``accuracy``, ``majority_share``. Scheme "":
         cross-validated over all images of the task, which is what small data sets need.
     runs : DataFrame or None
-        One row a run, as tables/metrics.csv: ``seed``, ``n``, ``accuracy``; where known
+        One row a run, as tables/metrics.csv: ``seed``, ``n``, ``accuracy``; ``held_out``, where
+        a scheme leaves out one source after the other; where known
         ``n_smallest_class``; where floors were computed ``best_floor``, ``best_floor_accuracy``,
         and ``gap``, ``gap_low``, ``gap_high`` (in [-1, 1]).
     masked_inputs : DataFrame or None

@@ -2,8 +2,9 @@
 
 Seeds of one fold answer the same test images: their numbers are averaged, and n counts the images
 once. Folds answer different images: they are added up as independent. That is exact for a holdout
-and for k folds; repeated sub-samples can test an image twice, and training images are shared, so
-that for these the intervals are somewhat too narrow.
+and for k folds, also where each is a source that was left out; repeated sub-samples can test an
+image twice, and training images are shared, so that for these the intervals are somewhat too
+narrow.
 """
 
 import math

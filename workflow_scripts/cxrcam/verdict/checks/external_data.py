@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, per_cent, register
 from workflow_scripts.cxrcam.verdict.pooling import (
+    Estimate,
     designs,
     difference_of_shares,
     first_reason,
@@ -38,17 +40,56 @@ def judge(tables: AuditTables) -> list[Check]:
     - passed: its lower bound is above that share and a fall by more than 10 points is ruled out;
     - otherwise not assessable. Sources may share shortcuts, so that "passed" is no proof either
       (DeGrave et al. 2021). Zech et al. 2018, PLoS Med 15:e1002683.
+
+    Without external data, sources of the data set that were left out of training stand in for
+    them: against the first design of the task that keeps groups together.
     """
     if tables.only_findings:
         return []
     external = tables.of_classes(tables.external)
     if external is None or external.empty:
-        return [KIND.not_assessable("no external data set was given (`external:`)")]
+        return _of_sources(tables) or [
+            KIND.not_assessable("no external data set was given (`external:`)")
+        ]
     columns = ("fold", "data_set", "n", "accuracy", "majority_share", "internal_n")
     checks = []
     for subject, rows in designs(external, (*columns, "internal_accuracy")):
         for data_set, of_set in rows.groupby("data_set", sort=False):
             checks.append(_of_data_set(subject, str(data_set), of_set))
+    return checks
+
+
+def _of_sources(tables: AuditTables) -> list[Check]:
+    """One check a design that leaves out one source after the other; none where there is none."""
+    if tables.runs is None or tables.leaks is None or "held_out" not in tables.runs.columns:
+        return []
+    grouped = tables.leaks[tables.leaks["grouped"].astype(bool)]
+    # Of divisions only: not networks that see a part of each image on another one's.
+    drawn = tables.runs[tables.runs["scheme"].isin(tables.leaks["scheme"])]
+    is_left_out = drawn["held_out"].notna()
+    checks = []
+    columns = ("fold", "n", "accuracy", "majority_share")
+    for _, rows in designs(drawn[is_left_out], columns):
+        task, scheme = rows["task"].iloc[0], str(rows["scheme"].iloc[0])
+        others = drawn[~is_left_out & (drawn["task"] == task)]
+        others = others[others["scheme"].isin(grouped.loc[grouped["task"] == task, "scheme"])]
+        inside = pooled_share(others[others["scheme"].isin(others["scheme"].head(1))])
+        outside = pooled_share(rows)
+        if inside is None or outside is None:
+            why = "no other design keeps patients together, to compare the sources left out with"
+            checks.append(KIND.not_assessable(why, subject=str(task), detail=scheme))
+            continue
+        check = _compared(
+            outside,
+            inside,
+            float(np.average(rows["majority_share"], weights=rows["n"])),
+            subject=str(task),
+            detail=scheme,
+            images=f"images of sources left out of training ({scheme})",
+        )
+        accuracy = rows.groupby("held_out")["accuracy"].mean()
+        finding = f"{check.finding}; lowest {per_cent(accuracy.min())}, {accuracy.idxmin()}"
+        checks.append(replace(check, finding=finding, file="tables/metrics.csv"))
     return checks
 
 
@@ -60,21 +101,34 @@ def _of_data_set(subject: str, data_set: str, rows: pd.DataFrame) -> Check:
     if outside is None or inside is None:
         why = first_reason(rows, "an accuracy is missing")
         return KIND.not_assessable(why, subject=subject, detail=data_set)
-    majority = float(rows["majority_share"].mean())
+    return _compared(
+        outside,
+        inside,
+        float(rows["majority_share"].mean()),
+        subject=subject,
+        detail=data_set,
+        images=f"images from elsewhere ({data_set})",
+    )
+
+
+def _compared(
+    outside: Estimate, inside: Estimate, majority: float, *, subject: str, detail: str, images: str
+) -> Check:
+    """The check of an accuracy elsewhere and here; `images` is said in the verdict's sentence."""
     drop = difference_of_shares(inside, outside)
     fall = f"{100 * drop.value:.0f} points ({100 * drop.low:.0f} to {100 * drop.high:.0f})"
     finding = f"{outside}, here {inside}; fall of {fall}; commonest class {per_cent(majority)}"
-    clause = f"on images from elsewhere ({data_set}) it reaches {per_cent(outside.value)}"
+    clause = f"on {images} it reaches {per_cent(outside.value)}"
     if drop.low > LARGEST_DROP:
         why = "the accuracy falls by more than 5 points"
     elif outside.high <= majority:
         why = "it is no better than the commonest class"
     elif outside.low > majority and drop.high <= EXCLUDED_DROP:
         why = "better than the commonest class, and a fall by more than 10 points is ruled out"
-        return KIND.passed(finding, why, subject=subject, detail=data_set)
+        return KIND.passed(finding, why, subject=subject, detail=detail)
     else:
         why = f"{outside.n:,} images rule out neither a fall by 10 points nor none"
-        undecided = KIND.not_assessable(why, finding=finding, subject=subject, detail=data_set)
+        undecided = KIND.not_assessable(why, finding=finding, subject=subject, detail=detail)
         # They were tested: the sentence must not say otherwise.
-        return replace(undecided, clause="external images are too few to tell")
-    return KIND.failed(finding, why, subject=subject, clause=clause, detail=data_set)
+        return replace(undecided, clause=f"{images} are too few to tell")
+    return KIND.failed(finding, why, subject=subject, clause=clause, detail=detail)
