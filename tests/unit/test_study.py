@@ -289,7 +289,7 @@ def test_every_published_system_is_run_on_the_papers_division_and_on_the_honest_
         of_system.add(study.division_in_words(run["scheme"]))
     assert divisions.keys() == SYSTEMS.keys()
     both = {"the paper's division", "honest division"}
-    folds = {"apostolopoulos": "10-fold", "chowdhury": "5-fold"} if not little else {}
+    folds = {"apostolopoulos": "10-fold", "chowdhury": "5-fold"}
     for name, found in divisions.items():
         own = {f"{folds[name]} cross-validation"} if name in folds else set()
         assert found == both | own, name
