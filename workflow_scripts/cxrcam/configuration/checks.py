@@ -155,7 +155,7 @@ def check_schemes(config: Mapping[str, Any], problems: Problems) -> None:
                     f"schemes.{scheme}.kind is 'predefined', which takes the parts from the column "
                     "split of a manifest or from folders train and test, but "
                     f"datasets.{name} is of the kind {kind_of_data}: choose a data set of the kind "
-                    "manifest or class_folders, or set "
+                    "manifest, class_folders or collection, or set "
                     f"schemes.{scheme} to null to leave this scheme out.",
                 )
             continue

@@ -49,7 +49,7 @@ class Datasheet:
     Attributes
     ----------
     dataset : str
-    kind : {"class_folders", "manifest", "phantom"}
+    kind : {"class_folders", "collection", "manifest", "phantom"}
     images : DataFrame
         The index.
     n_quarantined : int
