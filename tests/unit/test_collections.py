@@ -161,6 +161,13 @@ def test_vindr_of_kaggle_has_a_row_a_box_and_does_not_tell_every_finding(tmp_pat
     assert left_out("vindr_cxr", tmp_path) == {"that no table names": [f"{tmp_path}/test/zz.dicom"]}
 
 
+def test_vindr_boxes_are_not_used_where_the_images_were_converted(tmp_path):
+    trees.vindr(tmp_path)
+    (tmp_path / "train/a1.dicom").rename(tmp_path / "train/a1.png")
+    image = listed("vindr_cxr", tmp_path)["a1"]
+    assert image.path.endswith("a1.png") and image.extra["lesion_regions"] == ""
+
+
 def test_rsna_classes_exclude_each_other_and_boxes_are_gathered(tmp_path):
     images = listed("rsna_pneumonia", trees.rsna(tmp_path))
     assert {name: image.label for name, image in images.items()} == {

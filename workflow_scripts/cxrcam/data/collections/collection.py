@@ -26,9 +26,6 @@ STATES: Final = {
 OLDEST: Final = 120  # years; older patients are slips of the pen, such as 411
 AGE: Final = re.compile(r"(-?\d+)(?:\.\d*)?\s*([YMWD]?)", re.IGNORECASE)
 
-LESION_REGIONS: Final = "lesion_regions"
-"""Column with the boxes or runs of an image's lesions, as from `boxes_as_json`."""
-
 Box = tuple[str, float, float, float, float]
 """Finding, left, top, width and height in pixels."""
 

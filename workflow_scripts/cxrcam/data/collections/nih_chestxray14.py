@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 from workflow_scripts.cxrcam.data.collections.collection import (
-    LESION_REGIONS,
     NO_FINDING,
     Box,
     Collection,
@@ -33,7 +32,7 @@ from workflow_scripts.cxrcam.data.collections.tables import (
     rows_of,
 )
 from workflow_scripts.cxrcam.data.image_files import suffix_of
-from workflow_scripts.cxrcam.terms import TEST, TRAIN
+from workflow_scripts.cxrcam.terms import LESION_REGIONS, TEST, TRAIN
 
 TABLES: Final = ("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv")
 FINDINGS: Final = (

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final
 
 from workflow_scripts.cxrcam.data.collections.collection import (
-    LESION_REGIONS,
     Box,
     Collection,
     Picture,
@@ -27,6 +26,7 @@ from workflow_scripts.cxrcam.data.collections.collection import (
 )
 from workflow_scripts.cxrcam.data.collections.tables import find_table, need_table, rows_of
 from workflow_scripts.cxrcam.data.image_files import DatasetError
+from workflow_scripts.cxrcam.terms import LESION_REGIONS
 
 BOXES: Final = "stage_2_train_labels.csv"
 CLASSES: Final = "stage_2_detailed_class_info.csv"

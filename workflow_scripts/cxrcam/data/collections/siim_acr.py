@@ -14,13 +14,13 @@ from typing import Final
 
 from workflow_scripts.cxrcam.data.collections.collection import (
     ABSENT,
-    LESION_REGIONS,
     PRESENT,
     Collection,
     Picture,
     runs_as_json,
 )
 from workflow_scripts.cxrcam.data.collections.tables import need_table, rows_of
+from workflow_scripts.cxrcam.terms import LESION_REGIONS
 
 TABLES: Final = ("train-rle.csv", "stage_2_train.csv")
 FRAME: Final = (1024, 1024)  # pixels of the outlines

@@ -7,6 +7,7 @@ al., Scientific Data 2022.
 
 Three radiologists read each training image: a finding is present where more than half of them say
 so, and boxes are all that they drew of those findings. Test images have the consensus of five.
+Boxes are told in pixels of the DICOM files: of images that were converted, they are not used.
 """
 
 from collections import Counter, defaultdict
@@ -14,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from workflow_scripts.cxrcam.data.class_folders import DICOM_SUFFIXES
 from workflow_scripts.cxrcam.data.collections.collection import (
-    LESION_REGIONS,
     PRESENT,
     Box,
     Collection,
@@ -26,7 +27,8 @@ from workflow_scripts.cxrcam.data.collections.collection import (
     states_of,
 )
 from workflow_scripts.cxrcam.data.collections.tables import find_table, rows_of
-from workflow_scripts.cxrcam.terms import TEST, TRAIN
+from workflow_scripts.cxrcam.data.image_files import suffix_of
+from workflow_scripts.cxrcam.terms import LESION_REGIONS, TEST, TRAIN
 
 LABELS: Final = "annotations/image_labels_{}.csv"
 BOXES: Final = "annotations/annotations_{}.csv"
@@ -66,20 +68,27 @@ def read(home: Path) -> Iterator[Picture]:
         for number, (image, *cells) in rows_of(table, "image_id", *columns):
             readings[image].append(states_of(f"Row {number} of {table}", FINDINGS, cells))
         boxes_table = find_table(home, BOXES.format(part))
-        boxes = _boxes(boxes_table) if boxes_table else {}
+        boxes = _boxes(boxes_table) if boxes_table and _is_dicom(home / part) else {}
         for image, of_readers in readings.items():
             yield _picture(image, _majority(of_readers), boxes.get(image, []), part)
     table = None if official else find_table(home, KAGGLE)
     if table:
-        yield from _read_kaggle(table)
+        yield from _read_kaggle(table, _is_dicom(home / TRAIN))
 
 
-def _read_kaggle(table: Path) -> Iterator[Picture]:
+def _is_dicom(folder: Path) -> bool:
+    """Whether images of a folder are the published DICOM files."""
+    if not folder.is_dir():
+        return False
+    return any(suffix_of(file.name).lower() in DICOM_SUFFIXES for file in folder.iterdir())
+
+
+def _read_kaggle(table: Path, with_boxes: bool) -> Iterator[Picture]:
     """Images of Kaggle's table, in which a row is a box, or says that there is none."""
     readers: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for _, (image, name, reader) in rows_of(table, "image_id", "class_name", "rad_id"):
         readers[image][reader].add(_known(name))
-    boxes = _boxes(table)
+    boxes = _boxes(table) if with_boxes else {}
     for image, named in readers.items():
         votes = Counter(name for names in named.values() for name in names)
         states = tuple(
