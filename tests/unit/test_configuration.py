@@ -781,6 +781,11 @@ def against(images, **schemes):
             ["tasks.two_class.classes names 'COVID'", "data/x", "mean 'Covid'?", "Normal (50)"],
         ),
         ({}, {"kind": "holdout"}, ["names 'Normal'", "names 'COVID'", "Classes found: none"]),
+        (
+            {f"A|{number}": number for number in range(1, 41)},  # lists of findings
+            {"kind": "holdout"},
+            ["Classes found: A|40 (40), A|39 (39)", "A|21 (21) and 20 more. Correct"],
+        ),
         ({"Normal": 50, "COVID": 0}, {"kind": "holdout"}, ["'COVID'", "without any image"]),
         (
             {"Normal": 500, "COVID": 299},

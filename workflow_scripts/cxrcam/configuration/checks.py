@@ -14,6 +14,7 @@ from workflow_scripts.cxrcam.configuration.problems import (
     did_you_mean,
     dotted,
     show,
+    show_counts,
 )
 from workflow_scripts.cxrcam.configuration.recipes import RANDOM, possible_starts, with_recipe
 from workflow_scripts.cxrcam.configuration.stages import STAGES, stage_problem
@@ -313,7 +314,7 @@ def check_against_images(
         With every problem found, the first ten in words.
     """
     problems = Problems()
-    found = ", ".join(f"{name} ({n})" for name, n in images_per_class.items()) or "none"
+    found = show_counts(images_per_class)
     for task, settings in config["tasks"].items():
         absent = [name for name in settings["classes"] if not images_per_class.get(name)]
         for name in absent:
@@ -433,7 +434,7 @@ def check_external_images(
     lacking = "; ".join(
         f"{task} needs {', '.join(map(show, names))}" for task, names in missing.items()
     )
-    found = ", ".join(f"{label} ({n})" for label, n in images_per_class.items()) or "none"
+    found = show_counts(images_per_class)
     problems = Problems()
     problems.add(
         ("external", name),
