@@ -232,6 +232,12 @@ def test_covidx_lists_are_read_from_the_right_and_sources_count_their_own_patien
     assert left_out("covidx", tmp_path) == {"named in a table but not there": ["train/gone"]}
 
 
+def test_a_folder_that_is_called_like_an_image_is_none(tmp_path):
+    trees.covidx(tmp_path)
+    (tmp_path / "train/gone.png").mkdir()
+    assert left_out("covidx", tmp_path) == {"named in a table but not there": ["train/gone"]}
+
+
 def test_children_are_known_by_the_names_of_their_images(tmp_path):
     images = listed("chest_xray_pneumonia", trees.children(tmp_path))
     assert [(i.image_id, i.label, i.patient, i.split) for i in images.values()] == [
@@ -377,6 +383,10 @@ FAULTS = {
     "a box is no number": (
         *("nih_chestxray14", "BBox_List_2017.csv", "547", "left"),
         ["Row 2", "'left'", "'y'", "number"],
+    ),
+    "a box is not finite": (
+        *("nih_chestxray14", "BBox_List_2017.csv", "547", "nan"),
+        ["Row 2", "'nan'", "'y'", "number"],
     ),
     "a state is unknown": (
         *("chexpert", f"{SMALL}/train.csv", "-1.0", "yes"),

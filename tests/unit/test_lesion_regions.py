@@ -64,6 +64,8 @@ def test_a_box_a_little_over_the_edge_is_cut_off_and_one_far_out_is_refused():
         '{"frame": [64], "boxes": []}',
         '{"frame": null, "boxes": [["Mass", 1, 2, 3]]}',
         '{"frame": null, "boxes": [["Mass", 1, 2, 3, "x"]]}',
+        '{"frame": null, "boxes": [["Mass", 1, 2, NaN, 4]]}',
+        '{"frame": null, "boxes": [["Mass", 1, 2, Infinity, 4]]}',
         '{"frame": [64, 64], "runs": ["1 2 3"]}',
         '{"frame": [64, 64], "runs": ["1 x"]}',
         '{"frame": [64, 64], "runs": ["-1 5"]}',

@@ -56,7 +56,7 @@ class LesionRegions:
                 inside = _runs_drawn(told["runs"], width, height)
         except UnreadableImage:
             raise
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
             raise UnreadableImage(
                 f"The lesions {self.text[:80]!r} are neither boxes nor run-length codes ({error})."
             ) from error

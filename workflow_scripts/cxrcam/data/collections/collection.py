@@ -1,6 +1,7 @@
 """What a public collection is, and how its tables' words are read: findings, age, sex, view."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -166,9 +167,12 @@ def number_in(place: str, column: str, cell: str) -> float:
         It is none; the message starts with `place`.
     """
     try:
-        return float(cell)
+        number = float(cell)
     except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
         raise DatasetError(
             f"{place} has {cell!r} in the column {column!r}, which must be a number: take the "
             "table as it was published."
-        ) from None
+        )
+    return number

@@ -158,7 +158,7 @@ def _status(path: str) -> os.stat_result | None:
     """Size and time of a file; None where there is none."""
     try:
         status = os.stat(path)  # noqa: PTH116 (speed)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a zero in the name
         return None
     return status if S_ISREG(status.st_mode) else None
 
