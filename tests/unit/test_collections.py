@@ -364,6 +364,10 @@ def edited(file: Path, old: str, new: str) -> None:
 
 NIH_TABLE, SMALL = "Data_Entry_2017.csv", "CheXpert-v1.0-small"
 FAULTS = {
+    "a box has an unknown finding": (
+        *("vindr_cxr", "annotations/annotations_train.csv", "R1,Nodule/Mass", "R1,Mass"),
+        ["Row 2", "'Mass'", "Nodule or Mass", "as it was published"],
+    ),
     "a column is missing": (
         *("nih_chestxray14", NIH_TABLE, "View Position", "Position"),
         ["no column 'View Position'", "another version", "Patient Age", NIH_TABLE],

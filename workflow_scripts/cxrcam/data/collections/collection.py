@@ -107,20 +107,27 @@ def label_of(findings: Sequence[str], states: Sequence[str]) -> str:
 def states_of_names(
     place: str, findings: Sequence[str], names: Iterable[str], others: Iterable[str] = ()
 ) -> tuple[str, ...]:
-    """State of each finding from the names of those that are present.
+    """State of each finding from the names of those that are present; errors: `check_names`."""
+    present = set(names)
+    check_names(place, findings, present, others)
+    return tuple([PRESENT if name in present else ABSENT for name in findings])
+
+
+def check_names(
+    place: str, findings: Iterable[str], names: Iterable[str], others: Iterable[str]
+) -> None:
+    """Refuse findings that a collection does not have.
 
     Raises
     ------
     DatasetError
         A name is neither one of `findings` nor of `others`; it starts with `place`.
     """
-    present = set(names)
-    if unknown := sorted(present.difference(findings, others)):
+    if unknown := sorted(set(names).difference(findings, others)):
         raise DatasetError(
             f"{place} names the finding {unknown[0]!r}, which this collection does not have "
             f"({', '.join(findings)}): take the table as it was published."
         )
-    return tuple([PRESENT if name in present else ABSENT for name in findings])
 
 
 def years(text: str) -> str:

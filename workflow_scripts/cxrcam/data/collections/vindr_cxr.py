@@ -23,6 +23,7 @@ from workflow_scripts.cxrcam.data.collections.collection import (
     Picture,
     box_of,
     boxes_as_json,
+    check_names,
     number_in,
     states_of,
 )
@@ -86,8 +87,8 @@ def _is_dicom(folder: Path) -> bool:
 def _read_kaggle(table: Path, with_boxes: bool) -> Iterator[Picture]:
     """Images of Kaggle's table, in which a row is a box, or says that there is none."""
     readers: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for _, (image, name, reader) in rows_of(table, "image_id", "class_name", "rad_id"):
-        readers[image][reader].add(_known(name))
+    for number, (image, name, reader) in rows_of(table, "image_id", "class_name", "rad_id"):
+        readers[image][reader].add(_known(f"Row {number} of {table}", name))
     boxes = _boxes(table) if with_boxes else {}
     for image, named in readers.items():
         votes = Counter(name for names in named.values() for name in names)
@@ -98,9 +99,11 @@ def _read_kaggle(table: Path, with_boxes: bool) -> Iterator[Picture]:
         yield _picture(image, states, boxes.get(image, []), TRAIN)
 
 
-def _known(name: str) -> str:
-    """Our name of a finding that a table names."""
-    return NODULE if name == "Nodule/Mass" else name
+def _known(place: str, name: str) -> str:
+    """Our name of a finding that a row names; errors as for `check_names`."""
+    ours = NODULE if name in SPELLINGS[NODULE] else name
+    check_names(place, DRAWN, (ours,), ("No finding",))
+    return ours
 
 
 def _majority(readings: list[tuple[str, ...]]) -> tuple[str, ...]:
@@ -116,7 +119,7 @@ def _boxes(table: Path) -> dict[str, list[Box]]:
         if any(cells):  # empty where there is no finding
             place = f"Row {number} of {table}"
             left, top, right, bottom = map(number_in, [place] * 4, SIDES, cells)
-            boxes[image].append(box_of(_known(name), left, top, right - left, bottom - top))
+            boxes[image].append(box_of(_known(place, name), left, top, right - left, bottom - top))
     return boxes
 
 
