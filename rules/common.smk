@@ -17,9 +17,9 @@ from snakemake.logging import logger
 from workflow_scripts.cxrcam.configuration import resolution as configuration
 from workflow_scripts.cxrcam.configuration.overlays import without_replaced_kinds
 from workflow_scripts.cxrcam.data import datasets
-from workflow_scripts.cxrcam.data.class_folders import left_out_in_words
 from workflow_scripts.cxrcam.data.combined_labels import combined_labels_in_words
 from workflow_scripts.cxrcam.data.decoders import missing_decoders_in_words
+from workflow_scripts.cxrcam.data.left_out import left_out_in_words
 from workflow_scripts.cxrcam.data.listed import image_settings
 from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint
 from workflow_scripts.cxrcam.errors import InputError

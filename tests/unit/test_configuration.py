@@ -60,6 +60,7 @@ FULL = {
         },
         "folders": {"kind": "class_folders", "root": ["a", "b"], "classes": ["Normal", "COVID"]},
         "mine": {"kind": "manifest", "path": "data/manifest.csv"},
+        "published": {"kind": "collection", "name": "covidx", "root": ["a", "b"], "views": "all"},
     },
     "tasks": {"two_class": {"classes": ["Normal", "COVID"], "train": {"epochs": 4}}},
     "schemes": {
@@ -162,6 +163,11 @@ def test_defaults_are_filled_in_at_every_level():
             {"size": 299, "seed": 0, "difficulty": 0.3, "confounders": []},
         ),
         ("datasets", {"kind": "class_folders", "root": "x"}, {"classes": []}),
+        (
+            "datasets",
+            {"kind": "collection", "name": "covidx", "root": "x"},
+            {"views": "frontal"},
+        ),
         ("tasks", {"classes": ["Normal", "Tuberculosis"]}, {"train": {}}),
         (
             "schemes",
@@ -348,7 +354,7 @@ BAD = [
     (("datasets",), None, ["datasets is empty (null)"]),
     (("datasets", "drawn"), None, ["dataset is 'drawn'", "null, which removes it"]),
     # data sets to test on
-    (("external",), ["mime"], ["external names 'mime'", "mean 'mine'?", "folders, mine."]),
+    (("external",), ["mime"], ["external names 'mime'", "mean 'mine'?", "folders, mine"]),
     (("external",), ["drawn"], ["external names 'drawn'", "to train on", "take it out"]),
     (("external",), ["mine", "mine"], ["external lists 'mine' more than once", "keep one"]),
     (("external",), "mine", ["external is the text 'mine'", "write [mine]"]),
@@ -363,6 +369,14 @@ BAD = [
     (("datasets", "folders", "root"), [], ["datasets.folders.root", "first that exists"]),
     (("datasets", "folders", "root"), 3, ["datasets.folders.root is 3"]),
     (("datasets", "folders", "root"), ["a", ""], ["datasets.folders.root[1] is ''"]),
+    (
+        ("datasets", "published", "name"),
+        "chexprt",
+        ["published.name is 'chexprt'", "one of nih_chestxray14, chexpert", "mean 'chexpert'?"],
+    ),
+    (("datasets", "published", "name"), REMOVE, ["'name' is missing under 'datasets.published'"]),
+    (("datasets", "published", "views"), "PA", ["views is 'PA'", "one of frontal, all"]),
+    (("datasets", "published", "classes"), ["A"], ["It belongs to the kind class_folders"]),
     (("datasets", "drawn", "images_per_class"), REMOVE, ["'images_per_class' is missing"]),
     (("datasets", "drawn", "images_per_class"), {}, ["images_per_class", "at least one"]),
     (("datasets", "drawn", "confounders"), ["markr"], ["confounders[0]", "mean 'marker'?"]),
@@ -767,6 +781,11 @@ def against(images, **schemes):
             ["tasks.two_class.classes names 'COVID'", "data/x", "mean 'Covid'?", "Normal (50)"],
         ),
         ({}, {"kind": "holdout"}, ["names 'Normal'", "names 'COVID'", "Classes found: none"]),
+        (
+            {f"A|{number}": number for number in range(1, 41)},  # lists of findings
+            {"kind": "holdout"},
+            ["Classes found: A|40 (40), A|39 (39)", "A|21 (21) and 20 more. Correct"],
+        ),
         ({"Normal": 50, "COVID": 0}, {"kind": "holdout"}, ["'COVID'", "without any image"]),
         (
             {"Normal": 500, "COVID": 299},

@@ -36,7 +36,7 @@ def sheet(kind: str) -> str:
             **{"height": [30, 30, 30], "mode": ["L", "L", "RGB"], "group": ["a", "b", "b"]},
             **{"patient": ["p", None, None], "source": [EVIL, EVIL, None], "split": [None] * 3},
             **{"mask_path": [None] * 3, "lesion_mask_path": [None] * 3},
-            "pixel_sha256": ["3", "1", "2"],
+            **{"pixel_sha256": ["3", "1", "2"], "lesion_regions": ["{}", "", None]},
         }
     )
     verdict = {"verdict": f"all images of {EVIL} come from one source"}
@@ -50,6 +50,10 @@ def sheet(kind: str) -> str:
             tasks={"two": CLASSES},
         )
     )
+
+
+def test_lesions_that_a_table_tells_count_as_known():
+    assert "the lungs' outline of 0; the lesions' outline of 1;" in sheet("collection")
 
 
 def test_verdict_and_limits_come_before_any_number(card):

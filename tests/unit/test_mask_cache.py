@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from workflow_scripts.cxrcam.data.mask_cache import MASK_SIDE, masks_of, pack_masks, write_masks
+from workflow_scripts.cxrcam.images.lesion_regions import LesionRegions
 
 
 def save(path: Path, mask: np.ndarray) -> str:
@@ -78,6 +79,19 @@ def test_only_the_parts_are_read_that_may_hold_the_images(tmp_path, monkeypatch)
     has, masks = masks_of(file, names[:1:-1], "lung")
     assert has.all() and (masks == truth[:1:-1]).all()
     assert read == [1, 2]
+
+
+def test_lesions_that_a_table_tells_are_drawn(tmp_path):
+    told = '{"frame": [1024, 1024], "boxes": [["Mass", 512, 0, 512, 512]]}'
+    lesions = [LesionRegions(told, 64, 64), LesionRegions("nonsense", 64, 64), None]
+    table, unreadable = pack_masks(
+        ["a", "b", "c"], {"lung": [None] * 3, "lesion": lesions}, 10**7, threads=2
+    )
+    assert len(unreadable) == 1 and unreadable[0].startswith("b: The lesions 'nonsense'")
+    write_masks(tmp_path / "masks.parquet", [table])
+    has, masks = masks_of(tmp_path / "masks.parquet", ["a", "b", "c"], "lesion", size=64)
+    assert has.tolist() == [True, False, False]
+    assert masks[0, :32, 32:].all() and masks[0].sum() == 32 * 32
 
 
 def test_an_unreadable_mask_counts_as_missing_and_is_named(tmp_path):

@@ -95,6 +95,26 @@ def test_an_xray_is_shown_as_the_network_saw_it(tmp_path: Path):
     assert (covered[:, 32:] == image[:, 32:]).all() and len(np.unique(covered[:, :32])) == 1
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ('{"frame": null, "boxes": [["Mass", 0, 0, 32, 64]]}', "left half"),
+        ("nonsense", None),  # named by the rule that caches masks
+        ("", None),
+        (float("nan"), None),
+    ],
+)
+def test_lesions_that_a_table_tells_are_drawn(tmp_path: Path, told: object, expected: str | None):
+    Image.fromarray(np.full((64, 64), 90, np.uint8)).save(tmp_path / "x.png")
+    row = {"path": str(tmp_path / "x.png"), "mask_path": None, "lesion_mask_path": None}
+    row |= {"width": 64, "height": 64, "lesion_regions": told}
+    lesions = read_xray(pd.DataFrame(row, index=["x"]), "x", 32, 10**6)["lesion_mask"]
+    if expected is None:
+        assert lesions is None
+    else:
+        assert lesions[:, :16].all() and not lesions[:, 16:].any()
+
+
 @pytest.mark.parametrize("lost", ["x.png", "lungs.png"])
 def test_a_file_that_has_gone_since_it_was_indexed_is_named(tmp_path: Path, lost: str):
     half = np.repeat(np.array([[0, 255]], np.uint8), 32, axis=1).repeat(64, axis=0)

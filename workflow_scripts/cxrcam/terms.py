@@ -44,6 +44,9 @@ INDEX_COLUMNS: Final = (
     "dicom_patient",
 )
 
+# Column of the index, where a data set tells lesions in a table: see `images/lesion_regions.py`.
+LESION_REGIONS: Final = "lesion_regions"
+
 EXACT: Final = "exact"
 OTHER_EXPOSURE: Final = "other_exposure"
 DUPLICATE_KINDS: Final = (

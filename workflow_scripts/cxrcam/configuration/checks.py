@@ -15,6 +15,7 @@ from workflow_scripts.cxrcam.configuration.problems import (
     did_you_mean,
     dotted,
     show,
+    show_counts,
 )
 from workflow_scripts.cxrcam.configuration.recipes import RANDOM, possible_starts, with_recipe
 from workflow_scripts.cxrcam.configuration.stages import STAGES, stage_problem
@@ -156,7 +157,7 @@ def check_schemes(config: Mapping[str, Any], problems: Problems) -> None:
                     f"schemes.{scheme}.kind is 'predefined', which takes the parts from the column "
                     "split of a manifest or from folders train and test, but "
                     f"datasets.{name} is of the kind {kind_of_data}: choose a data set of the kind "
-                    "manifest or class_folders, or set "
+                    "manifest, class_folders or collection, or set "
                     f"schemes.{scheme} to null to leave this scheme out.",
                 )
             continue
@@ -314,7 +315,7 @@ def check_against_images(
         With every problem found, the first ten in words.
     """
     problems = Problems()
-    found = ", ".join(f"{name} ({n})" for name, n in images_per_class.items()) or "none"
+    found = show_counts(images_per_class)
     for task, settings in config["tasks"].items():
         absent = [name for name in classes_of(settings) if not images_per_class.get(name)]
         for name in absent:
@@ -437,7 +438,7 @@ def check_external_images(
     lacking = "; ".join(
         f"{task} needs {', '.join(map(show, names))}" for task, names in missing.items()
     )
-    found = ", ".join(f"{label} ({n})" for label, n in images_per_class.items()) or "none"
+    found = show_counts(images_per_class)
     problems = Problems()
     problems.add(
         ("external", name),

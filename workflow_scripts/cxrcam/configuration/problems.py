@@ -10,6 +10,7 @@ from workflow_scripts.cxrcam.errors import InputError
 MOST_PROBLEMS_SHOWN = 10
 # A longer value would hide the sentence that it stands in.
 MOST_CHARACTERS_SHOWN = 80
+MOST_NAMES_SHOWN = 20  # lists of findings have hundreds of combinations
 
 KeyPath = tuple[str | int, ...]
 
@@ -92,3 +93,13 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Question to append to a sentence, with a blank before it; empty if no choice is near."""
     match = closest(word, choices)
     return f" Did you mean {match!r}?" if match else ""
+
+
+def show_counts(counts: Mapping[str, int]) -> str:
+    """Names with their numbers; of very many, the commonest."""
+    names = list(counts)
+    if len(names) > MOST_NAMES_SHOWN:
+        names = sorted(names, key=lambda name: -counts[name])[:MOST_NAMES_SHOWN]
+    told = ", ".join(f"{name} ({counts[name]})" for name in names) or "none"
+    more = len(counts) - len(names)
+    return f"{told} and {more} more" if more else told

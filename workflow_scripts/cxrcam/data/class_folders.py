@@ -12,7 +12,7 @@ their first bytes. What else lies there is counted, so that nothing is left out 
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -25,6 +25,7 @@ from workflow_scripts.cxrcam.data.image_files import (
     suffix_of,
     unique_ids,
 )
+from workflow_scripts.cxrcam.data.left_out import LeftOut
 from workflow_scripts.cxrcam.data.parts import part_of
 
 IMAGE_SUFFIXES = frozenset(
@@ -42,10 +43,6 @@ OWN_FOLDERS = frozenset({"images", "masks", "lesions"})
 MASK_FOLDER = re.compile("mask|lesion|segment|annotation", re.IGNORECASE)
 # Notes, and what file managers leave behind.
 UNTOLD_SUFFIXES = frozenset({".txt", ".md", ".db", ".ini"})
-MOST_KINDS = 5  # of files left out that a sentence names
-
-LeftOut = dict[str, list[str]]
-"""Files that are not read, by what they are."""
 
 
 @dataclass(frozen=True)
@@ -307,22 +304,3 @@ def _masks_of(
 def _stem(name: str) -> str:
     suffix = suffix_of(name)
     return name[: -len(suffix)] if suffix else name
-
-
-# --- what was left out, in words ------------------------------------------------------------------
-
-
-def left_out_in_words(name: str, left_out: Mapping[str, Iterable[str]]) -> list[str]:
-    """One sentence about the files of data set `name` that are not read; none where all are."""
-    files = {kind: sorted(paths) for kind, paths in left_out.items()}
-    kinds = sorted(files, key=lambda kind: (-len(files[kind]), kind))
-    if not kinds:
-        return []
-    told = [f"{len(files[k]):,} {k} (such as {files[k][0]!r})" for k in kinds[:MOST_KINDS]]
-    n_files = sum(map(len, files.values()))
-    more = len(kinds) - len(told)
-    return [
-        f"Data set {name} leaves out {n_files:,} file{'s' * (n_files != 1)} beside its images: "
-        f"{', '.join(told)}{f' and {more} more kinds' * (more > 0)}. Unpack or convert those that "
-        "are X-rays."
-    ]

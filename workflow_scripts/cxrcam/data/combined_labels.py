@@ -47,6 +47,7 @@ def combined_labels_in_words(
             examples = ", ".join(f"{label!r} ({class_sizes[label]})" for label in [*combined][:3])
             sentences.append(
                 f"Task {task} leaves out {n_images} image{'s' * (n_images != 1)} whose label is a "
-                f"list with one of its classes: {examples}. Give each image one label."
+                f"list with one of its classes: {examples}. Give each image one label, or ask for "
+                "`findings`."
             )
     return sentences

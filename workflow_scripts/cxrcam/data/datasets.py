@@ -4,6 +4,7 @@ Imported while Snakemake reads the workflow, so it uses the standard library onl
 image. All kinds of data set give the same listing:
 
 - ``class_folders``: one folder a class, or such folders in parts (see `class_folders.py`);
+- ``collection``: a public collection as it unpacks (see `collections/`);
 - ``manifest``: a CSV or Parquet table with ``path,label`` and optional columns;
 - ``phantom``: images that the workflow draws itself, known from the configuration before they
   exist;
@@ -17,12 +18,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.cxrcam.data.class_folders import (
-    LeftOut,
-    find_class_folders,
-    list_class_folders,
-)
+from workflow_scripts.cxrcam.data.class_folders import find_class_folders, list_class_folders
+from workflow_scripts.cxrcam.data.collections.listing import COLLECTIONS, list_collection
 from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
+from workflow_scripts.cxrcam.data.left_out import LeftOut
 from workflow_scripts.cxrcam.data.manifests import list_manifest
 from workflow_scripts.cxrcam.data.spellings import (
     ascii_if_alike,
@@ -78,6 +77,10 @@ def list_data(
                 f"The folder {error.filename!r} cannot be read: {error.strerror}. Check its "
                 "permissions and the disk."
             ) from error
+    elif kind == "collection":
+        name, root = settings["name"], settings["root"]
+        home = find_root(root, " or ".join(COLLECTIONS[name].tables))
+        images, left_out = list_collection(name, home, settings["views"], wanted)
     elif kind == "manifest":
         images = list_manifest(Path(settings["path"]), wanted)
     elif kind == "phantom":
@@ -123,8 +126,10 @@ def _check_labels(images: Iterable[ImageFile]) -> None:
             )
 
 
-def find_root(root: str | Sequence[str]) -> Path:
+def find_root(root: str | Sequence[str], holds: str = "one folder a class") -> Path:
     """First existing folder of one or several candidates.
+
+    `holds` says, for the message, what it ought to hold.
 
     Raises
     ------
@@ -138,7 +143,7 @@ def find_root(root: str | Sequence[str]) -> Path:
     raise DatasetError(
         f"The data set's folder {' or '.join(map(repr, candidates))} does not exist (looked from "
         f"{Path.cwd()}). Put or link the images there, or set `root` of this data set to the "
-        "folder that holds one folder a class."
+        f"folder that holds {holds}."
     )
 
 
@@ -212,7 +217,7 @@ def labels_of_folders(settings: Mapping[str, Any]) -> list[str]:
 
 def place(settings: Mapping[str, Any]) -> str:
     """Where a data set was looked for, for messages."""
-    if settings["kind"] == "class_folders":
+    if "root" in settings:
         return str(find_root(settings["root"]))
     if settings["kind"] == "union":
         return f"the union of {' and '.join(settings['of'])}"

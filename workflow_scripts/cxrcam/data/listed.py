@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.cxrcam.data.class_folders import DICOM_SUFFIXES, IMAGE_SUFFIXES, LeftOut
+from workflow_scripts.cxrcam.data.class_folders import DICOM_SUFFIXES, IMAGE_SUFFIXES
 from workflow_scripts.cxrcam.data.datasets import (
     class_sizes,
     find_root,
@@ -21,6 +21,7 @@ from workflow_scripts.cxrcam.data.datasets import (
     shard_fingerprints,
 )
 from workflow_scripts.cxrcam.data.image_files import ImageFile, suffix_of
+from workflow_scripts.cxrcam.data.left_out import LeftOut
 from workflow_scripts.cxrcam.data.unions import parts_of
 from workflow_scripts.cxrcam.file_times import stamp_files
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.arrays import BoolArray
 from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.images.lesion_regions import LesionRegions
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
 from workflow_scripts.cxrcam.images.masks import read_mask
 
@@ -25,39 +26,43 @@ SCHEMA = pa.schema(
 
 def pack_masks(
     image_ids: Sequence[str],
-    paths: Mapping[str, Sequence[str | None]],
+    masks: Mapping[str, Sequence[str | LesionRegions | None]],
     max_pixels: int,
     threads: int,
 ) -> tuple[pa.Table, list[str]]:
     """Read the masks of many images.
 
-    `paths` has the mask file of each of n images by kind (`KINDS`), None where there is none.
+    `masks` has the mask file of each of n images by kind (`KINDS`), or the regions to draw it from;
+    None where there is neither.
 
     Returns
     -------
     table : pa.Table
         Columns of `SCHEMA`, one row an image that has a mask, null where a kind is missing.
     unreadable : list of str
-        One line a mask that could not be read; it counts as missing.
+        One line a mask that could not be read or drawn; it counts as missing.
     """
     unreadable = []
 
-    def packed(path: str | None, kind: str) -> bytes | str | None:
-        if path is None:
+    def packed(image_id: str, given: str | LesionRegions | None, kind: str) -> bytes | str | None:
+        if given is None:
             return None
         try:
-            mask = read_mask(Path(path), MASK_SIDE, max_pixels)
+            if isinstance(given, LesionRegions):
+                mask = given.mask(MASK_SIDE, max_pixels)
+            else:
+                mask = read_mask(Path(given), MASK_SIDE, max_pixels)
         except (UnreadableImage, OSError) as error:
-            return f"{path}: {error}"
+            return f"{given if isinstance(given, str) else image_id}: {error}"
         # Lesions may be absent; lungs are not, nor do they fill the image.
         if kind == "lung" and mask.all() == mask.any():
-            return f"{path}: The lung mask is one grey throughout."
+            return f"{given}: The lung mask is one grey throughout."
         return np.packbits(mask).tobytes()
 
     columns = {}
     with ThreadPoolExecutor(threads) as pool:
         for kind in KINDS:
-            found = list(pool.map(packed, paths[kind], repeat(kind)))
+            found = list(pool.map(packed, image_ids, masks[kind], repeat(kind)))
             unreadable += [entry for entry in found if isinstance(entry, str)]
             columns[kind] = [entry if isinstance(entry, bytes) else None for entry in found]
     rows = [k for k in range(len(image_ids)) if any(columns[kind][k] for kind in KINDS)]

@@ -6,7 +6,7 @@ from workflow_scripts.cxrcam.terms import TEST, TRAIN, VALIDATION
 
 PART_NAMES: Final = {
     **dict.fromkeys(("train", "training"), TRAIN),
-    **dict.fromkeys(("val", "valid", "validation"), VALIDATION),
+    **dict.fromkeys(("val", "valid", "validate", "validation"), VALIDATION),
     **dict.fromkeys(("test", "testing"), TEST),
 }
 

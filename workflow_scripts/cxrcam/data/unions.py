@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.cxrcam.data.class_folders import LeftOut
 from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
+from workflow_scripts.cxrcam.data.left_out import LeftOut
 from workflow_scripts.cxrcam.data.spellings import is_missing
 
 Settings = Mapping[str, Any]

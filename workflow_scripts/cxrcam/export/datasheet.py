@@ -12,6 +12,7 @@ from typing import Any, Final
 import pandas as pd
 
 from workflow_scripts.cxrcam.export.pages import render_page
+from workflow_scripts.cxrcam.terms import LESION_REGIONS
 
 COLLECTORS: Final = "those who collected the images"
 HOSPITALS: Final = "the hospitals that they come from"
@@ -49,7 +50,7 @@ class Datasheet:
     Attributes
     ----------
     dataset : str
-    kind : {"class_folders", "manifest", "phantom", "union"}
+    kind : {"class_folders", "collection", "manifest", "phantom", "union"}
     images : DataFrame
         The index.
     n_quarantined : int
@@ -120,14 +121,17 @@ class Datasheet:
         size = f"{low['width']} × {low['height']}"
         size += "" if one_size else f" to {high['width']} × {high['height']}"
         modes = ", ".join(f"{k} ({v:,})" for k, v in images["mode"].value_counts().items())
+        outlined = images["lesion_mask_path"].notna()
+        if LESION_REGIONS in images:
+            outlined |= images[LESION_REGIONS].fillna("") != ""
         known = "; ".join(
-            f"{fact} of {images[column].notna().sum():,}"
-            for column, fact in (
-                ("patient", "the patient"),
-                ("source", "the source"),
-                ("mask_path", "the lungs' outline"),
-                ("lesion_mask_path", "the lesions' outline"),
-                ("split", "a published division"),
+            f"{fact} of {there.sum():,}"
+            for there, fact in (
+                (images["patient"].notna(), "the patient"),
+                (images["source"].notna(), "the source"),
+                (images["mask_path"].notna(), "the lungs' outline"),
+                (outlined, "the lesions' outline"),
+                (images["split"].notna(), "a published division"),
             )
         )
         copies = len({*self.pairs["image_id_a"], *self.pairs["image_id_b"]})

@@ -4,16 +4,19 @@ Each picture shows the evidence for the class that the network named; one scale 
 so that faint and strong evidence look faint and strong.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.cxrcam.arrays import BoolArray
 from workflow_scripts.cxrcam.images.covering import covered_pixels
 from workflow_scripts.cxrcam.images.files import named, read_grey
+from workflow_scripts.cxrcam.images.lesion_regions import lesion_regions_of
+from workflow_scripts.cxrcam.images.limits import UnreadableImage
 from workflow_scripts.cxrcam.images.masks import read_mask
 from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.maps.overlays import Picture, Xray
@@ -36,11 +39,22 @@ def read_xray(
             known = isinstance(entry[kind], str)
             masks[kind] = read_mask(Path(entry[kind]), side, max_pixels) if known else None
     lungs, lesions = masks.values()
+    if lesions is None:
+        lesions = _drawn_lesions(entry.to_dict(), side, max_pixels)
     path = Path(str(entry["path"]))
     with named(path):
         grey = resize_grey(read_grey(path, max_pixels).pixels, side)
     shown = covered_pixels(grey[None], input_part, None if lungs is None else lungs[None])[0]
     return {"grey": shown, "lung_mask": lungs, "lesion_mask": lesions}
+
+
+def _drawn_lesions(entry: Mapping[Any, Any], side: int, max_pixels: int) -> BoolArray | None:
+    """Lesions that a table tells, as a mask; None where it tells none, or nothing that fits."""
+    regions = lesion_regions_of(entry)
+    try:
+        return regions.mask(side, max_pixels) if regions else None
+    except UnreadableImage:  # rule `masks` names them
+        return None
 
 
 @dataclass(frozen=True)
