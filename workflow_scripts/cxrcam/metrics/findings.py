@@ -114,10 +114,12 @@ class _Number:
 
 
 def _mean(numbers: Sequence[_Number]) -> _Number:
-    return _Number(
-        float(np.mean([one.value for one in numbers])),
-        np.mean([one.resampled for one in numbers], axis=0),
-    )
+    """Mean number; on a resample without a rare finding, that of the others."""
+    resampled = np.array([one.resampled for one in numbers])
+    defined = np.isfinite(resampled)
+    sums, n = np.where(defined, resampled, 0.0).sum(axis=0), defined.sum(axis=0)
+    means = np.divide(sums, n, out=np.full(len(n), np.nan), where=n > 0)
+    return _Number(float(np.mean([one.value for one in numbers])), means)
 
 
 @dataclass(frozen=True)
@@ -187,5 +189,6 @@ def _of_fold(
 
 def _auprc(run: FindingsRun, name: str) -> float:
     told = run.known[name].notna()
+    present = run.known.loc[told, name] == 1
     scores = run.said[NETWORK][name].reindex(run.known.index[told])
-    return float(average_precision_score(run.known.loc[told, name] == 1, scores))
+    return float(average_precision_score(present, scores)) if present.any() else np.nan
