@@ -386,7 +386,7 @@ BAD = [
     (
         ("tasks", "two_class", "classes"),
         REMOVE,
-        ["key 'classes' is missing under 'tasks.two_class'"],
+        ["tasks.two_class has no classes", "`findings`"],
     ),
     (("tasks", "two_class", "classes"), ["COVID"], ["tasks.two_class.classes", "(1 entry)"]),
     (("tasks", "two_class", "classes"), ["A", "A"], ["lists 'A' more than once"]),

@@ -131,6 +131,7 @@ def test_a_table_with_neither_label_nor_findings_is_refused_with_both_ways_out(
     for text in (
         "path,age\na.png,60\nb.png,1\nc.png,0\n",
         "path,Mass\na.png,1\nb.png,?\nc.png,0\n",
+        "path,Mass\na.png,0\nb.png,-1\nc.png,0\n",
     ):
         with pytest.raises(DatasetError, match="has no column label") as caught:
             listed(tmp_path, tiny_image, text)

@@ -335,6 +335,7 @@ def run_entry_script(
         log=[str(folder / "fold-1.log")],
         params=SimpleNamespace(
             classes=["Normal", "COVID"],
+            findings=None,
             scheme={
                 "name": "once",
                 "design": {**HOLDOUT, "seed": 0, "grouped": True, **scheme},
