@@ -32,14 +32,21 @@ def table_of_findings(
     `findings` gives, by finding, what separates each classifier's scores where it is not `SOUND`; a
     classifier that is None there was not made. A `share` of the images has each finding.
     """
-    rng = np.random.default_rng(0)
     names = [f"image-{k}" for k in range(n)]
-    present = pd.DataFrame({label: rng.random(n) < share for label in findings}, names)
+    # Each of its own generator: what else there is changes no finding.
+    present = pd.DataFrame(
+        {label: np.random.default_rng(k).random(n) < share for k, label in enumerate(findings)},
+        names,
+    )
     made = [c for c in CLASSIFIERS if all(own.get(c, 0) is not None for own in findings.values())]
     said = {}
     for classifier in made:
         apart = {label: (SOUND | dict(own)).get(classifier, 0.0) for label, own in findings.items()}
-        noise = rng.normal(size=present.shape)
+        number = CLASSIFIERS.index(classifier)
+        noise = np.stack(
+            [np.random.default_rng([number, k]).normal(size=n) for k in range(len(findings))],
+            axis=1,
+        )
         said[classifier] = present * pd.Series(apart) + noise
     known = present.astype(float)
     known.insert(0, "group", names)
