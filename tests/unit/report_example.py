@@ -54,6 +54,7 @@ def example_verdict() -> dict[str, object]:
     check = {"question": "Is it?", "file": "tables/metrics.csv", "order": 1, "clause": ""}
     return {
         "answer": "No.",
+        "findings": [],
         "sentence": f"The network's 67 % is no recognition of {EVIL}.",
         "headline": {"task": "a & b", "scheme": "holdout", "recognised": EVIL}
         | {"accuracy": 24 / 36, "low": 0.5, "high": 0.8, "n": 36},

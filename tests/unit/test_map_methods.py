@@ -192,7 +192,8 @@ def test_maps_of_a_run_explain_the_predicted_classes(tmp_path, monkeypatch):
 
     monkeypatch.setattr("workflow_scripts.cxrcam.maps.methods.read_network_input", read)
     images = pd.DataFrame({"image_id": ["x", "y"], "predicted": ["c", "a"]})
-    found = maps_of_predicted("grad_cam", str(tmp_path / "model.safetensors"), [], "masks", images)
+    model = str(tmp_path / "model.safetensors")
+    found = maps_of_predicted("grad_cam", model, None, [], "masks", images)
     assert asked == [([], ["x", "y"], 64, "whole", "masks")]
     expected = maps_by("grad_cam", network, card("resnet18"), seen, np.array([2, 0]), CPU)
     np.testing.assert_array_equal(found.values, expected.values)

@@ -8,7 +8,7 @@ checks. Imported whenever Snakemake reads the workflow, so nothing heavy is impo
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from workflow_scripts.cxrcam.configuration.capsule_networks import CAPSULE_NETWORKS
@@ -89,35 +89,37 @@ def check_findings(config: Mapping[str, Any], problems: Problems) -> None:
                 "(any number of them an image).",
             )
     with_findings = [task for task, settings in tasks.items() if labels_of(settings)]
+    taken = {name.lower(): name for name in tasks}  # what is called so, of all tasks together
     for task in with_findings:
-        _check_names(task, labels_of(tasks[task]), tasks, problems)
+        _check_names(task, labels_of(tasks[task]), taken, problems)
     for scheme, settings in config["schemes"].items():
         concerned = [t for t in with_findings if not settings["tasks"] or t in settings["tasks"]]
         if concerned:
             _check_scheme(concerned[0], scheme, config, problems)
 
 
-def _check_names(task: str, labels: list[str], tasks: Iterable[str], problems: Problems) -> None:
+def _check_names(task: str, labels: list[str], taken: dict[str, str], problems: Problems) -> None:
     """Each finding becomes a task of its own, and a folder: names must differ."""
-    lower = {name.lower(): name for name in tasks}
     for label in labels:
         name = question_name(task, label)
-        if name.lower() in lower:
+        if name.lower() in taken:
             problems.add(
                 ("tasks", task, "findings", label),
                 f"tasks.{task}.findings.labels names {show(label)}, whose results would be called "
-                f"{name}, as those of {show(lower[name.lower()])}: rename one.",
+                f"{name}, as those of {show(taken[name.lower()])}: rename one.",
             )
-        lower.setdefault(name.lower(), label)
+        taken.setdefault(name.lower(), label)
 
 
 def _check_scheme(task: str, scheme: str, config: Mapping[str, Any], problems: Problems) -> None:
     settings = config["schemes"][scheme]
-    kind = settings["kind"]
+    # Of the division; that a scheme which takes another's names one is checked elsewhere.
+    base = settings.get("of", scheme)
+    kind = config["schemes"].get(base, settings)["kind"]
     if kind not in (*KINDS_FOR_FINDINGS, "same_splits"):
         problems.add(
-            ("schemes", scheme, "kind"),
-            f"schemes.{scheme}.kind is {show(kind)}, which draws a number of images a class, but "
+            ("schemes", scheme, "kind" if base == scheme else "of"),
+            f"schemes.{base}.kind is {show(kind)}, which draws a number of images a class, but "
             f"tasks.{task} has findings: choose {', '.join(KINDS_FOR_FINDINGS)}, or name the "
             f"tasks of this scheme as schemes.{scheme}.tasks.",
         )

@@ -130,7 +130,7 @@ def asked_images(images: pd.DataFrame, finding: Mapping[str, Any] | None) -> pd.
 
 
 def labels_in_task(images: pd.DataFrame, finding: Mapping[str, Any] | None) -> pd.Series:
-    """Label that a task gives each image, as `asked_images`; None where it is not known."""
+    """Label that a task gives each image, as `asked_images`; missing where it is not known."""
     if not finding:
         return images["label"]
     asked = [finding["label"]], finding["uncertain"], finding["blank"]

@@ -107,6 +107,8 @@ def _check_columns(path: Path, columns: list[str], rows: Rows) -> None:
             f"The manifest {str(path)!r} has no column {' and no column '.join(missing)}. It has: "
             f"{', '.join(map(printable, columns)) or 'none'}.{''.join(meant)} The first line must "
             "name the columns; names are lower case."
+            + " Images with several findings need a label such as Mass|Effusion, or a column a "
+            "finding that holds only 1, 0, -1 or nothing." * ("label" in missing)
         )
     _check_other_names(path, columns)
     repeated = [name for name, n in Counter(columns).items() if n > 1 and name]

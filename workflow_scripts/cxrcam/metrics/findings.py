@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit, logit, ndtri
 from scipy.stats import rankdata
@@ -25,6 +26,9 @@ from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array
 
 NETWORK: Final = "network"
 MEAN: Final = "mean of all"
+"""Of the findings' AUROCs, each counting alike (macro-average)."""
+POOLED: Final = "all answers"
+"""One AUROC over all images and findings (micro-average): common findings count most."""
 CHANCE: Final = 0.5
 
 
@@ -64,7 +68,7 @@ def findings_table(
     Returns
     -------
     DataFrame
-        A row a finding and classifier, and one a classifier for the mean of all findings:
+        A row a finding and classifier, and two a classifier for all findings (`MEAN`, `POOLED`):
         ``finding``, ``classifier``, ``n`` and ``n_present`` (test images), ``auroc``; ``auprc`` of
         the network; ``gap``: AUROC of the network less this one; ``kept``: of covered images, the
         share of the network's AUROC above chance that is left. The AUROC, the gap and what is kept
@@ -72,11 +76,11 @@ def findings_table(
     """
     auroc = _of_folds(runs, findings)
     first = list({run.fold: run.known for run in reversed(runs)}.values())
-    auprc = {name: float(np.mean([_auprc(run, name) for run in runs])) for name in findings}
-    auprc[MEAN] = float(np.mean(list(auprc.values())))
+    auprc = {name: _known_mean([_auprc(run, name) for run in runs]) for name in findings}
+    auprc[MEAN] = _known_mean(list(auprc.values()))
     covered, rows = set(covered), []
-    for name in [*findings, MEAN]:
-        asked = list(findings) if name == MEAN else [name]
+    for name in [*findings, MEAN, POOLED]:
+        asked = [name] if name in findings else list(findings)
         known = pd.concat([table[asked] for table in first])
         for classifier in runs[0].said:
             own, network = auroc[name, classifier], auroc[name, NETWORK]
@@ -84,7 +88,7 @@ def findings_table(
             row["n"] = int(known.notna().any(axis=1).sum())
             row["n_present"] = int((known == 1).any(axis=1).sum())
             row |= own.columns("auroc", bounded=True)
-            row["auprc"] = auprc[name] if classifier == NETWORK else None
+            row["auprc"] = auprc.get(name) if classifier == NETWORK else None
             row |= (network - own).columns("gap") if classifier != NETWORK else {}
             row |= network.kept_by(own).columns("kept") if classifier in covered else {}
             rows.append(row)
@@ -134,24 +138,26 @@ class Number:
         return {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}
 
 
-def auroc_number(present: BoolArray, scores: Float64Array, groups: pd.Index) -> Number:
-    """AUROC of n images, and what each group adds to it.
+def auroc_number(
+    present: BoolArray, scores: Float64Array, group: npt.NDArray[np.integer], n_groups: int
+) -> Number:
+    """AUROC of n answers, and what each group of images adds to it.
 
     Parameters
     ----------
     present : bool array, shape (n,)
     scores : float array, shape (n,)
-    groups : Index of n names
+    group : int array, shape (n,)
+        Number of each answer's group, below `n_groups`; one without answers adds nothing.
 
     Returns
     -------
     Number
-        Groups in the order of their names; NaN throughout where all images are alike.
+        NaN throughout where all answers are to be alike.
     """
-    codes, names = pd.factorize(groups, sort=True)
     m, n = int(present.sum()), int((~present).sum())
     if not m or not n:
-        return Number(np.nan, np.full(len(names), np.nan))
+        return Number(np.nan, np.full(n_groups, np.nan))
     # Ranks among all, less those among their own: how many of the others lie below, ties as halves.
     ranks = rankdata(scores)
     share = np.empty(len(scores))
@@ -159,16 +165,32 @@ def auroc_number(present: BoolArray, scores: Float64Array, groups: pd.Index) -> 
     share[~present] = 1 - (ranks[~present] - rankdata(scores[~present])) / m
     auroc = float(share[present].mean())
     added = (share - auroc) / np.where(present, m, n)
-    of_groups = np.bincount(codes, weights=added, minlength=len(names))
+    of_groups = np.bincount(group, weights=added, minlength=n_groups)
     return Number(auroc, of_groups.astype(np.float64))
 
 
 def _mean(numbers: Sequence[Number]) -> Number:
-    """Mean of numbers of the same images."""
+    """Mean of numbers of the same images, of those that there are."""
+    known = [one for one in numbers if np.isfinite(one.value)]
+    if not known:
+        return Number(np.nan, np.full_like(numbers[0].added, np.nan))
     return Number(
-        float(np.mean([one.value for one in numbers])),
-        np.mean([one.added for one in numbers], axis=0),
+        float(np.mean([one.value for one in known])),
+        np.mean([one.added for one in known], axis=0),
     )
+
+
+def _joined(folds: Sequence[Number]) -> Number:
+    """Mean of numbers of different images; a fold without the finding says nothing."""
+    known = [np.isfinite(one.value) for one in folds]
+    if not any(known):
+        return Number(np.nan, np.concatenate([one.added for one in folds]))
+    value = float(np.mean([one.value for one, told in zip(folds, known, strict=True) if told]))
+    added = [
+        one.added / sum(known) if told else np.zeros_like(one.added)
+        for one, told in zip(folds, known, strict=True)
+    ]
+    return Number(value, np.concatenate(added))
 
 
 def _of_folds(
@@ -181,29 +203,41 @@ def _of_folds(
     auroc = {}
     for classifier in runs[0].said:
         for name in findings:
-            folds = [
-                _mean([_of_run(run, name, classifier) for run in of_fold])
+            auroc[name, classifier] = _joined(
+                [
+                    _mean([_of_run(run, [name], classifier) for run in of_fold])
+                    for of_fold in by_fold.values()
+                ]
+            )
+        auroc[MEAN, classifier] = _mean([auroc[name, classifier] for name in findings])
+        auroc[POOLED, classifier] = _joined(
+            [
+                _mean([_of_run(run, findings, classifier) for run in of_fold])
                 for of_fold in by_fold.values()
             ]
-            added = np.concatenate([one.added for one in folds]) / len(folds)
-            auroc[name, classifier] = Number(float(np.mean([one.value for one in folds])), added)
-        auroc[MEAN, classifier] = _mean([auroc[name, classifier] for name in findings])
+        )
     return auroc
 
 
-def _of_run(run: FindingsRun, name: str, classifier: str) -> Number:
-    """AUROC of one run; a group of which nothing is known adds nothing."""
-    known = run.known
-    scores = run.said[classifier][name].reindex(known.index).to_numpy(np.float64)
-    asked = known[name].notna().to_numpy() & np.isfinite(scores)
-    found = auroc_number(known[name].to_numpy()[asked] == 1, scores[asked], known["group"][asked])
-    groups = pd.Index(known["group"].unique()).sort_values()
-    added = np.zeros(len(groups))
-    added[groups.get_indexer(pd.Index(known["group"][asked].unique()).sort_values())] = found.added
-    return Number(found.value, added if np.isfinite(found.value) else np.full_like(added, np.nan))
+def _of_run(run: FindingsRun, findings: Sequence[str], classifier: str) -> Number:
+    """AUROC of one run, all answers to some findings together."""
+    names = list(findings)
+    known = run.known[names].to_numpy(np.float64)
+    scores = run.said[classifier][names].reindex(run.known.index).to_numpy(np.float64)
+    asked = np.isfinite(known) & np.isfinite(scores)
+    codes, groups = pd.factorize(run.known["group"], sort=True)
+    of_answer = np.broadcast_to(codes[:, None], known.shape)[asked]
+    return auroc_number(known[asked] == 1, scores[asked], of_answer, len(groups))
 
 
 def _auprc(run: FindingsRun, name: str) -> float:
     told = run.known[name].notna()
+    present = run.known.loc[told, name] == 1
     scores = run.said[NETWORK][name].reindex(run.known.index[told])
-    return float(average_precision_score(run.known.loc[told, name] == 1, scores))
+    return float(average_precision_score(present, scores)) if present.any() else np.nan
+
+
+def _known_mean(values: Sequence[float]) -> float:
+    """Mean of the numbers that there are."""
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else np.nan

@@ -182,7 +182,9 @@ def read_parts(
 def labels_of_images(images: pd.DataFrame, job: TrainingJob) -> Int64Array | Float32Array:
     """Of rows of the split: class numbers (n,); with findings 1, 0 or NaN (not known), (n, k)."""
     if job.findings:
-        return images[[f"finding_{name}" for name in job.classes]].to_numpy(np.float32)
+        # A copy, as PyTorch takes no array that cannot be written.
+        columns = images[[f"finding_{name}" for name in job.classes]]
+        return columns.to_numpy(np.float32, copy=True)
     return np.array([job.classes.index(name) for name in images["label"]])
 
 

@@ -1,8 +1,9 @@
 """Phantom chest radiographs: the built-in demo data, drawn by code, free of patients.
 
-Three classes with the names and the folder layout of the COVID-19 Radiography Database. What tells
-them apart in the clean setting is the finding in the lungs and nothing else; `confounders` tie
-further traits to the label, so that an audit can be shown to find them.
+Classes with the names and the folder layout of the COVID-19 Radiography Database, an effusion, and
+several of these findings at once. What tells them apart in the clean setting is the finding in the
+lungs and nothing else; `confounders` tie further traits to the label, so that an audit can be shown
+to find them.
 """
 
 from __future__ import annotations

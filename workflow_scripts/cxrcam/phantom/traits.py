@@ -164,7 +164,10 @@ def _sample_independent_traits(rng: np.random.Generator) -> PhantomTraits:
 
 
 def _tie_marker(finding: str, rng: np.random.Generator, traits: PhantomTraits) -> PhantomTraits:
-    """Give each class a mark of its own, as a ward with its own machine would."""
+    """Give each class a mark of its own, as a ward with its own machine would.
+
+    Of several findings the first one counts; a lone effusion has the mark of a normal image.
+    """
     text, corner = {
         "COVID": ("PORTABLE", "top-left"),
         "Viral Pneumonia": ("R", "bottom-left"),
@@ -173,7 +176,10 @@ def _tie_marker(finding: str, rng: np.random.Generator, traits: PhantomTraits) -
 
 
 def _tie_exposure(finding: str, rng: np.random.Generator, traits: PhantomTraits) -> PhantomTraits:
-    """Give each class a window of its own, as a hospital with its own console would."""
+    """Give each class a window of its own, as a hospital with its own console would.
+
+    Of several findings the first one counts; a lone effusion has the window of a normal image.
+    """
     windows = {
         "Normal": (rng.uniform(0.14, 0.20), rng.uniform(0.72, 0.80)),
         "COVID": (rng.uniform(0.48, 0.56), rng.uniform(0.96, 1.0)),

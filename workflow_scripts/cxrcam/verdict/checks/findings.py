@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.metrics.findings import CHANCE, MEAN, NETWORK
+from workflow_scripts.cxrcam.metrics.findings import CHANCE, MEAN, NETWORK, POOLED
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, register
 from workflow_scripts.cxrcam.verdict.checks import better_than_floor as better
@@ -51,6 +51,9 @@ ELSEWHERE = CheckKind(
 FORGIVEN = {"border": 0.60, "corners": 0.60, "histogram": 0.90, "centre_black": 0.90}
 """AUROC up to which a classifier is no alarm: the first two see no lung, the others some of it."""
 
+NOTICED = 0.2
+"""A check that might not notice an AUROC this far above what it forgives cannot be passed."""
+
 LUNGS_COVERED, CENTRE_COVERED, BORDER_ONLY = (
     "network, lungs covered",
     "network, centre covered",
@@ -62,8 +65,8 @@ LUNGS_COVERED, CENTRE_COVERED, BORDER_ONLY = (
 def judge(tables: AuditTables) -> list[Check]:
     """One check of each kind a finding and design.
 
-    - given away: failed if the interval of a floor's AUROC lies above what is `FORGIVEN`; passed if
-      all lie below it; else not assessable.
+    - given away: failed if the interval of a floor's AUROC lies above what is `FORGIVEN`; not
+      assessable if one reaches more than `NOTICED` above it; else passed.
     - against blind classifiers: passed if the gap to the best floor lies above 0; failed if it lies
       below 0, or holds 0 where the data give the finding away; else not assessable.
     - covered images: failed if more than half of the AUROC above chance is left without the lungs,
@@ -77,7 +80,7 @@ def judge(tables: AuditTables) -> list[Check]:
     if tables.findings is None:
         return []
     checks: list[Check] = []
-    findings = tables.findings[tables.findings["finding"] != MEAN]
+    findings = tables.findings[~tables.findings["finding"].isin([MEAN, POOLED])]
     looks = len(findings[["task", "scheme", "finding"]].drop_duplicates())
     for key, rows in findings.groupby(["task", "scheme", "finding"], sort=False):
         task, scheme, name = map(str, key)
@@ -122,7 +125,7 @@ def _given_away(rows: dict[str, pd.Series], subject: str, name: str, looks: int)
         )
         why = ", ".join(f"{floor} is above {FORGIVEN[floor]:.2f}" for floor in alarms)
         return GIVEN_AWAY.failed(finding, why, subject=subject, clause=clause)
-    unclear = [floor for floor, found in known.items() if found.high > FORGIVEN[floor] + 0.2]
+    unclear = [floor for floor, found in known.items() if found.high > FORGIVEN[floor] + NOTICED]
     if unclear:
         why = f"too few images to tell for {', '.join(unclear)}"
         return GIVEN_AWAY.not_assessable(why, finding=finding, subject=subject)
