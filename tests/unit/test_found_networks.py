@@ -235,7 +235,7 @@ def test_the_drawing_marks_the_last_block_of_the_feature_map(name):
 class Small(nn.Module):
     """A convolution, a pooling to one number a channel, and a last part."""
 
-    pretrained_cfg = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}  # noqa: RUF012
+    pretrained_cfg = {"url": "u", "mean": (0.5,) * 3, "std": (0.25,) * 3}  # noqa: RUF012
 
     def __init__(self, pooling: nn.Module, last: Callable[[int], nn.Module], n: int) -> None:
         super().__init__()
@@ -267,6 +267,8 @@ def timm(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def create_model(name: str, pretrained: bool = False, num_classes: int = 7) -> nn.Module:
         model = Small(*SMALL[name], num_classes)
+        if name == "dropped":
+            model.pretrained_cfg = Small.pretrained_cfg | {"url": ""}
         if pretrained and library.weights is None:
             raise library.fails
         if pretrained:
@@ -276,7 +278,6 @@ def timm(monkeypatch: pytest.MonkeyPatch) -> Any:
     library.create_model = create_model
     library.is_model = SMALL.__contains__
     library.list_models = lambda: [*SMALL]
-    library.is_model_pretrained = lambda name: name != "dropped"
     monkeypatch.setitem(sys.modules, "timm", library)
     for cache in (found.look, architectures._found_architecture):
         cache.cache_clear()

@@ -19,11 +19,7 @@ from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks.capsules import covid_caps
 from workflow_scripts.cxrcam.networks.decomposition import compose_in_evaluation
 from workflow_scripts.cxrcam.networks.found import look
-from workflow_scripts.cxrcam.networks.libraries import (
-    Normalisation,
-    build_network,
-    published_weights,
-)
+from workflow_scripts.cxrcam.networks.libraries import Normalisation, build_network
 from workflow_scripts.cxrcam.networks.without_compiler import compiler_left_out
 
 with compiler_left_out():
@@ -326,7 +322,7 @@ def _found_architecture(name: str) -> Architecture:
     found = look(name)
     return Architecture(
         build=partial(build_network, name),
-        imagenet=published_weights(name),
+        imagenet=found.published,
         head=found.head,
         end=None,
         steps=None,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import nn
@@ -25,6 +25,7 @@ from workflow_scripts.cxrcam.networks.libraries import (
     Normalisation,
     build_network,
     normalisation_in_timm,
+    published_weights,
 )
 
 SIZES: Final = (224, 160)  # pixels a side of the images of noise
@@ -42,7 +43,8 @@ class Found:
     exact: bool  # whether maps decompose the logit
     rectified_later: bool  # it rectifies that feature map by a function, not by a layer
     minimum_size: int  # fewest pixels a side that it takes
-    normalisation: Normalisation | None  # that its published weights need, if it is known
+    published: Any  # ImageNet weights, as from `published_weights`
+    normalisation: Normalisation | None  # that these need, if it is known
     notes: tuple[str, ...]  # what a person should know of its maps, in sentences
 
 
@@ -89,7 +91,7 @@ def look(name: str) -> Found:
             notes = (_why_not_exact(name, layer, large), *notes)
         return Found(
             *(head.name, stage, exact, rectified_later, _minimum_size(model)),
-            *(normalisation_in_timm(name, model), notes),
+            *(published_weights(name, model), normalisation_in_timm(name, model), notes),
         )
 
 

@@ -87,22 +87,26 @@ def build_network(name: str, *, num_classes: int, weights: None = None) -> nn.Mo
     return model  # type: ignore[no-any-return]
 
 
-def published_weights(name: str) -> Any:  # noqa: ANN401
+def published_weights(name: str, model: nn.Module) -> Any:  # noqa: ANN401
     """Published ImageNet weights: a member of torchvision's enum, of timm the name; else None."""
     if name.startswith(TIMM):
-        short = name.removeprefix(TIMM)
-        return name if timm_library(name).is_model_pretrained(short) else None
+        settings = _settings_in_timm(model)
+        return name if settings.get("url") or settings.get("hf_hub_id") else None
     weights = torchvision.models.get_model_weights(name)
     return getattr(weights, "IMAGENET1K_V1", weights.DEFAULT)
 
 
 def normalisation_in_timm(name: str, model: nn.Module) -> Normalisation | None:
     """Mean and standard deviation with which timm's weights were trained; None of torchvision."""
-    settings = getattr(model, "pretrained_cfg", None)
-    if not name.startswith(TIMM) or not isinstance(settings, Mapping):
-        return None
+    settings = _settings_in_timm(model) if name.startswith(TIMM) else {}
     mean, std = tuple(settings.get("mean", ())), tuple(settings.get("std", ()))
     return (mean, std) if len(mean) == len(std) == 3 else None
+
+
+def _settings_in_timm(model: nn.Module) -> Mapping[str, Any]:
+    """What timm tells of its weights of a network: where they are, and what they expect."""
+    settings = getattr(model, "pretrained_cfg", None)
+    return settings if isinstance(settings, Mapping) else {}
 
 
 def fetched_from_timm(name: str) -> Mapping[str, Any]:
