@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, Final, Literal
 
-import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.configuration.stages import STAGES, Stage, stage_problem
@@ -20,6 +19,7 @@ from workflow_scripts.cxrcam.networks.capsules import covid_caps
 from workflow_scripts.cxrcam.networks.decomposition import compose_in_evaluation
 from workflow_scripts.cxrcam.networks.found import look
 from workflow_scripts.cxrcam.networks.libraries import Normalisation, build_network
+from workflow_scripts.cxrcam.networks.pooling import with_deterministic_pooling
 from workflow_scripts.cxrcam.networks.without_compiler import compiler_left_out
 
 with compiler_left_out():
@@ -35,40 +35,9 @@ def modern_densenet_name(name: str) -> str:
     return OLD_DENSENET_NAME.sub(r"\1\2", name)
 
 
-class GridAveragePool(nn.Module):
-    """Adaptive average pooling to a square grid, as two matrix products.
-
-    Equal to ``nn.AdaptiveAvgPool2d((cells, cells))``, whose gradient PyTorch cannot compute
-    deterministically on a GPU: with ``compute.deterministic`` training would stop there.
-    """
-
-    def __init__(self, cells: int) -> None:
-        super().__init__()
-        self.cells = cells
-
-    def _weights(self, length: int, like: torch.Tensor) -> torch.Tensor:
-        """Share of each of `length` places in each cell, shape (cells, length)."""
-        cell = torch.arange(self.cells, device=like.device)[:, None]
-        place = torch.arange(length, device=like.device)[None, :]
-        first = cell * length // self.cells
-        last = -(-(cell + 1) * length // self.cells)
-        inside = ((place >= first) & (place < last)).to(like.dtype)
-        return inside / inside.sum(1, keepdim=True)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Pool features of shape (n, k, h, w) to (n, k, cells, cells)."""
-        height, width = features.shape[-2:]
-        if height == width == self.cells:
-            return features
-        rows, columns = self._weights(height, features), self._weights(width, features)
-        return rows @ features @ columns.T
-
-
 def _vgg19(**settings: Any) -> nn.Module:  # noqa: ANN401 (torchvision's own keywords)
     """VGG19 whose pooling has a deterministic gradient; the same tensors, the same outputs."""
-    model: nn.Module = torchvision.models.vgg19(**settings)
-    model.avgpool = GridAveragePool(7)
-    return model
+    return with_deterministic_pooling(torchvision.models.vgg19(**settings))
 
 
 # The auxiliary classifier of Inception only serves training from random weights, with a loss of

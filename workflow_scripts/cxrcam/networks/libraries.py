@@ -14,6 +14,7 @@ from torch import nn
 from workflow_scripts.cxrcam.configuration.problems import closest
 from workflow_scripts.cxrcam.configuration.stages import STAGES
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.networks.pooling import with_deterministic_pooling
 from workflow_scripts.cxrcam.networks.without_compiler import compiler_left_out
 
 with compiler_left_out():
@@ -73,18 +74,20 @@ def build_network(name: str, *, num_classes: int, weights: None = None) -> nn.Mo
     (GoogLeNet) are taken off: they learn by a loss of their own.
     """
     refuse_unknown(name)
+    model: Any
     if name.startswith(TIMM):
         short = name.removeprefix(TIMM)
         timm = timm_library(name)
-        return timm.create_model(short, pretrained=False, num_classes=num_classes)  # type: ignore[no-any-return]
+        model = timm.create_model(short, pretrained=False, num_classes=num_classes)
+        return with_deterministic_pooling(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of how weights are drawn some day
-        model: Any = torchvision.models.get_model(name, weights=weights, num_classes=num_classes)
+        model = torchvision.models.get_model(name, weights=weights, num_classes=num_classes)
     if getattr(model, "aux_logits", False):
         model.aux_logits, model.aux1, model.aux2 = False, None, None
         # As for Inception v3, see `architectures`: the published weights expect it.
         model.transform_input = True
-    return model  # type: ignore[no-any-return]
+    return with_deterministic_pooling(model)
 
 
 def published_weights(name: str, model: nn.Module) -> Any:  # noqa: ANN401
