@@ -87,6 +87,14 @@ def test_exact_maps_add_up_to_the_logit(name):
     torch.testing.assert_close(maps.mean((2, 3)) + bias, logits, rtol=1e-3, atol=1e-4)
 
 
+def test_classes_can_be_learnt_as_sub_classes():
+    backbone = Backbone("shufflenet_v2_x0_5", sub_classes=2)
+    model = build_classifier(backbone, 3, seed=0)
+    assert model(images(64)).shape == (2, 6)
+    logits, maps = logits_and_class_maps(model.eval(), backbone, images(64))
+    assert logits.shape == (2, 3) and maps.shape == (2, 3, 2, 2)
+
+
 @pytest.mark.parametrize("name", ["convnext_tiny", "mobilenet_v3_small"])
 def test_what_is_not_exact_has_maps_of_grad_cam_that_do_not_add_up(name):
     model, backbone = as_trained(name), Backbone(name)
@@ -232,6 +240,31 @@ def test_the_drawing_marks_the_last_block_of_the_feature_map(name):
 # --- timm, by a stand-in --------------------------------------------------------------------------
 
 
+class Rectified(nn.Module):
+    """Two linear layers behind a mean, and what comes in is rectified in place before that."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3)
+        self.first, self.second = nn.Linear(6, 6), nn.Linear(6, n)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        features = nn.functional.relu(self.conv(x), inplace=True)
+        return self.second(self.first(features.mean((2, 3))).relu())
+
+
+class Reused(nn.Module):
+    """Two convolutions behind each of which the same layer rectifies."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.first, self.second, self.act = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 6, 3), nn.ReLU()
+        self.head = nn.Linear(6, n)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.act(self.second(self.act(self.first(x)))).mean((2, 3)))
+
+
 class Small(nn.Module):
     """A convolution, a pooling to one number a channel, and a last part."""
 
@@ -248,6 +281,7 @@ class Small(nn.Module):
         return self.last(self.pooling(self.act(self.conv(x))).flatten(1))
 
 
+OTHERS: dict[str, Callable[[int], nn.Module]] = {"in_place": Rectified, "reused": Reused}
 MEAN, LARGEST = nn.AdaptiveAvgPool2d(1), nn.AdaptiveMaxPool2d(1)
 SMALL: dict[str, tuple[nn.Module, Callable[[int], nn.Module]]] = {
     "plain": (MEAN, lambda n: nn.Linear(6, n)),
@@ -266,6 +300,8 @@ def timm(monkeypatch: pytest.MonkeyPatch) -> Any:
     library.weights, library.fails = None, OSError("the hub\nis far away")
 
     def create_model(name: str, pretrained: bool = False, num_classes: int = 7) -> nn.Module:
+        if name in OTHERS:
+            return OTHERS[name](num_classes)
         model = Small(*SMALL[name], num_classes)
         if name == "dropped":
             model.pretrained_cfg = Small.pretrained_cfg | {"url": ""}
@@ -276,7 +312,7 @@ def timm(monkeypatch: pytest.MonkeyPatch) -> Any:
         return model
 
     library.create_model = create_model
-    library.is_model = SMALL.__contains__
+    library.is_model = [*SMALL, *OTHERS].__contains__
     library.list_models = lambda: [*SMALL]
     monkeypatch.setitem(sys.modules, "timm", library)
     for cache in (found.look, architectures._found_architecture):
@@ -295,6 +331,20 @@ def test_only_a_mean_before_one_linear_layer_is_exact(timm, name, exact):
     assert (seen.exact, seen.stage.layer) == (exact, "act")
     assert (seen.stage.stride, seen.stage.offset, seen.stage.receptive_field) == (2, 1.0, 3)
     assert seen.normalisation == ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+
+
+def test_features_that_are_changed_in_place_have_maps_of_grad_cam(timm):
+    backbone = Backbone("timm:in_place")
+    model = build_classifier(backbone, 2, seed=0).eval()
+    logits, maps = logits_and_class_maps(model, backbone, images(40))
+    assert (backbone.map_kind, backbone.feature_layer) == ("grad_cam", "conv")
+    assert maps.shape == (2, 2, 38, 38) and maps.std() > 0
+    torch.testing.assert_close(logits, model(images(40)))
+
+
+def test_a_layer_that_runs_twice_is_not_where_maps_are_read(timm):
+    seen = look("timm:reused")
+    assert (seen.stage.layer, seen.exact, seen.rectified_later) == ("second", True, True)
 
 
 def test_logits_that_are_changed_behind_the_last_layer_are_not_exact(timm):
@@ -359,6 +409,7 @@ def test_a_local_file_comes_before_the_hub(timm, tmp_path):
 def test_a_hub_that_cannot_be_reached_leaves_random_weights_and_says_why(timm, tmp_path):
     reason = recorded_start(choose(tmp_path))["reason"]
     assert "timm's weights of timm:plain could not be fetched: the hub." in reason
+    assert "(timm:plain-imagenet.safetensors)" in reason, "what to put there"
     with pytest.raises(WeightsError, match=r"put timm:plain-imagenet\.safetensors into"):
         choose(tmp_path, insist=True)
 

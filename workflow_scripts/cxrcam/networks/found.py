@@ -8,6 +8,8 @@ layer's is (a normalisation behind the mean, as in ConvNeXt; two linear layers, 
 maps are those of Grad-CAM at the last feature map.
 """
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -134,7 +136,8 @@ def _seen(name: str, model: nn.Module, side: int) -> _Seen:
 
     def note(layer: str, module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
         given = inputs[0] if inputs else None
-        vector = isinstance(given, torch.Tensor) and given[0].numel() == max(given.shape[1:])
+        sides = given.shape[1:] if isinstance(given, torch.Tensor) else ()
+        vector = len(sides) > 0 and math.prod(sides) == max(sides)
         shape: tuple[int, ...] = ()
         means: tuple[torch.Tensor, ...] = ()
         if isinstance(output, torch.Tensor):
@@ -151,10 +154,10 @@ def _seen(name: str, model: nn.Module, side: int) -> _Seen:
     try:
         logits = model(_noise(side))
     except Exception as error:  # of the code of other people
+        why = (str(error) or type(error).__name__).splitlines()[0]
         raise NetworkError(
-            f"The network {name} does not take images of {side} × {side} pixels "
-            f"({str(error).splitlines()[0]}), and here it has to: choose a network that takes any "
-            "size as model.architecture."
+            f"The network {name} does not take images of {side} × {side} pixels ({why}), and here "
+            "it has to: choose a network that takes any size as model.architecture."
         ) from error
     finally:
         for hook in hooks:
@@ -171,7 +174,7 @@ def _head(name: str, seen: _Seen) -> _Ran:
     """The last layer with weights, which must be that of the classes."""
     of_weights = [r for r in seen.ran if [*r.module.parameters(recurse=False)]]
     last = of_weights[-1]
-    if isinstance(last.module, nn.Linear | nn.Conv2d) and last.shape[1] == N_CLASSES:
+    if isinstance(last.module, nn.Linear | nn.Conv2d) and last.shape[1:2] == (N_CLASSES,):
         return last
     raise NetworkError(
         f"The last layer with weights of {name} ({last.name}) is no linear layer that gives the "
@@ -181,11 +184,14 @@ def _head(name: str, seen: _Seen) -> _Ran:
 
 def _map_layer(name: str, head: _Ran, large: _Seen, small: _Seen) -> tuple[str, bool, bool]:
     """Layer that maps are made of, whether it is rectified later, and whether they are exact."""
-    # What is pooled to a fixed number of cells is no map of places any more.
+    # What is pooled to a fixed number of cells is no map of places any more. Of a layer that runs
+    # several times, Grad-CAM's library would take the first output.
+    times = Counter(each.name for each in large.ran)
     pairs = [
         (a, b)
-        for a, b in zip(large.ran, small.ran, strict=True)
-        if a.is_map and b.is_map and a.shape[1] == b.shape[1] and a.shape[2] > b.shape[2]
+        for a, b in zip(large.ran, small.ran, strict=False)
+        if (a.name, a.shape[1:2]) == (b.name, b.shape[1:2])
+        and (times[a.name] == 1 and a.is_map and b.is_map and a.shape[2] > b.shape[2])
     ]
     for a, b in reversed(pairs):
         for k in range(len(a.means)):
@@ -242,8 +248,9 @@ def _last(seen: _Seen, layer: str) -> _Ran:
 
 def _behind(seen: _Seen, layer: str) -> list[_Ran]:
     """Layers without others inside of them, that ran when a layer was done."""
-    position = seen.ran.index(_last(seen, layer))
-    return [each for each in seen.ran[position + 1 :] if not [*each.module.children()]]
+    names = [each.name for each in seen.ran]
+    behind = seen.ran[len(names) - names[::-1].index(layer) :]
+    return [each for each in behind if not [*each.module.children()]]
 
 
 def _why_not_exact(name: str, layer: str, seen: _Seen) -> str:
@@ -265,10 +272,10 @@ def _minimum_size(model: nn.Module) -> int:
         except Exception:  # of the code of other people
             return False
 
-    low, high = SMALLEST, SIZES[-1]
-    while low < high:
-        middle = low if runs(low) else (low + high) // 2
-        if middle == low:
-            return low
-        low, high = (low + 1, middle) if runs(middle) else (middle + 1, high)
-    return high
+    if runs(SMALLEST):
+        return SMALLEST
+    refused, taken = SMALLEST, SIZES[-1]
+    while taken - refused > 1:
+        middle = (refused + taken) // 2
+        refused, taken = (refused, middle) if runs(middle) else (middle, taken)
+    return taken

@@ -209,9 +209,11 @@ def _write_none(
     log: logging.Logger,
 ) -> None:
     """Write that there are no ImageNet weights, or fail where `insist`."""
-    cache = "timm's" if architecture.startswith(TIMM) else "torch's"
+    cache, name = "torch's", architecture
+    if architecture.startswith(TIMM):  # no address tells the file's name
+        cache, name = "timm's", f"{architecture} ({file})"
     reason = (
-        f"The ImageNet weights of {architecture} are neither in {folder.as_posix()} nor in {cache} "
+        f"The ImageNet weights of {name} are neither in {folder.as_posix()} nor in {cache} "
         f"cache, and {error.reason}."
     )
     put = f"put {file} into {folder.as_posix()}"
