@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=300.0, help="seconds of one training")
     parser.add_argument("--recipes", nargs="+", default=["default:1", "default", "paper"])
     chosen = parser.parse_args()
-    start = read_start(chosen.weights) if chosen.weights else RANDOM_START
+    start = read_start(chosen.weights, "resnet18") if chosen.weights else RANDOM_START
     set_up_torch(os.cpu_count() or 1, deterministic=True)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as temporary:

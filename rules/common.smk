@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 
 import psutil
@@ -97,6 +98,12 @@ config = checked(
 ENVIRONMENT = {"cpu": "../envs/cxrcam-cpu.yaml", "cuda": "../envs/cxrcam.yaml"}[
     config["compute"]["environment"]
 ]
+
+if workflow.is_main_process and (found := configuration.networks_to_find(config)):
+    # Only here and for networks that are not described: the import takes seconds.
+    from workflow_scripts.cxrcam.networks.found import refuse_unusable
+
+    checked(refuse_unusable, found)
 
 STUDY = checked(list_study, config)
 if workflow.is_main_process:

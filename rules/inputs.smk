@@ -168,12 +168,11 @@ def weights_of(model):
 
 
 def weights_stamp(*models):
-    """Param that tells whether the user's own file of weights was replaced."""
-    return stamp_files(
-        model["weights"]
-        for model in models
-        if model["weights"] not in ("auto", "imagenet", "random")
-    )
+    """Param that tells whether the user's own file of weights, or timm, was replaced."""
+    files = [model["weights"] for model in models]
+    stamps = stamp_files(file for file in files if file not in ("auto", "imagenet", "random"))
+    with_timm = any(model["architecture"].startswith("timm:") for model in models)
+    return [stamps, f"timm {metadata.version('timm')}"] if with_timm else stamps
 
 
 def frozen_features(wildcards):

@@ -26,7 +26,7 @@ if __name__ == "__main__":
     # Layers of random weights are never frozen: training says so.
     settings = with_recipe(params.model, {"epochs": 1}, params.recipe, n_images=1)[0]
     until = settings["freeze_until"]
-    start = read_start(Path(snakemake.input.weights))
+    start = read_start(Path(snakemake.input.weights), settings["architecture"])
     backbone = Backbone(*(settings[key] for key in ("architecture", "last_stage", "map_stride")))
     # The last layer plays no part in front of the cut.
     model = build_classifier(backbone, 2, 0).eval()

@@ -62,7 +62,7 @@ def refusal(path: Path) -> str | None:
     """Why a file of weights is refused; None where a network is built of it."""
     try:
         network = build_classifier(Backbone(NETWORK), 2, seed=0)
-        load_pretrained(network, Backbone(NETWORK), read_start(path).tensors)
+        load_pretrained(network, Backbone(NETWORK), read_start(path, NETWORK).tensors)
     except WeightsError as error:
         assert "Traceback" not in str(error)
         assert str(error).endswith("."), error

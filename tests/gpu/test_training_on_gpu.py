@@ -139,7 +139,11 @@ def test_an_interrupted_run_ends_with_the_bits_of_an_undisturbed_one(tmp_path: P
     assert without_clocks(history) == without_clocks(expected)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+# Of those that are found by looking at them: shuffled channels, and a grid of means.
+FOUND = ("shufflenet_v2_x1_0", "vgg11")
+
+
+@pytest.mark.parametrize("architecture", [*ARCHITECTURES, *FOUND])
 def test_every_network_can_be_recorded(architecture: str):
     model, history = fit(
         *(part(pixels(24)), True),

@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torch import nn
 
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone, GridAveragePool
+from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
 from workflow_scripts.cxrcam.networks.cam import (
     captured_features,
     classifier_head,
@@ -27,6 +27,7 @@ from workflow_scripts.cxrcam.networks.models import (
     save_model,
 )
 from workflow_scripts.cxrcam.networks.parts import Normalisation
+from workflow_scripts.cxrcam.networks.pooling import GridAveragePool
 from workflow_scripts.cxrcam.networks.prediction import predict
 from workflow_scripts.cxrcam.networks.weights_files import read_state_dict
 

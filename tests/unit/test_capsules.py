@@ -309,7 +309,7 @@ def test_that_none_are_published_is_recorded_and_said_without_looking_anywhere(
     target = tmp_path / "covid_caps-start-auto.safetensors"
     with caplog.at_level(logging.INFO):
         choose_imagenet("covid_caps", False, target, tmp_path / "weights")
-    assert read_start(target).kind == "random"
+    assert read_start(target, "covid_caps").kind == "random"
     assert [record.levelname for record in caplog.records] == ["INFO"]
     assert starts_in_words(planned_starts({"holdout": "auto"}, [str(target)])) == [
         "Networks start from random weights. No ImageNet weights of covid_caps are published."

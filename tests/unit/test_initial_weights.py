@@ -240,7 +240,7 @@ TARGET = Path("results/weights/resnet18-start-auto.safetensors")
 def choose(server: WeightsServer | None, insist: bool = False, target: Path = TARGET) -> Start:
     url = f"{server.address if server else 'http://127.0.0.1:1'}/{PUBLISHED}"
     choose_imagenet("resnet18", insist, target, Path("results/weights"), url)
-    return read_start(target)
+    return read_start(target, "resnet18")
 
 
 def put_in_cache(content: bytes) -> Path:
@@ -391,7 +391,7 @@ def test_two_jobs_that_want_the_same_file_do_not_write_the_same_part_at_once(ser
         job.start()
     for job in jobs:
         job.join()
-    assert all(same(read_start(target).tensors, STATE) for target in targets)
+    assert all(same(read_start(target, "resnet18").tensors, STATE) for target in targets)
     assert server.busiest == 1
 
 
@@ -431,7 +431,7 @@ def test_without_another_address_it_is_torchvision_s(folder):
 
 def test_any_other_file_of_weights_is_known_by_its_name_and_checksum(tmp_path):
     torch.save({"state_dict": STATE}, tmp_path / "mine.ckpt")
-    start = read_start(tmp_path / "mine.ckpt")
+    start = read_start(tmp_path / "mine.ckpt", "resnet18")
     digest = hashlib.sha256((tmp_path / "mine.ckpt").read_bytes()).hexdigest()
     assert (start.kind, start.origin) == ("file", f"mine.ckpt sha256:{digest}")
     assert same(start.tensors, STATE)
@@ -446,7 +446,7 @@ def test_a_network_of_torchxrayvision_brings_its_normalisation(tmp_path):
         "op_threshs": torch.zeros(18),
     }
     torch.save(state, tmp_path / "txrv.pth")
-    mean, std = read_start(tmp_path / "txrv.pth").normalisation
+    mean, std = read_start(tmp_path / "txrv.pth", "resnet18").normalisation
     assert mean == (0.5, 0.5, 0.5)
     assert std == (1 / 2048, 1 / 2048, 1 / 2048)
 
@@ -462,7 +462,7 @@ def test_a_network_of_torchxrayvision_brings_its_normalisation(tmp_path):
 def test_what_is_no_record_of_a_choice_is_not_taken_for_one(tmp_path, record):
     save_file(STATE, tmp_path / "w.safetensors", metadata={"cxrcam": record})
     assert recorded_start(tmp_path / "w.safetensors") == {}
-    assert read_start(tmp_path / "w.safetensors").kind == "file"
+    assert read_start(tmp_path / "w.safetensors", "resnet18").kind == "file"
 
 
 @pytest.mark.parametrize(
@@ -493,4 +493,4 @@ def test_a_damaged_choice_is_refused(server, folder):
     choose(server)
     TARGET.write_bytes(TARGET.read_bytes()[:-4])
     with pytest.raises(WeightsError, match=r"resnet18-start-auto\.safetensors.*damaged"):
-        read_start(TARGET)
+        read_start(TARGET, "resnet18")

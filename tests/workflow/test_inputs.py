@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from PIL import Image
 
 from tests.workflow.small_project import (
@@ -200,6 +201,25 @@ def test_a_folder_with_braces_in_its_name_is_refused(tmp_path: Path) -> None:
     make_class_folders(project.folder / "data" / "small", n=8)
     message = project.refuse()
     assert "Snakemake takes braces in a path for wildcards" in message
+    assert "Traceback" not in message
+
+
+@pytest.mark.parametrize(
+    ("architecture", "words"),
+    [
+        ("resnet35", "torchvision has no classification network of that name"),
+        ("timm:no_such_network", "timm"),
+        ("vit_b_16", "choose a network that takes any size"),
+    ],
+)
+def test_a_network_that_cannot_be_had_is_refused_before_any_job(
+    tmp_path: Path, architecture: str, words: str
+) -> None:
+    project = new_project(tmp_path / "study")
+    make_class_folders(project.folder / "data" / "small", n=8)
+    project.change(model={"architecture": architecture})
+    message = project.refuse()
+    assert words in message
     assert "Traceback" not in message
 
 

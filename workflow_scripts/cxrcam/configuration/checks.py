@@ -121,6 +121,7 @@ def check_names(config: Mapping[str, Any], problems: Problems) -> None:
             spellings.setdefault(lower, name)
 
 
+MOST_COMMON_STRIDE = 32  # pixels, of networks whose stride is not known here
 WITHOUT_BATCH_NORMALISATION = frozenset({"vgg19", "squeezenet1_1"})
 
 
@@ -258,8 +259,9 @@ def _recipe_faults(
     if stage := stage_problem(model["architecture"], model["last_stage"], model["map_stride"]):
         faults.append(stage)
     elif train["batch_size"] == 1 and model["architecture"] not in WITHOUT_BATCH_NORMALISATION:
-        stages = STAGES[model["architecture"]]
-        stride = model["map_stride"] or stages[model["last_stage"] or max(stages)].stride
+        stages = STAGES.get(model["architecture"])
+        own = stages[model["last_stage"] or max(stages)].stride if stages else MOST_COMMON_STRIDE
+        stride = model["map_stride"] or own
         side = min([*shares, 1.0]) * (model["input_size"] or image_size)
         if side <= stride:
             faults.append(

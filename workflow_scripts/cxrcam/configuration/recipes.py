@@ -63,10 +63,12 @@ def with_recipe(
         Without ``auto`` but for ``model.weights``.
     """
     chosen_model = _filled(model, recipe, MODEL_KEYS)
-    stages = STAGES[chosen_model["architecture"]]
+    stages = STAGES.get(chosen_model["architecture"], {})
     if model["last_stage"] == AUTO and chosen_model["last_stage"] not in stages:
         chosen_model["last_stage"] = None  # a network that can only be whole
-    if model["map_stride"] == AUTO and chosen_model["map_stride"] is not None:
+    if model["map_stride"] == AUTO and not stages:
+        chosen_model["map_stride"] = None  # that of its last feature map, whatever it is
+    elif model["map_stride"] == AUTO and chosen_model["map_stride"] is not None:
         stage = stages.get(chosen_model["last_stage"], stages[max(stages)])
         # A recipe asks for what most networks can have; this one may have to stay coarser.
         finest = max(chosen_model["map_stride"], stage.finest)

@@ -58,6 +58,7 @@ from workflow_scripts.cxrcam.configuration.several_sources import (
     check_unions,
     held_out_values,
 )
+from workflow_scripts.cxrcam.configuration.stages import STAGES
 from workflow_scripts.cxrcam.terms import WHOLE
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "load_schema",
     "missing_classes",
     "model_settings",
+    "networks_to_find",
     "read_yaml",
     "refuse_unclear_yaml",
     "removed_entries",
@@ -411,6 +413,12 @@ def model_settings(config: Mapping[str, Any], scheme: str) -> dict[str, Any]:
     if merged["decompose"] is None:
         del merged["decompose"]
     return dict(sorted(merged.items()))
+
+
+def networks_to_find(config: Mapping[str, Any]) -> list[str]:
+    """Networks that `stages` does not describe, of a resolved configuration."""
+    models = [model_settings(config, scheme) for scheme in config["schemes"]]
+    return sorted({model["architecture"] for model in models} - STAGES.keys())
 
 
 def input_part(config: Mapping[str, Any], scheme: str) -> str:

@@ -9,12 +9,11 @@ from typing import Any
 
 from workflow_scripts.cxrcam.configuration.map_methods import METHODS
 from workflow_scripts.cxrcam.configuration.problems import KeyPath
-from workflow_scripts.cxrcam.configuration.stages import STAGES
 
 Schema = Mapping[str, Any]
 
 # Values that the code knows: ``x-values`` in the schema adds them to ``enum``.
-VALUES = {"networks": [*STAGES], "map methods": [*METHODS]}
+VALUES = {"map methods": [*METHODS]}
 
 
 def expand(schema: Schema) -> dict[str, Any]:

@@ -11,6 +11,9 @@ j by s, moves the centre of its first cell by j · ((k - 1) / 2 - p) pixels, and
 field by j · (k - 1) (Araujo et al., "Computing Receptive Fields of Convolutional Neural Networks",
 Distill 2019). A layer padded by half its kernel moves nothing.
 
+Networks that do not stand here can only be whole; what is to be known of them is found by looking
+at them (`networks.found`).
+
 No PyTorch here: Snakemake reads this module whenever it reads the workflow.
 """
 
@@ -26,7 +29,7 @@ class Stage:
     channels: int  # of that output
     stride: int  # between the receptive field centres of neighbouring cells of that output
     offset: float  # from the centre of the first pixel to that centre of the first cell
-    receptive_field: int  # a side, that one cell can see
+    receptive_field: int | None  # a side, that one cell can see; None where it is not known
     finest: int = 8  # smallest stride to which dilation can bring this stage (`model.map_stride`)
 
 
@@ -96,8 +99,8 @@ def stage_problem(architecture: str, last_stage: int | None, map_stride: int | N
 
     None is the whole network, and the stage's own stride.
     """
-    stages = STAGES[architecture]
-    if last_stage is not None and last_stage not in stages and len(stages) == 1:
+    stages = STAGES.get(architecture, {})
+    if last_stage is not None and last_stage not in stages and len(stages) <= 1:
         return (
             f"model.last_stage is {last_stage}, but {architecture} can only be whole: set it to "
             "null or auto."
@@ -107,6 +110,13 @@ def stage_problem(architecture: str, last_stage: int | None, map_stride: int | N
             f"model.last_stage is {last_stage}, but {architecture} can end behind the stages "
             f"{', '.join(map(str, stages))} only: choose one of them, or null for all of it."
         )
+    if not stages and map_stride is not None:
+        return (
+            f"model.map_stride is {map_stride}, but {architecture} can only have maps of its own "
+            "stride: set it to null or auto."
+        )
+    if not stages:
+        return ""
     stage = stages[last_stage or max(stages)]
     allowed = [s for s in (32, 16, 8, 4) if stage.finest <= s <= stage.stride]
     if not allowed:

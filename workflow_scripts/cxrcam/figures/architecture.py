@@ -114,10 +114,11 @@ def _content(layers: Sequence[nn.Module]) -> str:
 
 
 def block_of(blocks: Sequence[Block], layer: str) -> int:
-    """Place of the block that holds a layer, named with dots; ValueError where none does."""
-    for index, block in enumerate(blocks):
-        if any(f"{layer}.".startswith(f"{own}.") for own in block.layers):
-            return index
+    """Place of the block where a layer, named with dots, ends; ValueError where none does."""
+    for index, block in reversed([*enumerate(blocks)]):
+        for own in (f"{name}." for name in block.layers):
+            if f"{layer}.".startswith(own) or own.startswith(f"{layer}."):
+                return index
     known = [name for block in blocks for name in block.layers]
     raise ValueError(f"the network has no layer {layer!r}; its layers are {known}")
 

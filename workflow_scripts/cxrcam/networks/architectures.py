@@ -1,22 +1,25 @@
-"""The networks that the workflow knows, whole or cut behind an earlier stage.
+"""The networks of the workflow: those that it knows, whole or cut, and any other one, whole.
 
-One entry of `ARCHITECTURES`, and its stages in `stages.STAGES`, are all that a network needs.
+One entry of `ARCHITECTURES`, and its stages in `stages.STAGES`, are all that a known network needs.
+What is to be known of any other network of torchvision or timm is found by looking at it (`found`).
 """
 
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, Literal
 
-import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.configuration.stages import STAGES, Stage, stage_problem
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks.capsules import covid_caps
 from workflow_scripts.cxrcam.networks.decomposition import compose_in_evaluation
+from workflow_scripts.cxrcam.networks.found import look
+from workflow_scripts.cxrcam.networks.libraries import Normalisation, build_network
+from workflow_scripts.cxrcam.networks.pooling import with_deterministic_pooling
 from workflow_scripts.cxrcam.networks.without_compiler import compiler_left_out
 
 with compiler_left_out():
@@ -32,40 +35,9 @@ def modern_densenet_name(name: str) -> str:
     return OLD_DENSENET_NAME.sub(r"\1\2", name)
 
 
-class GridAveragePool(nn.Module):
-    """Adaptive average pooling to a square grid, as two matrix products.
-
-    Equal to ``nn.AdaptiveAvgPool2d((cells, cells))``, whose gradient PyTorch cannot compute
-    deterministically on a GPU: with ``compute.deterministic`` training would stop there.
-    """
-
-    def __init__(self, cells: int) -> None:
-        super().__init__()
-        self.cells = cells
-
-    def _weights(self, length: int, like: torch.Tensor) -> torch.Tensor:
-        """Share of each of `length` places in each cell, shape (cells, length)."""
-        cell = torch.arange(self.cells, device=like.device)[:, None]
-        place = torch.arange(length, device=like.device)[None, :]
-        first = cell * length // self.cells
-        last = -(-(cell + 1) * length // self.cells)
-        inside = ((place >= first) & (place < last)).to(like.dtype)
-        return inside / inside.sum(1, keepdim=True)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Pool features of shape (n, k, h, w) to (n, k, cells, cells)."""
-        height, width = features.shape[-2:]
-        if height == width == self.cells:
-            return features
-        rows, columns = self._weights(height, features), self._weights(width, features)
-        return rows @ features @ columns.T
-
-
 def _vgg19(**settings: Any) -> nn.Module:  # noqa: ANN401 (torchvision's own keywords)
     """VGG19 whose pooling has a deterministic gradient; the same tensors, the same outputs."""
-    model: nn.Module = torchvision.models.vgg19(**settings)
-    model.avgpool = GridAveragePool(7)
-    return model
+    return with_deterministic_pooling(torchvision.models.vgg19(**settings))
 
 
 # The auxiliary classifier of Inception only serves training from random weights, with a loss of
@@ -206,10 +178,11 @@ def _dilate(layer: nn.Module, dilation: int) -> None:
 
 @dataclass(frozen=True)
 class Architecture:
-    """One network that the workflow knows."""
+    """One network."""
 
     build: Callable[..., nn.Module]  # torchvision's constructor, or one with the same keywords
-    # torchvision.models.WeightsEnum: published ImageNet weights; None where there are none.
+    # torchvision.models.WeightsEnum: published ImageNet weights; a name in timm; None where there
+    # are none.
     imagenet: Any
     # Dotted name of the last layer with weights: nn.Linear, nn.Conv2d of 1 x 1 whose output is
     # pooled to the logits, or capsules.
@@ -232,6 +205,11 @@ class Architecture:
     auxiliary: str | None = None
     # Name of a tensor in the network, from that in a published file.
     modern_name: Callable[[str], str] = str
+    # Mean and standard deviation of the input that its published weights were trained with, where
+    # they may be others than those of the configuration.
+    normalisation: Normalisation | None = None
+    # What a person should know of its maps, in sentences.
+    notes: tuple[str, ...] = ()
 
 
 # From the fewest to the most multiplications, the order of cost that counts.
@@ -307,6 +285,26 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
+@lru_cache(maxsize=32)
+def _found_architecture(name: str) -> Architecture:
+    """What was found of a network that is none of `ARCHITECTURES`; errors are those of `look`."""
+    found = look(name)
+    return Architecture(
+        build=partial(build_network, name),
+        imagenet=found.published,
+        head=found.head,
+        end=None,
+        steps=None,
+        minimum_size=found.minimum_size,
+        dense_layers=not found.exact,
+        rectified_later=found.rectified_later,
+        auxiliary="aux" if name == "googlenet" else None,
+        modern_name=modern_densenet_name,
+        normalisation=found.normalisation,
+        notes=found.notes,
+    )
+
+
 @dataclass(frozen=True)
 class Backbone:
     """A network without its last layer: what it is, where it ends, how fine its maps are.
@@ -317,8 +315,8 @@ class Backbone:
         A stage or stride that the network cannot have.
     """
 
-    architecture: str  # key of `ARCHITECTURES`
-    last_stage: int | None = None  # key of its `STAGES`; None is the whole published network
+    architecture: str  # key of `ARCHITECTURES`, or a name in `libraries`
+    last_stage: int | None = None  # key of its `stages`; None is the whole published network
     # Input pixels between neighbouring cells of the maps, by dilation; None is the stage's own.
     map_stride: int | None = None
     sub_classes: int = 1  # outputs of the last layer for each class, see `decomposition`
@@ -335,21 +333,26 @@ class Backbone:
 
     @property
     def known(self) -> Architecture:
-        """What the workflow knows of the architecture."""
-        return ARCHITECTURES[self.architecture]
+        """What is known of the architecture."""
+        name = self.architecture
+        return ARCHITECTURES[name] if name in ARCHITECTURES else _found_architecture(name)
+
+    @property
+    def stages(self) -> dict[int, Stage]:
+        """Where the network can end."""
+        name = self.architecture
+        return STAGES[name] if name in STAGES else {0: look(name).stage}
 
     @property
     def stage(self) -> Stage:
         """Where the network ends."""
-        stages = STAGES[self.architecture]
-        return stages[self.last_stage or max(stages)]
+        return self.stages[self.last_stage or max(self.stages)]
 
     @property
     def is_whole(self) -> bool:
         """Whether it is the published network but for its last layer."""
-        deepest = max(STAGES[self.architecture])
         return self.last_stage is None or (
-            self.last_stage == deepest and not self.known.dense_layers
+            self.last_stage == max(self.stages) and not self.known.dense_layers
         )
 
     @property
@@ -381,7 +384,8 @@ class Backbone:
     def map_kind(self) -> Literal["exact", "grad_cam"]:
         """Whether maps decompose the logit exactly, or weigh features by gradients.
 
-        The latter where several layers lie between them: the whole VGG, COVID-CAPS.
+        The latter where several layers lie between them: the whole VGG, COVID-CAPS, and what was
+        found to be so.
         """
         several_layers = self.known.dense_layers or self.known.capsules
         return "grad_cam" if several_layers and self.is_whole else "exact"

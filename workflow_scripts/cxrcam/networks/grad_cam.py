@@ -58,7 +58,8 @@ def watched(
         weights.
         """
         if not rectified_later:
-            return output.detach().requires_grad_()
+            # A copy, as what comes next may work in place, which no leaf of a graph allows.
+            return output.detach().requires_grad_().clone()
         # The network's own rectification comes behind the library's hook. Features above 0 pass it
         # as if it were not there, and so do their gradients. The sum is there because that
         # rectification works in place, which no leaf of a graph allows.

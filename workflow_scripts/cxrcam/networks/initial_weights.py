@@ -14,11 +14,12 @@ import torch
 from safetensors.torch import save_file
 
 from workflow_scripts.cxrcam.files import atomic_path
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.foreign_checkpoints import (
     Normalisation,
     radiology_normalisation,
 )
+from workflow_scripts.cxrcam.networks.libraries import TIMM, fetched_from_timm
 from workflow_scripts.cxrcam.networks.models import build_classifier, load_pretrained
 from workflow_scripts.cxrcam.networks.recorded_start import METADATA_KEY, recorded_start
 from workflow_scripts.cxrcam.networks.weights_download import (
@@ -51,22 +52,28 @@ class Start:
 RANDOM_START: Final = Start("random", "random")
 
 
-def read_start(path: Path) -> Start:
+def read_start(path: Path, architecture: str) -> Start:
     """Read what a network starts from: a choice of `choose_imagenet`, or any file of weights.
+
+    Parameters
+    ----------
+    path : Path
+    architecture : str
+        Of the network; weights of some (in timm) need a normalisation of their own.
 
     Raises
     ------
     WeightsError
         If the file cannot be read.
     """
-    recorded = recorded_start(path)
+    recorded, own = recorded_start(path), Backbone(architecture).known.normalisation
     if not recorded:
         tensors = read_state_dict(path)
-        normalisation = radiology_normalisation(tensors)
+        normalisation = radiology_normalisation(tensors) or own
         return Start("file", file_origin(path), tensors=tensors, normalisation=normalisation)
     if recorded["kind"] == "random":
         return Start("random", "random", recorded.get("reason", ""))
-    return Start("imagenet", recorded["origin"], tensors=read_state_dict(path))
+    return Start("imagenet", recorded["origin"], tensors=read_state_dict(path), normalisation=own)
 
 
 def choose_imagenet(
@@ -80,8 +87,9 @@ def choose_imagenet(
     """Look for ImageNet weights, near before far, and write them, or that there are none.
 
     They are looked for in `folder`, where the user may have put a file, in torch's cache, and where
-    torchvision publishes them. Which were found is recorded in the file, so that the choice is made
-    once. Of a network of which none are published, that is recorded.
+    torchvision publishes them; those of a network of timm in `folder`, and where timm has them.
+    Which were found is recorded in the file, so that the choice is made once. Of a network of which
+    none are published, that is recorded.
 
     Parameters
     ----------
@@ -101,27 +109,43 @@ def choose_imagenet(
         If a file that the user put there cannot be used; or, where `insist`, if there is none.
     """
     log = log or logging.getLogger("cxrcam")
-    imagenet = ARCHITECTURES[architecture].imagenet
+    imagenet = Backbone(architecture).known.imagenet
     if imagenet is None:
         _write_unpublished(architecture, insist, target, log)
         return
-    url = url or imagenet.url
+    in_timm = architecture.startswith(TIMM)
+    url = url or ("" if in_timm else imagenet.url)
+    file = f"{architecture}-imagenet.safetensors" if in_timm else published_name(url)
     folder.mkdir(parents=True, exist_ok=True)
     with _one_at_a_time(folder):
         fetched = None
         try:
-            path, found = _at_hand(architecture, published_name(url), target, folder, log)
-            if path is None:
+            path, found = _at_hand(architecture, file, target, folder, log)
+            if path is None and in_timm:
+                path = fetched = _fetch_from_timm(architecture, folder / file)
+                found = "fetched by timm"
+            elif path is None:
                 path = fetched = fetch_verified(url, folder)
                 found = f"fetched from {url}"
         except DownloadError as error:
-            _write_none(architecture, insist, target, folder, url, error, log)
+            _write_none(architecture, insist, target, folder, file, error, log)
             return
         tensors, origin = read_state_dict(path), file_origin(path)
         _write(target, tensors, {"kind": "imagenet", "origin": origin, "found": found})
         if fetched is not None:
             fetched.unlink()  # nothing is kept twice
     log.info("ImageNet weights of %s: %s, %s.", architecture, origin, found)
+
+
+def _fetch_from_timm(architecture: str, target: Path) -> Path:
+    """File of the weights that timm has or fetches; a `DownloadError` if it cannot."""
+    try:
+        tensors = fetched_from_timm(architecture)
+    except Exception as error:  # a dozen kinds, of several libraries
+        why = str(error).strip().splitlines() or [type(error).__name__]
+        raise DownloadError(f"timm's weights of {architecture}", why[0].rstrip(".")) from error
+    _write(target, tensors)
+    return target
 
 
 def _write_unpublished(architecture: str, insist: bool, target: Path, log: logging.Logger) -> None:
@@ -146,6 +170,8 @@ def _at_hand(
         if path.is_file() and path.absolute() != target.absolute():
             _check(path, architecture)
             return path, found
+    if architecture.startswith(TIMM):
+        return None, ""
     path = folder / published
     if path.is_file():
         if not is_published(path, published):
@@ -178,16 +204,19 @@ def _write_none(
     insist: bool,
     target: Path,
     folder: Path,
-    url: str,
+    file: str,
     error: DownloadError,
     log: logging.Logger,
 ) -> None:
     """Write that there are no ImageNet weights, or fail where `insist`."""
+    cache, name = "torch's", architecture
+    if architecture.startswith(TIMM):  # no address tells the file's name
+        cache, name = "timm's", f"{architecture} ({file})"
     reason = (
-        f"The ImageNet weights of {architecture} are neither in {folder.as_posix()} nor in torch's "
+        f"The ImageNet weights of {name} are neither in {folder.as_posix()} nor in {cache} "
         f"cache, and {error.reason}."
     )
-    put = f"put {published_name(url)} into {folder.as_posix()}"
+    put = f"put {file} into {folder.as_posix()}"
     if insist:
         kept = str(error).removeprefix(f"{error.reason}.")
         raise WeightsError(
@@ -204,8 +233,10 @@ def _write_none(
     )
 
 
-def _write(target: Path, tensors: Mapping[str, torch.Tensor], record: Mapping[str, str]) -> None:
-    """Write weights and the record of their choice, whole or not at all."""
+def _write(
+    target: Path, tensors: Mapping[str, torch.Tensor], record: Mapping[str, str] | None = None
+) -> None:
+    """Write weights and the record of their choice, if there was any, whole or not at all."""
     text = json.dumps(record, sort_keys=True, ensure_ascii=False)
     # Copies: tensors of a .pth may share memory, which safetensors refuses.
     plain = {
@@ -213,7 +244,7 @@ def _write(target: Path, tensors: Mapping[str, torch.Tensor], record: Mapping[st
         for name, tensor in tensors.items()
     }
     with atomic_path(target) as temporary:
-        save_file(plain, temporary, metadata={METADATA_KEY: text})
+        save_file(plain, temporary, metadata={METADATA_KEY: text} if record else None)
 
 
 @contextmanager

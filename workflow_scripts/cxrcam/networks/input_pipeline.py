@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
+from workflow_scripts.cxrcam.networks.architectures import Backbone
 
 
 def network_input_size(architecture: str, image_size: int, input_size: int | None) -> int:
@@ -13,7 +13,7 @@ def network_input_size(architecture: str, image_size: int, input_size: int | Non
     `image_size` are those in the cache; `input_size` is ``model.input_size``, where None means
     `image_size`, raised to what the network needs at least. Less is an `InputError`.
     """
-    minimum = ARCHITECTURES[architecture].minimum_size
+    minimum = Backbone(architecture).known.minimum_size
     if input_size is None:
         return max(image_size, minimum)
     if input_size < minimum:

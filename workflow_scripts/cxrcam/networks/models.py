@@ -16,6 +16,7 @@ from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.foreign_checkpoints import fitted_tensors
+from workflow_scripts.cxrcam.networks.libraries import MissingLibraryError
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.weights_files import WeightsError
 
@@ -135,6 +136,8 @@ def load_model(path: Path) -> tuple[nn.Module, ModelCard]:
     ------
     WeightsError
         If the file is damaged or was not written by this workflow.
+    MissingLibraryError
+        The library that has the network is not installed.
     """
     try:
         with safe_open(path, framework="pt") as handle:
@@ -149,6 +152,8 @@ def load_model(path: Path) -> tuple[nn.Module, ModelCard]:
             if state[name].dtype != own.dtype or not state[name].isfinite().all():
                 raise ValueError(f"{name} is of another type, or not finite")
         model.load_state_dict(state, assign=True)
+    except MissingLibraryError:
+        raise
     except (InputError, *UNREADABLE) as error:
         raise WeightsError(
             f"The model {str(path)!r} is damaged or was not written by this workflow: delete it, "

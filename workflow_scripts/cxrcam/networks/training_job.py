@@ -220,7 +220,8 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
     TrainingStopped
         After SIGTERM or SIGINT: the state is on disk.
     """
-    start = read_start(Path(job.weights)) if job.weights else RANDOM_START
+    network = job.model["architecture"]
+    start = read_start(Path(job.weights), network) if job.weights else RANDOM_START
     roles_of_split = pq.read_table(job.split, columns=["role"])["role"]
     job = with_start(job, start, roles_of_split.to_pylist().count("train"))
     settings = TrainSettings.from_mapping(job.settings)
@@ -230,9 +231,7 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
     own = f"dropout {rank()}" if rank() else "dropout"
     torch.manual_seed(integer_seed(job.seed, own, *job.run))
 
-    input_size = network_input_size(
-        job.model["architecture"], job.image["size"], job.model["input_size"]
-    )
+    input_size = network_input_size(network, job.image["size"], job.model["input_size"])
     parts, image_ids = read_parts(job, {"train", *settings.watch}, device, input_size, world_size())
     training = parts.pop("train")
     model = initial_model(job, start, log)
@@ -274,7 +273,10 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
 
 
 def initial_model(job: TrainingJob, start: Start, log: logging.Logger) -> nn.Module:
-    """Network of a job with the weights that it starts from; what was adapted goes to the log."""
+    """Network of a job with the weights that it starts from.
+
+    What was adapted goes to the log, and what a person should know of its maps.
+    """
     seed = integer_seed(job.seed, "initialise", *job.run)
     model = build_classifier(job.backbone, len(job.classes), seed)
     if start.tensors is not None:
@@ -282,6 +284,8 @@ def initial_model(job: TrainingJob, start: Start, log: logging.Logger) -> nn.Mod
             log.warning(note)
     elif start.reason:
         log.warning("Training starts from random weights. %s", start.reason)
+    for note in job.backbone.known.notes:
+        log.info(note)
     return model
 
 

@@ -58,8 +58,9 @@ SYSTEMS: Final[Mapping[str, System]] = {
         "cross-validation on 224 COVID, 700 pneumonia and 504 normal images.",
         "How COVID images of one patient were divided; on which images training was stopped.",
         "VGG19, MobileNetV2 and Inception v3 with their last blocks trained. Xception and "
-        "Inception-ResNetV2 are not among the networks here. The classifier is one linear layer, "
-        "which exact maps need (VGG19 keeps its own three).",
+        "Inception-ResNetV2 need timm: after `pip install timm`, presets/related-timm.yaml adds "
+        "them. The classifier is one linear layer, which exact maps need (VGG19 keeps its own "
+        "three).",
         {2: 0.9678},
     ),
     "detrac": System(
