@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from workflow_scripts.cxrcam.configuration.balance_faults import balance_faults
 from workflow_scripts.cxrcam.configuration.capsule_networks import (
     CAPSULE_NETWORKS,
     capsule_faults,
@@ -243,7 +244,11 @@ def check_recipes(config: Mapping[str, Any], problems: Problems) -> None:
         for start in possible_starts(model):
             chosen = with_recipe(model, train, config["recipes"][start], n_images=1)
             size = config["image"]["size"]
-            for fault in _recipe_faults(*chosen, f"{task}/{scheme}", part, size):
+            run, classes = f"{task}/{scheme}", config["tasks"][task]["classes"]
+            for fault in (
+                *_recipe_faults(*chosen, run, part, size),
+                *balance_faults(*chosen, classes, run),
+            ):
                 problems.add(("schemes", scheme, "train"), fault)
 
 

@@ -380,11 +380,17 @@ def result_settings(config: Mapping[str, Any], task: str, scheme: str) -> dict[s
 
     These are `train_settings` without ``gpus`` and ``sync_batch_norm`` where the mathematics does
     not depend on them: as with ``compute.device``, a model that was trained on one GPU is still
-    valid when there are two.
+    valid when there are two. ``class_weights``, ``sampling`` and ``augment`` are left out where
+    they do nothing, and of ``augment`` each key that does: models trained without know nothing of
+    them.
     """
     settings = train_settings(config, task, scheme)
     if settings["gpus"] == 1 or settings["sync_batch_norm"]:
         del settings["gpus"], settings["sync_batch_norm"]
+    settings["augment"] = {key: value for key, value in settings["augment"].items() if value}
+    for key, nothing in (("class_weights", "none"), ("sampling", "natural"), ("augment", {})):
+        if settings[key] == nothing:
+            del settings[key]
     return settings
 
 

@@ -30,6 +30,7 @@ from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.capsules import MarginLoss
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints
+from workflow_scripts.cxrcam.networks.class_balance import class_weights
 from workflow_scripts.cxrcam.networks.cost import parameter_count
 from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.distributed import rank, world_size
@@ -237,6 +238,10 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
     normalisation = Normalisation(tuple(job.image["mean"]), tuple(job.image["std"]))
     capsules = job.backbone.known.capsules
     loss = MarginLoss(training.labels, len(job.classes)) if capsules else None
+    weights = weights_in_loss(job, training.labels)
+    if weights:
+        told = ", ".join(f"{name} {weight:.3g}" for name, weight in weights.items())
+        log.info("Weights of the classes in the loss: %s.", told)
     with _TrainingLog(job, settings, len(training), log) as shown, frozen as trained:
         if job.backbone.sub_classes > 1:
             shape = (input_size, normalisation, precision)
@@ -246,6 +251,7 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
             cuda_graphs=job.cuda_graphs,
             sub_classes=job.backbone.sub_classes,
             loss=loss,
+            class_weights=torch.tensor([*weights.values()], device=device) if weights else None,
         )
         history = train(
             learner,
@@ -271,6 +277,13 @@ def initial_model(job: TrainingJob, start: Start, log: logging.Logger) -> nn.Mod
     elif start.reason:
         log.warning("Training starts from random weights. %s", start.reason)
     return model
+
+
+def weights_in_loss(job: TrainingJob, labels: torch.Tensor) -> dict[str, float] | None:
+    """Weight of each class, given the classes of the training images; see `class_weights`."""
+    chosen = job.settings.get("class_weights", "none")
+    weights = class_weights(labels.cpu().numpy(), job.classes, chosen)
+    return None if weights is None else dict(zip(job.classes, weights.tolist(), strict=True))
 
 
 def decomposed(
@@ -374,6 +387,9 @@ def write_outputs(
     sub_classes = job.backbone.sub_classes
     if sub_classes > 1:
         used_too["sub_class_images"] = sub_class_images(labels, job.classes, sub_classes)
+        labels = labels // sub_classes
+    if weights := weights_in_loss(job, labels):
+        used_too["weights_in_loss"] = weights
     card = ModelCard(
         classes=job.classes,
         architecture=job.backbone.architecture,
