@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from workflow_scripts.cxrcam.configuration.balance_faults import balance_faults
 from workflow_scripts.cxrcam.configuration.capsule_networks import (
     CAPSULE_NETWORKS,
     capsule_faults,
 )
+from workflow_scripts.cxrcam.configuration.class_balance import balance_faults
 from workflow_scripts.cxrcam.configuration.problems import (
     KeyPath,
     Problems,

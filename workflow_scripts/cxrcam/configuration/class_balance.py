@@ -10,13 +10,26 @@ from workflow_scripts.cxrcam.configuration.capsule_networks import CAPSULE_NETWO
 from workflow_scripts.cxrcam.configuration.problems import did_you_mean, show
 
 
-def is_reweighted(train: Mapping[str, Any]) -> bool:
-    """Whether the classes have other shares in a training than among its images.
+def reweighting(train: Mapping[str, Any]) -> str:
+    """What gives the classes other shares in a training than among its images; empty if nothing.
 
     `train` may lack keys that are at their default.
     """
-    defaults = {"class_weights": "none", "sampling": "natural"}
-    return any(train.get(key, value) != value for key, value in defaults.items())
+    if train.get("class_weights", "none") != "none":
+        return "class weights"
+    if train.get("sampling", "natural") != "natural":
+        return "as many images of each class"
+    return ""
+
+
+def shares_sentence(what: str) -> str:
+    """Sentence on the probabilities of a network trained with `reweighting`; empty without."""
+    if not what:
+        return ""
+    return (
+        f"It was trained with {what}: its probabilities are those at other shares of the classes "
+        "than the data have, and calibration by one temperature does not correct that."
+    )
 
 
 def balance_faults(
@@ -33,7 +46,7 @@ def balance_faults(
             "for classes of unequal size: set train.class_weights to none, or train.sampling to "
             "natural."
         )
-    if is_reweighted(train) and model["architecture"] in CAPSULE_NETWORKS:
+    if reweighting(train) and model["architecture"] in CAPSULE_NETWORKS:
         key, off = ("sampling", "natural") if weights == "none" else ("class_weights", "none")
         faults.append(
             f"{key}: {show(train[key])} for {run}, but {model['architecture']} learns by margin "
