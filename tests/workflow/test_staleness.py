@@ -397,11 +397,6 @@ CASES = [
         CONFIG | after_train(runs_of(scheme="holdout")),
     ),
     Case(
-        "an augmentation that changes nothing",
-        settings(train={"augment": {"rotation": 0, "noise": 0}}),
-        CONFIG,
-    ),
-    Case(
         "weights of the classes of one task",
         settings(tasks={"two_class": {"train": {"class_weights": {"Normal": 1, "COVID": 2}}}}),
         CONFIG | after_train(runs_of("two_class")),

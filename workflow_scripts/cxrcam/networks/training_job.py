@@ -235,24 +235,8 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
         if settings.freeze_until
         else nullcontext(model)
     )
-    normalisation = Normalisation(tuple(job.image["mean"]), tuple(job.image["std"]))
-    capsules = job.backbone.known.capsules
-    loss = MarginLoss(training.labels, len(job.classes)) if capsules else None
-    weights = weights_in_loss(job, training.labels)
-    if weights:
-        told = ", ".join(f"{name} {weight:.3g}" for name, weight in weights.items())
-        log.info("Weights of the classes in the loss: %s.", told)
     with _TrainingLog(job, settings, len(training), log) as shown, frozen as trained:
-        if job.backbone.sub_classes > 1:
-            shape = (input_size, normalisation, precision)
-            training = decomposed(job, trained, training, *shape, log)
-        learner = Learner(
-            *(trained, training, settings, normalisation, precision, input_size),
-            cuda_graphs=job.cuda_graphs,
-            sub_classes=job.backbone.sub_classes,
-            loss=loss,
-            class_weights=torch.tensor([*weights.values()], device=device) if weights else None,
-        )
+        learner = learner_of(job, trained, training, settings, input_size, precision, log)
         history = train(
             learner,
             {role: parts[role] for role in settings.watch if role in parts},
@@ -264,7 +248,8 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
         )
     if rank() == 0:
         used = {"precision": precision, "device": device.type}
-        write_outputs(job, model, history, start.origin, input_size, used, training.labels, log)
+        labels = learner.training.labels
+        write_outputs(job, model, history, start.origin, input_size, used, labels, log)
 
 
 def initial_model(job: TrainingJob, start: Start, log: logging.Logger) -> nn.Module:
@@ -277,6 +262,35 @@ def initial_model(job: TrainingJob, start: Start, log: logging.Logger) -> nn.Mod
     elif start.reason:
         log.warning("Training starts from random weights. %s", start.reason)
     return model
+
+
+def learner_of(
+    job: TrainingJob,
+    model: nn.Module,
+    training: Part,
+    settings: TrainSettings,
+    input_size: int,
+    precision: str,
+    log: logging.Logger,
+) -> Learner:
+    """What learns `training`, by the loss of a job's network and with its weights of classes."""
+    normalisation = Normalisation(tuple(job.image["mean"]), tuple(job.image["std"]))
+    capsules = job.backbone.known.capsules
+    loss = MarginLoss(training.labels, len(job.classes)) if capsules else None
+    weights = weights_in_loss(job, training.labels)
+    if weights:
+        told = ", ".join(f"{name} {weight:.3g}" for name, weight in weights.items())
+        log.info("Weights of the classes in the loss: %s.", told)
+    device = training.labels.device
+    if job.backbone.sub_classes > 1:
+        training = decomposed(job, model, training, input_size, normalisation, precision, log)
+    return Learner(
+        *(model, training, settings, normalisation, precision, input_size),
+        cuda_graphs=job.cuda_graphs,
+        sub_classes=job.backbone.sub_classes,
+        loss=loss,
+        class_weights=torch.tensor([*weights.values()], device=device) if weights else None,
+    )
 
 
 def weights_in_loss(job: TrainingJob, labels: torch.Tensor) -> dict[str, float] | None:
