@@ -70,7 +70,7 @@ def test_a_scale_enlarges_about_the_centre():
 
 def test_several_moves_are_those_of_torchvision():
     augmentation = Augmentation(rotation=30, shift=0.1, scale=0.2)
-    angle, right, down, size, _ = 2 * np.random.default_rng(3).random((10, 4))[:5] - 1
+    angle, right, down, size, _ = 2 * np.random.default_rng(3).random((11, 4))[:5] - 1
     parameters = torch.from_numpy(augmentation.draw(np.random.default_rng(3), 4))
     moved = augmentation.apply(grey(4), parameters)
     for k, image in enumerate(grey(4)):
@@ -94,15 +94,22 @@ def test_contrast_moves_grey_levels_away_from_the_mean_and_keeps_them_possible(d
 
 def test_noise_is_of_the_strength_asked_for_and_another_one_at_each_pixel_and_time():
     flat = torch.full((8, 100, 100), 128, dtype=torch.uint8)
+    strongest = [0.5] * 10 + [1.0]
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        first = changed(Augmentation(noise=0.1), pixels=flat) - 128
-        second = changed(Augmentation(noise=0.1), pixels=flat) - 128
-        bright = changed(Augmentation(noise=0.1), pixels=torch.full_like(flat, 250))
+        first = changed(Augmentation(noise=0.1), *strongest, pixels=flat) - 128
+        second = changed(Augmentation(noise=0.1), *strongest, pixels=flat) - 128
+        bright = changed(Augmentation(noise=0.1), *strongest, pixels=torch.full_like(flat, 250))
+        rng = np.random.default_rng(0)
+        parameters = torch.from_numpy(Augmentation(noise=0.1).draw(rng, 500))
+        changes = Augmentation(noise=0.1).apply(flat[:1].repeat(500, 1, 1), parameters)
     assert first.std().item() == pytest.approx(25.5, rel=0.01)
     assert first.mean().item() == pytest.approx(0, abs=0.3)
     assert abs(torch.corrcoef(torch.stack([first.flatten(), second.flatten()]))[0, 1]) < 0.02
     assert bright.max() == 255
+    # From none to all of it, so that images as they are stay among them.
+    strengths = changes.std((1, 2))
+    assert strengths.min() < 1 and strengths.max() > 25 and 11 < strengths.mean() < 14.5
 
 
 def test_erasing_sets_a_rectangle_to_the_mean_of_its_image():

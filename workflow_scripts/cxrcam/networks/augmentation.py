@@ -44,8 +44,9 @@ class Augmentation:
         The factor by which grey levels move away from the image's mean is drawn from 1 - contrast
         to 1 + contrast. Grey levels stay within [0, 255].
     noise : float
-        Standard deviation of Gaussian noise, as a share of the 255 grey levels; they stay within
-        [0, 255].
+        Largest standard deviation of Gaussian noise, as a share of the 255 grey levels; that of an
+        image is drawn from 0 to this, so that a network goes on seeing images as they are. Grey
+        levels stay within [0, 255].
     erasing : float
         Probability that a rectangle is set to the mean of the image: random erasing (Zhong et al.
         2020), with areas from `SMALLEST_ERASED` to `LARGEST_ERASED`.
@@ -67,22 +68,23 @@ class Augmentation:
         return bool(self.rotation or self.shift or self.scale)
 
     def draw(self, rng: np.random.Generator, n_images: int) -> Float32Array:
-        """Parameters of each image of an epoch, shape (n, 11).
+        """Parameters of each image of an epoch, shape (n, 12).
 
         Six are the matrix of `affine_grid`, from places in the result to places in the image; one
-        is the factor of contrast; four are top, left, bottom and right of what is erased, as shares
-        of the side. As many numbers are drawn whatever is on, so that one kind of change does not
-        alter the draws of another.
+        is the factor of contrast, one the standard deviation of noise in grey levels; four are top,
+        left, bottom and right of what is erased, as shares of the side. As many numbers are drawn
+        whatever is on, so that one kind of change does not alter the draws of another.
         """
-        drawn = rng.random((10, n_images))
+        drawn = rng.random((11, n_images))
         angle, right, down, size, contrast = 2 * drawn[:5] - 1  # in [-1, 1)
         angle = angle * math.radians(self.rotation)
         size = 1 + self.scale * size
         right, down = 2 * self.shift * right, 2 * self.shift * down  # the side counts 2
         cos, sin = np.cos(angle) / size, np.sin(angle) / size
         matrix = (cos, sin, -cos * right - sin * down, -sin, cos, sin * right - cos * down)
-        rectangle = _rectangles(drawn[5:], self.erasing)
-        return np.stack([*matrix, 1 + self.contrast * contrast, *rectangle], 1).astype(np.float32)
+        greys = (1 + self.contrast * contrast, 255 * self.noise * drawn[10])
+        rectangle = _rectangles(drawn[5:10], self.erasing)
+        return np.stack([*matrix, *greys, *rectangle], 1).astype(np.float32)
 
     def apply(self, pixels: torch.Tensor, parameters: torch.Tensor) -> torch.Tensor:
         """Change a batch of images; nothing here waits for a GPU.
@@ -91,7 +93,7 @@ class Augmentation:
         ----------
         pixels : uint8 or float32 tensor, shape (b, side, side)
             Grey levels in [0, 255].
-        parameters : float32 tensor, shape (b, 11)
+        parameters : float32 tensor, shape (b, 12)
             From `draw`, on the same device.
 
         Returns
@@ -110,11 +112,11 @@ class Augmentation:
             mean = pixels.mean((1, 2), keepdim=True)
             pixels = mean + parameters[:, 6, None, None] * (pixels - mean)
         if self.noise:
-            pixels = pixels + 255 * self.noise * torch.randn_like(pixels)
+            pixels = pixels + parameters[:, 7, None, None] * torch.randn_like(pixels)
         if self.contrast or self.noise:
             pixels = pixels.clamp(0, 255)
         if self.erasing:
-            pixels = _erased(pixels, parameters[:, 7:])
+            pixels = _erased(pixels, parameters[:, 8:])
         return pixels
 
 

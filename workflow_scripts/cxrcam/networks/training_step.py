@@ -26,7 +26,7 @@ class Batch:
     rows: torch.Tensor  # int64 (b,), their positions
     flips: torch.Tensor  # bool (b,), which of them are mirrored
     labels: torch.Tensor  # int64 (b,), their classes, or sub-classes
-    changes: torch.Tensor | None = None  # float32 (b, 11), of `Augmentation.draw`; None is none
+    changes: torch.Tensor | None = None  # float32 (b, 12), of `Augmentation.draw`; None is none
 
 
 class Learner:
