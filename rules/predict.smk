@@ -114,6 +114,7 @@ rule predict_page:
         asked=NAMED if isinstance(NAMED, str) else ", ".join(NAMED or []),
         input_part=configuration.input_part(config, STUDY.answering["scheme"]),
         pictures=config["predict"]["pictures"],
+        reweighting=STUDY.reweighting(**STUDY.answering),
         drawing={key: config["cam"][key] for key in ("against", "opacity")},
         max_pixels=config["image"]["max_pixels"],
     message:

@@ -60,6 +60,7 @@ rule report:
         classes=STUDY.classes,
         splits=STUDY.divisions,
         shown=STUDY.headline_run,
+        reweighted=STUDY.reweighted,
         gallery_runs=STUDY.headline_folds,
         most_pictures=config["report"]["pictures"],
         input_part=configuration.input_part(config, STUDY.headline["scheme"]),

@@ -52,7 +52,7 @@ if __name__ == "__main__":
         bars=headline_bars(metrics, verdict["headline"]),
         runs=runs_table(metrics, map_links(given.galleries, folder)),
         overview=plain(given.overview, folder),
-        designs=designs_of(pd.read_csv(given.summary), shown, folder),
+        designs=designs_of(pd.read_csv(given.summary), shown, folder, params.reweighted),
         gallery=gallery,
         gallery_of="{task}, {scheme}, seed {seed}".format(**shown),
         duplicates=captioned(given.duplicates, given.duplicates_caption, folder),

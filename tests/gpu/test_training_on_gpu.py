@@ -90,6 +90,8 @@ def assert_same(a: nn.Module, b: nn.Module) -> None:
         {"precision": "float32"},
         {"optimizer": "sgd", "learning_rate": 0.01, "label_smoothing": 0.1},
         {"progressive": [0.5, 1.0], "epochs": 2},
+        {"augment": {"rotation": 5, "contrast": 0.1, "noise": 0.02, "erasing": 0.5}},
+        {"sampling": "balanced", "augment": {"shift": 0.05, "scale": 0.1}},
     ],
 )
 def test_a_recorded_training_has_the_bits_of_a_plain_one(changes: dict[str, Any]):

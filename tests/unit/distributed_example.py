@@ -43,6 +43,10 @@ TRAININGS = {
     "batch norm": (13, {"sync_batch_norm": False}),
     "dropout": (13, {}),
     "sub-classes": (14, {"label_smoothing": 0.1}),
+    "changed": (
+        14,
+        {"sampling": "balanced", "augment": {"rotation": 10, "contrast": 0.2, "erasing": 0.5}},
+    ),
 }
 
 
@@ -102,7 +106,10 @@ def trained(name: str, checkpoints: Checkpoints | None = None) -> tuple[nn.Modul
     model, k = network(name), sub_classes_of(name)
     settings = TrainSettings.from_mapping(PLAIN | changes)
     training = noise(n_images, labels=2 * k)
-    learner = Learner(model, training, settings, IMAGENET, "float32", sub_classes=k)
+    weights = torch.tensor([0.5, 1.5]) if name == "changed" else None
+    learner = Learner(
+        *(model, training, settings, IMAGENET, "float32"), sub_classes=k, class_weights=weights
+    )
     watched = {"validation": noise(150, 1), "test": noise(5, 2)}
     history = train(learner, watched, np.random.default_rng(0), checkpoints)
     return model, [{k: v for k, v in row.items() if "seconds" not in k} for row in history]
@@ -160,7 +167,7 @@ def main(rank: int, size: int, folder: Path) -> None:
     facts: dict = {"passed": passed()}
     facts["from first"] = from_first(torch.tensor([rank, rank + 1])).tolist()
     models = {}
-    for name in TRAININGS if size == 2 else ["adam", "sub-classes"]:
+    for name in TRAININGS if size == 2 else ["adam", "sub-classes", "changed"]:
         torch.manual_seed(rank)  # of the dropout
         models[name], facts[name] = trained(name)
     models["resumed"] = resumed(folder / "checkpoint.safetensors")

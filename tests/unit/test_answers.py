@@ -309,6 +309,12 @@ def test_a_verdict_on_another_design_is_called_that() -> None:
     assert "That sentence is about" not in page()
 
 
+def test_the_page_says_that_probabilities_are_not_those_at_the_shares_of_the_data() -> None:
+    assert "other shares of the classes" not in page()
+    weighted = page(reweighting="class weights")
+    assert "trained with class weights: its probabilities are those at other shares" in weighted
+
+
 def test_a_page_without_one_readable_image_says_so() -> None:
     empty = answers(facts(0), np.empty((2, 0, 2)), np.empty((0, 2), bool), alike(0), reference())
     html = page(answers=with_copies(empty, {}, 2), cards=[])

@@ -276,6 +276,8 @@ def test_it_can_be_planned_with_the_recipes_of_all_networks(weights):
         ),
         ({}, {"label_smoothing": 0.1}, "set train.label_smoothing to 0"),
         ({"decompose": 2}, {}, "set model.decompose to null"),
+        ({}, {"class_weights": "balanced"}, "set train.class_weights to none"),
+        ({}, {"sampling": "balanced"}, "set train.sampling to natural"),
         ({}, {"freeze_until": "features.9"}, "set model.weights to a file, or"),
         ({"last_stage": 2}, {}, "covid_caps can only be whole: set it to null or auto"),
         ({"map_stride": 8}, {}, "can have 2 only"),

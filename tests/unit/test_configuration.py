@@ -33,6 +33,8 @@ from workflow_scripts.cxrcam.configuration.resolution import (
     train_settings,
 )
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.networks.augmentation import Augmentation
+from workflow_scripts.cxrcam.networks.recipe import TrainSettings
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = load_schema(ROOT / "schemas" / "config.schema.yaml")
@@ -297,6 +299,17 @@ BAD = [
     (("train", "weight_decay"), math.inf, ["train.weight_decay is .inf", "finite"]),
     (("train", "horizontal_flip"), 1.5, ["train.horizontal_flip", "from 0 to 1"]),
     (("train", "horizontal_flip"), False, ["train.horizontal_flip is false", "no number"]),
+    (("train", "class_weights"), "balance", ["is 'balance'", "Did you mean 'balanced'?"]),
+    (("train", "class_weights"), 2, ["train.class_weights is 2", "none, balanced, or a weight"]),
+    (
+        ("train", "class_weights"),
+        {"Normal": 0, "COVID": 1},
+        ["train.class_weights.Normal is 0", "greater than 0"],
+    ),
+    (("train", "sampling"), "equal", ["train.sampling is 'equal'", "natural, balanced"]),
+    (("train", "augment"), {"rotate": 5}, ["Unknown key 'rotate'", "rotation"]),
+    (("train", "augment"), {"shift": 5}, ["train.augment.shift is 5", "from 0 to 0.5"]),
+    (("train", "augment"), True, ["train.augment is true", "rotation, shift, scale"]),
     (("image", "max_pixels"), math.nan, ["image.max_pixels is .nan", "finite"]),
     (("image", "size"), 31, ["image.size is 31", "32 to 1024"]),
     (("image", "size"), 1025, ["32 to 1024"]),
@@ -598,6 +611,30 @@ def test_the_number_of_gpus_decides_a_result_only_where_it_changes_the_mathemati
     assert asked(gpus=2, sync_batch_norm=False) != asked(gpus=4, sync_batch_norm=False) != asked()
 
 
+def test_imbalance_and_augmentation_are_told_to_a_training_only_where_they_are_used():
+    def asked(**train):
+        config = changed(FULL, ("schemes", "once", "train"), {"batch_size": 8, **train})
+        return result_settings(resolve_configuration(config, SCHEMA), "two_class", "once")
+
+    without = asked()
+    assert not {"augment", "class_weights", "sampling"} & without.keys()
+    assert asked(augment={"rotation": 0}, class_weights="none", sampling="natural") == without
+    assert asked(augment={"rotation": 5, "noise": 0}) == {**without, "augment": {"rotation": 5.0}}
+    assert asked(sampling="balanced") == {**without, "sampling": "balanced"}
+    weights = {"COVID": 3, "Normal": 1}
+    assert asked(class_weights=weights) == {**without, "class_weights": weights}
+    assert TrainSettings.from_mapping(without).augment == Augmentation()
+    assert TrainSettings.from_mapping(asked(augment={"shift": 0.1})).augment.shift == 0.1
+
+
+def test_the_augmentation_of_a_scheme_stands_for_all_of_it():
+    config = changed(FULL, ("train", "augment"), {"rotation": 5})
+    config = changed(config, ("schemes", "once", "train"), {"augment": {"shift": 0.1}})
+    config = resolve_configuration(config, SCHEMA)
+    assert result_settings(config, "two_class", "once")["augment"] == {"shift": 0.1}
+    assert result_settings(config, "two_class", "thrice")["augment"] == {"rotation": 5.0}
+
+
 @pytest.mark.parametrize(("task", "scheme"), [("two_clas", "once"), ("two_class", "onec")])
 def test_settings_of_an_unknown_task_or_scheme_are_refused(task, scheme):
     with pytest.raises(ConfigurationError, match=r"Did you mean '(two_class|once)'"):
@@ -732,6 +769,25 @@ def test_a_scheme_is_run_with_its_own_tasks_only():
                 "train": {"freeze_until": "layer3", "progressive": [0.5, 1]},
             },
             ["freeze_until: layer3", "progressive: [0.5, 1.0]", "exclude each other"],
+        ),
+        (
+            {
+                **{"kind": "holdout", "model": {"weights": "imagenet"}},
+                "train": {"freeze_until": "layer3", "augment": {"shift": 0.1, "noise": 0}},
+            },
+            ["freeze_until: layer3", "augment: {shift: 0.1} for", "exclude each other"],
+        ),
+        (
+            {"kind": "holdout", "train": {"class_weights": {"Normal": 1, "Covid": 2}}},
+            ["class_weights for two_class/new names 'Covid'", "Did you mean 'COVID'?"],
+        ),
+        (
+            {"kind": "holdout", "train": {"class_weights": {"Normal": 1}}},
+            ["class_weights for two_class/new has no weight of COVID: give one"],
+        ),
+        (
+            {"kind": "holdout", "train": {"class_weights": "balanced", "sampling": "balanced"}},
+            ["class_weights: 'balanced' and sampling: balanced", "train.sampling to natural"],
         ),
         (
             {"kind": "holdout", "train": {"progressive": [0.5, 0.75]}},

@@ -155,6 +155,22 @@ def test_recorded_training_is_the_training_without(
         assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("images", [part(), Elsewhere(part().pixels, part().labels)])
+def test_changed_images_and_balanced_epochs_are_learnt_by_recorded_steps_too(
+    monkeypatch: pytest.MonkeyPatch, recorder: Recorder, images: Pixels
+):
+    augment = {"rotation": 10, "scale": 0.1, "contrast": 0.2, "noise": 0.1, "erasing": 0.5}
+    changes: dict[str, Any] = {"augment": augment, "sampling": "balanced"}
+    plain, expected = fitted(monkeypatch, None, images, **changes)
+    quick, history = fitted(monkeypatch, recorder, images, **changes)
+    assert recorder.replays == 4 * 4 - WARM_UPS
+    assert history == expected
+    for a, b in zip(plain.state_dict().values(), quick.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    unchanged, _ = fitted(monkeypatch, None, images, sampling="balanced")
+    assert not torch.equal(next(plain.parameters()), next(unchanged.parameters()))
+
+
 def test_sub_classes_are_learnt_by_recorded_steps_too(
     monkeypatch: pytest.MonkeyPatch, recorder: Recorder
 ):

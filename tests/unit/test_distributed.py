@@ -71,7 +71,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     ("size", "name"),
     [
         *((2, "adam"), (3, "adam"), (2, "recipe"), (2, "batch norm")),
-        *((2, "sub-classes"), (3, "sub-classes")),
+        *((2, "sub-classes"), (3, "sub-classes"), (2, "changed"), (3, "changed")),
     ],
 )
 def test_a_shared_training_ends_with_the_weights_of_one_in_a_single_process(shared, size, name):

@@ -139,6 +139,21 @@ def test_the_card_says_what_stands_beside_a_map(card):
     assert "sub class images" in in_parts
 
 
+def test_the_card_says_that_probabilities_are_not_those_at_the_shares_of_the_data(card):
+    def trained(**settings: object) -> str:
+        facts = example_facts(example_card("resnet18"))
+        return model_card(example_page(facts | {"training": facts["training"] | settings}))
+
+    assert "other shares of the classes" not in card
+    weighted = trained(class_weights="balanced", weights_in_loss={"Normal": 0.5})
+    assert "trained with class weights: its probabilities are those at other shares" in weighted
+    assert "divide the softmax of the logits by the weights in loss below" in weighted
+    assert "- weights in loss: " in weighted
+    balanced = trained(sampling="balanced")
+    assert "trained with as many images of each class: its probabilities" in balanced
+    assert "multiply the softmax of the logits by the training images of each class" in balanced
+
+
 def test_the_sheet_counts_what_is_there():
     text = sheet("class_folders")
     assert "3 chest X-rays" in text and "the patient of 1" in text and "40 × 30 to 60 × 30" in text

@@ -102,3 +102,8 @@ def test_a_design_is_described_in_one_line():
         describe_design(config, "two_class", "holdout_sgd")
         == f"{text}; each class as 2 sub-classes"
     )
+    config = preset("paper")
+    config["schemes"]["holdout_sgd"]["train"] |= {"class_weights": "balanced"}
+    config["train"]["augment"] |= {"rotation": 10.0, "shift": 0.05}
+    changed = f"{text}; trained with class weights; augmented: rotation 10, shift 0.05"
+    assert describe_design(config, "two_class", "holdout_sgd") == changed

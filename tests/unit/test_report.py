@@ -304,6 +304,10 @@ def test_each_design_has_its_numbers_in_words_and_its_figures() -> None:
     assert first.figures[0].href == "../figures/history-two-a%20b.svg"
     assert first.figures[0].alt == f"Training history of two, a b: {first.numbers}"
     assert len({figure.href for figure in first.figures}) == 5
+    weighted = [("two", "other", "class weights")]
+    again, second = designs_of(summary, {"task": "two", "scheme": "a b"}, folder, weighted)
+    assert again.numbers == first.numbers
+    assert "; trained with class weights: probabilities at other shares" in second.numbers
 
 
 def test_a_fold_that_tests_on_a_source_left_out_is_called_so_in_the_table_of_runs() -> None:

@@ -229,6 +229,24 @@ def test_runs_that_freeze_the_same_layers_of_the_same_weights_share_features():
     )
 
 
+def test_designs_whose_classes_have_other_shares_in_training_are_known():
+    study = study_of(
+        schemes={
+            "weighted": {
+                **{"kind": "same_splits", "of": "holdout", "tasks": ["two_class"]},
+                "train": {"class_weights": {"Normal": 1, "COVID": 2}},
+            },
+            "drawn": {"kind": "same_splits", "of": "holdout", "train": {"sampling": "balanced"}},
+        },
+    )
+    assert study.reweighted == [
+        ("two_class", "weighted", "class weights"),
+        ("two_class", "drawn", "as many images of each class"),
+        ("three_class", "drawn", "as many images of each class"),
+    ]
+    assert study.reweighting("two_class", "holdout") == ""
+
+
 def test_the_largest_batch_is_the_users_or_the_most_that_a_recipe_may_ask_for():
     study = study_of(recipes={"random": {"batch_size": 48}})
     assert study.largest_batch("two_class", "holdout") == 48

@@ -1,6 +1,7 @@
 """Training: the same bits each time, every image once an epoch, and clocks that tell the truth."""
 
 import logging
+from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from workflow_scripts.cxrcam.contracts import HISTORY, TIMINGS
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks import evaluation, training
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.augmentation import Augmentation
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, State, TrainingStopped
 from workflow_scripts.cxrcam.networks.evaluation import (
     best_iteration,
@@ -153,7 +155,7 @@ class Recorder(nn.Module):
         self.linear = nn.Linear(1, 2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.seen.append((x[:, 0, 0, 0] * 255).round().int().tolist())
+        self.seen.append((x[:, 0, 1, 1] * 255).round().int().tolist())
         return self.linear(x[:, :1].mean((2, 3)))
 
 
@@ -178,6 +180,64 @@ def test_every_epoch_sees_every_image_once_in_another_order():
 
 def test_the_order_of_images_does_not_depend_on_whether_they_are_flipped():
     assert passed(horizontal_flip=0.0) == passed(horizontal_flip=1.0)
+
+
+def test_without_other_changes_an_epoch_draws_its_order_and_flips_and_nothing_else():
+    rng = np.random.default_rng(0)
+    expected = []
+    for _ in range(3):
+        expected += rng.permutation(13).tolist()
+        rng.random(13)
+    for nothing in ({}, {"augment": {"contrast": 0.0, "shift": 0.0}, "class_weights": "none"}):
+        assert list(chain(*passed(epochs=3, **nothing))) == expected
+    turned = list(chain(*passed(epochs=3, augment={"rotation": 5.0})))
+    assert turned[:13] == expected[:13] and turned != expected
+
+
+def test_changes_are_drawn_anew_for_each_image_and_epoch():
+    class Images(Recorder):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            drawn.extend(x[:, 0].detach().numpy().tobytes() for x in x.split(1))
+            return super().forward(x)
+
+    drawn: list[bytes] = []
+    part = noise(12)
+    one_image = Pixels(part.pixels[:1].repeat(12, 1, 1), part.labels)
+    changes = settings(augment={"shift": 0.2}, horizontal_flip=0.0)
+    learner = Learner(Images(), one_image, changes, IMAGENET, "float32")
+    train(learner, {}, np.random.default_rng(0))
+    assert len(drawn) == len(set(drawn)) == 24
+
+
+def test_a_balanced_epoch_shows_as_many_images_of_each_class():
+    pixels = np.arange(12, dtype=np.uint8)[:, None, None].repeat(4, 1).repeat(4, 2)
+    labels = np.array([0] * 9 + [1] * 3)
+    learner = Learner(
+        *(Recorder(), Pixels.on(CPU, pixels, labels), settings(epochs=3, sampling="balanced")),
+        *(Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)), "float32"),
+    )
+    train(learner, {}, np.random.default_rng(0))
+    seen = list(chain(*learner.model.seen))
+    epochs = [seen[:12], seen[12:24], seen[24:]]
+    assert [sum(image >= 9 for image in epoch) for epoch in epochs] == [6, 6, 6]
+    assert all(
+        sorted(image for image in epoch if image >= 9) == [9, 9, 10, 10, 11, 11] for epoch in epochs
+    )
+
+
+def test_augmented_images_are_changed_at_the_size_that_the_network_sees():
+    sides: list[int] = []
+
+    class Noting(Augmentation):
+        def apply(self, pixels: torch.Tensor, parameters: torch.Tensor) -> torch.Tensor:
+            assert pixels.min() >= 0 and pixels.max() > 200, "normalised before it was changed"
+            sides.append(pixels.shape[-1])
+            return super().apply(pixels, parameters)
+
+    recipe = replace(settings(progressive=[0.5, 1.0], batch_size=12), augment=Noting(rotation=5))
+    learner = Learner(small_network(), noise(12), recipe, IMAGENET, "float32", input_size=96)
+    train(learner, {}, np.random.default_rng(0))
+    assert sides == [48, 96]
 
 
 # --- reproducibility ------------------------------------------------------------------------------
@@ -622,6 +682,10 @@ RECIPES = [
         "keep": "best_validation",
         "label_smoothing": 0.1,
     },
+    {
+        "sampling": "balanced",
+        "augment": {"rotation": 10, "shift": 0.1, "contrast": 0.2, "noise": 0.1, "erasing": 0.5},
+    },
 ]
 
 
@@ -630,9 +694,12 @@ RECIPES = [
 def test_an_interrupted_run_ends_with_the_bits_of_an_undisturbed_one(tmp_path, changes, looks):
     watched = {"validation": noise(5, 1)}
     changes = {"epochs": 3, **changes}  # 3 steps an epoch
-    whole, expected = fit(noise(14), watched, **changes)
-    with pytest.raises(TrainingStopped):
-        fit(noise(14), watched, checkpoints=checkpoints(tmp_path, looks), **changes)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)  # of noise
+        whole, expected = fit(noise(14), watched, **changes)
+        torch.manual_seed(3)
+        with pytest.raises(TrainingStopped):
+            fit(noise(14), watched, checkpoints=checkpoints(tmp_path, looks), **changes)
     # Another generator and other weights: all that counts comes from the file.
     resumed, history = fit(
         *(noise(14), watched, 99, small_network(7)), checkpoints=checkpoints(tmp_path), **changes

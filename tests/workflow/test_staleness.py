@@ -392,6 +392,21 @@ CASES = [
         CONFIG | after_train(runs_of(scheme="holdout")),
     ),
     Case(
+        "images of one scheme turned",
+        settings(schemes={"holdout": {"train": {"augment": {"rotation": 5}}}}),
+        CONFIG | after_train(runs_of(scheme="holdout")),
+    ),
+    Case(
+        "weights of the classes of one task",
+        settings(tasks={"two_class": {"train": {"class_weights": {"Normal": 1, "COVID": 2}}}}),
+        CONFIG | after_train(runs_of("two_class")),
+    ),
+    Case(
+        "balanced epochs",
+        settings(train={"sampling": "balanced"}),
+        CONFIG | after_train(ALL_RUNS),
+    ),
+    Case(
         "another precision",
         settings(compute={"precision": "bfloat16"}),
         CONFIG | after_train(ALL_RUNS),

@@ -30,9 +30,7 @@ from workflow_scripts.cxrcam.configuration.checks import (
     check_names,
     check_parts,
     check_paths,
-    check_recipes,
     check_schemes,
-    check_validation,
     entries,
     missing_classes,
 )
@@ -52,6 +50,7 @@ from workflow_scripts.cxrcam.configuration.problems import (
     show,
     under,
 )
+from workflow_scripts.cxrcam.configuration.recipe_checks import check_recipes, check_validation
 from workflow_scripts.cxrcam.configuration.schema import Schema, complete, expand
 from workflow_scripts.cxrcam.configuration.several_sources import (
     check_union_images,
@@ -396,11 +395,17 @@ def result_settings(config: Mapping[str, Any], task: str, scheme: str) -> dict[s
 
     These are `train_settings` without ``gpus`` and ``sync_batch_norm`` where the mathematics does
     not depend on them: as with ``compute.device``, a model that was trained on one GPU is still
-    valid when there are two.
+    valid when there are two. ``class_weights``, ``sampling`` and ``augment`` are left out where
+    they do nothing, and of ``augment`` each key that does: models trained without know nothing of
+    them.
     """
     settings = train_settings(config, task, scheme)
     if settings["gpus"] == 1 or settings["sync_batch_norm"]:
         del settings["gpus"], settings["sync_batch_norm"]
+    settings["augment"] = {key: value for key, value in settings["augment"].items() if value}
+    for key, nothing in (("class_weights", "none"), ("sampling", "natural"), ("augment", {})):
+        if settings[key] == nothing:
+            del settings[key]
     return settings
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import pandas as pd
 import yaml
 
+from workflow_scripts.cxrcam.configuration.class_balance import reweighting, shares_sentence
 from workflow_scripts.cxrcam.export.pages import render_page
 from workflow_scripts.cxrcam.starting_weights import RANDOM, start_sentence
 from workflow_scripts.cxrcam.terms import REST, SHARED_TEST, TEST, TRAIN, UNUSED, VALIDATION
@@ -56,6 +57,11 @@ class ModelCardPage:
         sentence = start_sentence(self.verdict["starts"][self.facts["scheme"]])
         origin = self.facts["weights_origin"]
         return sentence if origin == RANDOM else f"{sentence} The file was {origin}."
+
+    @property
+    def shares(self) -> str:
+        """Sentence on probabilities at other shares of the classes than the data's; or empty."""
+        return shares_sentence(reweighting(self.facts["training"]))
 
     @property
     def is_judged(self) -> bool:

@@ -1,5 +1,6 @@
 """Images on the device that computes, and the one way to make a network's input from them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -8,6 +9,9 @@ import torch
 
 from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array, UInt8Array
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
+
+Change = Callable[[torch.Tensor], torch.Tensor]
+"""Grey images (b, side, side) in [0, 255] to others of the same shape, float32."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class Pixels:
         flips: torch.Tensor | None,
         side: int,
         normalisation: Normalisation,
+        change: Change | None = None,
     ) -> torch.Tensor:
         """Network input of some images.
 
@@ -88,6 +93,8 @@ class Pixels:
         side : int
             Pixels a side at the network's input.
         normalisation : Normalisation
+        change : callable, optional
+            What is done to the grey images at the input's size, before they are normalised.
 
         Returns
         -------
@@ -101,7 +108,8 @@ class Pixels:
         if flips is not None:
             flipped = flips.to(device, non_blocking=True)[:, None, None]
             pixels = torch.where(flipped, pixels.flip(-1), pixels)
-        return normalisation.apply(resize_pixels(pixels, side))
+        pixels = resize_pixels(pixels, side)
+        return normalisation.apply(pixels if change is None else change(pixels))
 
 
 @dataclass(frozen=True)
@@ -126,8 +134,12 @@ class Features:
         flips: torch.Tensor | None,
         side: int,
         normalisation: Normalisation,
+        change: Change | None = None,
     ) -> torch.Tensor:
-        """Features of the images or of their mirror images; see `Pixels.batch`."""
+        """Features of the images or of their mirror images; see `Pixels.batch`.
+
+        There are none of changed images: the configuration refuses such a training.
+        """
         view = torch.zeros_like(rows) if flips is None else flips.long()
         return self.views[view.to(self.views.device), rows.to(self.views.device)]
 

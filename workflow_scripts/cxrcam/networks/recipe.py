@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
+
+from workflow_scripts.cxrcam.networks.augmentation import Augmentation
 
 MINIMUM_SIDE = 32
 """Pixels; below it a network that divides the side by 32 has no feature map left."""
@@ -33,6 +35,9 @@ class TrainSettings:
     freeze_until: str | None = None
     gpus: int = 1
     sync_batch_norm: bool = True
+    class_weights: str | Mapping[str, float] = "none"
+    sampling: str = "natural"
+    augment: Augmentation = field(default_factory=Augmentation)
 
     @staticmethod
     def from_mapping(values: Mapping[str, Any]) -> "TrainSettings":
@@ -40,6 +45,7 @@ class TrainSettings:
         plain: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
         }
+        plain["augment"] = Augmentation(**plain.get("augment", {}))
         return TrainSettings(**plain)
 
     def side_in(self, epoch: int, side: int) -> int:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from workflow_scripts.cxrcam.arrays import BoolArray, Int64Array
+from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, Int64Array
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks import distributed
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, TrainingStopped
+from workflow_scripts.cxrcam.networks.class_balance import BALANCED, balanced_order
 from workflow_scripts.cxrcam.networks.cuda_graphs import own_stream
 from workflow_scripts.cxrcam.networks.evaluation import (
     best_iteration,
@@ -84,6 +85,9 @@ class _Loop:
         self.iterations = len(self.bounds) * self.settings.epochs
         each_epoch = self.settings.evaluate_every == "epoch"
         self.every = len(self.bounds) if each_epoch else int(self.settings.evaluate_every)
+        if self.settings.sampling == BALANCED:
+            classes = self.training.labels // self.learner.sub_classes
+            self.classes: Int64Array = classes.cpu().numpy()
 
     def resume(self) -> None:
         """Take up the state that an interrupted run left, if there is one."""
@@ -91,12 +95,17 @@ class _Loop:
             self.at, self.kept = restored(self.learner, found)
             self.checkpoints.log.info("Going on after iteration %d.", self.at.iteration)
 
-    def draw_epoch(self) -> tuple[Int64Array, BoolArray]:
-        """Order and flips of the images of one epoch."""
+    def draw_epoch(self) -> tuple[Int64Array, BoolArray, Float32Array | None]:
+        """Images of one epoch in their order, their flips, and their changes if there are any."""
         self.at.epoch_rng = dict(self.rng.bit_generator.state)
         n_images = len(self.training)
-        order = self.rng.permutation(n_images)
-        return order, self.rng.random(n_images) < self.settings.horizontal_flip
+        if self.settings.sampling == BALANCED:
+            order = balanced_order(self.classes, self.rng)
+        else:
+            order = self.rng.permutation(n_images)
+        flips = self.rng.random(n_images) < self.settings.horizontal_flip
+        augment = self.settings.augment
+        return order, flips, augment.draw(self.rng, n_images) if augment else None
 
     def batches(self) -> Iterator[Batch]:
         """Every batch that is still to come."""
@@ -107,13 +116,16 @@ class _Loop:
             if not done:
                 self.draw_epoch()  # that epoch is over; the next draws come after its own
         for epoch in range(first_epoch, self.settings.epochs):
-            order, flips = self.draw_epoch()
+            order, flips, drawn = self.draw_epoch()
             # To their devices once an epoch: each copy makes Python wait for the GPU.
             rows = torch.from_numpy(order).to(self.training.home)
             labels = self.training.labels[rows.to(device)]
             flipped = torch.from_numpy(flips).to(device)
+            changes = None if drawn is None else torch.from_numpy(drawn).to(device)
             for first, last in self.bounds[done:]:
-                yield Batch(epoch, rows[first:last], flipped[first:last], labels[first:last])
+                of_batch = None if changes is None else changes[first:last]
+                chosen = (rows[first:last], flipped[first:last], labels[first:last])
+                yield Batch(epoch, *chosen, of_batch)
             done = 0
 
     def step(self, batch: Batch) -> torch.Tensor:
@@ -274,7 +286,7 @@ def train(
         Parts whose loss and accuracy are recorded; only ``validation`` can influence the weights,
         by `settings.keep` and `settings.patience`.
     rng : np.random.Generator
-        Order of the images and flips.
+        Order of the images, flips and other changes.
     checkpoints : Checkpoints, optional
         Where the state is kept; a state found there is taken up. A run that was interrupted on the
         CPU in float32 ends with the bits of one that was not.

@@ -32,6 +32,7 @@ from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.capsules import MarginLoss
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints
+from workflow_scripts.cxrcam.networks.class_balance import class_weights
 from workflow_scripts.cxrcam.networks.cost import parameter_count
 from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.distributed import rank, world_size
@@ -245,19 +246,8 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
         if settings.freeze_until
         else nullcontext(model)
     )
-    normalisation = Normalisation(tuple(job.image["mean"]), tuple(job.image["std"]))
-    capsules = job.backbone.known.capsules
-    loss = MarginLoss(training.labels, len(job.classes)) if capsules else None
     with _TrainingLog(job, settings, len(training), log) as shown, frozen as trained:
-        if job.backbone.sub_classes > 1:
-            shape = (input_size, normalisation, precision)
-            training = decomposed(job, trained, training, *shape, log)
-        learner = Learner(
-            *(trained, training, settings, normalisation, precision, input_size),
-            cuda_graphs=job.cuda_graphs,
-            sub_classes=job.backbone.sub_classes,
-            loss=loss,
-        )
+        learner = learner_of(job, trained, training, settings, input_size, precision, log)
         history = train(
             learner,
             {role: parts[role] for role in settings.watch if role in parts},
@@ -269,7 +259,8 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
         )
     if rank() == 0:
         used = {"precision": precision, "device": device.type}
-        write_outputs(job, model, history, start.origin, input_size, used, training.labels, log)
+        labels = learner.training.labels
+        write_outputs(job, model, history, start.origin, input_size, used, labels, log)
 
 
 def initial_model(job: TrainingJob, start: Start, log: logging.Logger) -> nn.Module:
@@ -287,6 +278,42 @@ def initial_model(job: TrainingJob, start: Start, log: logging.Logger) -> nn.Mod
     for note in job.backbone.known.notes:
         log.info(note)
     return model
+
+
+def learner_of(
+    job: TrainingJob,
+    model: nn.Module,
+    training: Part,
+    settings: TrainSettings,
+    input_size: int,
+    precision: str,
+    log: logging.Logger,
+) -> Learner:
+    """What learns `training`, by the loss of a job's network and with its weights of classes."""
+    normalisation = Normalisation(tuple(job.image["mean"]), tuple(job.image["std"]))
+    capsules = job.backbone.known.capsules
+    loss = MarginLoss(training.labels, len(job.classes)) if capsules else None
+    weights = weights_in_loss(job, training.labels)
+    if weights:
+        told = ", ".join(f"{name} {weight:.3g}" for name, weight in weights.items())
+        log.info("Weights of the classes in the loss: %s.", told)
+    device = training.labels.device
+    if job.backbone.sub_classes > 1:
+        training = decomposed(job, model, training, input_size, normalisation, precision, log)
+    return Learner(
+        *(model, training, settings, normalisation, precision, input_size),
+        cuda_graphs=job.cuda_graphs,
+        sub_classes=job.backbone.sub_classes,
+        loss=loss,
+        class_weights=torch.tensor([*weights.values()], device=device) if weights else None,
+    )
+
+
+def weights_in_loss(job: TrainingJob, labels: torch.Tensor) -> dict[str, float] | None:
+    """Weight of each class, given the classes of the training images; see `class_weights`."""
+    chosen = job.settings.get("class_weights", "none")
+    weights = class_weights(labels.cpu().numpy(), job.classes, chosen)
+    return None if weights is None else dict(zip(job.classes, weights.tolist(), strict=True))
 
 
 def decomposed(
@@ -390,6 +417,9 @@ def write_outputs(
     sub_classes = job.backbone.sub_classes
     if sub_classes > 1:
         used_too["sub_class_images"] = sub_class_images(labels, job.classes, sub_classes)
+        labels = labels // sub_classes
+    if weights := weights_in_loss(job, labels):
+        used_too["weights_in_loss"] = weights
     card = ModelCard(
         classes=job.classes,
         findings=job.findings,

@@ -27,6 +27,7 @@ class Batch:
     rows: torch.Tensor  # int64 (b,), their positions
     flips: torch.Tensor  # bool (b,), which of them are mirrored
     labels: torch.Tensor  # int64 (b,), their classes or sub-classes; of findings float32 (b, k)
+    changes: torch.Tensor | None = None  # float32 (b, 12), of `Augmentation.draw`; None is none
 
 
 class Learner:
@@ -51,6 +52,8 @@ class Learner:
         Losses (b,) of logits and labels, in training and evaluation. Without it, cross entropy (of
         each finding, where there are some): in training with the label smoothing of `settings`, in
         evaluation without.
+    class_weights : float32 tensor, shape (classes,), optional
+        Of the images of each class in the loss of the training; evaluations count all alike.
     sub_classes : int
         Of each class, where the labels of `training` are those of `decomposition`. What is counted
         below is of classes all the same.
@@ -81,10 +84,11 @@ class Learner:
         cuda_graphs: bool = True,
         sub_classes: int = 1,
         loss: nn.Module | None = None,
+        class_weights: torch.Tensor | None = None,
     ) -> None:
         self.training, self.settings = training, settings
         self.normalisation, self.precision = normalisation, precision
-        self.sub_classes = sub_classes
+        self.sub_classes, self.class_weights = sub_classes, class_weights
         self.side = input_size or training.side
         self.device = training.labels.device
         self.processes = distributed.world_size()
@@ -109,23 +113,47 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = given
         n_images = len(batch.rows)
-        rows, flips, labels = map(distributed.share, (batch.rows, batch.flips, batch.labels))
+        drawn = [batch.flips] if batch.changes is None else [batch.flips, batch.changes]
+        rows, labels, *drawn = map(distributed.share, (batch.rows, batch.labels, *drawn))
         side = self.settings.side_in(batch.epoch, self.side)
         # The rest of an epoch has another shape, for which recording would not pay.
         if self.records and n_images == self.settings.batch_size:
-            return self._recorded_step(side, rows, flips, labels)
-        return self._learn(self._images(rows, flips, side), labels, n_images)
+            return self._recorded_step(side, rows, labels, *drawn)
+        return self._learn(self._images(side, rows, *drawn), labels, n_images)
 
-    def _images(self, rows: torch.Tensor, flips: torch.Tensor, side: int) -> torch.Tensor:
+    def _images(
+        self,
+        side: int,
+        rows: torch.Tensor,
+        flips: torch.Tensor,
+        changes: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Network input of some training images."""
-        return self.training.batch(rows, flips, side, self.normalisation)
+        change = None
+        if changes is not None:
+            change = partial(self.settings.augment.apply, parameters=changes)
+        return self.training.batch(rows, flips, side, self.normalisation, change)
+
+    def _mean_loss(
+        self, logits: torch.Tensor, labels: torch.Tensor, classes: torch.Tensor, n_images: int
+    ) -> torch.Tensor:
+        """Loss of a batch; see `distributed.mean_loss`. `classes` (b,) choose the weights.
+
+        Weighted losses are divided by the number of images, not by the sum of their weights as
+        PyTorch's mean is: images of a frequent class would count fully in a batch without others.
+        """
+        losses = self.training_loss(logits, labels)
+        if self.class_weights is not None:
+            losses = losses * self.class_weights[classes]
+        return distributed.mean_loss(losses, n_images)
 
     def _learn(self, images: torch.Tensor, labels: torch.Tensor, n_images: int) -> torch.Tensor:
         """Learn from a batch of `n_images` that are shared by all processes; returns the loss."""
         # Each weight is cast once a step anyway, and a recording must not read another one's.
         with autocast(self.device, self.precision, keep_casts=False):
             logits = self.network(images)
-            loss = distributed.mean_loss(self.training_loss(logits, labels), n_images)
+            classes = labels // self.sub_classes if self.sub_classes > 1 else labels
+            loss = self._mean_loss(logits, labels, classes, n_images)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -133,14 +161,13 @@ class Learner:
         shown = loss
         if self.sub_classes > 1:
             logits = composed_logits(logits, self.sub_classes)
-            labels = labels // self.sub_classes
-            shown = distributed.mean_loss(self.training_loss(logits, labels), n_images)
+            shown = self._mean_loss(logits, classes, classes, n_images)
         self.loss_sum += shown.double() * (n_images / self.processes)
-        self.correct += right_answers(logits, labels)
+        self.correct += right_answers(logits, classes)
         return loss
 
     def _recorded_step(
-        self, side: int, rows: torch.Tensor, flips: torch.Tensor, labels: torch.Tensor
+        self, side: int, rows: torch.Tensor, labels: torch.Tensor, *drawn: torch.Tensor
     ) -> torch.Tensor:
         """As `_learn`, of a full batch, by a recording; only the newest is kept, as it is large."""
         # Pixels that the GPU does not hold cannot be taken within the recording.
@@ -149,12 +176,13 @@ class Learner:
             learn = partial(self._learn, n_images=self.settings.batch_size)
 
             def take_and_learn(*chosen: torch.Tensor) -> torch.Tensor:
-                rows, flips, labels = chosen
-                return learn(self._images(rows, flips, side), labels)
+                rows, labels, *drawn = chosen
+                return learn(self._images(side, rows, *drawn), labels)
 
             self.recorded = side, RecordedStep(take_and_learn if resident else learn)
-        inputs = (rows, flips, labels) if resident else (self._images(rows, flips, side), labels)
-        return self.recorded[1](*inputs)
+        if resident:
+            return self.recorded[1](rows, labels, *drawn)
+        return self.recorded[1](self._images(side, rows, *drawn), labels)
 
 
 def _loss(training: Part, smoothing: float = 0.0) -> nn.Module:

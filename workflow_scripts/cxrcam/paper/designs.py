@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from workflow_scripts.cxrcam.configuration.class_balance import reweighting
 from workflow_scripts.cxrcam.configuration.resolution import (
     division,
     input_part,
@@ -101,6 +102,10 @@ def describe_design(config: Mapping[str, Any], task: str, scheme: str) -> str:
         f"{train['optimizer']}, learning rate {train['learning_rate']}, "
         f"batch {train['batch_size']}, at most {train['epochs']} epochs",
     ]
+    if what := reweighting(train):
+        parts.append(f"trained with {what}")
+    if changes := {key: value for key, value in train["augment"].items() if value}:
+        parts.append("augmented: " + ", ".join(f"{k} {v:g}" for k, v in changes.items()))
     if input_part(config, scheme) != WHOLE:
         parts.append(f"covered images ({input_part(config, scheme)})")
     if sub_classes := model_settings(config, scheme).get("decompose"):

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from workflow_scripts.cxrcam.arrays import Int64Array
+from workflow_scripts.cxrcam.configuration.class_balance import shares_sentence
 from workflow_scripts.cxrcam.maps.placement import log_odds
 from workflow_scripts.cxrcam.maps.raw_maps import read_evidence_maps
 from workflow_scripts.cxrcam.metrics.conformal import fewest_images
@@ -46,6 +47,8 @@ class AnswersPage:
         `image` and `reason` of the others.
     cards : sequence of AnswerCard
     files : sequence of Link
+    reweighting : str
+        See `class_balance.reweighting`.
     """
 
     dataset: str
@@ -57,6 +60,7 @@ class AnswersPage:
     quarantine: pd.DataFrame
     cards: Sequence[AnswerCard]
     files: Sequence[Link]
+    reweighting: str = ""
 
 
 def probability_text(row: Mapping[Any, Any], name: str) -> str:
@@ -256,7 +260,9 @@ def render_answers(page: AnswersPage) -> str:
             n_answered=int((page.answers["answer"] != ABSTAIN).sum()),
             scale=log_odds(reference.heat_scale, len(reference.classes)),
             sentences=verdict_sentences(page),
-            measured=how_it_was_measured(reference),
+            measured=[
+                *filter(None, (*how_it_was_measured(reference), shares_sentence(page.reweighting)))
+            ],
             start=start_sentence(page.verdict["starts"][reference.scheme]),
             notice=NOTICE,
         )

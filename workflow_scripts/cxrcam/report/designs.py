@@ -35,11 +35,23 @@ _CAPTIONED: Final = {
 }
 
 
-def designs_of(summary: pd.DataFrame, shown: Mapping[str, Any], folder: Path) -> list[Design]:
-    """Each design of summary.csv; `shown` is that of the headline, `folder` that of the page."""
+def designs_of(
+    summary: pd.DataFrame,
+    shown: Mapping[str, Any],
+    folder: Path,
+    reweighted: Iterable[tuple[str, str, str]] = (),
+) -> list[Design]:
+    """Each design of summary.csv; `shown` is that of the headline, `folder` that of the page.
+
+    `reweighted` has task, scheme and what was weighted of designs whose probabilities are those
+    at other shares of the classes.
+    """
     designs = []
+    weighted = {(task, scheme): what for task, scheme, what in reweighted}
     for row in summary.to_dict("records"):
         task, scheme, numbers = row["task"], row["scheme"], _numbers_of(row)
+        if what := weighted.get((task, scheme)):
+            numbers += f"; trained with {what}: probabilities at other shares than the data's"
         figures = [
             Figure(
                 words,

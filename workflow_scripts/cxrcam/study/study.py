@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from workflow_scripts.cxrcam.configuration import resolution as configuration
+from workflow_scripts.cxrcam.configuration.class_balance import reweighting
 from workflow_scripts.cxrcam.configuration.findings import (
     Finding,
     classes_of,
@@ -382,6 +383,19 @@ class Study:
         if batch != "auto":
             return int(batch)
         return max(int(recipe["batch_size"]) for recipe in self.recipes(task, scheme).values())
+
+    def reweighting(self, task: str, scheme: str) -> str:
+        """What gives the classes other shares in training than in the data; see `reweighting`."""
+        return reweighting(configuration.train_settings(self.config, task, scheme))
+
+    @cached_property
+    def reweighted(self) -> list[tuple[str, str, str]]:
+        """Task, scheme and `reweighting` of each design that has one."""
+        return [
+            (design["task"], design["scheme"], what)
+            for design in self.designs
+            if (what := self.reweighting(**design))
+        ]
 
     def is_covered(self, scheme: str) -> bool:
         """Whether the networks of a scheme see a part of each image only."""
