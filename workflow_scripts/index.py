@@ -11,6 +11,7 @@ from workflow_scripts.cxrcam.data.index_table import (
     build_index,
     check_quarantine,
     in_words,
+    patients_in_words,
     read_declared_sources,
 )
 from workflow_scripts.cxrcam.duplicates.risk import without_rejected
@@ -47,6 +48,8 @@ if __name__ == "__main__":
         log.info("Left out %r: %s", row.path, row.reason)  # quoted: a name may hold a line break
     for sentence in in_words(images, quarantine):
         log.info(sentence)
+    for sentence in patients_in_words(images):
+        log.warning(sentence)
     check_quarantine(quarantine, len(listing), snakemake.config["image"]["max_quarantined_share"])
     write_frame(snakemake.output.images, images)
     write_csv(snakemake.output.quarantine, quarantine[QUARANTINE_COLUMNS])

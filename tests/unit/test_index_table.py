@@ -19,6 +19,7 @@ from workflow_scripts.cxrcam.data.index_table import (
     build_index,
     check_quarantine,
     group_images,
+    patients_in_words,
     read_declared_sources,
 )
 from workflow_scripts.cxrcam.terms import INDEX_COLUMNS
@@ -319,3 +320,21 @@ def test_the_share_allowed_is_allowed():
     check_quarantine(quarantined(), 200, 0.0)
     with pytest.raises(IndexingError):
         check_quarantine(quarantined("cut off"), 200, 0.0)
+
+
+def test_a_patient_of_two_sexes_or_distant_ages_is_named():
+    index = pd.DataFrame(
+        {
+            "image_id": list("abcdef"),
+            "patient": ["p", "p", "q", "q", None, None],
+            "sex": ["F", "F", "F", "M", "F", "M"],
+            "age": ["30", "61", "40", "41", "1", "90"],
+        }
+    )
+    sexes, ages = patients_in_words(index)
+    assert "'q' has two sexes: F (c) and M (d)" in sexes
+    assert "'p' has two ages: 30 (a) and 61 (b)" in ages
+    assert patients_in_words(index.assign(sex="", age="")) == []
+    assert patients_in_words(index[["image_id", "patient"]]) == []
+    many = pd.concat([index, index.assign(patient=index["patient"] + "2")])
+    assert "1 more patient" in patients_in_words(many)[0]

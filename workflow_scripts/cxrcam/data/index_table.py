@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -204,6 +205,45 @@ def in_words(index: pd.DataFrame, quarantine: pd.DataFrame) -> list[str]:
             "taken for unknown. List them in a manifest, to keep each on one side of a split."
         )
     return sentences
+
+
+MOST_YEARS: Final = 25
+"""Between two X-rays of one patient; collections span some twenty."""
+
+
+def patients_in_words(index: pd.DataFrame) -> list[str]:
+    """Sentences on patients who cannot be one person: two sexes, or ages too far apart.
+
+    `index` has ``image_id``, ``patient`` and, of manifests and collections, ``sex`` and ``age`` as
+    text.
+    """
+    known = index[index["patient"].notna()]
+    sentences = []
+    if "sex" in known:
+        sexes = known[known["sex"].fillna("").astype(str).str.strip() != ""]
+        several = sexes.groupby("patient")["sex"].nunique()
+        strange = several.index[several > 1]
+        if len(strange):
+            rows = sexes[sexes["patient"] == strange[0]].drop_duplicates("sex")
+            sentences.append(_two_people("sexes", "sex", rows, len(strange)))
+    if "age" in known:
+        years = known.assign(years=pd.to_numeric(known["age"], errors="coerce"))
+        span = years.groupby("patient")["years"].agg(lambda ages: ages.max() - ages.min())
+        strange = span.index[span > MOST_YEARS]
+        if len(strange):
+            rows = years[years["patient"] == strange[0]].dropna(subset="years")
+            rows = rows.sort_values("years").iloc[[0, -1]]
+            sentences.append(_two_people("ages", "age", rows, len(strange)))
+    return sentences
+
+
+def _two_people(noun: str, column: str, rows: pd.DataFrame, n_patients: int) -> str:
+    told = " and ".join(f"{row[column]} ({row['image_id']})" for row in rows.to_dict("records"))
+    more = f" {n_patients - 1:,} more patient{'s' * (n_patients > 2)}." if n_patients > 1 else ""
+    return (
+        f"The patient {rows['patient'].iloc[0]!r} has two {noun}: {told}. Two people under one name "
+        f"are kept on one side of a split for nothing: correct the table.{more}"
+    )
 
 
 def common_reasons(quarantine: pd.DataFrame) -> list[tuple[str, int]]:
