@@ -241,8 +241,8 @@ def _two_people(noun: str, column: str, rows: pd.DataFrame, n_patients: int) -> 
     told = " and ".join(f"{row[column]} ({row['image_id']})" for row in rows.to_dict("records"))
     more = f" {n_patients - 1:,} more patient{'s' * (n_patients > 2)}." if n_patients > 1 else ""
     return (
-        f"The patient {rows['patient'].iloc[0]!r} has two {noun}: {told}. Two people under one name "
-        f"are kept on one side of a split for nothing: correct the table.{more}"
+        f"The patient {rows['patient'].iloc[0]!r} has two {noun}: {told}. Two people under one "
+        f"name are kept on one side of a split for nothing: correct the table.{more}"
     )
 
 
