@@ -186,6 +186,7 @@ def cards() -> Iterator[tuple[str, object]]:
             "last_stage",
             "map_stride",
             "sub_classes",
+            "findings",
         }:  # newer
             yield f"without {key}", {k: v for k, v in card.items() if k != key}
     yield "an unknown key", card | {"unknown": 1}
@@ -200,6 +201,7 @@ def cards() -> Iterator[tuple[str, object]]:
         "last_stage": (0, 2, 9, "layer3", 1.5),
         "map_stride": (0, 3, 32, "8"),
         "sub_classes": (None, 0, -1, 2, "2", 1.5, True),
+        "findings": (None, 1, "yes", []),
         "training": (None, [], "x"),
     }.items():
         for value in values:

@@ -215,7 +215,8 @@ class Headline:
 
 def is_judged(headline: Mapping[str, Any], task: str, scheme: str) -> bool:
     """Whether a design is that of the headline, as it stands in audit/verdict.json."""
-    tasks = (headline["task"], *headline["findings"])
+    # A verdict of an earlier version knows no findings.
+    tasks = (headline["task"], *headline.get("findings", ()))
     return task in tasks and scheme == headline["scheme"]
 
 
