@@ -2,8 +2,8 @@
 #
 # in   index, splits, cache, runs/.../{predictions.parquet, model.safetensors}, cam/.../maps.parquet, audit/.../covered.parquet,
 #      audit/external.csv
-# out  audit/: expected.csv, leaks.csv, duplicates.{csv,html,png}, suspect_images.{csv,html}, sources.json, acquisition.json,
-#      verdict.md; <task>/<scheme>/fold-<k>/: floors.parquet; seed-<s>/: maps.json, masked.csv, and of the
+# out  audit/: expected.csv, leaks.csv, duplicates.{csv,html,png}, suspect_images.{csv,html}, sources.json, columns.json,
+#      acquisition.json, verdict.md; <task>/<scheme>/fold-<k>/: floors.parquet; seed-<s>/: maps.json, masked.csv, and of the
 #      first fold and seed of a design map_tests.json;
 #      map_methods.csv and .png, where other ways to make a map are asked for
 
@@ -155,6 +155,7 @@ rule audit_data:
         shards=cache_shards,
     output:
         sources="results/{dataset}/audit/sources.json",
+        columns="results/{dataset}/audit/columns.json",
         acquisition="results/{dataset}/audit/acquisition.json",
         floors="results/{dataset}/audit/floors.csv",
     log:
@@ -303,6 +304,7 @@ rule audit_verdict:
         leaks=rules.audit_leaks.output[0],
         suspects=rules.audit_suspects.output.table,
         sources=rules.audit_data.output.sources,
+        columns=rules.audit_data.output.columns,
         acquisition=rules.audit_data.output.acquisition,
         floors=rules.audit_data.output.floors,
         metrics=rules.tables.output.metrics,

@@ -33,6 +33,7 @@ rule report:
         suspects=rules.audit_suspects.output.table,
         suspects_page=rules.audit_suspects.output.page,
         sources=rules.audit_data.output.sources,
+        columns=rules.audit_data.output.columns,
         leaks=rules.audit_leaks.output[0],
         splits=of_runs(rules.splits.output[0], STUDY.divisions),
         external=rules.external_table.output[0] if config["external"] else [],

@@ -23,6 +23,7 @@ from workflow_scripts.cxrcam.report.page import (
 )
 from workflow_scripts.cxrcam.report.pictures import write_gallery
 from workflow_scripts.cxrcam.report.tables import (
+    columns_table,
     leaks_table,
     runs_table,
     source_tables,
@@ -54,6 +55,7 @@ def example_verdict() -> dict[str, object]:
     check = {"question": "Is it?", "file": "tables/metrics.csv", "order": 1, "clause": ""}
     return {
         "answer": "No.",
+        "findings": [],
         "sentence": f"The network's 67 % is no recognition of {EVIL}.",
         "headline": {"task": "a & b", "scheme": "holdout", "recognised": EVIL}
         | {"accuracy": 24 / 36, "low": 0.5, "high": 0.8, "n": 36},
@@ -139,6 +141,11 @@ def make_report(root: Path, **changes: object) -> Path:
         | {"share": [0.25, np.nan], "reason": [np.nan, "no patients are named"]}
     )
     source = {"verdict": "not associated", "classes": list(CLASSES), "sources": [EVIL]}
+    column = {"verdict": f"not judged: {EVIL}", "finding": "not judged", "values": []}
+    column |= dict.fromkeys(
+        f"{of}{end}" for of in ("cramers_v", "accuracy") for end in ("", "_low", "_high")
+    )
+    column["majority_accuracy"] = None
     metrics = example_metrics()
     verdict = example_verdict()
     link = Link("tables/metrics.csv", relative_href(data_set / "tables/metrics.csv", folder))
@@ -157,6 +164,7 @@ def make_report(root: Path, **changes: object) -> Path:
         "duplicates_page": href,
         "map_methods": None,
         "sources": source_tables({"a & b": source | {"counts": [[3], [4]]}}),
+        "columns": columns_table({"a & b": {EVIL: column}}),
         "splits": splits_table(splits, [split], {"a & b": CLASSES}),
         "leaks": leaks_table(leaks),
         "external": None,

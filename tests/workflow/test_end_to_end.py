@@ -83,6 +83,7 @@ def test_every_promised_file_exists(results: Path) -> None:
         "audit/suspect_images.csv",
         "audit/suspect_images.html",
         "audit/sources.json",
+        "audit/columns.json",
         "audit/acquisition.json",
         "cache/masks.parquet",
         "figures/accuracy.png",

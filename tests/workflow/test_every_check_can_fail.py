@@ -53,6 +53,7 @@ OF_IMAGES = {
     "better than a blind classifier": Case("is as good"),
     "acquisition": Case("can be told apart by", TRACES),
     "class by source": Case("no source holds images of both Normal and COVID"),
+    "class by column": Case("one who knows only 'view' is right on 100 %", ("view",)),
     "masked input": Case("right on", COVERED),
     "copies across the split": Case("have a copy in training"),
     "patients across the split": Case("have their patient in training"),
@@ -104,16 +105,16 @@ def save_masks(folder: Path) -> None:
 
 
 def make_faulty_images(folder: Path) -> None:
-    """X-rays of which each class has its own hospital, with copies, one of them of both classes.
+    """X-rays of which each class has its own hospital and view; one copy has another class.
 
     The last four of a class are copies of its first four; the four before them are of the patients
     of their neighbours.
     """
     folder.mkdir(parents=True)
     save_masks(folder)
-    rows = ["path,label,patient,source,mask_path,lesion_mask_path"]
+    rows = ["path,label,patient,source,view,mask_path,lesion_mask_path"]
     for position, label in enumerate(CLASSES):
-        source, lesion = ("north", "") if label == "Normal" else ("south", "lesion.png")
+        source, lesion = ("north,PA", "") if label == "Normal" else ("south,AP", "lesion.png")
         for number in range(PER_CLASS):
             name = f"{label}-{number}.png"
             original = number - 40 if number >= 40 else number

@@ -462,7 +462,7 @@ CASES = [
         for jobs, files in (
             (set(), ("verdict.json", "claim_2024.md", "masked_inputs.csv")),
             (set(), ("calibration.csv", "repeatability.json")),
-            ({"audit_data"}, ("floors.csv", "acquisition.json", "sources.json")),
+            ({"audit_data"}, ("floors.csv", "acquisition.json", "columns.json", "sources.json")),
             ({"audit_leaks"}, ("leaks.csv",)),
             ({"audit_suspects"}, ("suspect_images.csv", "suspect_images.html")),
             (

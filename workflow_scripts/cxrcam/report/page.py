@@ -64,6 +64,8 @@ class Report:
         Link to the page of all copies.
     sources : sequence of (str, Table)
         What was found, and the counts.
+    columns : Table or None
+        Class by what else is known of the images.
     splits, leaks, external : Table or None
     n_suspects : int
     suspects_page : str
@@ -89,6 +91,7 @@ class Report:
     duplicates_page: str
     map_methods: Figure | None
     sources: Sequence[tuple[str, Table]]
+    columns: Table | None
     splits: Table | None
     leaks: Table | None
     external: Table | None

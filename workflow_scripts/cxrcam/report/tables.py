@@ -164,6 +164,33 @@ def source_tables(sources: Mapping[str, Any]) -> list[tuple[str, Table]]:
     return parts
 
 
+def columns_table(columns: Mapping[str, Any]) -> Table | None:
+    """What is found of class and each column of the index; None where there is no column.
+
+    Parameters
+    ----------
+    columns : mapping
+        audit/columns.json.
+    """
+    rows = [
+        [
+            Cell(task),
+            Cell(name),
+            Cell(f"{len(found['values'])}" if found["values"] else NONE),
+            *(
+                interval_cell(*(found[f"{number}{end}"] for end in ("", "_low", "_high")))
+                for number in ("cramers_v", "accuracy")
+            ),
+            number_cell(found["majority_accuracy"]),
+            Cell(found["verdict"] if found["finding"] == "not judged" else found["finding"]),
+        ]
+        for task, of_task in columns.items()
+        for name, found in of_task.items()
+    ]
+    names = ("Task", "Column", "Values", "Cramér's V", "Right by it alone", "Guessing", "Found")
+    return Table("Class by what else is known of the images", names, rows) if rows else None
+
+
 def external_rows(external: pd.DataFrame) -> Table:
     """Accuracy on images from elsewhere, as audit/external.csv has it."""
     rows = [

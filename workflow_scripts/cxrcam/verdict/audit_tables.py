@@ -42,6 +42,8 @@ class AuditTables:
         Fields of `leaks.LeakRow`, with ``grouped``.
     sources : mapping of str to mapping
         Fields of `class_by_source.ClassBySource`, by task ("" for the data set).
+    columns : mapping of str to mapping of str to mapping
+        Fields of `class_by_column.ClassByColumn`, by task and column of the index.
     acquisition : mapping of str to mapping of str to mapping
         Fields of `acquisition.TraceSeparability`, by task ("" for the data set) and trace.
     floors : DataFrame or None
@@ -87,6 +89,7 @@ class AuditTables:
     predictions: Mapping[Run, str] = field(default_factory=dict)
     leaks: pd.DataFrame | None = None
     sources: Mapping[str, Numbers] = field(default_factory=dict)
+    columns: Mapping[str, Mapping[str, Numbers]] = field(default_factory=dict)
     acquisition: Mapping[str, Mapping[str, Numbers]] = field(default_factory=dict)
     floors: pd.DataFrame | None = None
     runs: pd.DataFrame | None = None
