@@ -34,6 +34,8 @@ rule report:
         suspects_page=rules.audit_suspects.output.page,
         sources=rules.audit_data.output.sources,
         columns=rules.audit_data.output.columns,
+        subgroups=rules.audit_subgroups.output.table,
+        subgroup_figure=rules.audit_subgroups.output.figure,
         leaks=rules.audit_leaks.output[0],
         splits=of_runs(rules.splits.output[0], STUDY.divisions),
         external=rules.external_table.output[0] if config["external"] else [],

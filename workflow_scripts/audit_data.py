@@ -17,7 +17,7 @@ from workflow_scripts.cxrcam.audit.class_by_source import assess_class_by_source
 from workflow_scripts.cxrcam.data.cached_parts import cached_parts
 from workflow_scripts.cxrcam.data.findings import labels_in_task
 from workflow_scripts.cxrcam.data.pixel_parts import at_most, stream_features
-from workflow_scripts.cxrcam.data.traits import columns_of, unread_ages
+from workflow_scripts.cxrcam.data.trait_columns import columns_of, unread_ages
 from workflow_scripts.cxrcam.files import write_json
 from workflow_scripts.cxrcam.floors.features import FEATURES
 from workflow_scripts.cxrcam.floors.floors import floors_of_task, folds_of_task
@@ -51,6 +51,7 @@ if __name__ == "__main__":
         features = {name: rows[of_task[drawn]] for name, rows in of_pixels.items()}
         columns = assess_class_by_columns(
             *(chosen, classes, folds_of_task(task, chosen, classes)),
+            named=snakemake.params.traits,
             findings={finding["label"] for finding in findings.values()},
         )
         by_column[task] = {column: vars(found) for column, found in columns.items()}

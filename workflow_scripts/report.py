@@ -32,6 +32,7 @@ from workflow_scripts.cxrcam.report.tables import (
     runs_table,
     source_tables,
     splits_table,
+    subgroup_tables,
 )
 
 if __name__ == "__main__":
@@ -60,6 +61,8 @@ if __name__ == "__main__":
         duplicates_page=relative_href(given.duplicates_page, folder),
         map_methods=plain(given.map_methods, folder),
         sources=source_tables(read_json(given.sources)),
+        subgroups=plain(given.subgroup_figure, folder),
+        subgroup_tables=subgroup_tables(pd.read_csv(given.subgroups)),
         columns=columns_table(read_json(given.columns)),
         splits=splits_table(params.splits, map(pd.read_parquet, given.splits), params.classes),
         leaks=leaks_table(pd.read_csv(given.leaks)),

@@ -4,13 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from workflow_scripts.cxrcam.data.trait_columns import columns_of, unread_ages, values_of
 from workflow_scripts.cxrcam.data.traits import (
     NOT_KNOWN,
     age_bin,
-    columns_of,
+    matching_columns,
     trait_of,
-    unread_ages,
-    values_of,
     why_no_groups,
 )
 from workflow_scripts.cxrcam.terms import INDEX_COLUMNS
@@ -84,3 +83,11 @@ def test_columns_with_one_value_or_many_tell_no_groups():
     assert why_no_groups(["AP", "PA"]) == ""
     assert why_no_groups(range(20)) == ""
     assert "10,000 different values" in why_no_groups(range(10_000))
+
+
+def test_a_name_is_a_column_or_a_trait():
+    columns = ["Patient Gender", "dicom_sex", "view", "dicom_view", "manifest_width"]
+    assert matching_columns("sex", columns) == ["Patient Gender", "dicom_sex"]
+    assert matching_columns("view", columns) == ["view"]
+    assert matching_columns("width", columns) == ["manifest_width"]
+    assert matching_columns("stage", columns) == []

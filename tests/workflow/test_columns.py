@@ -1,13 +1,17 @@
-"""What a manifest tells of its images: a view that gives the class away, a sex that does not."""
+"""What a manifest tells of its images: a view that is the class, a sex that is not; groups."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tests.workflow.conftest import made_once
 from tests.workflow.small_project import Project
+from workflow_scripts.cxrcam.networks.prediction_table import write_predictions
 from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 
@@ -78,6 +82,47 @@ def test_a_view_of_its_own_for_each_class_ends_with_no_and_is_named(clinic: Proj
     assert (view["about"], view["status"]) == ("shortcut", "failed")
     assert view["clause"].startswith("one who knows only 'view' is right on 100 %")
     assert "class by column: view" in (clinic.folder / AUDIT / "verdict.md").read_text("utf-8")
+
+
+def test_the_headline_is_told_group_by_group(clinic: Project) -> None:
+    table = pd.read_csv(clinic.folder / AUDIT / "subgroups.csv")
+    women = table[(table["column"] == "sex") & (table["group"] == "F") & (table["n"] > 0)]
+    assert set(table["column"]) == {"view", "sex", "age"}, "one source tells no groups apart"
+    assert {"accuracy", "sensitivity", "specificity"} <= set(women["metric"].dropna())
+    page = (clinic.folder / AUDIT.parent / "report/index.html").read_text(encoding="utf-8")
+    assert "The headline in each group of test images" in page and "subgroups.png" in page
+
+
+def test_a_network_that_is_wrong_for_women_only_is_found_out(
+    clinic: Project, tmp_path: Path
+) -> None:
+    project = clinic.copy(tmp_path / "cxrcam")
+    file = AUDIT.parent / "runs/two_class/holdout/fold-1/seed-0/predictions.parquet"
+    table = pd.read_parquet(project.folder / file)
+    index = pd.read_parquet(project.folder / AUDIT.parent / "index/images.parquet")
+    is_woman = table["image_id"].map(index.set_index("image_id")["sex"]) == "female"
+    sure = np.where((table["label"] == "COVID") != is_woman, 0.9, 0.1)
+    scores = np.stack([1 - sure, sure], axis=1).astype(np.float32)
+    write_predictions(project.folder / file, table, CLASSES, np.log(scores), scores)
+    verdict = str(AUDIT / "verdict.json")
+    project.run("--rerun-triggers", "mtime", "--", verdict)
+    (found,) = checks(project, "subgroups").values()
+    assert (found["about"], found["status"]) == ("limits", "failed")
+    assert "by sex, M over F: 100 points" in found["clause"]
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [("viw", "Did you mean 'view'?"), ("source", "all images have the same value, 'clinic'")],
+)
+def test_columns_that_tell_no_groups_are_refused_before_any_job(
+    clinic: Project, tmp_path: Path, named: str, words: str
+) -> None:
+    project = Project.create(tmp_path / "cxrcam", configuration())
+    shutil.copytree(clinic.folder / "data", project.folder / "data")
+    project.change(audit={"subgroups": ["sex", named]})
+    message = project.refuse()
+    assert f"audit.subgroups names '{named}', but " in message and words in message
 
 
 def test_what_is_alike_in_both_classes_passes(clinic: Project) -> None:

@@ -85,6 +85,8 @@ def test_every_promised_file_exists(results: Path) -> None:
         "audit/sources.json",
         "audit/columns.json",
         "audit/acquisition.json",
+        "audit/subgroups.csv",
+        "audit/subgroups.png",
         "cache/masks.parquet",
         "figures/accuracy.png",
         "figures/accuracy.svg",

@@ -7,17 +7,16 @@ spellings is one value (`spellings.normalised`), shown as it is spelt most often
 - Age: years ("45", "45.0", 45), or as DICOM has it ("045Y", "18M", "006W", "010D"), from 0 to 120;
   "90+" and ">89" are the last bin. All else (411, "old") is not known. Binned as in `AGE_BINS`.
 - Sex: the words of `SEXES` become F and M, in whatever case; others stay as they are.
+
+Imported while Snakemake reads the workflow, so it uses the standard library only.
 """
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-import pandas as pd
-
 from workflow_scripts.cxrcam.data.spellings import is_missing, normalised
-from workflow_scripts.cxrcam.terms import INDEX_COLUMNS
 
 NOT_KNOWN: Final = "not known"
 
@@ -51,53 +50,23 @@ TRAITS: Final = {
 """Traits of patients and of how an image was taken, and what their columns are called
 (`trait_of`)."""
 
-NO_TRAITS: Final = frozenset(
-    # Modality and mending are among the traces of acquisition, source has a check of its own.
-    {*INDEX_COLUMNS} - {name for name in INDEX_COLUMNS if name.startswith("dicom_")}
-    | {"dicom_modality", "dicom_patient"}
-)
-
 
 def trait_of(column: str) -> str | None:
     """Trait that a column is known to tell ("Patient Gender" is "sex"), None of any other."""
     key = re.sub(r"[\s_.,()/-]+", "", normalised(column).removeprefix("manifest_"))
-    key = re.sub(r"^(dicom|patient)s?(?=.)", "", key)
-    return next((trait for trait, names in TRAITS.items() if key in names), None)
+    keys = {key.removeprefix(prefix) for prefix in ("", "dicom", "patient", "patients")}
+    return next((trait for trait, names in TRAITS.items() if keys & names), None)
 
 
-def columns_of(images: pd.DataFrame) -> list[str]:
-    """Columns of the index that may tell images apart by more than their file, in its order.
-
-    Those of DICOM files are left out where no file has an entry.
-    """
-    return [
-        str(name)
-        for name in images.columns
-        if name not in NO_TRAITS
-        and not (str(name).startswith("dicom_") and images[name].isna().all())
-    ]
+def matching_columns(name: str, columns: Iterable[str]) -> list[str]:
+    """Columns that a name means: the column of that name, else all that tell a trait so called."""
+    columns = list(columns)
+    own = [column for column in columns if column in (name, f"manifest_{name}")]
+    return own or [column for column in columns if trait_of(column) == name]
 
 
-def values_of(images: pd.DataFrame, column: str) -> pd.Series:
-    """Value of each image in a column, as the module says.
-
-    Parameters
-    ----------
-    images : DataFrame
-        The index.
-    column : str
-
-    Returns
-    -------
-    Series of str
-        With the rows of `images`.
-    """
-    texts = images[column].astype(object).where(images[column].notna(), "").map(str)
-    return texts.map(_readings(Counter(texts), trait_of(column)))
-
-
-def _readings(counts: Counter[str], trait: str | None) -> dict[str, str]:
-    """What each text of a column is read as."""
+def readings(counts: Mapping[str, int], trait: str | None) -> dict[str, str]:
+    """What each text of a column is read as; `counts` tells how often each occurs."""
     if trait == "age":
         return {text: age_bin(text) for text in counts}
     spelt: dict[str, Counter[str]] = {}
@@ -126,23 +95,6 @@ def age_bin(text: str) -> str:
     if years > OLDEST:
         return NOT_KNOWN
     return next((name for end, name in AGE_BINS if years < end), OLDEST_BIN)
-
-
-def unread_ages(images: pd.DataFrame, columns: Iterable[str]) -> list[str]:
-    """Sentences on entries of columns of ages that are none."""
-    sentences = []
-    for column in columns:
-        if trait_of(column) != "age":
-            continue
-        texts = images[column].dropna().map(str)
-        strange = texts[~texts.map(is_missing) & (texts.map(age_bin) == NOT_KNOWN)]
-        if len(strange):
-            sentences.append(
-                f"{len(strange)} of {len(images)} images have no age in the column {column!r} but, "
-                f"for example, {strange.iloc[0]!r}: it is taken for not known. Ages are years from "
-                '0 to 120, such as 45, or as DICOM writes them, such as "045Y".'
-            )
-    return sentences
 
 
 def why_no_groups(values: Collection[str]) -> str:

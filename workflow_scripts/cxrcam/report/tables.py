@@ -191,6 +191,63 @@ def columns_table(columns: Mapping[str, Any]) -> Table | None:
     return Table("Class by what else is known of the images", names, rows) if rows else None
 
 
+def subgroup_tables(table: pd.DataFrame) -> list[Table]:
+    """Numbers of each group of images, and the largest gaps; none where no groups are known.
+
+    Parameters
+    ----------
+    table : DataFrame
+        audit/subgroups.csv.
+    """
+    if table.empty:
+        return []
+    is_gap = table["against"].notna()
+    of_groups = table[~is_gap].fillna({"group": NONE})
+    metrics = of_groups["metric"].dropna().unique().tolist()
+    rows = []
+    for (column, group), own in of_groups.groupby(["column", "group"], sort=False):
+        n = own["n"].iloc[0]
+        cells = {
+            row["metric"]: interval_cell(row["value"], row["low"], row["high"])
+            for row in own.to_dict("records")
+        }
+        rows.append(
+            [
+                Cell(str(column)),
+                Cell(str(group)),
+                Cell(f"{int(n):,}", float(n)) if pd.notna(n) else Cell(NONE, -1.0),
+                *(cells.get(metric, Cell(NONE, -1.0)) for metric in metrics),
+                Cell("; ".join(own["reason"].dropna().unique())),
+            ]
+        )
+    headings = [_metric_in_words(metric) for metric in metrics]
+    groups = Table(
+        "The headline in each group of test images, with 95 % intervals",
+        ("Trait", "Group", "Images", *headings, "Note"),
+        rows,
+    )
+    gaps = [
+        [
+            Cell(str(row["column"])),
+            Cell(_metric_in_words(row["metric"])),
+            Cell(f"{row['group']} over {row['against']}"),
+            interval_cell(row["value"], row["low"], row["high"], sign=True),
+            number_cell(row["at_most"]),
+        ]
+        for row in table[is_gap].to_dict("records")
+    ]
+    columns = ("Trait", "Number", "Groups", "Gap", "Largest that is not ruled out")
+    caption = (
+        "The surest, else the largest gap between groups, with intervals for all pairs at once"
+    )
+    return [groups, Table(caption, columns, gaps)] if gaps else [groups]
+
+
+def _metric_in_words(metric: str) -> str:
+    words = metric.replace("_", " ").replace("auroc", "AUROC")
+    return words[:1].upper() + words[1:]
+
+
 def external_rows(external: pd.DataFrame) -> Table:
     """Accuracy on images from elsewhere, as audit/external.csv has it."""
     rows = [

@@ -80,6 +80,8 @@ class AuditTables:
         As from `expected.compare_with_expected`.
     findings : DataFrame or None
         As from `metrics.findings.findings_table`, with the task of the network and the scheme.
+    subgroups : DataFrame or None
+        As from `metrics.subgroups.subgroup_table`, with the task of the network and the scheme.
     questions : mapping of (str, str) to str
         Task that asks for a finding, by the task of the network and the finding.
     """
@@ -102,6 +104,7 @@ class AuditTables:
     expected: pd.DataFrame | None = None
     suspects: pd.DataFrame | None = None
     findings: pd.DataFrame | None = None
+    subgroups: pd.DataFrame | None = None
     questions: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def of_classes(self, table: pd.DataFrame | None) -> pd.DataFrame | None:

@@ -85,6 +85,7 @@ def read_tables(
         expected=pd.read_csv(files["expected"]) if files.get("expected") else None,
         external=pd.read_csv(files["external"]) if files.get("external") else None,
         findings=pd.read_csv(files["findings"]) if files.get("findings") else None,
+        subgroups=pd.read_csv(files["subgroups"]),
         questions=questions,
     )
 
