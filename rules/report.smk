@@ -68,6 +68,7 @@ rule report:
         input_part=configuration.input_part(config, STUDY.headline["scheme"]),
         drawing={key: config["cam"][key] for key in ("against", "opacity")},
         max_pixels=config["image"]["max_pixels"],
+        small_groups=config["audit"]["small_groups"],
         benchmarks=BENCHMARK,
     message:
         "Writing the report of {wildcards.dataset}"

@@ -60,7 +60,7 @@ if __name__ == "__main__":
         duplicates=captioned(given.duplicates, given.duplicates_caption, folder),
         duplicates_page=relative_href(given.duplicates_page, folder),
         map_methods=plain(given.map_methods, folder),
-        sources=source_tables(read_json(given.sources)),
+        sources=source_tables(read_json(given.sources), params.small_groups),
         subgroups=plain(given.subgroup_figure, folder),
         subgroup_tables=subgroup_tables(pd.read_csv(given.subgroups)),
         columns=columns_table(read_json(given.columns)),

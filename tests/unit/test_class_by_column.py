@@ -79,6 +79,13 @@ def test_a_hint_that_luck_could_give_is_not_assessable():
     assert few.verdict == "not assessable: class 'Normal' has 8 groups of images, 10 are needed"
 
 
+def test_classes_that_share_no_value_by_luck_are_not_confounded():
+    images = index(room=(list("abcdefghij"), list("klmnopqrst")))
+    images = images.iloc[[*range(10), *range(N, N + 10)]]
+    found = assessed(images, named=["room"])["room"]
+    assert found.unshared_pairs and found.finding == "not assessable"
+
+
 def test_a_column_of_unknown_meaning_that_is_the_class_is_said_to_be_it_and_not_judged():
     images = index(diagnosis=(["healthy"], ["ill"]), view=(["PA"], ["AP"]))
     found = assessed(images)

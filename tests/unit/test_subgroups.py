@@ -17,7 +17,7 @@ from workflow_scripts.cxrcam.figures.subgroups import subgroup_figure
 from workflow_scripts.cxrcam.metrics.findings import auroc_number
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 from workflow_scripts.cxrcam.metrics.subgroups import Answers, subgroup_table
-from workflow_scripts.cxrcam.report.tables import subgroup_tables
+from workflow_scripts.cxrcam.report.tables import source_tables, subgroup_tables
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.checks import subgroups
 
@@ -180,6 +180,14 @@ def test_findings_have_an_auroc_each_and_gaps_compare_what_both_groups_have():
     assert "accuracy" not in set(table["metric"].dropna())
 
 
+def test_a_network_that_says_the_same_of_all_images_rules_out_no_gap():
+    truth = np.stack([TRUTH, TRUTH], 1)
+    table = table_of([answers(truth, np.full((N, 2), 0.5), names="ab")], findings=True)
+    found = row_of(table, "F", "mean_auroc")
+    assert found["low"] < 0.4 < found["value"] < 0.6 < found["high"]
+    assert judged(table).status == "not assessable"
+
+
 def test_an_auroc_is_the_mean_over_folds_and_seeds():
     rng = np.random.default_rng(2)
     runs, values = [], []
@@ -299,6 +307,16 @@ def test_the_figure_has_a_row_a_group_and_cuts_nothing_off():
     assert {"F (n = 100)", "b (too few)", "sex", "age"} <= set(labels)
     assert [len(axes.lines) for axes in figure.axes] == [14, 10, 10], "scanners of one class"
     assert_nothing_is_cut_off_or_overlaps(subgroup_figure(table[:0]), on_panels=True)
+
+
+def test_sources_of_few_images_are_not_shown():
+    found = {"verdict": "v", "classes": ["a", "b"], "sources": ["x", "y"]}
+    found["counts"] = [[9, 3], [8, 1]]
+    ((_, table),) = source_tables({"t": found})
+    assert table.columns == ("Class", "x") and "fewer than 5 images" in table.caption
+    assert [[cell.text for cell in row] for row in table.rows] == [["a", "9"], ["b", "8"]]
+    ((_, whole),) = source_tables({"t": found}, small_groups=True)
+    assert whole.columns == ("Class", "x", "y")
 
 
 def test_the_page_has_a_table_of_groups_and_one_of_gaps():

@@ -269,16 +269,17 @@ def _mean_area(areas: Iterable[Area]) -> Area:
 
 
 def _of_area(area: Area) -> Callable[[float], Interval]:
-    """Interval of an AUROC; of 1 (or 0), as if all of the scarcest kind were right (or wrong).
+    """Interval of an AUROC; where its own variance is 0, that of a share of the scarcest kind.
 
-    Its own variance would be 0.
+    So it is where the network is always right, or says the same of all images.
     """
     number, scarcest = area
 
     def interval(confidence: float) -> Interval:
-        if 0 < number.value < 1:
+        if number.standard_error > 1e-12:  # below it is rounding
             return number.interval(confidence, bounded=True)
-        return wilson_interval(round(number.value) * scarcest, scarcest, confidence)
+        low, high = wilson_interval(round(number.value * scarcest), scarcest, confidence)
+        return Interval(min(low, number.value), max(high, number.value))
 
     return interval
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.metrics.subgroups import FEWEST_SHOWN
 from workflow_scripts.cxrcam.report.cells import (
     NONE,
     Cell,
@@ -144,22 +145,31 @@ def _leaked_cell(row: Mapping[str, Any]) -> Cell:
     return Cell(f"{int(row['n_leaked']):,} of {int(row['n_images']):,}", float(row["n_leaked"]))
 
 
-def source_tables(sources: Mapping[str, Any]) -> list[tuple[str, Table]]:
+def source_tables(
+    sources: Mapping[str, Any], small_groups: bool = False
+) -> list[tuple[str, Table]]:
     """For each task, what is found of class and source, and the counts.
 
     Parameters
     ----------
     sources : mapping
         audit/sources.json.
+    small_groups : bool
+        Whether sources of fewer than `FEWEST_SHOWN` images are shown.
     """
     parts = []
     for task, found in sources.items():
-        names = list(found["sources"])
+        sizes = [sum(of_source) for of_source in zip(*found["counts"], strict=True)]
+        shown = [k for k, n in enumerate(sizes) if n >= FEWEST_SHOWN or small_groups]
+        names = [found["sources"][k] for k in shown]
         rows = [
-            [Cell(name), *(Cell(f"{n:,}", float(n)) for n in counts)]
+            [Cell(name), *(Cell(f"{counts[k]:,}", float(counts[k])) for k in shown)]
             for name, counts in zip(found["classes"], found["counts"], strict=True)
         ]
-        table = Table(f"Images of each class by source, {task}", ("Class", *names), rows)
+        caption = f"Images of each class by source, {task}"
+        if len(shown) < len(sizes):
+            caption += f", without sources of fewer than {FEWEST_SHOWN} images"
+        table = Table(caption, ("Class", *names), rows)
         parts.append((str(found["verdict"]), table))
     return parts
 

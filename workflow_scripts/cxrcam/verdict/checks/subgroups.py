@@ -47,7 +47,8 @@ def _of_design(subject: str, rows: pd.DataFrame) -> Check:
         return KIND.not_assessable(why, subject=subject)
     failed = gaps[(gaps["low"] > 0) & (gaps["value"] >= LEAST_GAP)]
     worst = (failed if len(failed) else gaps).sort_values("value").iloc[-1].to_dict()
-    finding = f"{_in_words(worst)}; of {int(worst['comparisons']):,} gaps"
+    n = int(worst["comparisons"])
+    finding = _in_words(worst) + (f"; the surest, else largest of {n:,} gaps" if n > 1 else "")
     if len(failed):
         why = "the interval excludes 0, and the gap is 5 points or more"
         clause = f"it is better in one group than in another: {_in_words(worst)}"
