@@ -2,8 +2,8 @@
 #
 # in   index, splits, cache, runs/.../{predictions.parquet, model.safetensors}, cam/.../maps.parquet, audit/.../covered.parquet,
 #      audit/external.csv
-# out  audit/: expected.csv, leaks.csv, duplicates.{csv,html,png}, suspect_images.{csv,html}, sources.json, acquisition.json,
-#      verdict.md; <task>/<scheme>/fold-<k>/: floors.parquet; seed-<s>/: maps.json, masked.csv, and of the
+# out  audit/: expected.csv, leaks.csv, duplicates.{csv,html,png}, suspect_images.{csv,html}, sources.json, columns.json,
+#      acquisition.json, subgroups.{csv,png}, verdict.md; <task>/<scheme>/fold-<k>/: floors.parquet; seed-<s>/: maps.json, masked.csv, and of the
 #      first fold and seed of a design map_tests.json;
 #      map_methods.csv and .png, where other ways to make a map are asked for
 
@@ -155,6 +155,7 @@ rule audit_data:
         shards=cache_shards,
     output:
         sources="results/{dataset}/audit/sources.json",
+        columns="results/{dataset}/audit/columns.json",
         acquisition="results/{dataset}/audit/acquisition.json",
         floors="results/{dataset}/audit/floors.csv",
     log:
@@ -170,6 +171,7 @@ rule audit_data:
         code=code("audit_data.py"),
         tasks=STUDY.classes,
         findings=STUDY.findings,
+        traits=configuration.unknown_traits(config["audit"]["subgroups"]),
         size=config["image"]["size"],
     message:
         "Looking for what tells the classes apart without lungs"
@@ -296,6 +298,39 @@ rule map_methods:
         "../workflow_scripts/map_methods.py"
 
 
+rule audit_subgroups:
+    input:
+        predictions=of_runs(rules.predict_run.output.predictions, STUDY.headline_networks),
+        splits=of_runs(rules.splits.output[0], STUDY.headline_networks),
+        images=rules.index.output.images,
+    output:
+        table=in_report("results/{dataset}/audit/subgroups.csv", "Numbers", table="every subgroup"),
+        figure=report(
+            "results/{dataset}/audit/subgroups.png",
+            caption="captions/subgroups.rst",
+            category="Figures",
+            labels={"figure": "subgroups"},
+        ),
+    log:
+        f"{LOG}/audit/subgroups.log",
+    benchmark:
+        f"{BENCHMARK}/audit/subgroups.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        **growing(mem_mb=2000, runtime=10),
+    params:
+        code=code("audit_subgroups.py"),
+        runs=STUDY.headline_networks,
+        findings=STUDY.headline["task"] in STUDY.findings,
+        names=STUDY.outputs(STUDY.network_of(STUDY.headline["task"])),
+        settings={key: config["audit"][key] for key in ("subgroups", "small_groups")},
+    message:
+        "Looking at the subgroups of {wildcards.dataset}"
+    script:
+        "../workflow_scripts/audit_subgroups.py"
+
+
 rule audit_verdict:
     input:
         duplicates=rules.index.output.duplicates,
@@ -303,6 +338,8 @@ rule audit_verdict:
         leaks=rules.audit_leaks.output[0],
         suspects=rules.audit_suspects.output.table,
         sources=rules.audit_data.output.sources,
+        columns=rules.audit_data.output.columns,
+        subgroups=rules.audit_subgroups.output.table,
         acquisition=rules.audit_data.output.acquisition,
         floors=rules.audit_data.output.floors,
         metrics=rules.tables.output.metrics,

@@ -33,6 +33,9 @@ rule report:
         suspects=rules.audit_suspects.output.table,
         suspects_page=rules.audit_suspects.output.page,
         sources=rules.audit_data.output.sources,
+        columns=rules.audit_data.output.columns,
+        subgroups=rules.audit_subgroups.output.table,
+        subgroup_figure=rules.audit_subgroups.output.figure,
         leaks=rules.audit_leaks.output[0],
         splits=of_runs(rules.splits.output[0], STUDY.divisions),
         external=rules.external_table.output[0] if config["external"] else [],
@@ -66,6 +69,7 @@ rule report:
         input_part=configuration.input_part(config, STUDY.headline["scheme"]),
         drawing={key: config["cam"][key] for key in ("against", "opacity")},
         max_pixels=config["image"]["max_pixels"],
+        small_groups=config["audit"]["small_groups"],
         benchmarks=BENCHMARK,
     message:
         "Writing the report of {wildcards.dataset}"

@@ -1,4 +1,4 @@
-"""What tells the classes apart without any lung: source, size, file, greys, spectrum, DICOM."""
+"""What tells the classes apart without any lung: source, view, size, file, greys, spectrum."""
 
 import numpy as np
 import pandas as pd
@@ -9,13 +9,18 @@ from workflow_scripts.cxrcam.audit.acquisition import (
     trace_separability,
     traces_of,
 )
+from workflow_scripts.cxrcam.audit.class_by_column import (
+    assess_class_by_columns,
+    not_judged_in_words,
+)
 from workflow_scripts.cxrcam.audit.class_by_source import assess_class_by_source
 from workflow_scripts.cxrcam.data.cached_parts import cached_parts
 from workflow_scripts.cxrcam.data.findings import labels_in_task
 from workflow_scripts.cxrcam.data.pixel_parts import at_most, stream_features
+from workflow_scripts.cxrcam.data.trait_columns import columns_of, unread_ages
 from workflow_scripts.cxrcam.files import write_json
 from workflow_scripts.cxrcam.floors.features import FEATURES
-from workflow_scripts.cxrcam.floors.floors import floors_of_task
+from workflow_scripts.cxrcam.floors.floors import floors_of_task, folds_of_task
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.seeds import generator
 from workflow_scripts.cxrcam.spreadsheets import write_frame
@@ -36,12 +41,22 @@ if __name__ == "__main__":
     # Pixels pass once, however many tasks an image belongs to.
     parts = cached_parts(given.shards, images["image_id"].tolist(), snakemake.params.size)
     of_pixels = stream_features(parts, drawn, {**OF_PIXELS, **FEATURES})
-    by_source, acquisition, floors = {}, {}, []
+    by_source, by_column, acquisition, floors = {}, {}, {}, []
+    for sentence in unread_ages(images, columns_of(images)):
+        log.warning(sentence)
     for task, classes in tasks.items():
         by_source[task] = vars(assess_class_by_source(labels[task].tolist(), sources, classes))
         of_task = labels[task].isin(classes).to_numpy() & drawn
         chosen = images.assign(label=labels[task])[of_task]
         features = {name: rows[of_task[drawn]] for name, rows in of_pixels.items()}
+        columns = assess_class_by_columns(
+            *(chosen, classes, folds_of_task(task, chosen, classes)),
+            named=snakemake.params.traits,
+            findings={finding["label"] for finding in findings.values()},
+        )
+        by_column[task] = {column: vars(found) for column, found in columns.items()}
+        for sentence in not_judged_in_words(columns):
+            log.warning("%s: %s", task, sentence)
         acquisition[task] = {}
         for name, (words, trace, threshold) in traces_of(chosen, features).items():
             found = trace_separability(
@@ -56,5 +71,6 @@ if __name__ == "__main__":
         rows = floors_of_task(task, chosen, features, classes, threads)
         floors += [{"task": task, "scheme": "", **row} for row in rows]
     write_json(made.sources, by_source)
+    write_json(made.columns, by_column)
     write_json(made.acquisition, acquisition)
     write_frame(made.floors, pd.DataFrame(floors))

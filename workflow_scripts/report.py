@@ -26,11 +26,13 @@ from workflow_scripts.cxrcam.report.page import (
 from workflow_scripts.cxrcam.report.pictures import write_gallery
 from workflow_scripts.cxrcam.report.provenance import PROJECT, commit_of
 from workflow_scripts.cxrcam.report.tables import (
+    columns_table,
     external_rows,
     leaks_table,
     runs_table,
     source_tables,
     splits_table,
+    subgroup_tables,
 )
 
 if __name__ == "__main__":
@@ -58,7 +60,10 @@ if __name__ == "__main__":
         duplicates=captioned(given.duplicates, given.duplicates_caption, folder),
         duplicates_page=relative_href(given.duplicates_page, folder),
         map_methods=plain(given.map_methods, folder),
-        sources=source_tables(read_json(given.sources)),
+        sources=source_tables(read_json(given.sources), params.small_groups),
+        subgroups=plain(given.subgroup_figure, folder),
+        subgroup_tables=subgroup_tables(pd.read_csv(given.subgroups)),
+        columns=columns_table(read_json(given.columns)),
         splits=splits_table(params.splits, map(pd.read_parquet, given.splits), params.classes),
         leaks=leaks_table(pd.read_csv(given.leaks)),
         external=external_rows(pd.read_csv(given.external)) if given.external else None,

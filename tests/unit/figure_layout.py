@@ -13,7 +13,7 @@ def assert_nothing_is_cut_off_or_overlaps(figure: Figure, *, on_panels: bool = F
     With `on_panels` they may stand on panels: a drawing whose one panel is the page.
     """
     FigureCanvasAgg(figure).draw()
-    texts = [text for text in figure.findobj(Text) if text.get_text()]
+    texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
     boxes = [text.get_window_extent() for text in texts]
     panels = [] if on_panels else [axes.get_window_extent() for axes in figure.axes]
     for index, (text, box) in enumerate(zip(texts, boxes, strict=True)):

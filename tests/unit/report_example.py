@@ -23,10 +23,12 @@ from workflow_scripts.cxrcam.report.page import (
 )
 from workflow_scripts.cxrcam.report.pictures import write_gallery
 from workflow_scripts.cxrcam.report.tables import (
+    columns_table,
     leaks_table,
     runs_table,
     source_tables,
     splits_table,
+    subgroup_tables,
 )
 
 EVIL = "<script>alert('x')</script>"
@@ -140,6 +142,16 @@ def make_report(root: Path, **changes: object) -> Path:
         | {"share": [0.25, np.nan], "reason": [np.nan, "no patients are named"]}
     )
     source = {"verdict": "not associated", "classes": list(CLASSES), "sources": [EVIL]}
+    column = {"verdict": f"not judged: {EVIL}", "finding": "not judged", "values": []}
+    column |= dict.fromkeys(
+        f"{of}{end}" for of in ("cramers_v", "accuracy") for end in ("", "_low", "_high")
+    )
+    column["majority_accuracy"] = None
+    subgroups = pd.DataFrame(
+        {"column": "sex", "group": [EVIL, "F", "F"], "against": [None, None, EVIL]}
+        | {"metric": "accuracy", "n": [40, 50, 40], "value": [0.8, 0.9, 0.1]}
+        | {"low": [0.6, 0.8, -0.1], "high": [0.9, 0.95, 0.3], "at_most": 0.3, "reason": None}
+    )
     metrics = example_metrics()
     verdict = example_verdict()
     link = Link("tables/metrics.csv", relative_href(data_set / "tables/metrics.csv", folder))
@@ -158,6 +170,9 @@ def make_report(root: Path, **changes: object) -> Path:
         "duplicates_page": href,
         "map_methods": None,
         "sources": source_tables({"a & b": source | {"counts": [[3], [4]]}}),
+        "subgroups": figure,
+        "subgroup_tables": subgroup_tables(subgroups),
+        "columns": columns_table({"a & b": {EVIL: column}}),
         "splits": splits_table(splits, [split], {"a & b": CLASSES}),
         "leaks": leaks_table(leaks),
         "external": None,

@@ -32,6 +32,8 @@ def test_there_are_44_items_numbered_without_a_gap():
         (22, "model in detail", "paper/figure_1.png"),
         (33, "external", "audit/external.csv"),
         (37, "uncertainty", "tables/metrics.csv"),
+        (13, "acquired", "audit/columns.json"),
+        (38, "Diagnostic performance", "audit/subgroups.csv"),
         (39, "failures", "cam/*/*/fold-*/seed-*/gallery"),
     ],
 )

@@ -18,6 +18,7 @@ MADE = (
     f"{ROOT}/audit/{RUN}/covered.parquet",
     f"{ROOT}/audit/two_class/holdout/fold-1/floors.parquet",
     f"{ROOT}/audit/sources.json",
+    f"{ROOT}/audit/columns.json",
     f"{ROOT}/audit/acquisition.json",
     f"{ROOT}/audit/floors.csv",
 )

@@ -218,6 +218,7 @@ CASES = [
         settings(tasks={"three_class": None}),
         CONFIG | OVER_RUNS | {"audit_data"},
     ),
+    Case("small groups that are shown", settings(audit={"small_groups": True}), CONFIG),
     Case("a scheme that is left out", settings(schemes={"holdout": None}), CONFIG | OVER_RUNS),
     # Code.
     Case(
@@ -279,6 +280,9 @@ CASES = [
         {"audit_suspects"} | REPORT,
     ),
     Case("code of the report", function("cxrcam/report/tables.py", "runs_table"), REPORT),
+    Case(
+        "code of the subgroups", function("cxrcam/metrics/subgroups.py", "subgroup_table"), REPORT
+    ),
     Case("the look of the report", restyle, REPORT),
     Case(
         "code of the floors",
@@ -477,7 +481,8 @@ CASES = [
         for jobs, files in (
             (set(), ("verdict.json", "claim_2024.md", "masked_inputs.csv")),
             (set(), ("calibration.csv", "repeatability.json")),
-            ({"audit_data"}, ("floors.csv", "acquisition.json", "sources.json")),
+            (set(), ("subgroups.csv", "subgroups.png")),
+            ({"audit_data"}, ("floors.csv", "acquisition.json", "columns.json", "sources.json")),
             ({"audit_leaks"}, ("leaks.csv",)),
             ({"audit_suspects"}, ("suspect_images.csv", "suspect_images.html")),
             (

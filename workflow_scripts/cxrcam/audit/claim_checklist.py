@@ -86,8 +86,8 @@ _ITEMS: Final[dict[str, tuple[tuple[str, tuple[str, ...], str], ...]]] = {
         ),
         (
             "How the images were acquired",
-            ("audit/acquisition.json", "index/images.parquet"),
-            "sizes, modes and traces of processing; devices and views are for the authors",
+            ("audit/acquisition.json", "audit/columns.json", "index/images.parquet"),
+            "sizes, modes and traces of processing; devices and views where the table names them",
         ),
     ),
     "Methods: reference standard": (
@@ -181,8 +181,9 @@ _ITEMS: Final[dict[str, tuple[tuple[str, tuple[str, ...], str], ...]]] = {
                 "runs/*/*/fold-*/seed-*/metrics.json",
                 "figures/confusion-*.png",
                 "figures/reliability-*.png",
+                "audit/subgroups.csv",
             ),
-            "sensitivity, specificity, predictive values with intervals; calibration",
+            "sensitivity, specificity, predictive values with intervals; calibration; subgroups",
         ),
         (
             "Analysis of failures",

@@ -157,7 +157,7 @@ def assess_class_by_source(
     of_task = pd.Series(list(labels), dtype=object).isin(list(classes)).to_numpy()
     n_without = int(of_task.sum() - counts.sum())
     present = counts.sum(axis=1) > 0
-    unshared = _unshared_pairs(counts, list(classes))
+    unshared = unshared_pairs(counts, list(classes))
     corrected = cramers_v(counts)
     finding, verdict = _judge(counts, list(classes), unshared, corrected, int(of_task.sum()))
     if finding != "not assessable" and n_without:
@@ -179,7 +179,7 @@ def assess_class_by_source(
     )
 
 
-def _unshared_pairs(counts: Int64Array, classes: list[str]) -> list[tuple[str, str]]:
+def unshared_pairs(counts: Int64Array, classes: list[str]) -> list[tuple[str, str]]:
     """Pairs of classes, both with images, without a common source."""
     holds = (counts > 0).astype(np.int64)
     shared = holds @ holds.T

@@ -58,6 +58,7 @@ from workflow_scripts.cxrcam.configuration.several_sources import (
     held_out_values,
 )
 from workflow_scripts.cxrcam.configuration.stages import STAGES
+from workflow_scripts.cxrcam.configuration.subgroups import check_subgroups, unknown_traits
 from workflow_scripts.cxrcam.terms import WHOLE
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "check_external_images",
     "check_masks",
     "check_parts",
+    "check_subgroups",
     "check_union_images",
     "division",
     "experiments",
@@ -84,6 +86,7 @@ __all__ = [
     "resolve_configuration",
     "result_settings",
     "train_settings",
+    "unknown_traits",
 ]
 
 # No configuration has more entries, aliases written out, or more levels. A few lines of aliases of

@@ -228,6 +228,14 @@ def cross_validated_floors(
     return rows
 
 
+def folds_of_task(task: str, images: pd.DataFrame, classes: Sequence[str]) -> Int64Array:
+    """Fold of each image of a task, 0 to ``FOLDS - 1``; arguments as in `floors_of_task`."""
+    labels = images["label"].map(list(classes).index).to_numpy(dtype=np.int64)
+    groups = np.unique(images["group"], return_inverse=True)[1]
+    rng = generator(0, "folds of the floors", task)
+    return deal_folds(labels, groups, len(classes), FOLDS, rng)
+
+
 def floors_of_task(
     task: str,
     images: pd.DataFrame,
@@ -241,10 +249,7 @@ def floors_of_task(
     are one group, accuracies are missing and ``reason`` says so.
     """
     labels = images["label"].map(list(classes).index).to_numpy(dtype=np.int64)
-    groups = np.unique(images["group"], return_inverse=True)[1]
-    folds = deal_folds(
-        labels, groups, len(classes), FOLDS, generator(0, "folds of the floors", task)
-    )
+    folds = folds_of_task(task, images, classes)
     if len(np.unique(folds)) < 2:
         reason = "all images are in one group (patient or copies), so that none is left to train on"
         unknown = {"fold": 0, "n": 0, "accuracy": math.nan, "majority_share": math.nan}

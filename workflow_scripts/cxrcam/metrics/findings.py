@@ -23,6 +23,7 @@ from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array
+from workflow_scripts.cxrcam.metrics.intervals import Interval
 
 NETWORK: Final = "network"
 MEAN: Final = "mean of all"
@@ -121,21 +122,23 @@ class Number:
             return np.nan
         return float(np.sqrt(n_groups / (n_groups - 1) * (self.added**2).sum()))
 
-    def columns(self, name: str, *, bounded: bool = False) -> dict[str, float | None]:
-        """The number with its 95 % interval, None where there is none.
+    def interval(self, confidence: float = 0.95, *, bounded: bool = False) -> Interval:
+        """Interval of a finite number, NaN with fewer than two groups.
 
         `bounded` is of numbers in [0, 1], whose interval is that of their logit (Pepe 2003).
         """
-        value, error, wide = self.value, self.standard_error, float(ndtri(0.975))
-        if not np.isfinite(value):
-            return {name: None, f"{name}_low": None, f"{name}_high": None}
-        if not np.isfinite(error):
-            return {name: float(value), f"{name}_low": None, f"{name}_high": None}
-        low, high = value - wide * error, value + wide * error
-        if bounded and 0 < value < 1:
-            half = wide * error / (value * (1 - value))
-            low, high = expit(logit(value) - half), expit(logit(value) + half)
-        return {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}
+        value, wide = self.value, float(ndtri(0.5 + confidence / 2)) * self.standard_error
+        if not (bounded and 0 < value < 1):
+            return Interval(value - wide, value + wide)
+        half = wide / (value * (1 - value))
+        return Interval(*(float(expit(logit(value) + step)) for step in (-half, half)))
+
+    def columns(self, name: str, *, bounded: bool = False) -> dict[str, float | None]:
+        """The number with its 95 % `interval`, None where there is none."""
+        numbers: list[float] = [self.value, *self.interval(bounded=bounded)]
+        keys = (name, f"{name}_low", f"{name}_high")
+        finite = [float(one) if np.isfinite(one) else None for one in numbers]
+        return dict(zip(keys, finite, strict=True))
 
 
 def auroc_number(

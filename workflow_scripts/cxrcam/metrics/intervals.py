@@ -7,6 +7,7 @@ of this workflow is shown without such an interval, and the units that are resam
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -69,6 +70,22 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Interva
         raise ValueError(f"successes is {successes}, outside 0..{n}")
     found = binomtest(successes, n).proportion_ci(confidence, method="wilson")
     return Interval(float(found.low), float(found.high))
+
+
+def difference_interval(
+    first: float, of_first: Interval, second: float, of_second: Interval
+) -> Interval:
+    """Interval of `first` minus `second`, numbers of different images, from their own intervals.
+
+    Newcombe's hybrid of two Wilson intervals, method 10 of Newcombe (1998), Stat Med 17:873-890,
+    which serves other intervals as well (Zou & Donner 2008, Stat Med 27:1693-1702); confidence is
+    that of the two.
+    """
+    difference = first - second
+    return Interval(
+        difference - math.hypot(first - of_first.low, of_second.high - second),
+        difference + math.hypot(of_first.high - first, second - of_second.low),
+    )
 
 
 def bootstrap_weights(

@@ -25,6 +25,10 @@ _PLAIN: Final = {
         "Accuracy of every run with its interval, and its floors",
         "Accuracy of every run beside its floors; the numbers stand in the table of runs",
     ),
+    "subgroups": (
+        "The network in each group of test images, with 95 % intervals",
+        "A dot with its interval for each group; the numbers stand in the table below",
+    ),
     "map_methods": (
         "Other ways to make a map",
         "The same X-rays with maps by several methods, side by side",

@@ -64,6 +64,12 @@ class Report:
         Link to the page of all copies.
     sources : sequence of (str, Table)
         What was found, and the counts.
+    subgroups : Figure or None
+        The headline's numbers in each group of test images.
+    subgroup_tables : sequence of Table
+        These numbers, and the largest gaps between groups; empty where no groups are known.
+    columns : Table or None
+        Class by what else is known of the images.
     splits, leaks, external : Table or None
     n_suspects : int
     suspects_page : str
@@ -89,6 +95,9 @@ class Report:
     duplicates_page: str
     map_methods: Figure | None
     sources: Sequence[tuple[str, Table]]
+    subgroups: Figure | None
+    subgroup_tables: Sequence[Table]
+    columns: Table | None
     splits: Table | None
     leaks: Table | None
     external: Table | None

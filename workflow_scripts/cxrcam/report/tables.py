@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.metrics.subgroups import FEWEST_SHOWN
 from workflow_scripts.cxrcam.report.cells import (
     NONE,
     Cell,
@@ -144,24 +145,117 @@ def _leaked_cell(row: Mapping[str, Any]) -> Cell:
     return Cell(f"{int(row['n_leaked']):,} of {int(row['n_images']):,}", float(row["n_leaked"]))
 
 
-def source_tables(sources: Mapping[str, Any]) -> list[tuple[str, Table]]:
+def source_tables(
+    sources: Mapping[str, Any], small_groups: bool = False
+) -> list[tuple[str, Table]]:
     """For each task, what is found of class and source, and the counts.
 
     Parameters
     ----------
     sources : mapping
         audit/sources.json.
+    small_groups : bool
+        Whether sources of fewer than `FEWEST_SHOWN` images are shown.
     """
     parts = []
     for task, found in sources.items():
-        names = list(found["sources"])
+        sizes = [sum(of_source) for of_source in zip(*found["counts"], strict=True)]
+        shown = [k for k, n in enumerate(sizes) if n >= FEWEST_SHOWN or small_groups]
+        names = [found["sources"][k] for k in shown]
         rows = [
-            [Cell(name), *(Cell(f"{n:,}", float(n)) for n in counts)]
+            [Cell(name), *(Cell(f"{counts[k]:,}", float(counts[k])) for k in shown)]
             for name, counts in zip(found["classes"], found["counts"], strict=True)
         ]
-        table = Table(f"Images of each class by source, {task}", ("Class", *names), rows)
+        caption = f"Images of each class by source, {task}"
+        if len(shown) < len(sizes):
+            caption += f", without sources of fewer than {FEWEST_SHOWN} images"
+        table = Table(caption, ("Class", *names), rows)
         parts.append((str(found["verdict"]), table))
     return parts
+
+
+def columns_table(columns: Mapping[str, Any]) -> Table | None:
+    """What is found of class and each column of the index; None where there is no column.
+
+    Parameters
+    ----------
+    columns : mapping
+        audit/columns.json.
+    """
+    rows = [
+        [
+            Cell(task),
+            Cell(name),
+            Cell(f"{len(found['values'])}" if found["values"] else NONE),
+            *(
+                interval_cell(*(found[f"{number}{end}"] for end in ("", "_low", "_high")))
+                for number in ("cramers_v", "accuracy")
+            ),
+            number_cell(found["majority_accuracy"]),
+            Cell(found["verdict"] if found["finding"] == "not judged" else found["finding"]),
+        ]
+        for task, of_task in columns.items()
+        for name, found in of_task.items()
+    ]
+    names = ("Task", "Column", "Values", "Cramér's V", "Right by it alone", "Guessing", "Found")
+    return Table("Class by what else is known of the images", names, rows) if rows else None
+
+
+def subgroup_tables(table: pd.DataFrame) -> list[Table]:
+    """Numbers of each group of images, and the largest gaps; none where no groups are known.
+
+    Parameters
+    ----------
+    table : DataFrame
+        audit/subgroups.csv.
+    """
+    if table.empty:
+        return []
+    is_gap = table["against"].notna()
+    of_groups = table[~is_gap].fillna({"group": NONE})
+    metrics = of_groups["metric"].dropna().unique().tolist()
+    rows = []
+    for (column, group), own in of_groups.groupby(["column", "group"], sort=False):
+        n = own["n"].iloc[0]
+        cells = {
+            row["metric"]: interval_cell(row["value"], row["low"], row["high"])
+            for row in own.to_dict("records")
+        }
+        rows.append(
+            [
+                Cell(str(column)),
+                Cell(str(group)),
+                Cell(f"{int(n):,}", float(n)) if pd.notna(n) else Cell(NONE, -1.0),
+                *(cells.get(metric, Cell(NONE, -1.0)) for metric in metrics),
+                Cell("; ".join(own["reason"].dropna().unique())),
+            ]
+        )
+    headings = [_metric_in_words(metric) for metric in metrics]
+    groups = Table(
+        "The headline in each group of test images, with 95 % intervals",
+        ("Trait", "Group", "Images", *headings, "Note"),
+        rows,
+    )
+    gaps = [
+        [
+            Cell(str(row["column"])),
+            Cell(_metric_in_words(row["metric"])),
+            Cell(f"{row['group']} over {row['against']}"),
+            interval_cell(row["value"], row["low"], row["high"], sign=True),
+            number_cell(row["at_most"]),
+        ]
+        for row in table[is_gap].to_dict("records")
+    ]
+    columns = ("Trait", "Number", "Groups", "Gap", "Largest that is not ruled out")
+    caption = (
+        "The surest, else the largest gap between groups, with intervals for all pairs at once"
+    )
+    return [groups, Table(caption, columns, gaps)] if gaps else [groups]
+
+
+def _metric_in_words(metric: str) -> str:
+    words = metric.replace("_", " ").replace("auroc", "AUROC")
+    return words[:1].upper() + words[1:]
 
 
 def external_rows(external: pd.DataFrame) -> Table:

@@ -180,6 +180,15 @@ class Study:
         return [task]
 
     @cached_property
+    def headline_networks(self) -> list[Training]:
+        """Networks of the headline, all folds and seeds, by their own task."""
+        task, scheme = self.network_of(self.headline["task"]), self.headline["scheme"]
+        return [
+            {"fold": run["fold"], "seed": run["seed"], "task": task, "scheme": scheme}
+            for run in self.runs_of(**self.headline)
+        ]
+
+    @cached_property
     def headline_folds(self) -> list[Training]:
         """First seed of all folds of the headline: what the report shows maps of."""
         return [
@@ -468,6 +477,7 @@ def list_study(config: Mapping[str, Any]) -> Study:
     configuration.check_union_images(config, own.images)
     configuration.check_masks(config, own.images)
     configuration.check_parts(config, own.images)
+    configuration.check_subgroups(config, own.images)
     held_out = configuration.held_out_values(config, own.images)
     study = Study(with_questions(config), data_sets, held_out)
     for name, listed in data_sets.items():

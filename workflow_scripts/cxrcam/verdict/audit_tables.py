@@ -42,6 +42,8 @@ class AuditTables:
         Fields of `leaks.LeakRow`, with ``grouped``.
     sources : mapping of str to mapping
         Fields of `class_by_source.ClassBySource`, by task ("" for the data set).
+    columns : mapping of str to mapping of str to mapping
+        Fields of `class_by_column.ClassByColumn`, by task and column of the index.
     acquisition : mapping of str to mapping of str to mapping
         Fields of `acquisition.TraceSeparability`, by task ("" for the data set) and trace.
     floors : DataFrame or None
@@ -78,6 +80,8 @@ class AuditTables:
         As from `expected.compare_with_expected`.
     findings : DataFrame or None
         As from `metrics.findings.findings_table`, with the task of the network and the scheme.
+    subgroups : DataFrame or None
+        As from `metrics.subgroups.subgroup_table`, with the task of the network and the scheme.
     questions : mapping of (str, str) to str
         Task that asks for a finding, by the task of the network and the finding.
     """
@@ -87,6 +91,7 @@ class AuditTables:
     predictions: Mapping[Run, str] = field(default_factory=dict)
     leaks: pd.DataFrame | None = None
     sources: Mapping[str, Numbers] = field(default_factory=dict)
+    columns: Mapping[str, Mapping[str, Numbers]] = field(default_factory=dict)
     acquisition: Mapping[str, Mapping[str, Numbers]] = field(default_factory=dict)
     floors: pd.DataFrame | None = None
     runs: pd.DataFrame | None = None
@@ -99,6 +104,7 @@ class AuditTables:
     expected: pd.DataFrame | None = None
     suspects: pd.DataFrame | None = None
     findings: pd.DataFrame | None = None
+    subgroups: pd.DataFrame | None = None
     questions: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def of_classes(self, table: pd.DataFrame | None) -> pd.DataFrame | None:

@@ -16,7 +16,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
+from workflow_scripts.cxrcam.metrics.intervals import (
+    Interval,
+    difference_interval,
+    wilson_interval,
+)
 from workflow_scripts.cxrcam.verdict.check import share_in_words
 
 LEVEL: Final = 0.05
@@ -139,18 +143,15 @@ def pooled_estimate(
 
 
 def difference_of_shares(first: Estimate, second: Estimate) -> Estimate:
-    """First share minus second share, of different images, with its interval.
+    """First share minus second share, of different images, as `intervals.difference_interval`.
 
-    Newcombe's hybrid of two Wilson intervals, method 10 of Newcombe (1998), Stat Med 17:873-890;
-    confidence is that of the two. `n` is the smaller number of images.
+    `n` is the smaller number of images.
     """
-    difference = first.value - second.value
-    return Estimate(
-        difference,
-        difference - math.hypot(first.value - first.low, second.high - second.value),
-        difference + math.hypot(first.high - first.value, second.value - second.low),
-        min(first.n, second.n),
+    interval = difference_interval(
+        *(first.value, Interval(first.low, first.high)),
+        *(second.value, Interval(second.low, second.high)),
     )
+    return Estimate(first.value - second.value, *interval, min(first.n, second.n))
 
 
 def first_reason(rows: pd.DataFrame, otherwise: str) -> str:

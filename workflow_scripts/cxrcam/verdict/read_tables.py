@@ -65,6 +65,7 @@ def read_tables(
         leaks=pd.read_csv(files["leaks"]),
         suspects=pd.read_csv(files["suspects"], keep_default_na=False),
         sources=_read_json(files["sources"]),
+        columns=_read_json(files["columns"]),
         acquisition=_read_json(files["acquisition"]),
         # Cross-validated over all images: the scheme is empty, not missing.
         floors=pd.read_csv(
@@ -84,6 +85,7 @@ def read_tables(
         expected=pd.read_csv(files["expected"]) if files.get("expected") else None,
         external=pd.read_csv(files["external"]) if files.get("external") else None,
         findings=pd.read_csv(files["findings"]) if files.get("findings") else None,
+        subgroups=pd.read_csv(files["subgroups"]),
         questions=questions,
     )
 

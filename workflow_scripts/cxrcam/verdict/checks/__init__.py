@@ -17,6 +17,7 @@ from workflow_scripts.cxrcam.verdict.checks import (  # noqa: F401
     acquisition,
     better_than_floor,
     calibration,
+    class_by_column,
     class_by_source,
     expected_counts,
     external_data,
@@ -32,6 +33,7 @@ from workflow_scripts.cxrcam.verdict.checks import (  # noqa: F401
     repeatability,
     seed_spread,
     size_of_test_set,
+    subgroups,
     suspect_images,
 )
 
