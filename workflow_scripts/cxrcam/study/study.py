@@ -25,6 +25,7 @@ from workflow_scripts.cxrcam.configuration.findings import (
     with_questions,
 )
 from workflow_scripts.cxrcam.configuration.recipes import used_recipes
+from workflow_scripts.cxrcam.data.decisions import check_new_labels
 from workflow_scripts.cxrcam.data.listed import ListedDataSet, list_data_set
 from workflow_scripts.cxrcam.data.unions import with_members
 from workflow_scripts.cxrcam.file_times import refuse_future_files
@@ -331,6 +332,13 @@ class Study:
         tasks = self.config["tasks"]
         return {task: tasks[task]["finding"] for task in tasks if "finding" in tasks[task]}
 
+    @cached_property
+    def asked_labels(self) -> tuple[set[str], set[str]]:
+        """Classes of all tasks, and findings of all networks."""
+        networks = {finding["network"] for finding in self.findings.values()}
+        classes = {label for of_task in self.classes.values() for label in of_task}
+        return classes, {label for network in networks for label in self.outputs(network)}
+
     def network_of(self, task: str) -> str:
         """Task whose networks answer; another one where it asks for one of several findings."""
         return self.findings[task]["network"] if task in self.findings else task
@@ -457,6 +465,7 @@ def list_study(config: Mapping[str, Any]) -> Study:
     held_out = configuration.held_out_values(config, own.images)
     study = Study(with_questions(config), data_sets, held_out)
     for name, listed in data_sets.items():
+        check_new_labels(name, listed.decisions, listed.images, *study.asked_labels)
         for file, part in listed.not_copies_parts.items():
             if not os.path.isfile(file):  # noqa: PTH113 (never raises)
                 raise configuration.ConfigurationError(
