@@ -70,6 +70,7 @@ rule all:
             rules.audit_leaks,
             rules.audit_duplicates,
             rules.audit_suspects,
+            rules.audit_labels,
             rules.audit_verdict,
             rules.report,
             *([rules.map_methods] if config["audit"]["map_methods"] else []),

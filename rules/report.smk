@@ -32,6 +32,8 @@ rule report:
         duplicates_page=rules.audit_duplicates.output.page,
         suspects=rules.audit_suspects.output.table,
         suspects_page=rules.audit_suspects.output.page,
+        labels=rules.audit_data.output.labels,
+        labels_page=rules.audit_labels.output.page,
         sources=rules.audit_data.output.sources,
         leaks=rules.audit_leaks.output[0],
         splits=of_runs(rules.splits.output[0], STUDY.divisions),
@@ -65,6 +67,7 @@ rule report:
         input_part=configuration.input_part(config, STUDY.headline["scheme"]),
         drawing={key: config["cam"][key] for key in ("against", "opacity")},
         max_pixels=config["image"]["max_pixels"],
+        decisions=lambda wildcards: listed(wildcards).decisions.counts,
         benchmarks=BENCHMARK,
     message:
         "Writing the report of {wildcards.dataset}"

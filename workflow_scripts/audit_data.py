@@ -1,7 +1,11 @@
 """What tells the classes apart without any lung: source, size, file, greys, spectrum, DICOM."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.audit.acquisition import (
     OF_PIXELS,
@@ -10,10 +14,12 @@ from workflow_scripts.cxrcam.audit.acquisition import (
     traces_of,
 )
 from workflow_scripts.cxrcam.audit.class_by_source import assess_class_by_source
+from workflow_scripts.cxrcam.audit.suspect_labels import judged_labels
+from workflow_scripts.cxrcam.contracts import JUDGED_LABELS
 from workflow_scripts.cxrcam.data.cached_parts import cached_parts
 from workflow_scripts.cxrcam.data.findings import labels_in_task
 from workflow_scripts.cxrcam.data.pixel_parts import at_most, stream_features
-from workflow_scripts.cxrcam.files import write_json
+from workflow_scripts.cxrcam.files import atomic_path, write_json
 from workflow_scripts.cxrcam.floors.features import FEATURES
 from workflow_scripts.cxrcam.floors.floors import floors_of_task
 from workflow_scripts.cxrcam.logs import start_log
@@ -36,7 +42,7 @@ if __name__ == "__main__":
     # Pixels pass once, however many tasks an image belongs to.
     parts = cached_parts(given.shards, images["image_id"].tolist(), snakemake.params.size)
     of_pixels = stream_features(parts, drawn, {**OF_PIXELS, **FEATURES})
-    by_source, acquisition, floors = {}, {}, []
+    by_source, acquisition, floors, judged = {}, {}, [], []
     for task, classes in tasks.items():
         by_source[task] = vars(assess_class_by_source(labels[task].tolist(), sources, classes))
         of_task = labels[task].isin(classes).to_numpy() & drawn
@@ -53,8 +59,13 @@ if __name__ == "__main__":
             log.info("%s: %s", task, found.verdict)
         if "dicom" in acquisition[task]:
             acquisition[task]["dicom"]["counts"] = dicom_counts(chosen)
-        rows = floors_of_task(task, chosen, features, classes, threads)
+        rows, probabilities = floors_of_task(task, chosen, features, classes, threads)
         floors += [{"task": task, "scheme": "", **row} for row in rows]
+        named = chosen["image_id"].tolist(), chosen["label"].tolist()
+        judged.append(judged_labels(*named, classes, probabilities).assign(task=task))
     write_json(made.sources, by_source)
     write_json(made.acquisition, acquisition)
     write_frame(made.floors, pd.DataFrame(floors))
+    table = pa.Table.from_pandas(pd.concat(judged), JUDGED_LABELS, preserve_index=False)
+    with atomic_path(Path(made.labels)) as temporary:
+        pq.write_table(table, temporary)

@@ -462,9 +462,13 @@ CASES = [
         for jobs, files in (
             (set(), ("verdict.json", "claim_2024.md", "masked_inputs.csv")),
             (set(), ("calibration.csv", "repeatability.json")),
-            ({"audit_data"}, ("floors.csv", "acquisition.json", "sources.json")),
+            (
+                {"audit_data"},
+                ("floors.csv", "acquisition.json", "sources.json", "judged_labels.parquet"),
+            ),
             ({"audit_leaks"}, ("leaks.csv",)),
             ({"audit_suspects"}, ("suspect_images.csv", "suspect_images.html")),
+            (set(), ("suspect_labels.csv", "suspect_labels.html")),
             (
                 {"audit_duplicates"},
                 tuple(f"duplicates.{kind}" for kind in ("csv", "html", "png", "txt")),

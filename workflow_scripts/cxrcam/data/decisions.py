@@ -37,6 +37,11 @@ class Decisions:
     relabelled: int = 0
     new_labels: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many images, for pages."""
+        return {"n_excluded": self.excluded, "n_relabelled": self.relabelled}
+
     def add(self, other: "Decisions") -> None:
         """Add those on further images."""
         self.excluded += other.excluded

@@ -175,3 +175,9 @@ def external_rows(external: pd.DataFrame) -> Table:
     ]
     columns = [str(name).replace("_", " ").capitalize() for name in external.columns]
     return Table("Every run on every other data set", columns, rows)
+
+
+def counted_labels(judged: pd.DataFrame) -> list[tuple[str, int, int]]:
+    """Of each task: labels that are counted as wrong, and of how many; from `JUDGED_LABELS`."""
+    counts = judged.groupby("task", sort=False)["is_counted"].agg(["sum", "size"])
+    return [(str(task), int(wrong), int(n)) for task, wrong, n in counts.itertuples()]
