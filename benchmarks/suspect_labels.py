@@ -24,7 +24,7 @@ from workflow_scripts.cxrcam.data.decoding import decoded_batches
 from workflow_scripts.cxrcam.data.index_table import group_images
 from workflow_scripts.cxrcam.duplicates.search import find_duplicates
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
-from workflow_scripts.cxrcam.floors.features import FEATURES
+from workflow_scripts.cxrcam.floors.features import FEATURES, thumbnail
 from workflow_scripts.cxrcam.floors.floors import floors_of_task
 from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
@@ -34,12 +34,12 @@ FLIPPED = 0.05
 NO_PAIRS = pd.DataFrame(columns=["image_id_a", "image_id_b", "kind"])
 
 
-def described(root: Path, side: int) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """Images of a folder with label and group, and features of the floors."""
+def described(root: Path, side: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """Images of a folder with label and group, and their thumbnails as the floor sees them."""
     listed = list_images({"kind": "class_folders", "root": str(root)}, root)
     labels = {image.image_id: image.label for image in listed}
     files = [(image.image_id, Path(image.path)) for image in listed]
-    names, facts, features = [], [], {name: [] for name in FEATURES}
+    names, facts, thumbnails = [], [], []
     with tempfile.TemporaryDirectory(prefix="cxrcam-benchmark-") as folder:
         shard, fact_file = Path(folder) / "shard.parquet", Path(folder) / "facts.parquet"
         with shard_writer(shard, side, {"size": side}) as write:
@@ -47,15 +47,14 @@ def described(root: Path, side: int) -> tuple[pd.DataFrame, dict[str, np.ndarray
                 write(image_ids, pixels)
                 names += image_ids
                 facts.append(some)
-                for name, function in FEATURES.items():
-                    features[name].append(function(pixels))
+                thumbnails.append(thumbnail(pixels))
         pq.write_table(pa.concat_tables(facts), fact_file)
         pairs = find_duplicates(stored_fingerprints([fact_file]), [shard], 2)
     groups = group_images(names, [""] * len(names), pairs)
     images = pd.DataFrame(
         {"image_id": names, "label": [labels[name] for name in names], "group": groups}
     )
-    return images, {name: np.concatenate(parts) for name, parts in features.items()}
+    return images, np.concatenate(thumbnails)
 
 
 def flipped(images: pd.DataFrame, of: str, rng: np.random.Generator) -> np.ndarray:
@@ -68,7 +67,7 @@ def flipped(images: pd.DataFrame, of: str, rng: np.random.Generator) -> np.ndarr
 
 
 def measured(
-    images: pd.DataFrame, features: dict[str, np.ndarray], is_flipped: np.ndarray, seed: int
+    images: pd.DataFrame, thumbnails: np.ndarray, is_flipped: np.ndarray, seed: int
 ) -> dict[str, object]:
     """What the audit says where the labels of some images are exchanged for another one."""
     rng = np.random.default_rng(seed)
@@ -77,6 +76,8 @@ def measured(
     for k in np.flatnonzero(is_flipped):
         labels[k] = rng.choice([name for name in classes if name != labels[k]])
     images = images.assign(label=labels)
+    # The other floors see nothing, and take no time.
+    features = dict.fromkeys(FEATURES, np.zeros((len(images), 1))) | {"thumbnail": thumbnails}
     began = time.process_time()
     _, probabilities = floors_of_task(f"seed {seed}", images, features, classes, 1)
     judged = judged_labels(images["image_id"], labels, classes, probabilities)
@@ -90,7 +91,7 @@ def measured(
         "recall": wrong.sum() / n if n else np.nan,
         "listed": len(rows),
         "counted": int(judged["is_counted"].sum()),
-        "seconds, all floors": round(time.process_time() - began, 1),
+        "seconds": round(time.process_time() - began, 1),
     }
 
 
@@ -107,16 +108,21 @@ def main() -> None:
         if chosen.root is None:
             counts = dict.fromkeys(chosen.classes, chosen.images_per_class)
             write_phantom_dataset(Path(folder), counts, 0, PhantomSettings(size=chosen.side), 2)
-        images, features = described(chosen.root or Path(folder), chosen.side)
+        images, thumbnails = described(chosen.root or Path(folder), chosen.side)
     is_used = images["label"].isin(chosen.classes).to_numpy()
     images = images[is_used].reset_index(drop=True)
-    features = {name: rows[is_used] for name, rows in features.items()}
     rows = []
     for of in ("none", "at random", *chosen.classes):
         for seed in range(chosen.seeds):
             rng = np.random.default_rng(seed)
             wrong = flipped(images, "" if of == "at random" else of, rng)
-            rows.append({"flipped of": of, "seed": seed, **measured(images, features, wrong, seed)})
+            rows.append(
+                {
+                    "flipped of": of,
+                    "seed": seed,
+                    **measured(images, thumbnails[is_used], wrong, seed),
+                }
+            )
     table = pd.DataFrame(rows)
     print(table.round(2).to_string(index=False))
     target = Path("results/benchmarks/suspect_labels.csv")

@@ -35,13 +35,13 @@ def judged(labels: list[str], covid: list[float], classes: list[str] = CLASSES) 
 
 def test_a_flipped_label_comes_first_and_is_counted():
     labels = ["Normal"] * 6 + ["COVID"] * 6
-    table = judged(labels, [0.1, 0.2, 0.9, 0.1, 0.2, 0.1, 0.9, 0.8, 0.9, 0.2, 0.8, 0.9])
+    table = judged(labels, [0.1, 0.2, 0.8, 0.1, 0.2, 0.1, 0.9, 0.8, 0.9, 0.1, 0.8, 0.9])
     assert list(table.columns) == list(JUDGED)
     assert table["is_counted"].tolist() == [k in (2, 9) for k in range(12)]
     rows = suspect_labels(table, NO_PAIRS, {})
-    assert rows["image_id"].tolist() == ["i2", "i9"]
-    assert rows["label"].tolist() == ["Normal", "COVID"]
-    assert rows["likelier_label"].tolist() == ["COVID", "Normal"]
+    assert rows["image_id"].tolist() == ["i9", "i2"]
+    assert rows["label"].tolist() == ["COVID", "Normal"]
+    assert rows["likelier_label"].tolist() == ["Normal", "COVID"]
     assert rows["probability"].tolist() == pytest.approx([0.1, 0.2])
     assert set(rows["reason"]) == {BY_TREES}
 

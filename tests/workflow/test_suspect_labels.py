@@ -27,7 +27,10 @@ def write_images(root: Path) -> None:
 def test_a_flipped_label_is_found_and_mended_by_a_reader(tmp_path: Path) -> None:
     changes = {
         "tasks": {"three_class": None},
-        "schemes": {"random_subsample": None, "holdout": {"test_fraction": 0.5}},
+        "schemes": {
+            **{"random_subsample": None, "holdout": None},
+            "halves": {"kind": "stratified_kfold", "folds": 2},
+        },
     }
     project = Project.create(tmp_path / "cxrcam", merged(small_configuration(), changes))
     write_images(project.folder / "data" / "small")
@@ -38,8 +41,8 @@ def test_a_flipped_label_is_found_and_mended_by_a_reader(tmp_path: Path) -> None
     flipped = table.iloc[2]
     assert (flipped["likelier_label"], flipped["reason"]) == ("Normal", "trees on a thumbnail")
     assert flipped["probability"] < 0.3
-    known = table["network_probability"].dropna()
-    assert known.between(0, 1).all() and 0 < len(known) + (len(table) < 4)
+    # Each image is in the test part of one of the folds.
+    assert table["network_probability"].between(0, 1).all()
     page = (project.folder / f"{AUDIT}.html").read_text(encoding="utf-8")
     assert page.count("data:image/jpeg;base64,") == 4 * len(table)
 
