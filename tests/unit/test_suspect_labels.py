@@ -23,6 +23,7 @@ from workflow_scripts.cxrcam.report.labels_page import (
     neighbours_of,
     render_labels,
 )
+from workflow_scripts.cxrcam.report.tables import counted_labels
 
 CLASSES = ["Normal", "COVID"]
 NO_PAIRS = pd.DataFrame(columns=["image_id_a", "image_id_b", "kind"])
@@ -154,12 +155,26 @@ def test_the_page_shows_pictures_labels_and_the_count_and_escapes_names():
     pixels = {name: np.full((40, 40), 90, np.uint8) for name in [*table["image_id"], "n<"]}
     neighbours = [[Neighbour("n<", "COVID", 0.91)], [], []]
     html = render_labels(
-        *(table, table, neighbours, pixels, [Judged("two", 200, 7), Judged("none", 0, 0)]),
+        *(
+            table,
+            table,
+            neighbours,
+            pixels,
+            [Judged("two", 400, 14), Judged("few", 60, 20), Judged("none", 0, 0)],
+        ),
         dataset="mine",
     )
     assert html.count("data:image/jpeg;base64,") == 4
     assert "<b>0</b>" not in html and "&lt;b&gt;0&lt;/b&gt;" in html
-    assert "counts 7 of 200 labels as wrong" in html and "(3.5 %)" in html
+    assert "counts 14 of 400 labels as wrong" in html and "(3.5 %)" in html
+    assert "60 images are too few to estimate" in html and "20 of 60" not in html
     assert "0.12 (trees)" in html and "networks" not in html
     assert "no forest could be grown" in html and "Nothing to look at" in html
     assert "datasets.mine.exclude" in html
+
+
+def test_the_report_counts_where_there_are_enough_images():
+    table = pd.DataFrame(
+        {"task": ["two"] * 400 + ["few"] * 399, "is_counted": [True] * 5 + [False] * 794}
+    )
+    assert counted_labels(table) == [("two", 5, 400)]

@@ -9,6 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
+from workflow_scripts.cxrcam.audit.suspect_labels import FEWEST_COUNTED
 from workflow_scripts.cxrcam.duplicates.likeness import nearest
 from workflow_scripts.cxrcam.report.templating import NOTICE, jpeg_uri, page_environment
 
@@ -135,6 +136,7 @@ def render_labels(
         .render(
             dataset=dataset,
             tasks=[(of, int((suspects["task"] == of.task).sum()), cards[of.task]) for of in judged],
+            fewest=FEWEST_COUNTED,
             notice=NOTICE,
         )
     )

@@ -334,9 +334,10 @@ class Study:
 
     @cached_property
     def asked_labels(self) -> tuple[set[str], set[str]]:
-        """Classes of all tasks, and findings of all networks."""
+        """Classes of the tasks that have some, and findings of the others."""
         networks = {finding["network"] for finding in self.findings.values()}
-        classes = {label for of_task in self.classes.values() for label in of_task}
+        tasks = self.classes.keys() - self.findings.keys()
+        classes = {label for task in tasks for label in self.classes[task]}
         return classes, {label for network in networks for label in self.outputs(network)}
 
     def network_of(self, task: str) -> str:
