@@ -22,9 +22,9 @@ from workflow_scripts.cxrcam.data.class_folders import (
     find_class_folders,
     list_class_folders,
 )
-from workflow_scripts.cxrcam.data.decisions import Decisions, apply_decisions
 from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
 from workflow_scripts.cxrcam.data.manifests import list_manifest
+from workflow_scripts.cxrcam.data.reader_decisions import Decisions, apply_decisions
 from workflow_scripts.cxrcam.data.spellings import (
     ascii_if_alike,
     first_alike,

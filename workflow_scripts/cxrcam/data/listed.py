@@ -20,8 +20,8 @@ from workflow_scripts.cxrcam.data.datasets import (
     shard_count,
     shard_fingerprints,
 )
-from workflow_scripts.cxrcam.data.decisions import EXCLUDE, RELABEL, Decisions
 from workflow_scripts.cxrcam.data.image_files import ImageFile, suffix_of
+from workflow_scripts.cxrcam.data.reader_decisions import EXCLUDE, RELABEL, Decisions
 from workflow_scripts.cxrcam.data.unions import parts_of
 from workflow_scripts.cxrcam.file_times import stamp_files
 

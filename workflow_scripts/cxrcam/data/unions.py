@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.cxrcam.data.class_folders import LeftOut
-from workflow_scripts.cxrcam.data.decisions import Decisions
 from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
+from workflow_scripts.cxrcam.data.reader_decisions import Decisions
 from workflow_scripts.cxrcam.data.spellings import is_missing
 
 Settings = Mapping[str, Any]

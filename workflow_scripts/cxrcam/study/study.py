@@ -25,8 +25,8 @@ from workflow_scripts.cxrcam.configuration.findings import (
     with_questions,
 )
 from workflow_scripts.cxrcam.configuration.recipes import used_recipes
-from workflow_scripts.cxrcam.data.decisions import check_new_labels
 from workflow_scripts.cxrcam.data.listed import ListedDataSet, list_data_set
+from workflow_scripts.cxrcam.data.reader_decisions import check_new_labels
 from workflow_scripts.cxrcam.data.unions import with_members
 from workflow_scripts.cxrcam.file_times import refuse_future_files
 from workflow_scripts.cxrcam.paper.designs import Designs, find_designs
