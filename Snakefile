@@ -71,6 +71,7 @@ rule all:
             rules.audit_duplicates,
             rules.audit_suspects,
             rules.audit_subgroups,
+            rules.audit_labels,
             rules.audit_verdict,
             rules.report,
             *([rules.map_methods] if config["audit"]["map_methods"] else []),

@@ -2,8 +2,9 @@
 #
 # in   index, splits, cache, runs/.../{predictions.parquet, model.safetensors}, cam/.../maps.parquet, audit/.../covered.parquet,
 #      audit/external.csv
-# out  audit/: expected.csv, leaks.csv, duplicates.{csv,html,png}, suspect_images.{csv,html}, sources.json, columns.json,
-#      acquisition.json, subgroups.{csv,png}, verdict.md; <task>/<scheme>/fold-<k>/: floors.parquet; seed-<s>/: maps.json, masked.csv, and of the
+# out  audit/: expected.csv, leaks.csv, duplicates.{csv,html,png}, suspect_images.{csv,html}, suspect_labels.{csv,html},
+#      sources.json, columns.json, acquisition.json, subgroups.{csv,png}, verdict.md; <task>/<scheme>/fold-<k>/:
+#      floors.parquet; seed-<s>/: maps.json, masked.csv, and of the
 #      first fold and seed of a design map_tests.json;
 #      map_methods.csv and .png, where other ways to make a map are asked for
 
@@ -158,6 +159,7 @@ rule audit_data:
         columns="results/{dataset}/audit/columns.json",
         acquisition="results/{dataset}/audit/acquisition.json",
         floors="results/{dataset}/audit/floors.csv",
+        labels="results/{dataset}/audit/judged_labels.parquet",
     log:
         f"{LOG}/audit/data.log",
     benchmark:
@@ -177,6 +179,40 @@ rule audit_data:
         "Looking for what tells the classes apart without lungs"
     script:
         "../workflow_scripts/audit_data.py"
+
+
+rule audit_labels:
+    input:
+        judged=rules.audit_data.output.labels,
+        images=rules.index.output.images,
+        duplicates=rules.index.output.duplicates,
+        facts=decoded_facts,
+        shards=cache_shards,
+        predictions=of_runs(rules.predict_run.output.predictions, LABEL_RUNS),
+    output:
+        table="results/{dataset}/audit/suspect_labels.csv",
+        page="results/{dataset}/audit/suspect_labels.html",
+    log:
+        f"{LOG}/audit/labels.log",
+    benchmark:
+        f"{BENCHMARK}/audit/labels.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        **growing(mem_mb=by_images(amounts.suspects_memory_mb), runtime=60),
+    params:
+        code=code("audit_labels.py"),
+        templates=text_fingerprint(
+            PROJECT / "workflow_scripts/cxrcam/report/templates" / name
+            for name in ("base.css", "labels.html", "macros.html")
+        ),
+        tasks=STUDY.classes,
+        findings=STUDY.findings,
+        runs=LABEL_RUNS,
+    message:
+        "Looking for labels of {wildcards.dataset} that the images speak against"
+    script:
+        "../workflow_scripts/audit_labels.py"
 
 
 rule audit_floors:

@@ -32,7 +32,7 @@ from workflow_scripts.cxrcam.places import (
     refuse_read_only_results,
     refuse_unwritable_records,
 )
-from workflow_scripts.cxrcam.study.study import list_study
+from workflow_scripts.cxrcam.study.listing import list_study
 
 # Not workflow.basedir: as a module of another workflow, that is the folder of the other one.
 PROJECT = Path(workflow.current_basedir).parent

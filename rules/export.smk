@@ -109,6 +109,7 @@ rule export_datasheet:
             ),
             "image": {key: config["image"][key] for key in ("resampling", "size")},
             "tasks": STUDY.classes,
+            "decisions": listed(wildcards).decisions.counts,
         },
     message:
         "Writing the data sheet of {wildcards.dataset}"

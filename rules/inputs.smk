@@ -68,6 +68,17 @@ def split_files():
     return [filled(rules.splits.output[0], **run) for run in STUDY.runs]
 
 
+# Whose answers are set beside the labels: of each task, networks of the headline's scheme, or else of the
+# first that it is run with.
+LABEL_RUNS = [
+    run
+    for task in STUDY.classes
+    for schemes in [[design["scheme"] for design in STUDY.designs if design["task"] == task]]
+    for scheme in [*(s for s in schemes if s == STUDY.headline["scheme"]), *schemes][:1]
+    for run in STUDY.runs_of(task, scheme)
+]
+
+
 def floors_of_run(wildcards):
     """Floors of the split of a run, which may be that of another scheme."""
     base = STUDY.base_scheme(wildcards.scheme)

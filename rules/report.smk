@@ -32,6 +32,8 @@ rule report:
         duplicates_page=rules.audit_duplicates.output.page,
         suspects=rules.audit_suspects.output.table,
         suspects_page=rules.audit_suspects.output.page,
+        labels=rules.audit_data.output.labels,
+        labels_page=rules.audit_labels.output.page,
         sources=rules.audit_data.output.sources,
         columns=rules.audit_data.output.columns,
         subgroups=rules.audit_subgroups.output.table,
@@ -70,6 +72,7 @@ rule report:
         drawing={key: config["cam"][key] for key in ("against", "opacity")},
         max_pixels=config["image"]["max_pixels"],
         small_groups=config["audit"]["small_groups"],
+        decisions=lambda wildcards: listed(wildcards).decisions.counts,
         benchmarks=BENCHMARK,
     message:
         "Writing the report of {wildcards.dataset}"

@@ -1,7 +1,11 @@
 """What tells the classes apart without any lung: source, view, size, file, greys, spectrum."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.audit.acquisition import (
     OF_PIXELS,
@@ -14,11 +18,13 @@ from workflow_scripts.cxrcam.audit.class_by_column import (
     not_judged_in_words,
 )
 from workflow_scripts.cxrcam.audit.class_by_source import assess_class_by_source
+from workflow_scripts.cxrcam.audit.suspect_labels import judged_labels
+from workflow_scripts.cxrcam.contracts import JUDGED_LABELS
 from workflow_scripts.cxrcam.data.cached_parts import cached_parts
 from workflow_scripts.cxrcam.data.findings import labels_in_task
 from workflow_scripts.cxrcam.data.pixel_parts import at_most, stream_features
 from workflow_scripts.cxrcam.data.trait_columns import columns_of, unread_ages
-from workflow_scripts.cxrcam.files import write_json
+from workflow_scripts.cxrcam.files import atomic_path, write_json
 from workflow_scripts.cxrcam.floors.features import FEATURES
 from workflow_scripts.cxrcam.floors.floors import floors_of_task, folds_of_task
 from workflow_scripts.cxrcam.logs import start_log
@@ -41,7 +47,7 @@ if __name__ == "__main__":
     # Pixels pass once, however many tasks an image belongs to.
     parts = cached_parts(given.shards, images["image_id"].tolist(), snakemake.params.size)
     of_pixels = stream_features(parts, drawn, {**OF_PIXELS, **FEATURES})
-    by_source, by_column, acquisition, floors = {}, {}, {}, []
+    by_source, by_column, acquisition, floors, judged = {}, {}, {}, [], []
     for sentence in unread_ages(images, columns_of(images)):
         log.warning(sentence)
     for task, classes in tasks.items():
@@ -68,9 +74,14 @@ if __name__ == "__main__":
             log.info("%s: %s", task, found.verdict)
         if "dicom" in acquisition[task]:
             acquisition[task]["dicom"]["counts"] = dicom_counts(chosen)
-        rows = floors_of_task(task, chosen, features, classes, threads)
+        rows, probabilities = floors_of_task(task, chosen, features, classes, threads)
         floors += [{"task": task, "scheme": "", **row} for row in rows]
+        named = chosen["image_id"].tolist(), chosen["label"].tolist()
+        judged.append(judged_labels(*named, classes, probabilities).assign(task=task))
     write_json(made.sources, by_source)
     write_json(made.columns, by_column)
     write_json(made.acquisition, acquisition)
     write_frame(made.floors, pd.DataFrame(floors))
+    table = pa.Table.from_pandas(pd.concat(judged), JUDGED_LABELS, preserve_index=False)
+    with atomic_path(Path(made.labels)) as temporary:
+        pq.write_table(table, temporary)

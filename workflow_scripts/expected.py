@@ -6,6 +6,7 @@ import pandas as pd
 
 from workflow_scripts.cxrcam.data.datasets import list_images
 from workflow_scripts.cxrcam.data.expected import compare_with_expected, say_what_differs
+from workflow_scripts.cxrcam.data.reader_decisions import EXCLUDE, RELABEL
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.spreadsheets import write_frame
@@ -14,7 +15,8 @@ from workflow_scripts.cxrcam.spreadsheets import write_frame
 def images_in_folder(settings: dict[str, object], name: str) -> int:
     """Images of a class folder that is not used; 0 where there is none."""
     try:
-        return len(list_images({**settings, "classes": [name]}, Path()))
+        without_decisions = {EXCLUDE: None, RELABEL: None}  # on images of other folders
+        return len(list_images({**settings, **without_decisions, "classes": [name]}, Path()))
     except InputError:
         return 0
 

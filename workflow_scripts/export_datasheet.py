@@ -25,6 +25,7 @@ if __name__ == "__main__":
         acquisition=read_json(given.acquisition),
         image_settings=settings["image"],
         tasks=settings["tasks"],
+        **settings["decisions"],
     )
     write_text(snakemake.output[0], datasheet(sheet))
     log.info("Wrote the data sheet of %d images.", len(sheet.images))

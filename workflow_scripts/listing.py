@@ -9,12 +9,14 @@ import pyarrow.parquet as pq
 from workflow_scripts.cxrcam.contracts import LISTING
 from workflow_scripts.cxrcam.data.datasets import class_sizes, list_images
 from workflow_scripts.cxrcam.data.spellings import missing_words, without_missing_words
+from workflow_scripts.cxrcam.data.unions import with_members
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0], snakemake.input)
-    images = list_images(snakemake.params.settings, Path(snakemake.params.phantom_root))
+    settings = with_members(snakemake.config["datasets"], snakemake.wildcards.dataset)
+    images = list_images(settings, Path(snakemake.params.phantom_root))
     rows = [{**vars(image), "extra": json.dumps(image.extra)} for image in images]
     for column in ("patient", "source"):
         names = [row[column] for row in rows]

@@ -27,6 +27,7 @@ from workflow_scripts.cxrcam.report.pictures import write_gallery
 from workflow_scripts.cxrcam.report.provenance import PROJECT, commit_of
 from workflow_scripts.cxrcam.report.tables import (
     columns_table,
+    counted_labels,
     external_rows,
     leaks_table,
     runs_table,
@@ -69,6 +70,9 @@ if __name__ == "__main__":
         external=external_rows(pd.read_csv(given.external)) if given.external else None,
         n_suspects=pd.read_csv(given.suspects, keep_default_na=False)["image_id"].nunique(),
         suspects_page=relative_href(given.suspects_page, folder),
+        counted_labels=counted_labels(pd.read_parquet(given.labels)),
+        labels_page=relative_href(given.labels_page, folder),
+        **params.decisions,
         n_quarantined=len(pd.read_csv(given.quarantine)),
         evidence=evidence_links(verdict["checks"], folder),
         files=[file_link(f, folder, Path(f).relative_to(folder.parent).as_posix()) for f in files],

@@ -48,6 +48,7 @@ def sheet(kind: str) -> str:
             acquisition={"two": {"size": verdict}},
             image_settings={"size": 129, "resampling": "bilinear"},
             tasks={"two": CLASSES},
+            **{"n_excluded": 5, "n_relabelled": 6},
         )
     )
 
@@ -159,6 +160,7 @@ def test_the_sheet_counts_what_is_there():
     assert "3 chest X-rays" in text and "the patient of 1" in text and "40 × 30 to 60 × 30" in text
     assert "2 images have an exact or near copy, in 1 pairs" in text
     assert "4 images could not be read" in text
+    assert "A reader left out 5 images and gave 6 another label" in text
 
 
 def test_what_the_workflow_cannot_know_says_who_must_write_it():

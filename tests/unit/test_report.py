@@ -142,6 +142,12 @@ def test_the_notice_stands_on_every_page(file: Path) -> None:
         assert NOTICE in (file.parent / name).read_text(encoding="utf-8")
 
 
+def test_what_a_reader_decided_and_what_labels_are_worth_is_said(file: Path) -> None:
+    text = re.sub(r"\s+", " ", file.read_text(encoding="utf-8"))
+    assert "A reader left out 2 images and gave 1 another label" in text
+    assert "confident learning counts 3 of 120 labels as wrong (2.5 %)" in text
+
+
 def test_mistakes_come_first(page: Page) -> None:
     outcomes = [tag["data-outcome"] for tag in page.of("li") if "data-outcome" in tag]
     assert outcomes == ["mistake"] * 4 + ["correct"] * 8

@@ -8,15 +8,17 @@ import pytest
 import yaml
 
 from tests.workflow.small_project import merged
+from workflow_scripts.cxrcam.configuration.findings import with_questions
 from workflow_scripts.cxrcam.configuration.resolution import (
     ConfigurationError,
     load_schema,
     resolve_configuration,
 )
-from workflow_scripts.cxrcam.data.image_files import ImageFile
+from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
 from workflow_scripts.cxrcam.data.listed import ListedDataSet
 from workflow_scripts.cxrcam.paper.published_systems import SYSTEMS
-from workflow_scripts.cxrcam.study.study import Study, list_study
+from workflow_scripts.cxrcam.study.listing import list_study
+from workflow_scripts.cxrcam.study.study import Study
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = load_schema(ROOT / "schemas/config.schema.yaml")
@@ -413,3 +415,22 @@ def test_a_key_for_patients_is_made_where_a_file_may_be_dicom(names, may):
     images = [ImageFile(image_id=name, path=f"x/{name}", label="A") for name in names]
     data_set = ListedDataSet({"kind": "class_folders"}, Path("phantoms"), images, ["00000"], [""])
     assert data_set.may_hold_dicom is may
+
+
+def test_a_new_label_is_known_where_a_class_or_a_finding_is_called_so():
+    asked = {"findings": {"labels": ["Effusion", "Mass"]}}
+    config = with_questions(configuration(tasks={"three_class": None, "chest": asked}))
+    study = Study(config, {config["dataset"]: listed(SIZES)})
+    # "no Effusion" is what a task calls its answer, and no label of an image.
+    assert study.asked_labels == ({"Normal", "COVID"}, {"Effusion", "Mass"})
+
+
+def test_a_label_that_nobody_knows_is_refused_before_any_job(tmp_path):
+    table = tmp_path / "new.csv"
+    table.write_text("image_id,label\nNormal/Normal-1,Covid19\n", encoding="utf-8")
+    config = configuration()
+    config["datasets"][config["dataset"]]["relabel"] = str(table)
+    with pytest.raises(DatasetError, match=r"Row 2 .*'Covid19', which no image and no task has"):
+        list_study(config)
+    table.write_text("image_id,label\nNormal/Normal-1,COVID\n", encoding="utf-8")
+    assert list_study(config).data_sets[config["dataset"]].decisions.relabelled == 1

@@ -36,7 +36,7 @@ def test_a_forest_is_the_same_on_any_number_of_threads(threads):
 def test_floors_of_a_data_set_test_every_image_once(threads):
     seen = {name: features(k) for k, name in enumerate(FLOORS) if name != "majority"}
     seen["corners"] = np.random.default_rng(9).normal(size=(120, 5)).astype(np.float32)
-    rows = cross_validated_floors(
+    rows, probabilities = cross_validated_floors(
         seen,
         LABELS,
         FOLDS,
@@ -52,6 +52,10 @@ def test_floors_of_a_data_set_test_every_image_once(threads):
         name: np.mean([row["accuracy"] for row in rows if row["floor"] == name]) for name in FLOORS
     }
     assert mean["majority"] == 0.5
+    # What is said of each image is what the accuracy counts.
+    for name in FLOORS[1:]:
+        right = probabilities[name].argmax(axis=1) == LABELS
+        assert right.mean() == pytest.approx(mean[name])
     assert mean["corners"] < 0.65
     assert all(mean[name] > 0.7 for name in ("histogram", "border", "centre_black", "thumbnail"))
 
@@ -62,19 +66,21 @@ def test_floors_of_a_task_never_part_a_group_and_are_the_same_twice():
     classes = np.array(["a", "b"])[np.random.default_rng(0).permutation(12) % 2]
     images = pd.DataFrame({"label": classes[patients], "group": [f"p{k}" for k in patients]})
     seen = {name: np.eye(12, dtype=np.float32)[patients] for name in FLOORS if name != "majority"}
-    rows, again = (floors_of_task("two", images, seen, ["a", "b"], 1) for _ in range(2))
-    assert rows == again
+    (rows, told), again = (floors_of_task("two", images, seen, ["a", "b"], 1) for _ in range(2))
+    assert rows == again[0] and told.tobytes() == again[1].tobytes()
+    assert told.shape == (120, 2) and np.allclose(told.sum(axis=1), 1)
     table = pd.DataFrame(rows)
     assert table.groupby("floor")["n"].sum().eq(120).all()
     assert table["fold"].nunique() == 5
-    told = table[table["floor"] == "border"]
-    assert (told["n"] * told["accuracy"]).sum() / 120 < 0.75
+    border = table[table["floor"] == "border"]
+    assert (border["n"] * border["accuracy"]).sum() / 120 < 0.75
 
 
 def test_floors_of_one_group_are_not_assessable_and_say_why():
     images = pd.DataFrame({"label": ["a", "b"] * 10, "group": "one patient"})
     seen = {name: np.zeros((20, 1)) for name in FLOORS if name != "majority"}
-    rows = floors_of_task("two", images, seen, ["a", "b"], 1)
+    rows, told = floors_of_task("two", images, seen, ["a", "b"], 1)
+    assert told.shape == (20, 2) and np.isnan(told).all()
     assert [row["floor"] for row in rows] == list(FLOORS)
     assert all(np.isnan(row["accuracy"]) for row in rows)
     table = pd.DataFrame([{"task": "two", "scheme": "", **row} for row in rows])

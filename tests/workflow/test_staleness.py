@@ -482,9 +482,16 @@ CASES = [
             (set(), ("verdict.json", "claim_2024.md", "masked_inputs.csv")),
             (set(), ("calibration.csv", "repeatability.json")),
             (set(), ("subgroups.csv", "subgroups.png")),
-            ({"audit_data"}, ("floors.csv", "acquisition.json", "columns.json", "sources.json")),
+            (
+                {"audit_data"},
+                (
+                    *("floors.csv", "acquisition.json", "columns.json", "sources.json"),
+                    "judged_labels.parquet",
+                ),
+            ),
             ({"audit_leaks"}, ("leaks.csv",)),
             ({"audit_suspects"}, ("suspect_images.csv", "suspect_images.html")),
+            (set(), ("suspect_labels.csv", "suspect_labels.html")),
             (
                 {"audit_duplicates"},
                 tuple(f"duplicates.{kind}" for kind in ("csv", "html", "png", "txt")),

@@ -63,6 +63,19 @@ DUPLICATES = pa.schema(
     ]
 )
 
+# What forests that were grown without an image say of the label that a task gives it.
+JUDGED_LABELS = pa.schema(
+    [
+        ("task", pa.string()),
+        ("image_id", pa.string()),
+        ("label", pa.string()),
+        ("likelier_label", pa.string()),  # may be the same
+        ("probability", pa.float64()),  # of the label given
+        ("deviation", pa.float64()),  # of that from the mean of the images of this label
+        ("is_counted", pa.bool_()),  # as wrong, by confident learning
+    ]
+)
+
 SPLIT = pa.schema(
     [
         ("image_id", pa.string()),

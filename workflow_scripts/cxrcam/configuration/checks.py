@@ -74,7 +74,9 @@ def check_external(config: Mapping[str, Any], problems: Problems) -> None:
 
 
 # Keys whose values are paths, wherever they stand.
-PATH_KEYS = frozenset({"root", "path", "not_copies", "weights", "predict_images", "container"})
+PATH_KEYS = frozenset(
+    {"root", "path", "not_copies", "exclude", "relabel", "weights", "predict_images", "container"}
+)
 
 
 def check_paths(value: object, problems: Problems, path: KeyPath = ()) -> None:

@@ -16,13 +16,14 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from workflow_scripts.cxrcam.data.class_folders import find_class_folders, list_class_folders
 from workflow_scripts.cxrcam.data.collections.listing import COLLECTIONS, list_collection
 from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
 from workflow_scripts.cxrcam.data.left_out import LeftOut
 from workflow_scripts.cxrcam.data.manifests import list_manifest
+from workflow_scripts.cxrcam.data.reader_decisions import Decisions, apply_decisions
 from workflow_scripts.cxrcam.data.spellings import (
     ascii_if_alike,
     first_alike,
@@ -38,15 +39,23 @@ def list_images(
     wanted: Callable[[str], bool] | None = None,
 ) -> list[ImageFile]:
     """Images of a data set, sorted by `image_id`; arguments and errors as for `list_data`."""
-    return list_data(settings, phantom_root, wanted)[0]
+    return list_data(settings, phantom_root, wanted).images
+
+
+class Listing(NamedTuple):
+    """What a data set has."""
+
+    images: list[ImageFile]  # sorted by `image_id`
+    left_out: LeftOut  # files of its folders that are not read
+    decisions: Decisions  # what readers decided on its images
 
 
 def list_data(
     settings: Mapping[str, Any],
     phantom_root: Path,
     wanted: Callable[[str], bool] | None = None,
-) -> tuple[list[ImageFile], LeftOut]:
-    """Images of a data set, sorted by `image_id`, and files of its folders that are not read.
+) -> Listing:
+    """Images of a data set as its readers decided, and files of its folders that are not read.
 
     Parameters
     ----------
@@ -62,9 +71,10 @@ def list_data(
     ------
     DatasetError
         Folder or table missing, no image found, a row without file, an image listed twice, names
-        that cannot be kept or told apart.
+        that cannot be kept or told apart; a reader's table as for `apply_decisions`.
     """
     left_out: LeftOut = {}
+    of_members = Decisions()
     kind = settings["kind"]
     only, wanted = wanted, wanted or (lambda image_id: True)
     if kind == "class_folders":
@@ -87,7 +97,7 @@ def list_data(
         images = _list_phantoms(settings, phantom_root)
         images = [image for image in images if wanted(image.image_id)]
     elif kind == "union":
-        images, left_out = list_union(settings, phantom_root, only, list_data)
+        images, left_out, of_members = list_union(settings, phantom_root, only, list_data)
     else:
         raise DatasetError(f"Unknown kind of data set {kind!r}.")
     for image in images:
@@ -99,8 +109,10 @@ def list_data(
                 f"The name of the file {image.path!r} is not valid UTF-8: rename it (convmv does "
                 "whole folders)."
             ) from None
+    images, decisions = apply_decisions(settings, images, only is None)
+    decisions.add(of_members)
     _check_labels(images)
-    return sorted(images, key=lambda image: image.image_id), left_out
+    return Listing(sorted(images, key=lambda image: image.image_id), left_out, decisions)
 
 
 def _check_labels(images: Iterable[ImageFile]) -> None:

@@ -22,6 +22,7 @@ from workflow_scripts.cxrcam.data.datasets import (
 )
 from workflow_scripts.cxrcam.data.image_files import ImageFile, suffix_of
 from workflow_scripts.cxrcam.data.left_out import LeftOut
+from workflow_scripts.cxrcam.data.reader_decisions import EXCLUDE, RELABEL, Decisions
 from workflow_scripts.cxrcam.data.unions import parts_of
 from workflow_scripts.cxrcam.file_times import stamp_files
 
@@ -36,6 +37,7 @@ class ListedDataSet:
     shards: list[str]  # names of the cache shards, 00000 and so on
     shard_fingerprints: list[str]  # as from `datasets.shard_fingerprints`, one a shard
     left_out: LeftOut = field(default_factory=dict)  # files of its folders that are not read
+    decisions: Decisions = field(default_factory=Decisions)  # of readers, already in `images`
 
     @property
     def class_sizes(self) -> dict[str, int]:
@@ -116,7 +118,9 @@ class ListedDataSet:
 
 def image_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a data set that decide which images there are, and how phantoms look."""
-    without = {k: v for k, v in settings.items() if k not in ("expected", "not_copies")}
+    # Not a reader's tables: what they decide is seen from the images that are listed.
+    others = ("expected", "not_copies", EXCLUDE, RELABEL)
+    without = {k: v for k, v in settings.items() if k not in others}
     if "members" in without:
         members = without["members"].items()
         without["members"] = {name: image_settings(member) for name, member in members}
@@ -130,7 +134,7 @@ def list_data_set(
 
     `shard_images` are images a shard, at most on average.
     """
-    images, left_out = list_data(settings, phantom_root)
+    images, left_out, decisions = list_data(settings, phantom_root)
     n_shards = shard_count(len(images), shard_images)
     return ListedDataSet(
         settings,
@@ -139,4 +143,5 @@ def list_data_set(
         [f"{number:05d}" for number in range(n_shards)],
         shard_fingerprints(images, n_shards),
         left_out,
+        decisions,
     )

@@ -16,10 +16,12 @@ from typing import Any
 
 from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
 from workflow_scripts.cxrcam.data.left_out import LeftOut
+from workflow_scripts.cxrcam.data.reader_decisions import Decisions
 from workflow_scripts.cxrcam.data.spellings import is_missing
 
 Settings = Mapping[str, Any]
-Lister = Callable[[Settings, Path, Callable[[str], bool]], tuple[list[ImageFile], LeftOut]]
+Listed = tuple[list[ImageFile], LeftOut, Decisions]
+Lister = Callable[[Settings, Path, Callable[[str], bool] | None], Listed]
 
 MEMBER_COLUMN = "data_set"
 """Column of the index that says which data set of a union an image is of."""
@@ -45,8 +47,8 @@ def parts_of(settings: Settings) -> dict[str, Settings]:
 
 def list_union(
     settings: Settings, phantom_root: Path, wanted: Callable[[str], bool] | None, list_one: Lister
-) -> tuple[list[ImageFile], LeftOut]:
-    """Images of a union, and files of its folders that are not read.
+) -> Listed:
+    """Images of a union, files of its folders that are not read, decisions on its data sets.
 
     Parameters
     ----------
@@ -68,13 +70,14 @@ def list_union(
     """
     images: list[ImageFile] = []
     left_out: LeftOut = {}
-
-    def is_wanted(name: str, image_id: str) -> bool:
-        return wanted is None or wanted(f"{name}/{image_id}")
+    decisions = Decisions()
 
     for name, member in settings["members"].items():
         own_root = phantom_root.parent.parent / name / phantom_root.name
-        listed, not_read = list_one(member, own_root, partial(is_wanted, name))
+        # None, and not a function that wants all, lets the data set check what names all images.
+        own_wanted = wanted and partial(_is_wanted, wanted, name)
+        listed, not_read, decided = list_one(member, own_root, own_wanted)
+        decisions.add(decided)
         for kind, files in not_read.items():
             left_out.setdefault(kind, []).extend(files)
         labels = settings["labels"].get(name, {})
@@ -85,7 +88,11 @@ def list_union(
             label = labels.get(image.label, image.label)
             if label is not None:
                 images.append(_of_member(name, image, label, is_drawn))
-    return images, left_out
+    return images, left_out, decisions
+
+
+def _is_wanted(wanted: Callable[[str], bool], name: str, image_id: str) -> bool:
+    return wanted(f"{name}/{image_id}")
 
 
 def _check_labels(name: str, labels: Mapping[str, str | None], known: set[str]) -> None:

@@ -161,6 +161,39 @@ def usual_likeness(training: UInt8Array, groups: Sequence[str]) -> Thresholds:
     )
 
 
+def nearest(
+    pictures: UInt8Array,
+    others: UInt8Array,
+    groups: Sequence[str],
+    other_groups: Sequence[str],
+    n: int,
+) -> list[list[tuple[int, float]]]:
+    """Most similar pictures of other groups.
+
+    Parameters
+    ----------
+    pictures : uint8 array, shape (k, side, side)
+    others : uint8 array, shape (m, side, side)
+    groups, other_groups : sequence of str, lengths k and m
+        As in `likeness`.
+    n : int
+
+    Returns
+    -------
+    list of list of (int, float), length k
+        Position among `others` and correlation, the most similar first; fewer than `n` where there
+        are no more.
+    """
+    known, apart = _normalised(others).T, np.asarray(other_groups, dtype=object)
+    found = []
+    for picture, group in zip(pictures, groups, strict=True):
+        correlation = (_normalised(picture[None]) @ known)[0]
+        candidates = np.flatnonzero(apart != group)
+        order = np.argsort(-correlation[candidates], kind="stable")[:n]
+        found.append([(int(k), float(correlation[k])) for k in candidates[order]])
+    return found
+
+
 def _ranked(correlation: Float32Array, rank: int) -> Float32Array:
     """Of each row the largest value, or the one that holds the `rank`-th place from the top."""
     if rank == 1:

@@ -65,6 +65,8 @@ class Datasheet:
         `size` and `resampling`.
     tasks : mapping of str to sequence of str
         Classes of each task.
+    n_excluded, n_relabelled : int
+        Images that a reader left out, and gave another label.
     """
 
     dataset: str
@@ -77,6 +79,8 @@ class Datasheet:
     acquisition: Mapping[str, Any]
     image_settings: Mapping[str, Any]
     tasks: Mapping[str, Sequence[str]]
+    n_excluded: int = 0
+    n_relabelled: int = 0
 
     @property
     def sections(self) -> list[tuple[str, list[Answer]]]:
@@ -220,7 +224,8 @@ class Datasheet:
                 "What was done to the images here?",
                 f"Read as 8-bit grey and stretched to {size} × {size} pixels ({resampling}); "
                 "nothing was cropped or equalised. Images that could not be read were left out, "
-                "copies were kept and held on one side of grouped divisions.",
+                "copies were kept and held on one side of grouped divisions. A reader left out "
+                f"{self.n_excluded:,} images and gave {self.n_relabelled:,} another label.",
             ),
             Answer(
                 "Are the raw images kept?", "Yes: the workflow changes no file of the data set."

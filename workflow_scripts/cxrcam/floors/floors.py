@@ -182,7 +182,7 @@ def cross_validated_floors(
     n_classes: int,
     seed_of: Callable[[str, int], np.random.SeedSequence],
     threads: int = 1,
-) -> list[dict[str, str | int | float]]:
+) -> tuple[list[dict[str, str | int | float]], dict[str, Float64Array]]:
     """Accuracy of each floor on each fold, trained on the others.
 
     Every image is tested once, so that a data set as a whole can be judged also where the test part
@@ -203,10 +203,13 @@ def cross_validated_floors(
 
     Returns
     -------
-    list of dict
+    rows : list of dict
         One row a floor and fold: ``floor``, ``fold``, ``n``, ``accuracy``, ``majority_share``.
+    probabilities : dict of str to ndarray of float64, shape (n, n_classes)
+        By floor: what the forest that was grown without its fold says of each image.
     """
     rows: list[dict[str, str | int | float]] = []
+    probabilities = {name: np.zeros((len(labels), n_classes)) for name in FLOORS}
     for name in FLOORS:
         seen = None if name == "majority" else features[name]
         for fold in np.unique(folds).tolist():
@@ -216,6 +219,7 @@ def cross_validated_floors(
             floor = _Floor.fitted(trained_on, labels[~test], n_classes, seed, threads)
             truth = labels[test]
             scores = floor.constant(len(truth)) if seen is None else floor.predicted(seen[test])
+            probabilities[name][test] = scores
             rows.append(
                 {
                     "floor": name,
@@ -225,7 +229,7 @@ def cross_validated_floors(
                     "majority_share": float(np.bincount(truth).max() / len(truth)),
                 }
             )
-    return rows
+    return rows, probabilities
 
 
 def folds_of_task(task: str, images: pd.DataFrame, classes: Sequence[str]) -> Int64Array:
@@ -242,23 +246,26 @@ def floors_of_task(
     features: Mapping[str, npt.NDArray[np.floating]],
     classes: Sequence[str],
     threads: int,
-) -> list[dict[str, str | int | float]]:
+) -> tuple[list[dict[str, str | int | float]], Float64Array]:
     """`cross_validated_floors` over all images of a task, in `FOLDS` folds that keep groups whole.
 
     `images` have ``label`` and ``group``; the name of the task keys what is drawn. Where all images
-    are one group, accuracies are missing and ``reason`` says so.
+    are one group, accuracies are missing and ``reason`` says so. Probabilities are those of the
+    floor that sees a thumbnail, shape (n, classes), or NaN.
     """
     labels = images["label"].map(list(classes).index).to_numpy(dtype=np.int64)
     folds = folds_of_task(task, images, classes)
     if len(np.unique(folds)) < 2:
         reason = "all images are in one group (patient or copies), so that none is left to train on"
         unknown = {"fold": 0, "n": 0, "accuracy": math.nan, "majority_share": math.nan}
-        return [{"floor": name, **unknown, "reason": reason} for name in FLOORS]
-    return cross_validated_floors(
+        missing = np.full((len(labels), len(classes)), math.nan)
+        return [{"floor": name, **unknown, "reason": reason} for name in FLOORS], missing
+    rows, probabilities = cross_validated_floors(
         *(features, labels, folds, len(classes)),
         lambda name, fold: seed_sequence(0, "floor", name, task, fold),
         threads,
     )
+    return rows, probabilities["thumbnail"]
 
 
 def best_floor(accuracies: Mapping[str, float]) -> str:

@@ -15,7 +15,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.arrays import Float64Array
 from workflow_scripts.cxrcam.data.traits import why_no_groups
 from workflow_scripts.cxrcam.metrics.calibration_bins import expected_calibration_error
 from workflow_scripts.cxrcam.metrics.findings import Number, auroc_number
@@ -303,12 +302,10 @@ def _auroc(runs: Sequence[Answers], name: str, patients: pd.Index) -> Number:
 
 def _of_run(run: Answers, name: str, patients: pd.Index) -> Number:
     told = run.truth[name].notna().to_numpy()
-    groups = pd.Index(run.group[told])
     scores = run.scores[name].to_numpy(np.float64)[told]
-    number = auroc_number(run.truth[name].to_numpy()[told] == 1, scores, groups)
-    added: Float64Array = np.zeros(len(patients))
-    added[patients.get_indexer(groups.unique().sort_values())] = number.added
-    return Number(number.value, added)
+    of_image = patients.get_indexer(pd.Index(run.group[told]))
+    present = run.truth[name].to_numpy()[told] == 1
+    return auroc_number(present, scores, of_image, len(patients))
 
 
 def _row(column: str, group: str, metric: str, measure: Measure) -> dict[str, Any]:

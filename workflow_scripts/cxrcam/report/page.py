@@ -74,6 +74,12 @@ class Report:
     n_suspects : int
     suspects_page : str
         Images that stand out, and the link to their page.
+    counted_labels : sequence of (str, int, int)
+        Task, labels that are counted as wrong, and of how many.
+    labels_page : str
+        Link to the page of suspect labels.
+    n_excluded, n_relabelled : int
+        Images that a reader left out, and gave another label.
     n_quarantined : int
     evidence : mapping of str to str
         Link to each file that a check names, where there is one.
@@ -103,6 +109,10 @@ class Report:
     external: Table | None
     n_suspects: int
     suspects_page: str
+    counted_labels: Sequence[tuple[str, int, int]]
+    labels_page: str
+    n_excluded: int
+    n_relabelled: int
     n_quarantined: int
     evidence: Mapping[str, str]
     files: Sequence[Link]

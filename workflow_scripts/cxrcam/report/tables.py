@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.audit.suspect_labels import FEWEST_COUNTED
 from workflow_scripts.cxrcam.metrics.subgroups import FEWEST_SHOWN
 from workflow_scripts.cxrcam.report.cells import (
     NONE,
@@ -269,3 +270,16 @@ def external_rows(external: pd.DataFrame) -> Table:
     ]
     columns = [str(name).replace("_", " ").capitalize() for name in external.columns]
     return Table("Every run on every other data set", columns, rows)
+
+
+def counted_labels(judged: pd.DataFrame) -> list[tuple[str, int, int]]:
+    """Of each task with enough images: labels that are counted as wrong, and of how many.
+
+    `judged` has the columns of `contracts.JUDGED_LABELS`.
+    """
+    counts = judged.groupby("task", sort=False)["is_counted"].agg(["sum", "size"])
+    return [
+        (str(task), int(wrong), int(n))
+        for task, wrong, n in counts.itertuples()
+        if n >= FEWEST_COUNTED
+    ]

@@ -10,11 +10,9 @@ trained on a division with one seed.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypedDict
 
 from workflow_scripts.cxrcam.configuration import resolution as configuration
@@ -23,12 +21,9 @@ from workflow_scripts.cxrcam.configuration.findings import (
     Finding,
     classes_of,
     labels_of,
-    with_questions,
 )
 from workflow_scripts.cxrcam.configuration.recipes import used_recipes
-from workflow_scripts.cxrcam.data.listed import ListedDataSet, list_data_set
-from workflow_scripts.cxrcam.data.unions import with_members
-from workflow_scripts.cxrcam.file_times import refuse_future_files
+from workflow_scripts.cxrcam.data.listed import ListedDataSet
 from workflow_scripts.cxrcam.paper.designs import Designs, find_designs
 
 
@@ -173,11 +168,14 @@ class Study:
     @cached_property
     def headline_tasks(self) -> list[str]:
         """Task of the headline; where its networks have several findings, those of all of them."""
-        task, scheme = self.headline["task"], self.headline["scheme"]
+        return list(self._findings_of(self.headline).values()) or [self.headline["task"]]
+
+    def _findings_of(self, asked: Design) -> dict[str, str]:
+        """Task by finding of all that the networks of a design find; none of exclusive classes."""
         for design in self.findings_designs:
-            if task in design["questions"] and scheme == design["scheme"]:
-                return list(design["questions"])
-        return [task]
+            if asked["task"] in design["questions"] and asked["scheme"] == design["scheme"]:
+                return dict(zip(design["findings"], design["questions"], strict=True))
+        return {}
 
     @cached_property
     def headline_networks(self) -> list[Training]:
@@ -287,11 +285,7 @@ class Study:
     @cached_property
     def answering_findings(self) -> dict[str, str]:
         """Task by finding that new images are asked for, where the networks have several."""
-        task, scheme = self.answering["task"], self.answering["scheme"]
-        for design in self.findings_designs:
-            if task in design["questions"] and scheme == design["scheme"]:
-                return dict(zip(design["findings"], design["questions"], strict=True))
-        return {}
+        return self._findings_of(self.answering)
 
     @cached_property
     def covered_designs(self) -> dict[str, dict[str, str]]:
@@ -340,6 +334,14 @@ class Study:
         """What each task asks for that is one finding of a network with several."""
         tasks = self.config["tasks"]
         return {task: tasks[task]["finding"] for task in tasks if "finding" in tasks[task]}
+
+    @cached_property
+    def asked_labels(self) -> tuple[set[str], set[str]]:
+        """Classes of the tasks that have some, and findings of the others."""
+        networks = {finding["network"] for finding in self.findings.values()}
+        tasks = self.classes.keys() - self.findings.keys()
+        classes = {label for task in tasks for label in self.classes[task]}
+        return classes, {label for network in networks for label in self.outputs(network)}
 
     def network_of(self, task: str) -> str:
         """Task whose networks answer; another one where it asks for one of several findings."""
@@ -441,65 +443,3 @@ class Study:
     def n_images(self, name: str) -> int:
         """Number of listed images of a data set."""
         return len(self.data_sets[name].images)
-
-
-def list_study(config: Mapping[str, Any]) -> Study:
-    """List the images of a study, and check the configuration against them.
-
-    Parameters
-    ----------
-    config : mapping
-        From `resolution.resolve_configuration`.
-
-    Raises
-    ------
-    DatasetError
-        As for `datasets.list_images`.
-    ConfigurationError
-        If tasks and schemes do not suit the images or lung masks that there are, if a file of
-        weights is missing, or if new images are given to networks that need lung masks.
-    InputError
-        If a file that Snakemake compares times with is from the future.
-    """
-    data_sets = {
-        name: list_data_set(
-            with_members(config["datasets"], name),
-            Path(f"results/{name}/phantoms"),
-            config["image"]["shard_images"],
-        )
-        for name in [config["dataset"], *config["external"]]
-    }
-    own = data_sets[config["dataset"]]
-    configuration.check_against_images(config, own.class_sizes, own.place)
-    for name in config["external"]:
-        other = data_sets[name]
-        configuration.check_external_images(config, name, other.class_sizes, other.place)
-    configuration.check_union_images(config, own.images)
-    configuration.check_masks(config, own.images)
-    configuration.check_parts(config, own.images)
-    configuration.check_subgroups(config, own.images)
-    held_out = configuration.held_out_values(config, own.images)
-    study = Study(with_questions(config), data_sets, held_out)
-    for name, listed in data_sets.items():
-        for file, part in listed.not_copies_parts.items():
-            if not os.path.isfile(file):  # noqa: PTH113 (never raises)
-                raise configuration.ConfigurationError(
-                    f"datasets.{part[:-1] or name}.not_copies: the file {file!r} does not exist "
-                    f"(looked from {Path.cwd()}). Correct the path, or set it to null."
-                )
-        refuse_future_files([*listed.metadata_tables, *listed.not_copies])
-    for weights in {model["weights"] for model in study.models.values()}:
-        is_there = os.path.isfile(weights)  # noqa: PTH113 (never raises)
-        if weights not in ("auto", "random", "imagenet") and not is_there:
-            raise configuration.ConfigurationError(
-                f"model.weights: the file {weights!r} does not exist (looked from {Path.cwd()}). "
-                "Correct the path, or set model.weights to auto, imagenet or random."
-            )
-        refuse_future_files([weights])
-    scheme = study.answering["scheme"]
-    if config["predict_images"] and study.needs_lung_masks(scheme):
-        raise configuration.ConfigurationError(
-            f"predict_images: the networks of {scheme} need a lung mask of every image, which new "
-            "images do not have: name another scheme as predict.scheme."
-        )
-    return study
