@@ -168,7 +168,8 @@ def test_findings_have_an_auroc_each_and_gaps_compare_what_both_groups_have():
     names = ["Mass", "Edema"]
     table = table_of([answers(truth, scores, names=names)], findings=True)
     known = IS_F & ~np.isnan(truth[:, 0])
-    expected = auroc_number(truth[known, 0] == 1, scores[known, 0], ids()[known])
+    n = int(known.sum())
+    expected = auroc_number(truth[known, 0] == 1, scores[known, 0], np.arange(n), n)
     found = row_of(table, "F", "auroc Mass")
     assert found["value"] == pytest.approx(expected.value) and found["n"] == 98
     low, high = expected.interval(bounded=True)
@@ -199,7 +200,9 @@ def test_an_auroc_is_the_mean_over_folds_and_seeds():
             truth = np.stack([TRUTH[half]] * 2, 1)
             runs.append(answers(truth, pair, fold=fold, seed=seed, index=index, names="ab"))
             own = IS_F[half]
-            values.append(auroc_number(TRUTH[half][own] == 1, scores[own], index[own]).value)
+            n = int(own.sum())
+            found = auroc_number(TRUTH[half][own] == 1, scores[own], np.arange(n), n)
+            values.append(found.value)
     found = row_of(table_of(runs, findings=True), "F", "mean_auroc")
     assert found["value"] == pytest.approx(np.mean(values))
 
