@@ -167,7 +167,8 @@ UNCHANGED = {"cache", "listing", "index", "masks", "audit_duplicates", "audit_su
 STALE = {
     *("run_config", "splits", "finding_split", "train", "predict_run", "finding", "evaluate"),
     *("audit_data", "audit_leaks", "audit_floors", "audit_run", "audit_explanations", "cam"),
-    *("findings", "tables", "comparisons", "figures", "audit_verdict", "report"),
+    *("findings", "tables", "comparisons", "figures", "audit_labels", "audit_subgroups"),
+    *("audit_verdict", "report"),
 }
 
 

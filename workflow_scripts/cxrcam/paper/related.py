@@ -213,7 +213,7 @@ def related_page(table: pd.DataFrame, points: pd.DataFrame, dataset: str) -> str
             "",
             _rows_in_markdown(rows),
         ]
-        own = points[points["key"] == key]
+        own = points[points["key"] == key] if len(points) else points
         if len(own):
             lines += [_points_in_markdown(own), ""]
     return "\n".join(lines)
