@@ -59,27 +59,6 @@ rule tables:
         "../workflow_scripts/tables.py"
 
 
-def of_findings(pattern, each_finding=False):
-    """Input function: a file a run of networks with several findings, or one a run and finding."""
-    return lambda wildcards: [
-        filled(
-            pattern,
-            **{**run, "dataset": wildcards.dataset, "task": task, "scheme": scheme},
-        )
-        for design in STUDY.findings_designs
-        for run in design["runs"]
-        for task in (design["questions"] if each_finding else [design["task"]])
-        # Floors belong to a division, which may be that of another scheme.
-        for scheme in [
-            (
-                STUDY.base_scheme(design["scheme"])
-                if pattern == rules.audit_floors.output[0]
-                else design["scheme"]
-            )
-        ]
-    ]
-
-
 rule findings:
     input:
         splits=of_findings(rules.splits.output[0]),

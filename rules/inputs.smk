@@ -85,6 +85,27 @@ def floors_of_run(wildcards):
     return filled(rules.audit_floors.output[0], **{**wildcards, "scheme": base})
 
 
+def of_findings(pattern, each_finding=False):
+    """Input function: a file a run of networks with several findings, or one a run and finding."""
+    return lambda wildcards: [
+        filled(
+            pattern,
+            **{**run, "dataset": wildcards.dataset, "task": task, "scheme": scheme},
+        )
+        for design in STUDY.findings_designs
+        for run in design["runs"]
+        for task in (design["questions"] if each_finding else [design["task"]])
+        # Floors belong to a division, which may be that of another scheme.
+        for scheme in [
+            (
+                STUDY.base_scheme(design["scheme"])
+                if pattern == rules.audit_floors.output[0]
+                else design["scheme"]
+            )
+        ]
+    ]
+
+
 def findings_table(wildcards):
     """Table of all findings, where networks have several."""
     return filled(rules.findings.output[0], dataset=wildcards.dataset) if STUDY.findings else []
@@ -230,6 +251,14 @@ def external_predictions():
 
 
 # --- new images -----------------------------------------------------------------------------------
+
+
+def of_answering(pattern):
+    """Input function: a file a run of the answering design, for the finding of a job."""
+    return lambda wildcards: [
+        file_of(pattern, run) for run in STUDY.runs_of(wildcards.task, STUDY.answering["scheme"])
+    ]
+
 
 NAMED = config["predict_images"]
 NEW_IMAGES = checked(new_images.list_new_images, NAMED) if NAMED else []

@@ -130,13 +130,6 @@ FINDING_REFERENCE = f"{PREDICT_REFERENCE}/{{task}}"
 ASKED_FINDINGS = STUDY.answering_findings  # finding by finding, the task that asks for it
 
 
-def of_answering(pattern):
-    """Input function: a file a run of the answering design, for the finding of a job."""
-    return lambda wildcards: [
-        file_of(pattern, run) for run in STUDY.runs_of(wildcards.task, STUDY.answering["scheme"])
-    ]
-
-
 rule predict_finding:
     input:
         members=rules.predict_images.output.members,
