@@ -129,7 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--images-per-class", type=int, default=150)
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=20, help="300 steps, as of the demo")
     parser.add_argument("--whole", action="store_true", help="train on planted sets, too")
     parser.add_argument("--planted", nargs="+", default=[CLEAN, *EXPECTED])
     chosen = parser.parse_args()
