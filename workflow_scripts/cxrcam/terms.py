@@ -15,6 +15,9 @@ REST: Final = "rest"
 # What a network sees of each image, where that is not a part of it.
 WHOLE: Final = "whole"
 
+# What every page, picture and message says of a data set of the kind "phantom".
+DRAWN: Final = "Drawn images, not X-rays of patients"
+
 # Columns of the index, before those that a manifest brings along.
 INDEX_COLUMNS: Final = (
     "image_id",
