@@ -90,6 +90,7 @@ rule figures:
         predictions=of_design(rules.predict_run.output.predictions),
         splits=of_design(rules.splits.output[0]),
         histories=of_design(rules.train.output.history),
+        metrics=of_design(rules.evaluate.output.metrics),
     output:
         png=[
             report(

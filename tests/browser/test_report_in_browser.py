@@ -83,25 +83,61 @@ def test_outlines_can_be_hidden(opened: Browser) -> None:
 
 
 def column(browser: Browser, number: int) -> list[str]:
-    cells = browser.find_elements(By.CSS_SELECTOR, f"#runs-table tbody td:nth-child({number})")
+    cells = browser.find_elements(By.CSS_SELECTOR, f"#runs-table tbody tr > :nth-child({number})")
     return [cell.text.split()[0] for cell in cells if cell.is_displayed()]
 
 
 def test_the_table_of_runs_is_sorted_by_keyboard(opened: Browser) -> None:
-    heading = opened.find_element(By.CSS_SELECTOR, "#runs-table th:nth-child(6)")
+    heading = opened.find_element(By.CSS_SELECTOR, "#runs-table thead th:nth-child(2)")
     button = heading.find_element(By.TAG_NAME, "button")
     button.send_keys(Keys.ENTER)
-    assert column(opened, 6) == ["0.250", "0.750", "1.000"]
+    assert column(opened, 2) == ["0.250", "0.750", "1.000"]
     assert heading.get_attribute("aria-sort") == "ascending"
     button.send_keys(Keys.SPACE)
-    assert column(opened, 6) == ["1.000", "0.750", "0.250"]
+    assert column(opened, 2) == ["1.000", "0.750", "0.250"]
 
 
 def test_the_table_of_runs_is_filtered_by_text(opened: Browser) -> None:
     search = opened.find_element(By.CSS_SELECTOR, "[data-filter=runs-table]")
     search.send_keys("+0.250")
-    assert column(opened, 3) == ["1"]
+    assert column(opened, 1) == ["fold"]
     assert opened.find_element(By.CSS_SELECTOR, "[data-count=runs-table]").text == "1 of 3 shown"
+
+
+def test_the_reader_sets_how_common_the_class_is(opened: Browser) -> None:
+    place = 1 + [
+        h.text.split()[0] for h in opened.find_elements(By.CSS_SELECTOR, "#runs-table thead th")
+    ].index("PPV")
+    assert column(opened, place)[0] == "0.143"
+    box = opened.find_element(By.ID, "prevalence")
+    box.clear()
+    box.send_keys("50")
+    assert column(opened, place)[0] == "0.600"  # 0.75 / (0.75 + 0.5)
+    box.send_keys(Keys.BACKSPACE, Keys.BACKSPACE)
+    assert column(opened, place)[0] == "–"
+
+
+def test_a_column_can_be_put_away_but_not_the_names_of_the_runs(opened: Browser) -> None:
+    opened.find_element(By.CSS_SELECTOR, ".chooser summary").click()
+    boxes = opened.find_elements(By.CSS_SELECTOR, ".chooser input")
+    headings = opened.find_elements(By.CSS_SELECTOR, "#runs-table thead th")
+    assert len(boxes) == len(headings) - 1
+    boxes[0].click()
+    assert column(opened, 2) == [] and len(column(opened, 1)) == 3
+    boxes[0].click()
+    assert len(column(opened, 2)) == 3
+
+
+def test_rows_are_cards_on_a_phone(opened: Browser) -> None:
+    opened.set_window_size(390, 844)
+    opened.execute_script("document.documentElement.style.maxWidth = '390px'")
+    narrow = opened.execute_script("return matchMedia('(max-width: 40rem)').matches")
+    assert narrow, "the browser cannot be made as narrow as a phone"
+    cell = opened.find_element(By.CSS_SELECTOR, "#runs-table tbody td")
+    shown_before = opened.execute_script(
+        "return getComputedStyle(arguments[0], '::before').content", cell
+    )
+    assert shown_before == '"Accuracy (95 %)"'
 
 
 def test_a_link_to_a_closed_part_opens_it(opened: Browser) -> None:

@@ -24,6 +24,7 @@ from workflow_scripts.cxrcam.report.page import (
 from workflow_scripts.cxrcam.report.pictures import write_gallery
 from workflow_scripts.cxrcam.report.tables import (
     columns_table,
+    confusion_table,
     leaks_table,
     runs_table,
     source_tables,
@@ -45,6 +46,7 @@ def example_metrics() -> pd.DataFrame:
             | {"n": N, "accuracy": accuracy, "accuracy_low": 0.2, "accuracy_high": 1.0}
             | {"best_floor": "centre_black", "best_floor_accuracy": 0.5, "gap": accuracy - 0.5}
             | {"gap_low": -0.5, "gap_high": 0.75, "macro_auroc": np.nan}
+            | {f"n_{EVIL}": 6, f"sensitivity_{EVIL}": accuracy, f"specificity_{EVIL}": 0.5}
             | {"expected_calibration_error": 0.1, "floor_majority": 0.5, "floor_border": 0.75}
         )
     rows[-1]["best_floor_accuracy"] = np.nan
@@ -154,14 +156,16 @@ def make_report(root: Path, **changes: object) -> Path:
     )
     metrics = example_metrics()
     verdict = example_verdict()
+    counts = [{"classes": CLASSES, "confusion_matrix": [[4, 2], [1, 5]]}]
+    matrix = confusion_table(counts, "a & b, holdout")
     link = Link("tables/metrics.csv", relative_href(data_set / "tables/metrics.csv", folder))
     fields: dict[str, object] = {
         "dataset": EVIL,
         "verdict": verdict,
         "bars": headline_bars(metrics, verdict["headline"]),
-        "runs": runs_table(metrics, [[Link(EVIL, href)]] * 3),
+        "runs": runs_table(metrics, [[Link(EVIL, href)]] * 3, {"a & b": CLASSES}),
         "overview": figure,
-        "designs": [Design("a & b", "holdout", "accuracy 0.667", [figure], True)],
+        "designs": [Design("a & b", "holdout", "accuracy 0.667", [figure], matrix, True)],
         "gallery": write_gallery(
             example_runs(root / "images"), CLASSES, folder / "pictures", 0.5, 24
         ),

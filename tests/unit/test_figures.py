@@ -233,9 +233,19 @@ def test_the_roc_legend_gives_n_and_the_area_with_its_interval():
     from sklearn.metrics import roc_auc_score
 
     area = roc_auc_score(table["label"] == "COVID", table["probability_COVID"])
-    assert f"all runs, n = 90 AUROC {area:.3f} 95 % CI " in shown
+    assert f"3 runs pooled, n = 90 AUROC {area:.3f} 95 % CI " in shown
     assert "each of 3 runs AUROC " in shown
     assert "chance" in shown
+
+
+def test_the_interval_of_a_single_run_is_the_one_that_its_metrics_have():
+    table = predictions(["Normal", "COVID"], n=30)
+    table = table[table["run"] == table["run"].iloc[0]]
+    stored = {"auroc_interval": [0.123, 0.456], "auprc_interval": [0.234, 0.567]}
+    metrics = [{"per_class": {"COVID": stored}}]
+    for draw, interval in ((roc_figure, "0.123–0.456"), (precision_recall_figure, "0.234–0.567")):
+        shown = lines_of(draw(table, ["Normal", "COVID"], title="Curves", metrics=metrics))
+        assert f"95 % CI {interval}" in shown
 
 
 def test_a_class_without_test_images_is_not_assessable():

@@ -38,7 +38,7 @@ from workflow_scripts.cxrcam.report.pictures import (
     write_gallery,
 )
 from workflow_scripts.cxrcam.report.provenance import commit_of, jobs_table
-from workflow_scripts.cxrcam.report.tables import runs_table
+from workflow_scripts.cxrcam.report.tables import confusion_table, runs_table
 from workflow_scripts.cxrcam.report.templating import NOTICE, TEMPLATES
 
 VOID = {"meta", "link", "img", "br", "input"}
@@ -303,15 +303,19 @@ def test_each_design_has_its_numbers_in_words_and_its_figures() -> None:
         | {"macro_auroc_mean": [np.nan, 0.97]}
     )
     folder = Path("results/d/report")
-    first, second = designs_of(summary, {"task": "two", "scheme": "a b", "fold": 1}, folder)
+    counts = {"classes": ["a", "b"], "confusion_matrix": [[1, 2], [3, 4]]}
+    runs = [{"task": "two", "scheme": "a b"}, *[{"task": "two", "scheme": "other"}] * 3]
+    given = (summary, [counts] * 4, runs)
+    first, second = designs_of(*given, {"task": "two", "scheme": "a b", "fold": 1}, folder)
     assert first.numbers == "accuracy 0.900 (0.800 to 0.950), n = 1,200 in 1 run"
-    assert second.numbers.endswith("in 3 runs; AUROC 0.970")
+    assert second.numbers.endswith("in 3 runs; AUROC 0.970, mean of the runs")
+    assert [row[1].text for row in second.confusion.rows] == ["3", "9"]
     assert (first.is_headline, second.is_headline) == (True, False)
     assert first.figures[0].href == "../figures/history-two-a%20b.svg"
     assert first.figures[0].alt == f"Training history of two, a b: {first.numbers}"
     assert len({figure.href for figure in first.figures}) == 5
     weighted = [("two", "other", "class weights")]
-    again, second = designs_of(summary, {"task": "two", "scheme": "a b"}, folder, weighted)
+    again, second = designs_of(*given, {"task": "two", "scheme": "a b"}, folder, weighted)
     assert again.numbers == first.numbers
     assert "; trained with class weights: probabilities at other shares" in second.numbers
 
@@ -319,10 +323,44 @@ def test_each_design_has_its_numbers_in_words_and_its_figures() -> None:
 def test_a_fold_that_tests_on_a_source_left_out_is_called_so_in_the_table_of_runs() -> None:
     metrics = example_metrics()
     sources = metrics.assign(held_out=[np.nan] + [f"source {k}" for k in range(1, len(metrics))])
-    table = runs_table(sources, [[]] * len(metrics))
-    folds = [row[table.columns.index("Fold")].text for row in table.rows]
-    numbers = metrics["fold"].astype(str).tolist()
-    assert folds[0] == numbers[0] and folds[1] == f"{numbers[1]}, source 1"
+    table = runs_table(sources, [[]] * len(metrics), {"a & b": CLASSES})
+    assert [row[0].text for row in table.rows[:2]] == ["fold 1", "fold 2, source 1"]
+
+
+def test_a_run_is_called_by_what_differs_and_what_does_not_stands_in_the_caption() -> None:
+    metrics, classes = example_metrics(), {"a & b": CLASSES}
+    table = runs_table(metrics, [[]] * 3, classes)
+    assert [row[0].text for row in table.rows] == ["fold 1", "fold 2", "fold 3"]
+    assert "Test images" not in table.columns
+    assert table.caption.endswith(
+        "The same in all rows: Test images: 12; Specificity (95 %): 0.500 (0.188 to 0.812);"
+        " ECE, not calibrated: 0.100"
+    )
+    alone = runs_table(metrics[:1], [[]], classes)
+    assert alone.rows[0][0].text == "a & b, holdout, fold 1, seed 0"
+    assert "Test images" in alone.columns
+
+
+def test_sensitivity_and_predictive_value_are_those_of_the_second_of_two_classes() -> None:
+    table = runs_table(example_metrics(), [[]] * 3, {"a & b": CLASSES})
+    row = dict(zip(table.columns, table.rows[0], strict=True))
+    assert row["Sensitivity (95 %)"].text.startswith("0.750 (")
+    # At a prevalence of 10 %: 0.075 true positives, 0.45 false ones.
+    assert row["PPV"].text == "0.143" and row["PPV"].rates == (0.75, 0.5)
+    three = runs_table(example_metrics(), [[]] * 3, {"a & b": [*CLASSES, "third"]})
+    assert "PPV" not in three.columns
+
+
+def test_the_confusion_matrix_of_a_design_adds_its_runs_up() -> None:
+    runs = [
+        {"classes": ["a", "b"], "confusion_matrix": [[3, 1], [0, 4]]},
+        {"classes": ["a", "b"], "confusion_matrix": [[2, 2], [1, 3]]},
+    ]
+    table = confusion_table(runs, "t, s")
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["is a", "5", "3", "0.625"],
+        ["is b", "1", "7", "0.875"],
+    ]
 
 
 def test_links_lead_to_what_is_there_under_its_own_name(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ Every run (fold, repeat or seed) is a thin line, the predictions of all runs tog
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,6 +38,8 @@ from workflow_scripts.cxrcam.metrics.intervals import (
     weighted_average_precision,
 )
 
+Metrics = Sequence[Mapping[str, Any]]
+
 
 @dataclass(frozen=True)
 class _CurveKind:
@@ -50,6 +52,7 @@ class _CurveKind:
     weighted_area: Callable[..., Float64Array]
     """The same for many resamples at once, see `intervals.bootstrap_interval`."""
     area_name: str
+    """As legends write it; in lower case the name of the number in metrics.json."""
     drawstyle: Any  # matplotlib's own literal type
     chance: Callable[[float], tuple[list[float], str]]
     """Height of the chance line at x = 0 and x = 1 and its label, from the share of positives."""
@@ -102,7 +105,9 @@ _PRECISION_RECALL: Final = _CurveKind(
 
 
 @styled
-def roc_figure(predictions: pd.DataFrame, classes: Sequence[str], *, title: str) -> Figure:
+def roc_figure(
+    predictions: pd.DataFrame, classes: Sequence[str], *, title: str, metrics: Metrics = ()
+) -> Figure:
     """Draw ROC curves, with AUROC and its bootstrap interval in the legend.
 
     Parameters
@@ -114,29 +119,36 @@ def roc_figure(predictions: pd.DataFrame, classes: Sequence[str], *, title: str)
         Two classes: one panel, the second class is positive. More: a panel a class, against the
         rest.
     title : str
+    metrics : sequence of mappings, optional
+        metrics.json of each run. The interval of a single run is the one that stands there: a
+        second bootstrap would give another.
 
     Returns
     -------
     Figure
-        Thin: each run. Thick: the predictions of all runs together. Dashed: chance.
+        Thin: each run. Thick: the predictions of all runs pooled. Dashed: chance.
     """
-    return _curve_figure(_ROC, predictions, classes, title)
+    return _curve_figure(_ROC, predictions, classes, title, metrics)
 
 
 @styled
 def precision_recall_figure(
-    predictions: pd.DataFrame, classes: Sequence[str], *, title: str
+    predictions: pd.DataFrame, classes: Sequence[str], *, title: str, metrics: Metrics = ()
 ) -> Figure:
     """Draw precision-recall curves, with AUPRC and its bootstrap interval in the legend.
 
     Parameters and result are those of `roc_figure`; the chance line is the share of the class among
     the test images. AUPRC is the average precision.
     """
-    return _curve_figure(_PRECISION_RECALL, predictions, classes, title)
+    return _curve_figure(_PRECISION_RECALL, predictions, classes, title, metrics)
 
 
 def _curve_figure(
-    kind: _CurveKind, predictions: pd.DataFrame, classes: Sequence[str], title: str
+    kind: _CurveKind,
+    predictions: pd.DataFrame,
+    classes: Sequence[str],
+    title: str,
+    metrics: Metrics,
 ) -> Figure:
     """Draw a panel for each class, or for the second of two."""
     names = list(classes)
@@ -145,7 +157,7 @@ def _curve_figure(
     drawn = names[1:] if two else names
     figure, panels = _panels([f"positive: {name}" if two else f"{name} vs rest" for name in drawn])
     for axes, name in zip(panels, drawn, strict=True):
-        _draw_curves(axes, kind, name, predictions)
+        _draw_curves(axes, kind, name, predictions, metrics)
     figure.suptitle(wrapped(title, figure.get_figwidth() - 0.2, 9.0, 2, bold=True))
     return figure
 
@@ -182,7 +194,9 @@ def _truth_and_scores(predictions: pd.DataFrame, name: str) -> tuple[BoolArray, 
     return positive, predictions[f"probability_{name}"].to_numpy(dtype=np.float64)
 
 
-def _draw_curves(axes: Axes, kind: _CurveKind, name: str, predictions: pd.DataFrame) -> None:
+def _draw_curves(
+    axes: Axes, kind: _CurveKind, name: str, predictions: pd.DataFrame, metrics: Metrics
+) -> None:
     """Draw the curves of one class: all runs together, each run, chance, and the legend."""
     positive, scores = _truth_and_scores(predictions, name)
     n_positive, n = int(positive.sum()), len(positive)
@@ -195,9 +209,12 @@ def _draw_curves(axes: Axes, kind: _CurveKind, name: str, predictions: pd.DataFr
         axes.text(0.5, 0.5, text, ha="center", va="center")
         return
     runs = [part for _, part in predictions.groupby("run")]
-    low, high = bootstrap_interval(
-        kind.weighted_area, positive, scores, groups=predictions["group"].to_numpy(), seed=0
-    )
+    if len(runs) == 1 and metrics:
+        low, high = metrics[0]["per_class"][name][f"{kind.area_name.lower()}_interval"]
+    else:
+        low, high = bootstrap_interval(
+            kind.weighted_area, positive, scores, groups=predictions["group"].to_numpy(), seed=0
+        )
     thick = axes.plot(
         *kind.points(positive, scores),
         color=BLUE,
@@ -206,7 +223,7 @@ def _draw_curves(axes: Axes, kind: _CurveKind, name: str, predictions: pd.DataFr
         zorder=3,
     )
     legend = {
-        f"{'all runs' if len(runs) > 1 else 'this run'}, n = {n}\n"
+        f"{f'{len(runs)} runs pooled' if len(runs) > 1 else 'this run'}, n = {n}\n"
         f"{kind.area_name} {kind.area(positive, scores):.3f}\n95 % CI {low:.3f}–{high:.3f}": thick
     }
     if len(runs) > 1:

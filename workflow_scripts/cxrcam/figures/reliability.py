@@ -55,7 +55,9 @@ def reliability_figure(predictions: pd.DataFrame, classes: Sequence[str], *, tit
     figure = Figure(figsize=(COLUMN_WIDTH, COLUMN_WIDTH + 1.3), layout="constrained")
     axes, counts = figure.subplots(2, 1, height_ratios=(3.2, 1.0), sharex=True)
     runs = [part for _, part in predictions.groupby("run")]
-    lines = _draw_all(axes, predictions, names, "all runs" if len(runs) > 1 else "this run")
+    lines = _draw_all(
+        axes, predictions, names, f"{len(runs)} runs pooled" if len(runs) > 1 else "this run"
+    )
     if len(runs) > 1:
         lines |= _draw_each(axes, runs, names)
     (perfect,) = axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.0, zorder=1)

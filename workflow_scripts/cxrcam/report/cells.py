@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeGuard
 from urllib.parse import quote
 
 NONE: Final = "–"
@@ -31,11 +31,15 @@ class Cell:
         What the column is sorted by; None: the text.
     links : sequence of Link
         Shown behind the text.
+    rates : (float, float) or None
+        Sensitivity and specificity, of which the page makes the predictive value at the
+        prevalence that its reader sets.
     """
 
     text: str
     order: float | None = None
     links: Sequence[Link] = ()
+    rates: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Table:
         What it shows; read first by a screen reader.
     columns : sequence of str
     rows : list of lists of Cell
-        Each as long as `columns`.
+        Each as long as `columns`. The first cell of a row is its heading.
     """
 
     caption: str
@@ -56,7 +60,29 @@ class Table:
     rows: list[list[Cell]] = field(default_factory=list)
 
 
-def is_number(value: object) -> bool:
+def without_constant(table: Table) -> Table:
+    """The table without columns that say the same in every row; its caption says it once.
+
+    The first column, the rows' heading, stays, as does a column with links. A table of one row
+    is left as it is.
+    """
+    if len(table.rows) < 2:
+        return table
+    constant = {
+        k: column[0].text
+        for k, column in enumerate(zip(*table.rows, strict=True))
+        if k and len({cell.text for cell in column}) == 1 and not any(c.links for c in column)
+    }
+    kept = [k for k in range(len(table.columns)) if k not in constant]
+    told = [f"{table.columns[k]}: {text}" for k, text in constant.items() if text != NONE]
+    return Table(
+        f"{table.caption}. The same in all rows: {'; '.join(told)}" if told else table.caption,
+        [table.columns[k] for k in kept],
+        [[row[k] for k in kept] for row in table.rows],
+    )
+
+
+def is_number(value: object) -> TypeGuard[float]:
     """Whether a cell of a CSV file holds a number."""
     return isinstance(value, int | float) and math.isfinite(value)
 

@@ -1,6 +1,6 @@
 """What the report shows of each design and of each check: numbers in words, figures and links."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
@@ -9,6 +9,7 @@ import pandas as pd
 
 from workflow_scripts.cxrcam.report.cells import Link, file_link, interval_cell, relative_href
 from workflow_scripts.cxrcam.report.page import Design, Figure
+from workflow_scripts.cxrcam.report.tables import confusion_table
 
 FIGURE_WORDS: Final = {
     "history": "Training history",
@@ -41,14 +42,28 @@ _CAPTIONED: Final = {
 
 def designs_of(
     summary: pd.DataFrame,
+    metrics: Sequence[Mapping[str, Any]],
+    runs: Sequence[Mapping[str, Any]],
     shown: Mapping[str, Any],
     folder: Path,
     reweighted: Iterable[tuple[str, str, str]] = (),
 ) -> list[Design]:
-    """Each design of summary.csv; `shown` is that of the headline, `folder` that of the page.
+    """Each design of summary.csv.
 
-    `reweighted` has task, scheme and what was weighted of designs whose probabilities are those
-    at other shares of the classes.
+    Parameters
+    ----------
+    summary : DataFrame
+    metrics : sequence of mappings
+        metrics.json of every run.
+    runs : sequence of mappings
+        `task` and `scheme` of each of them.
+    shown : mapping
+        `task` and `scheme` of the headline.
+    folder : Path
+        That of the page.
+    reweighted : iterable of (str, str, str)
+        Task, scheme and what was weighted of designs whose probabilities are those at other
+        shares of the classes.
     """
     designs = []
     weighted = {(task, scheme): what for task, scheme, what in reweighted}
@@ -65,7 +80,13 @@ def designs_of(
             for kind, words in FIGURE_WORDS.items()
         ]
         is_headline = (task, scheme) == (shown["task"], shown["scheme"])
-        designs.append(Design(task, scheme, numbers, figures, is_headline))
+        own = [
+            of_run
+            for of_run, run in zip(metrics, runs, strict=True)
+            if (run["task"], run["scheme"]) == (task, scheme)
+        ]
+        matrix = confusion_table(own, f"{task}, {scheme}")
+        designs.append(Design(task, scheme, numbers, figures, matrix, is_headline))
     return designs
 
 
@@ -75,9 +96,12 @@ def _numbers_of(summary: Mapping[Any, Any]) -> str:
         *(summary[f"pooled_accuracy{end}"] for end in ("", "_low", "_high"))
     ).text
     runs = f"{summary['n_runs']} run{'' if summary['n_runs'] == 1 else 's'}"
+    several = summary["n_runs"] > 1
     text = f"accuracy {accuracy}, n = {summary['pooled_n']:,} in {runs}"
     auroc = summary.get("macro_auroc_mean")
-    return text if pd.isna(auroc) else f"{text}; AUROC {auroc:.3f}"
+    if pd.isna(auroc):
+        return text
+    return f"{text}; AUROC {auroc:.3f}{', mean of the runs' if several else ''}"
 
 
 def map_links(galleries: Iterable[str], folder: Path) -> list[list[Link]]:

@@ -12,6 +12,7 @@ from workflow_scripts.cxrcam.report.cells import Cell, Link, Table
 from workflow_scripts.cxrcam.report.headline import Bar
 from workflow_scripts.cxrcam.report.pictures import Gallery, sureness_in_words
 from workflow_scripts.cxrcam.report.provenance import jobs_table, versions_table
+from workflow_scripts.cxrcam.report.tables import PREVALENCE
 from workflow_scripts.cxrcam.report.templating import NOTICE, TEMPLATES, page_environment
 from workflow_scripts.cxrcam.starting_weights import starts_in_words
 from workflow_scripts.cxrcam.verdict.check import CONSEQUENCES, FAILED, NOT_ASSESSABLE, PASSED
@@ -32,12 +33,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Design:
-    """The figures of one task and scheme."""
+    """The figures of one task and scheme; `confusion` is the matrix in words."""
 
     task: str
     scheme: str
     numbers: str
     figures: Sequence[Figure]
+    confusion: Table
     is_headline: bool
 
 
@@ -194,6 +196,7 @@ def render_report(report: Report) -> str:
         .render(
             report=report,
             notice=NOTICE,
+            prevalence=PREVALENCE,
             gap=gap_check(report.verdict),
             starts=starts_in_words(report.verdict["starts"]),
             sureness=sureness_in_words(),

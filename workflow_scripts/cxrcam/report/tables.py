@@ -1,11 +1,13 @@
 """The tables of the report, from the tables of the workflow."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 import pandas as pd
 
 from workflow_scripts.cxrcam.audit.suspect_labels import FEWEST_COUNTED
+from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 from workflow_scripts.cxrcam.metrics.subgroups import FEWEST_SHOWN
 from workflow_scripts.cxrcam.report.cells import (
     NONE,
@@ -15,10 +17,18 @@ from workflow_scripts.cxrcam.report.cells import (
     interval_cell,
     is_number,
     number_cell,
+    without_constant,
 )
 
+PREVALENCE: Final = 0.1
+"""Share of images with the class, at which the page first shows the predictive value."""
 
-def runs_table(metrics: pd.DataFrame, maps: Sequence[Sequence[Link]]) -> Table:
+
+def runs_table(
+    metrics: pd.DataFrame,
+    maps: Sequence[Sequence[Link]],
+    classes: Mapping[str, Sequence[str]],
+) -> Table:
     """One row a training run: what it reached, and what classifiers reach that see no lungs.
 
     Parameters
@@ -27,30 +37,28 @@ def runs_table(metrics: pd.DataFrame, maps: Sequence[Sequence[Link]]) -> Table:
         tables/metrics.csv.
     maps : sequence of sequences of Link
         Pictures of the maps of each run, in the order of the rows.
+    classes : mapping of str to sequence of str
+        By task. Where there are two, sensitivity and specificity are those of the second.
 
     Returns
     -------
     Table
+        What is the same in all rows stands in the caption.
     """
+    runs = metrics.to_dict("records")
     columns = [
-        *("Task", "Design", "Fold", "Seed", "Test images", "Accuracy (95 %)", "Best floor"),
-        *("Gap to it (95 %)", "AUROC (95 %)", "Calibration error", "Maps"),
+        *("Run", "Test images", "Accuracy (95 %)", "Sensitivity (95 %)", "Specificity (95 %)"),
+        *("PPV", "Best floor", "Gap to it (95 %)", "AUROC (95 %)", "ECE, not calibrated", "Maps"),
     ]
     rows = []
-    for run, links in zip(metrics.to_dict("records"), maps, strict=True):
-        floor = run.get("best_floor_accuracy")
-        name = str(run.get("best_floor", "")).replace("_", " ")
+    for run, name, links in zip(runs, _names_of_runs(runs), maps, strict=True):
         rows.append(
             [
-                Cell(str(run["task"])),
-                Cell(str(run["scheme"])),
-                Cell(fold_in_words(run), float(run["fold"])),
-                Cell(str(run["seed"]), float(run["seed"])),
+                Cell(name),
                 Cell(f"{run['n']:,}", float(run["n"])),
                 interval_cell(run["accuracy"], run["accuracy_low"], run["accuracy_high"]),
-                Cell(f"{floor:.3f} {name}", float(floor))
-                if isinstance(floor, float) and is_number(floor)
-                else number_cell(None),
+                *_rate_cells(run, classes[str(run["task"])]),
+                _floor_cell(run),
                 interval_cell(run.get("gap"), run.get("gap_low"), run.get("gap_high"), sign=True),
                 interval_cell(
                     run.get("macro_auroc"), run.get("macro_auroc_low"), run.get("macro_auroc_high")
@@ -59,7 +67,74 @@ def runs_table(metrics: pd.DataFrame, maps: Sequence[Sequence[Link]]) -> Table:
                 Cell("" if links else NONE, links=links),
             ]
         )
-    return Table("Every training run on its test images", columns, rows)
+    return without_constant(Table("Every training run on its test images", columns, rows))
+
+
+def _names_of_runs(runs: Sequence[Mapping[Any, Any]]) -> list[str]:
+    """Task, design, fold and seed of each run, without what is the same in all of several."""
+    parts = [
+        (str(run["task"]), str(run["scheme"]), f"fold {fold_in_words(run)}", f"seed {run['seed']}")
+        for run in runs
+    ]
+    differ = [len({*part}) > 1 for part in zip(*parts, strict=True)]
+    if not any(differ):
+        differ = [True] * len(differ)
+    return [
+        ", ".join(p for p, is_shown in zip(own, differ, strict=True) if is_shown) for own in parts
+    ]
+
+
+def _floor_cell(run: Mapping[Any, Any]) -> Cell:
+    floor = run.get("best_floor_accuracy")
+    if not is_number(floor):
+        return number_cell(None)
+    name = str(run.get("best_floor", "")).replace("_", " ")
+    return Cell(f"{floor:.3f} {name}", float(floor))
+
+
+def _rate_cells(run: Mapping[Any, Any], classes: Sequence[str]) -> list[Cell]:
+    """Sensitivity, specificity and predictive value of the second of two classes."""
+    positive = classes[1]
+    sensitivity, specificity = (
+        run.get(f"{of}_{positive}") for of in ("sensitivity", "specificity")
+    )
+    if len(classes) > 2 or not is_number(sensitivity) or not is_number(specificity):
+        return [number_cell(None)] * 3
+    n_positive = int(run[f"n_{positive}"])
+    cells = []
+    for rate, n in ((sensitivity, n_positive), (specificity, int(run["n"]) - n_positive)):
+        cells.append(interval_cell(rate, *wilson_interval(round(rate * n), n)))
+    found = sensitivity * PREVALENCE
+    named = found + (1.0 - specificity) * (1.0 - PREVALENCE)
+    value = number_cell(found / named if named else None)
+    return [*cells, replace(value, rates=(sensitivity, specificity))]
+
+
+def confusion_table(metrics: Sequence[Mapping[str, Any]], name: str) -> Table:
+    """The confusion matrix of a design: all of its runs together.
+
+    Parameters
+    ----------
+    metrics : sequence of mappings
+        metrics.json of each run.
+    name : str
+        Task and scheme.
+    """
+    classes = metrics[0]["classes"]
+    counts = [
+        [sum(run["confusion_matrix"][i][k] for run in metrics) for k in range(len(classes))]
+        for i in range(len(classes))
+    ]
+    rows = [
+        [
+            Cell(f"is {label}"),
+            *(Cell(f"{n:,}", float(n)) for n in of_label),
+            number_cell(of_label[k] / sum(of_label) if sum(of_label) else None),
+        ]
+        for k, (label, of_label) in enumerate(zip(classes, counts, strict=True))
+    ]
+    columns = ("Image", *(f"named {label}" for label in classes), "Sensitivity")
+    return Table(f"Confusion matrix of {name}, all runs together", columns, rows)
 
 
 def fold_in_words(run: Mapping[Any, Any]) -> str:

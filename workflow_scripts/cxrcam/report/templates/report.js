@@ -49,6 +49,42 @@ function makeFilter(input) {
   apply();
 }
 
+// A tick a column, so that a wide table can be made narrow. The first column, the rows' heading, stays.
+function makeChooser(details) {
+  const table = document.getElementById(details.dataset.chooser);
+  [...table.tHead.rows[0].cells].slice(1).forEach((heading, index) => {
+    const box = document.createElement("input");
+    box.type = "checkbox";
+    box.checked = true;
+    const label = document.createElement("label");
+    label.append(box, ` ${heading.textContent}`);
+    details.append(label);
+    box.addEventListener("change", () => {
+      for (const row of table.rows) row.cells[index + 1].hidden = !box.checked;
+    });
+  });
+}
+
+// Bayes: of all that are called positive, the share that is.
+function predictiveValue(sensitivity, specificity, prevalence) {
+  const found = sensitivity * prevalence;
+  return found / (found + (1 - specificity) * (1 - prevalence));
+}
+
+function showPredictiveValues(input) {
+  const draw = () => {
+    for (const cell of document.querySelectorAll("[data-sensitivity]")) {
+      const { sensitivity, specificity } = cell.dataset;
+      const value = predictiveValue(Number(sensitivity), Number(specificity), input.valueAsNumber / 100);
+      const isKnown = input.validity.valid && Number.isFinite(value);
+      cell.textContent = isKnown ? value.toFixed(3) : "–";
+      cell.dataset.order = isKnown ? value : -Infinity;
+    }
+  };
+  input.addEventListener("input", draw);
+  draw(); // browsers keep the number when a page is loaded again
+}
+
 function makeGallery(list) {
   const cards = [...list.children];
   const filters = [...document.querySelectorAll("select[data-cards]")];
@@ -77,6 +113,9 @@ function openTarget() {
 
 document.querySelectorAll("table.sortable").forEach(makeSortable);
 document.querySelectorAll("input[data-filter]").forEach(makeFilter);
+document.querySelectorAll("[data-chooser]").forEach(makeChooser);
+const prevalence = document.getElementById("prevalence");
+if (prevalence) showPredictiveValues(prevalence);
 const cards = document.getElementById("cards");
 if (cards) makeGallery(cards);
 window.addEventListener("hashchange", openTarget);
