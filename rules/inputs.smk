@@ -8,9 +8,9 @@ FIGURES = ("history", "confusion", "roc", "precision_recall", "reliability")
 
 
 def file_of(pattern, wildcards, **others):
-    """File of a run; what a training leaves is that of the network, which may answer several tasks."""
+    """File of a run; those of a network that answers several tasks lie below the task of the network."""
     run = {**wildcards, **others}
-    if pattern in rules.train.output:
+    if pattern in (*rules.train.output, rules.predict_run.output.features):
         run["task"] = STUDY.network_of(run["task"])
     return filled(pattern, **run)
 

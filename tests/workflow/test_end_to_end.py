@@ -109,6 +109,7 @@ def test_every_promised_file_exists(results: Path) -> None:
                 "history.parquet",
                 "timings.parquet",
                 "predictions.parquet",
+                "features.parquet",
                 "metrics.json",
                 "calibrated.parquet",
             )
