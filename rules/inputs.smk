@@ -79,6 +79,11 @@ LABEL_RUNS = [
 ]
 
 
+# Whose mistakes are looked at for groups: networks of one seed of the headline, as features of two networks
+# cannot be compared. Of findings nothing says from which probability on they are called.
+SLICED_RUNS = [] if STUDY.headline["task"] in STUDY.findings else STUDY.headline_folds
+
+
 def floors_of_run(wildcards):
     """Floors of the split of a run, which may be that of another scheme."""
     base = STUDY.base_scheme(wildcards.scheme)
