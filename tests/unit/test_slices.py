@@ -196,6 +196,7 @@ def test_none_found_passes_only_where_a_large_gap_is_ruled_out():
     assert both.status == "not assessable"
     assert both.why == "Normal cannot be searched: fewer than 8 mistakes"
     assert both.finding == "no group found in 1 of 2 classes"
+    assert judged(unsearched).finding == "-"
 
 
 def test_without_a_table_or_classes_the_check_is_not_assessable():

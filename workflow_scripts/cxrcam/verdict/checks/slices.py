@@ -55,6 +55,7 @@ def _of_design(subject: str, rows: pd.DataFrame) -> Check:
     if len(tested) < len(rows):
         row = rows[rows["n"].isna()].iloc[0]
         why = f"{row['label']} cannot be searched: {row['reason']}"
+        finding = finding if len(tested) else "-"
         return KIND.not_assessable(why, finding=finding, subject=subject)
     at_most = max(_gap_at_most(row, len(rows)) for row in tested.to_dict("records"))
     if at_most <= RULED_OUT:
@@ -74,7 +75,7 @@ def _gap_at_most(row: Mapping[Any, Any], comparisons: int) -> float:
 
 
 def _in_words(row: Mapping[Any, Any]) -> str:
-    """A slice, such as "wrong on 12 of 30 test images of COVID that look alike to it (4 % ...)"."""
+    """A slice: "wrong on 12 of 30 images of A that look alike to it, and on 4 % of the others"."""
     others = per_cent(1 - row["rest_accuracy"])
     told = f"wrong on {row['n_mistakes']:.0f} of {row['n']:.0f} images of {row['label']}"
     return f"{told} that look alike to it, and on {others} of the others"
