@@ -70,6 +70,7 @@ benchmark: $(READY)  ## how fast it is here; run it with nothing else running
 	python -m benchmarks.duplicates
 	python -m benchmarks.suspects
 	python -m benchmarks.suspect_labels
+	python -m benchmarks.slices
 	python -m benchmarks.predict_images
 
 benchmark-audit: $(READY)  ## does the audit find planted shortcuts and leave clean data alone? (40 small studies)

@@ -71,6 +71,7 @@ rule all:
             rules.audit_duplicates,
             rules.audit_suspects,
             rules.audit_subgroups,
+            rules.audit_slices,
             rules.audit_labels,
             rules.audit_verdict,
             rules.report,

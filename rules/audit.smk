@@ -1,9 +1,9 @@
 # Whether the numbers can be believed.
 #
-# in   index, splits, cache, runs/.../{predictions.parquet, model.safetensors}, cam/.../maps.parquet, audit/.../covered.parquet,
+# in   index, splits, cache, runs/.../{predictions.parquet, features.parquet, model.safetensors}, cam/.../maps.parquet, audit/.../covered.parquet,
 #      audit/external.csv
 # out  audit/: expected.csv, leaks.csv, duplicates.{csv,html,png}, suspect_images.{csv,html}, suspect_labels.{csv,html},
-#      sources.json, columns.json, acquisition.json, subgroups.{csv,png}, verdict.md; <task>/<scheme>/fold-<k>/:
+#      sources.json, columns.json, acquisition.json, subgroups.{csv,png}, slices.{csv,html}, verdict.md; <task>/<scheme>/fold-<k>/:
 #      floors.parquet; seed-<s>/: maps.json, masked.csv, and of the
 #      first fold and seed of a design map_tests.json;
 #      map_methods.csv and .png, where other ways to make a map are asked for
@@ -367,6 +367,39 @@ rule audit_subgroups:
         "../workflow_scripts/audit_subgroups.py"
 
 
+rule audit_slices:
+    input:
+        predictions=of_runs(rules.predict_run.output.predictions, SLICED_RUNS),
+        features=of_runs(rules.predict_run.output.features, SLICED_RUNS),
+        splits=of_runs(rules.splits.output[0], SLICED_RUNS),
+        images=rules.index.output.images,
+        shards=cache_shards,
+    output:
+        table="results/{dataset}/audit/slices.csv",
+        page="results/{dataset}/audit/slices.html",
+    log:
+        f"{LOG}/audit/slices.log",
+    benchmark:
+        f"{BENCHMARK}/audit/slices.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        **growing(mem_mb=by_images(amounts.suspects_memory_mb), runtime=30),
+    params:
+        code=code("audit_slices.py"),
+        templates=text_fingerprint(
+            PROJECT / "workflow_scripts/cxrcam/report/templates" / name
+            for name in ("base.css", "macros.html", "slices.html")
+        ),
+        runs=SLICED_RUNS,
+        headline=STUDY.headline,
+        names=STUDY.classes[STUDY.headline["task"]],
+    message:
+        "Looking for images of {wildcards.dataset} on which the network is wrong together"
+    script:
+        "../workflow_scripts/audit_slices.py"
+
+
 rule audit_verdict:
     input:
         duplicates=rules.index.output.duplicates,
@@ -376,6 +409,7 @@ rule audit_verdict:
         sources=rules.audit_data.output.sources,
         columns=rules.audit_data.output.columns,
         subgroups=rules.audit_subgroups.output.table,
+        slices=rules.audit_slices.output.table,
         acquisition=rules.audit_data.output.acquisition,
         floors=rules.audit_data.output.floors,
         metrics=rules.tables.output.metrics,

@@ -8,9 +8,9 @@ FIGURES = ("history", "confusion", "roc", "precision_recall", "reliability")
 
 
 def file_of(pattern, wildcards, **others):
-    """File of a run; what a training leaves is that of the network, which may answer several tasks."""
+    """File of a run; those of a network that answers several tasks lie below the task of the network."""
     run = {**wildcards, **others}
-    if pattern in rules.train.output:
+    if pattern in (*rules.train.output, rules.predict_run.output.features):
         run["task"] = STUDY.network_of(run["task"])
     return filled(pattern, **run)
 
@@ -77,6 +77,11 @@ LABEL_RUNS = [
     for scheme in [*(s for s in schemes if s == STUDY.headline["scheme"]), *schemes][:1]
     for run in STUDY.runs_of(task, scheme)
 ]
+
+
+# Whose mistakes are looked at for groups: networks of one seed of the headline, as features of two networks
+# cannot be compared. Of findings nothing says from which probability on they are called.
+SLICED_RUNS = [] if STUDY.headline["task"] in STUDY.findings else STUDY.headline_folds
 
 
 def floors_of_run(wildcards):

@@ -39,6 +39,8 @@ rule report:
         columns=rules.audit_data.output.columns,
         subgroups=rules.audit_subgroups.output.table,
         subgroup_figure=rules.audit_subgroups.output.figure,
+        slices=rules.audit_slices.output.table,
+        slices_page=rules.audit_slices.output.page,
         leaks=rules.audit_leaks.output[0],
         splits=of_runs(rules.splits.output[0], STUDY.divisions),
         external=rules.external_table.output[0] if config["external"] else [],

@@ -3,7 +3,7 @@
 #
 # in   splits/<task>/<scheme>/fold-<k>.parquet, cache/shard-*.parquet
 # out  runs/<task>/<scheme>/fold-<k>/seed-<s>/{model.safetensors, history.parquet, timings.parquet,
-#      predictions.parquet}, cam/.../maps.parquet, audit/.../covered.parquet
+#      predictions.parquet, features.parquet}, cam/.../maps.parquet, audit/.../covered.parquet
 #
 # Device, precision `auto` and threads are chosen when the job starts and do not make results stale.
 
@@ -115,6 +115,7 @@ rule predict_run:
         predictions=f"results/{RUN}/predictions.parquet",
         maps=f"results/{CAM}/maps.parquet",
         covered=f"results/{AUDIT}/covered.parquet",
+        features=f"results/{RUN}/features.parquet",
     log:
         f"results/logs/{RUN}/predict_run.log",
     benchmark:
@@ -145,6 +146,7 @@ rule finding:
                 pattern, **{**wildcards, "task": STUDY.network_of(wildcards.task)}
             )
             for name, pattern in rules.predict_run.output.items()
+            if name != "features"
         },
         split=rules.splits.output[0],
     output:

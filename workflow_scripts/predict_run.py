@@ -12,7 +12,11 @@ from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_de
 from workflow_scripts.cxrcam.networks.input_parts import covered_predictions, read_network_input
 from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.networks.prediction import predict_as_trained
-from workflow_scripts.cxrcam.networks.prediction_table import write_covered, write_predictions
+from workflow_scripts.cxrcam.networks.prediction_table import (
+    write_covered,
+    write_features,
+    write_predictions,
+)
 from workflow_scripts.cxrcam.terms import TEST, TRAIN, WHOLE
 
 if __name__ == "__main__":
@@ -30,6 +34,10 @@ if __name__ == "__main__":
     result = predict_as_trained(model, card, pixels, device)
     classes, backbone = card.classes, card.backbone
     write_predictions(Path(made.predictions), unseen, classes, result.logits, result.probabilities)
+    is_test = (unseen["role"] == TEST).to_numpy()
+    write_features(
+        Path(made.features), unseen.loc[is_test, "image_id"].tolist(), result.features[is_test]
+    )
     maps = RawMaps(result.class_maps, card.input_size, backbone.stride, backbone.offset)
     write_raw_maps(Path(made.maps), image_ids, classes, maps)
     # Here, where the network and the pixels are at hand. These are compared with each other, not
@@ -37,7 +45,7 @@ if __name__ == "__main__":
     began = time.perf_counter()
     precision = choose_precision(snakemake.params.precision, device)
     # A network that was trained on covered images has nothing left to cover.
-    to_cover = (unseen["role"] == TEST).to_numpy() & (card.input_part == WHOLE)
+    to_cover = is_test & (card.input_part == WHOLE)
     covered = covered_predictions(
         lambda images: predict_as_trained(model, card, images, device, precision).probabilities,
         *(pixels, image_ids, np.flatnonzero(to_cover), Path(given.masks)),

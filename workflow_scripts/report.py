@@ -25,6 +25,7 @@ from workflow_scripts.cxrcam.report.page import (
 )
 from workflow_scripts.cxrcam.report.pictures import write_gallery
 from workflow_scripts.cxrcam.report.provenance import PROJECT, commit_of
+from workflow_scripts.cxrcam.report.slices_page import slices_in_words
 from workflow_scripts.cxrcam.report.tables import (
     columns_table,
     counted_labels,
@@ -67,6 +68,8 @@ if __name__ == "__main__":
         sources=source_tables(read_json(given.sources), params.small_groups),
         subgroups=plain(given.subgroup_figure, folder),
         subgroup_tables=subgroup_tables(pd.read_csv(given.subgroups)),
+        slices=slices_in_words(pd.read_csv(given.slices)),
+        slices_page=relative_href(given.slices_page, folder),
         columns=columns_table(read_json(given.columns)),
         splits=splits_table(params.splits, map(pd.read_parquet, given.splits), params.classes),
         leaks=leaks_table(pd.read_csv(given.leaks)),

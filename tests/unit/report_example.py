@@ -176,6 +176,8 @@ def make_report(root: Path, **changes: object) -> Path:
         "sources": source_tables({"a & b": source | {"counts": [[3], [4]]}}),
         "subgroups": figure,
         "subgroup_tables": subgroup_tables(subgroups),
+        "slices": f"No group of {EVIL}.",
+        "slices_page": href,
         "columns": columns_table({"a & b": {EVIL: column}}),
         "splits": splits_table(splits, [split], {"a & b": CLASSES}),
         "leaks": leaks_table(leaks),

@@ -11,7 +11,7 @@ import pytest
 
 from tests.workflow.conftest import made_once
 from tests.workflow.small_project import Project
-from workflow_scripts.cxrcam.networks.prediction_table import write_predictions
+from workflow_scripts.cxrcam.networks.prediction_table import write_features, write_predictions
 from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 
@@ -109,6 +109,39 @@ def test_a_network_that_is_wrong_for_women_only_is_found_out(
     (found,) = checks(project, "subgroups").values()
     assert (found["about"], found["status"]) == ("limits", "failed")
     assert "by sex, M over F: 100 points" in found["clause"]
+
+
+def test_images_that_lie_together_and_are_called_wrongly_are_shown(
+    clinic: Project, tmp_path: Path
+) -> None:
+    project = clinic.copy(tmp_path / "cxrcam")
+    home = project.folder / AUDIT.parent
+    index = pd.read_parquet(home / "index/images.parquet").set_index("image_id")
+    split = home / "splits/two_class/holdout/fold-1.parquet"
+    table = pd.read_parquet(split).assign(role="test")
+    table.to_parquet(split, index=False)
+    rng = np.random.default_rng(0)
+    is_woman = (index["sex"][table["image_id"]] == "female").to_numpy()
+    is_ill = (table["label"] == "COVID").to_numpy()
+    features = rng.normal(size=(len(table), 8)).astype(np.float32)
+    features[is_woman, 0] += 8  # where the scores do not look
+    for_ill = np.where(is_ill & ~is_woman, 1.5, -1.5) + rng.normal(0, 0.3, len(table))
+    logits = np.stack([-for_ill, for_ill], axis=1).astype(np.float32)
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    run = home / "runs/two_class/holdout/fold-1/seed-0"
+    write_predictions(run / "predictions.parquet", table, CLASSES, logits, shares)
+    write_features(run / "features.parquet", table["image_id"].tolist(), features)
+    verdict = str(AUDIT / "verdict.json")
+    project.run("--allowed-rules", "audit_slices", "audit_verdict", "--", verdict)
+    slices = pd.read_csv(project.folder / AUDIT / "slices.csv").set_index("label")
+    assert slices["is_found"].to_dict() == {"COVID": True, "Normal": False}
+    assert slices.loc["Normal", "reason"] == "fewer than 8 mistakes"
+    assert "sex F (" in slices.loc["COVID", "traits"]
+    page = (project.folder / AUDIT / "slices.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg;base64,") == 12 and "sex F" in page
+    (found,) = checks(project, "slices").values()
+    assert (found["about"], found["status"]) == ("limits", "failed")
+    assert "images of COVID that look alike to it" in found["clause"]
 
 
 @pytest.mark.parametrize(

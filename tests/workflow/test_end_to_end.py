@@ -90,6 +90,8 @@ def test_every_promised_file_exists(results: Path) -> None:
         "audit/acquisition.json",
         "audit/subgroups.csv",
         "audit/subgroups.png",
+        "audit/slices.csv",
+        "audit/slices.html",
         "cache/masks.parquet",
         "figures/accuracy.png",
         "figures/accuracy.svg",
@@ -109,6 +111,7 @@ def test_every_promised_file_exists(results: Path) -> None:
                 "history.parquet",
                 "timings.parquet",
                 "predictions.parquet",
+                "features.parquet",
                 "metrics.json",
                 "calibrated.parquet",
             )

@@ -14,6 +14,7 @@ MADE = (
     f"{ROOT}/runs/{RUN}/model.safetensors",
     f"{ROOT}/runs/{RUN}/history.parquet",
     f"{ROOT}/runs/{RUN}/predictions.parquet",
+    f"{ROOT}/runs/{RUN}/features.parquet",
     f"{ROOT}/cam/{RUN}/maps.parquet",
     f"{ROOT}/audit/{RUN}/covered.parquet",
     f"{ROOT}/audit/two_class/holdout/fold-1/floors.parquet",

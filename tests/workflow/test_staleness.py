@@ -283,6 +283,7 @@ CASES = [
     Case(
         "code of the subgroups", function("cxrcam/metrics/subgroups.py", "subgroup_table"), REPORT
     ),
+    Case("code of the slices", function("cxrcam/audit/slices.py", "worst_slice"), REPORT),
     Case("the look of the report", restyle, REPORT),
     Case(
         "code of the floors",
@@ -482,6 +483,7 @@ CASES = [
             (set(), ("verdict.json", "claim_2024.md", "masked_inputs.csv")),
             (set(), ("calibration.csv", "repeatability.json")),
             (set(), ("subgroups.csv", "subgroups.png")),
+            (set(), ("slices.csv", "slices.html")),
             (
                 {"audit_data"},
                 (

@@ -121,6 +121,16 @@ def predictions_schema(classes: list[str]) -> pa.Schema:
     )
 
 
+def features_schema(k: int) -> pa.Schema:
+    """Schema of what the last layer of a network gets of each test image: `k` numbers.
+
+    Where there are none (capsules), k is 0 and the lists are empty; Parquet has none of fixed
+    length 0.
+    """
+    numbers = pa.list_(pa.float32(), k) if k else pa.list_(pa.float32())
+    return pa.schema([("image_id", pa.string()), ("features", numbers)])
+
+
 def covered_schema(classes: list[str]) -> pa.Schema:
     """Schema of what a network says of test images with a part taken away, in each way."""
     return pa.schema(

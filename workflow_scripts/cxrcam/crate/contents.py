@@ -67,6 +67,7 @@ _DESCRIPTIONS: Final = (
     ("*/history.parquet", "Loss and accuracy over the iterations of a training"),
     ("*/timings.parquet", "Seconds at each evaluation of a training"),
     ("*/predictions.parquet", "Logits and probabilities of the images not trained on"),
+    ("*/features.parquet", "What the last layer of the network gets of each test image"),
     ("*/calibrated.parquet", "Probabilities at the temperature that the validation part chose"),
     ("*/metrics.json", "All numbers of a run"),
     ("*/maps.parquet", "Raw class activation of every image and class"),

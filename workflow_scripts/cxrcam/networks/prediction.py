@@ -7,7 +7,11 @@ from torch import nn
 
 from workflow_scripts.cxrcam.arrays import Float32Array, UInt8Array
 from workflow_scripts.cxrcam.networks.architectures import Backbone
-from workflow_scripts.cxrcam.networks.cam import captured_features, logits_and_class_maps
+from workflow_scripts.cxrcam.networks.cam import (
+    captured_features,
+    logits_and_class_maps,
+    pooled_inputs,
+)
 from workflow_scripts.cxrcam.networks.devices import autocast
 from workflow_scripts.cxrcam.networks.evidence import evidence_maps
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
@@ -17,11 +21,12 @@ from workflow_scripts.cxrcam.networks.parts import Normalisation
 
 @dataclass(frozen=True)
 class Predictions:
-    """Outputs for n images and c classes."""
+    """Outputs for n images and c classes; k numbers an image decide them."""
 
     logits: Float32Array  # (n, c)
     probabilities: Float32Array  # (n, c), softmax of the logits; of findings, their sigmoid
     class_maps: Float32Array  # (n, c, h, w), see `cam.logits_and_class_maps`
+    features: Float32Array  # (n, k), what the last layer gets, see `cam.pooled_inputs`
 
     @property
     def evidence(self) -> Float32Array:
@@ -55,18 +60,20 @@ def predict(
     """
     model = model.to(device).to(memory_format=torch.channels_last).eval()
     logits, maps = [], []
-    for start in range(0, len(pixels), batch_size):
-        batch = torch.from_numpy(pixels[start : start + batch_size]).to(device)
-        images = normalisation.apply(resize_pixels(batch, input_size))
-        with autocast(device, precision):
-            of_batch = logits_and_class_maps(model, backbone, images)
-        logits.append(of_batch[0])
-        maps.append(of_batch[1].float())
+    with pooled_inputs(model, backbone.head) as features:
+        for start in range(0, len(pixels), batch_size):
+            batch = torch.from_numpy(pixels[start : start + batch_size]).to(device)
+            images = normalisation.apply(resize_pixels(batch, input_size))
+            with autocast(device, precision):
+                of_batch = logits_and_class_maps(model, backbone, images)
+            logits.append(of_batch[0])
+            maps.append(of_batch[1].float())
     all_logits = torch.cat(logits).float().cpu()
     return Predictions(
         logits=all_logits.numpy(),
         probabilities=(all_logits.sigmoid() if findings else all_logits.softmax(1)).numpy(),
         class_maps=torch.cat(maps).contiguous().cpu().numpy(),
+        features=torch.cat(features).numpy(),
     )
 
 

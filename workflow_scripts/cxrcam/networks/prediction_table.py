@@ -9,7 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.arrays import Float32Array
-from workflow_scripts.cxrcam.contracts import covered_schema, predictions_schema
+from workflow_scripts.cxrcam.contracts import (
+    covered_schema,
+    features_schema,
+    predictions_schema,
+)
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.terms import TEST
 
@@ -38,6 +42,43 @@ def write_predictions(
     schema = predictions_schema(list(classes))
     with atomic_path(path) as temporary:
         pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary)
+
+
+def write_features(path: Path, image_ids: Sequence[str], features: Float32Array) -> None:
+    """Write what the last layer of a network gets of each image, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Parquet file, schema `contracts.features_schema`.
+    image_ids : sequence of str, length n
+    features : float32 array, shape (n, k)
+    """
+    schema = features_schema(features.shape[1])
+    if features.shape[1]:
+        flat = pa.array(np.ascontiguousarray(features).ravel())
+        lists = pa.FixedSizeListArray.from_arrays(flat, features.shape[1])
+    else:
+        lists = pa.array([[]] * len(features), pa.list_(pa.float32()))
+    table = pa.Table.from_arrays([pa.array(image_ids, pa.string()), lists], schema=schema)
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def read_features(path: str | Path) -> pd.DataFrame:
+    """Read what the last layer of a network got of its n test images.
+
+    Returns
+    -------
+    DataFrame of float32, shape (n, k)
+        By ``image_id``, in the order of the predictions; k is 0 where there are no such numbers.
+    """
+    table = pq.read_table(path)
+    numbers = table["features"].combine_chunks().flatten().to_numpy()
+    return pd.DataFrame(
+        numbers.reshape(len(table), -1 if len(numbers) else 0),
+        pd.Index(table["image_id"].to_pylist(), name="image_id"),
+    )
 
 
 def read_test_predictions(

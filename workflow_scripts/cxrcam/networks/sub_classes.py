@@ -15,6 +15,7 @@ from torch import nn
 
 from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.networks.cam import pooled_inputs
 from workflow_scripts.cxrcam.networks.devices import autocast
 from workflow_scripts.cxrcam.networks.distributed import from_first
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
@@ -49,22 +50,19 @@ def pooled_features(
     normalisation : Normalisation
     precision : {"float32", "bfloat16"}
     """
-    device, found = part.labels.device, []
-
-    def keep(_module: nn.Module, inputs: tuple[torch.Tensor]) -> None:
-        given = inputs[0].float()
-        found.append((given.mean((2, 3)) if given.ndim == 4 else given).cpu())
-
+    device = part.labels.device
     training = model.training
     model.to(device).to(memory_format=torch.channels_last).eval()
-    handle = model.get_submodule(head).register_forward_pre_hook(keep)
     try:
-        with torch.inference_mode(), autocast(device, precision):
+        with (
+            torch.inference_mode(),
+            autocast(device, precision),
+            pooled_inputs(model, head) as found,
+        ):
             for start in range(0, len(part), BATCH_SIZE):
                 rows = torch.arange(start, min(start + BATCH_SIZE, len(part)), device=part.home)
                 model(part.batch(rows, None, side, normalisation))
     finally:
-        handle.remove()
         model.train(training)
     features: Float32Array = torch.cat(found).numpy()
     return features

@@ -70,6 +70,10 @@ class Report:
         The headline's numbers in each group of test images.
     subgroup_tables : sequence of Table
         These numbers, and the largest gaps between groups; empty where no groups are known.
+    slices : str
+        Groups of images that nobody named, in a sentence.
+    slices_page : str
+        Link to their page.
     columns : Table or None
         Class by what else is known of the images.
     splits, leaks, external : Table or None
@@ -105,6 +109,8 @@ class Report:
     sources: Sequence[tuple[str, Table]]
     subgroups: Figure | None
     subgroup_tables: Sequence[Table]
+    slices: str
+    slices_page: str
     columns: Table | None
     splits: Table | None
     leaks: Table | None

@@ -33,6 +33,7 @@ from workflow_scripts.cxrcam.verdict.checks import (  # noqa: F401
     repeatability,
     seed_spread,
     size_of_test_set,
+    slices,
     subgroups,
     suspect_images,
 )
