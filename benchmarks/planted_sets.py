@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,15 +32,27 @@ from workflow_scripts.cxrcam.phantom.traits import (
 
 CLEAN = "clean"
 CLASSES = ("Normal", "COVID")
+_OTHER = dict(zip(CLASSES, reversed(CLASSES), strict=True))
 MANIFEST = "manifest.csv"
 DIFFICULTY = 0.2
 
 FLIPPED_SHARE = 0.05
 SLICE_SHARE = 0.1
-"""Share of the images called Normal that show COVID and an effusion."""
+"""Share of the images of each class that show an effusion, too; half of them are of the other
+class. Were all of them, a network could learn that an effusion means Normal, and be wrong on none.
+"""
 
 TWINS = 10
 """Images of each class of which a copy is listed under the other one."""
+
+
+class Drawn(NamedTuple):
+    """A phantom: the class that it is listed under, what it shows, its number among these."""
+
+    label: str
+    finding: str
+    number: int
+    group: str = ""  # of its tie
 
 
 @dataclass(frozen=True)
@@ -85,11 +98,8 @@ CONFOUNDERS = ("marker", "exposure", "resampling")
 """What the phantoms' own settings plant."""
 
 
-def picked(kind: str, label: str, finding: str, seed: int, n: int) -> list[tuple[int, str]]:
-    """Numbers of the phantoms that a class takes, and the group of each ("" where there is none).
-
-    `finding` is what is drawn, `label` the class that it is listed under.
-    """
+def picked(kind: str, label: str, seed: int, n: int) -> list[tuple[int, str]]:
+    """Numbers of the phantoms that a class takes, and the group of each ("": there are none)."""
     tie = TIES.get(kind)
     if tie is None:
         return [(number, "") for number in range(1, n + 1)]
@@ -97,7 +107,7 @@ def picked(kind: str, label: str, finding: str, seed: int, n: int) -> list[tuple
     chosen: list[tuple[int, str]] = []
     follows = rng.random() < tie.share
     for number in count(1):
-        traits = sample_traits(finding, phantom_rng(seed, finding, number), PhantomSettings())
+        traits = sample_traits(label, phantom_rng(seed, label, number), PhantomSettings())
         group = tie.group(traits)
         if group is None or (follows and group != tie.of_class[label]):
             continue
@@ -116,15 +126,15 @@ def _save(folder: Path, name: str, phantom: Phantom) -> None:
     Image.fromarray(mask).save(masks / name, compress_level=PNG_COMPRESS_LEVEL)
 
 
-def _rows(folder: Path, kind: str, label: str, finding: str, seed: int, n: int) -> pd.DataFrame:
-    """Draw some images of a class, and what the manifest says of them."""
+def _rows(folder: Path, kind: str, seed: int, drawn: list[Drawn]) -> pd.DataFrame:
+    """Draw images, and what the manifest says of them."""
     confounders = (kind,) if kind in CONFOUNDERS else ()
     settings = PhantomSettings(difficulty=DIFFICULTY, confounders=confounders)
-    rng = np.random.default_rng([seed, 1, len(finding), CLASSES.index(label)])
+    rng = np.random.default_rng([seed, 1])
     rows = []
-    for number, group in picked(kind, label, finding, seed, n):
+    for label, finding, number, group in drawn:
         phantom = draw_phantom(finding, phantom_rng(seed, finding, number), settings)
-        name = f"{label}-{finding.replace('|', '-')}-{number}.png"
+        name = f"{finding.replace('|', '-')}-{number}.png"
         _save(folder, name, phantom)
         is_child = kind == "age" and group == "child"
         rows.append(
@@ -138,8 +148,16 @@ def _rows(folder: Path, kind: str, label: str, finding: str, seed: int, n: int) 
     return pd.DataFrame(rows)
 
 
-def _other(labels: pd.Series) -> pd.Series:
-    return labels.map(dict(zip(CLASSES, reversed(CLASSES), strict=True)))
+def _with_slice(drawn: list[Drawn], n: int) -> list[Drawn]:
+    """Exchange the last images of each class for ones with an effusion."""
+    rare = round(SLICE_SHARE * n)
+    kept = [one for one in drawn if one.number <= n - rare]
+    findings = dict(zip(CLASSES, ("Effusion", "COVID|Effusion"), strict=True))
+    return kept + [
+        Drawn(label, findings[label if number % 2 else _OTHER[label]], number)
+        for label, first in zip(CLASSES, (1, rare + 1), strict=True)
+        for number in range(first, first + rare)
+    ]
 
 
 def _twins(folder: Path, table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
@@ -149,7 +167,7 @@ def _twins(folder: Path, table: pd.DataFrame, rng: np.random.Generator) -> pd.Da
     names = ["twin-" + Path(path).with_suffix(".jpg").name for path in copied["path"]]
     for path, name in zip(copied["path"], names, strict=True):
         Image.open(folder / path).save(folder / name, quality=80)
-    return copied.assign(path=names, label=_other(copied["label"]))
+    return copied.assign(path=names, label=copied["label"].map(_OTHER))
 
 
 def write_set(folder: Path, kind: str, seed: int, n: int) -> set[str]:
@@ -158,21 +176,21 @@ def write_set(folder: Path, kind: str, seed: int, n: int) -> set[str]:
     Returns
     -------
     set of str
-        Images, by ``image_id``, that bear a wrong label.
+        Images, by ``image_id``, that bear a wrong label; copies of others are left out.
     """
-    counts = [("Normal", "Normal", n), ("COVID", "COVID", n)]
+    drawn = [Drawn(label, label, *one) for label in CLASSES for one in picked(kind, label, seed, n)]
     if kind == "slice":
-        rare = round(SLICE_SHARE * n)
-        counts = [("Normal", "Normal", n - rare), ("Normal", "COVID|Effusion", rare), counts[1]]
-    table = pd.concat([_rows(folder, kind, *of, seed, m) for *of, m in counts], ignore_index=True)
+        drawn = _with_slice(drawn, n)
+    table = _rows(folder, kind, seed, drawn)
     rng = np.random.default_rng([seed, 2])
-    is_wrong = np.array(["Effusion" in path for path in table["path"]])
+    is_wrong = np.array(["COVID" in one.finding for one in drawn]) != (table["label"] == "COVID")
     if kind == "flipped":
-        is_wrong[rng.choice(len(table), round(FLIPPED_SHARE * len(table)), False)] = True
-        table.loc[is_wrong, "label"] = _other(table.loc[is_wrong, "label"])
+        is_wrong.iloc[rng.choice(len(table), round(FLIPPED_SHARE * len(table)), False)] = True
+        table.loc[is_wrong, "label"] = table.loc[is_wrong, "label"].map(_OTHER)
+    wrong = {Path(path).stem for path in table["path"][is_wrong]}
     if kind == "twins":
         table = pd.concat([table, _twins(folder, table, rng)], ignore_index=True)
     if kind == "size":
         table = table.drop(columns="age")
     table.to_csv(folder / MANIFEST, index=False)
-    return {Path(path).stem for path in table["path"][: len(is_wrong)][is_wrong]}
+    return wrong
