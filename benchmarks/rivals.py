@@ -2,17 +2,16 @@
 
 Four tasks, on phantoms or on X-rays of a folder (`--root FOLDER`, a folder a class):
 
-- copies: some originals are changed in every way of `benchmarks.duplicates`; which pairs of an
-  original and its copy are found, and how many pairs of different originals (strangers; copies that
-  the folder holds already are counted among them);
+- copies: some originals are changed in every way of `benchmarks.duplicates`; found are pairs of an
+  original and its copy, false are pairs of different originals (copies in the folder among them);
 - suspect images: two images are changed in each way of `benchmarks.suspects`; how many stand out;
-- suspect labels: 5 % are flipped; how many of the first named, as many as were flipped, are wrong.
-  All tools are given the same probabilities, those of the audit's forests;
+- suspect labels: 5 % of all images are flipped; how many of the first named, as many as that, are
+  wrong. All tools are given the probabilities of the audit's forests;
 - shortcuts (phantoms only): sets of `benchmarks.planted_sets`; whether anything is raised.
 
-Other tools run as their documentation says, or with a threshold that was chosen for X-rays, where
-that is better. What is missing is left out: pip install -r envs/rivals.in. Each tool has a process
-of its own, for its CPU seconds and peak memory. Written to results/benchmarks/rivals.csv.
+Other tools run as their documentation says, or with a threshold chosen for X-rays where that is
+better; what is not installed is left out. Each has a process of its own, for its CPU seconds and
+peak memory. Written to results/benchmarks/rivals.csv.
 """
 
 import argparse
@@ -45,10 +44,8 @@ from workflow_scripts.cxrcam.terms import OTHER_EXPOSURE
 from workflow_scripts.cxrcam.verdict.page import alarms
 
 OURS = "CXR-CAM"
-SIDE = 224
-MAX_PIXELS = 10**8
+SIDE, IMAGES_PER_CLASS = 224, 150
 SHORTCUTS = (CLEAN, "marker", "exposure", "resampling")
-IMAGES_PER_CLASS = 150
 
 Pairs = set[frozenset[str]]
 
@@ -123,7 +120,9 @@ def score_copies(pairs: Pairs, copied: int) -> dict[str, int]:
 def our_images(folder: Path) -> set[str]:
     """Images that stand out."""
     files = sorted(folder.iterdir())
-    known = suspects.Described([f.stem for f in files], [read_grey(f, MAX_PIXELS) for f in files])
+    known = suspects.Described(
+        [f.stem for f in files], [read_grey(f, suspects.MAX_PIXELS) for f in files]
+    )
     names = known.images["image_id"].tolist()
     likeness = likeness_to_others(known.thumbnails, names)
     return {*suspect_images(known.images, known.traits, *likeness)["image_id"]}
@@ -141,7 +140,7 @@ def write_suspects(files: list[Path], folder: Path, rng: np.random.Generator) ->
     folder.mkdir()
     changes = [change for change, _ in suspects.CHANGES.values() for _ in range(2)]
     for place, k in enumerate(rng.permutation(len(files))):
-        pixels, name = read_grey(files[k], MAX_PIXELS).pixels, "sound"
+        pixels, name = read_grey(files[k], suspects.MAX_PIXELS).pixels, "sound"
         if place < len(changes):
             pixels, name = changes[place](pixels, rng), "changed"
         Image.fromarray(pixels).save(folder / f"{name}-{k:06d}.png")
@@ -194,10 +193,7 @@ def _in_process(tool: Callable, arguments: tuple) -> tuple[object, float, float]
 
 
 def measured(tool: Callable, *arguments: object) -> tuple[object, dict[str, object]]:
-    """What a tool finds, and its costs: CPU seconds and the peak memory of its largest process.
-
-    Starting Python and importing the tool are counted. Nothing where it is not installed.
-    """
+    """What a tool finds, and what it costs with its start; None where it is not installed."""
     # Not multiprocessing.Pool, whose processes must not start others, as some tools do.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         try:
@@ -241,7 +237,7 @@ def compared(
 def rows_of_folder(root: Path, temporary: Path, options: argparse.Namespace) -> list[dict]:
     """Copies, suspect images and suspect labels among the images of a folder."""
     listed = list_images({"kind": "class_folders", "root": str(root)}, root)
-    rng = np.random.default_rng(options.seed)
+    rng = np.random.default_rng(0)
     files = [Path(listed[k].path) for k in rng.permutation(len(listed))[: options.images]]
     copies, changed = temporary / "copies", temporary / "suspects"
     copies.mkdir()
@@ -254,10 +250,9 @@ def rows_of_folder(root: Path, temporary: Path, options: argparse.Namespace) -> 
     is_wrong = suspect_labels.flipped(images, "", rng)
     images = suspect_labels.with_flips(images, is_wrong, rng)
     wrong = {*images["image_id"][is_wrong]}
-    n = len(wrong)
 
     def score(ranked: list[str]) -> dict[str, int]:
-        return {"found": len(wrong.intersection(ranked[:n])), "of": n}
+        return {"found": len(wrong.intersection(ranked[: len(wrong)])), "of": len(wrong)}
 
     return rows + compared("suspect labels", LABELS, score, images, thumbnails)
 
@@ -285,19 +280,17 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1000, help="drawn, or taken of the folder")
     parser.add_argument("--copied", type=int, default=50, help="originals with copies of all kinds")
     parser.add_argument("--sets", type=int, default=3, help="of each shortcut; 0: none")
-    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cxrcam-benchmark-") as temporary:
         folder, root = Path(temporary), options.root
         if root is None:
             root = folder / "phantoms"
-            counts = dict.fromkeys(CLASSES, options.images // 2)
             settings = PhantomSettings(size=SIDE, difficulty=0.2)
-            write_phantom_dataset(root, counts, options.seed, settings)
+            write_phantom_dataset(root, dict.fromkeys(CLASSES, options.images // 2), 0, settings)
         rows = [*rows_of_folder(root, folder, options), *rows_of_shortcuts(folder, options)]
     of_tool = pd.DataFrame(rows).groupby(["task", "tool"], sort=False)
-    counted = ["found", "of", "false", "CPU s"]
-    table = of_tool[counted].sum(min_count=1).round(1).join(of_tool["MiB"].max())
+    sums = of_tool[["found", "of", "false", "CPU s"]].sum(min_count=1).round(1)
+    table = sums.join(of_tool["MiB"].max())
     print(table.astype(object).fillna("").to_string())
     target = Path("results/benchmarks/rivals.csv")
     target.parent.mkdir(parents=True, exist_ok=True)
