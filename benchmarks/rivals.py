@@ -120,9 +120,8 @@ def score_copies(pairs: Pairs, copied: int) -> dict[str, int]:
 def our_images(folder: Path) -> set[str]:
     """Images that stand out."""
     files = sorted(folder.iterdir())
-    known = suspects.Described(
-        [f.stem for f in files], [read_grey(f, suspects.MAX_PIXELS) for f in files]
-    )
+    read = [read_grey(file, suspects.MAX_PIXELS) for file in files]
+    known = suspects.Described([file.stem for file in files], read)
     names = known.images["image_id"].tolist()
     likeness = likeness_to_others(known.thumbnails, names)
     return {*suspect_images(known.images, known.traits, *likeness)["image_id"]}
