@@ -9,9 +9,8 @@ Four tasks, on phantoms or on X-rays of a folder (`--root FOLDER`, a folder a cl
   wrong. All tools are given the probabilities of the audit's forests;
 - shortcuts (phantoms only): sets of `benchmarks.planted_sets`; whether anything is raised.
 
-Other tools run as their documentation says, or with a threshold chosen for X-rays where that is
-better; what is not installed is left out. Each has a process of its own, for its CPU seconds and
-peak memory. Written to results/benchmarks/rivals.csv.
+Other tools run as documented, or with a threshold chosen for X-rays where that is better. Each has
+a process of its own, for its CPU seconds and peak memory. Writes results/benchmarks/rivals.csv.
 """
 
 import argparse
@@ -159,7 +158,9 @@ def ranked_labels(images: pd.DataFrame, thumbnails: np.ndarray, is_ours: bool) -
     from cleanlab.filter import find_label_issues
 
     codes = images["label"].map(classes.index).to_numpy()
-    order = find_label_issues(codes, probabilities, return_indices_ranked_by="self_confidence")
+    order = find_label_issues(
+        codes, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1
+    )
     return images["image_id"].to_numpy()[order].tolist()
 
 
@@ -230,6 +231,7 @@ def compared(
         found, costs = measured(tool, *arguments)
         if found is not None:
             rows.append({"task": task, "tool": name, **score(found), **costs})
+            print(rows[-1], flush=True)
     return rows
 
 
