@@ -73,7 +73,7 @@ benchmark: $(READY)  ## how fast it is here; run it with nothing else running
 	python -m benchmarks.slices
 	python -m benchmarks.predict_images
 
-benchmark-audit: $(READY)  ## does the audit find planted shortcuts and leave clean data alone? (40 small studies)
+benchmark-audit: $(READY)  ## does the audit find planted shortcuts and leave clean data alone? (120 small sets, 30 of them with a network; hours)
 	python -m benchmarks.planted_truth
 
 benchmark-scale: $(READY)  ## time and memory at 1, 10 and 100 times the images, and of a million rows (hours)

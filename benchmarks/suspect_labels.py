@@ -66,22 +66,41 @@ def flipped(images: pd.DataFrame, of: str, rng: np.random.Generator) -> np.ndarr
     return is_flipped
 
 
-def measured(
-    images: pd.DataFrame, thumbnails: np.ndarray, is_flipped: np.ndarray, seed: int
-) -> dict[str, object]:
-    """What the audit says where the labels of some images are exchanged for another one."""
-    rng = np.random.default_rng(seed)
+def with_flips(
+    images: pd.DataFrame, is_flipped: np.ndarray, rng: np.random.Generator
+) -> pd.DataFrame:
+    """The images, of which some bear the label of another class."""
     classes = sorted(images["label"].unique())
     labels = images["label"].to_numpy(dtype=object).copy()
     for k in np.flatnonzero(is_flipped):
         labels[k] = rng.choice([name for name in classes if name != labels[k]])
-    images = images.assign(label=labels)
+    return images.assign(label=labels)
+
+
+def probabilities_of(
+    images: pd.DataFrame, thumbnails: np.ndarray, seed: int
+) -> tuple[list[str], np.ndarray]:
+    """Classes, and what the audit's forests give each of them, an image a row."""
+    classes = sorted(images["label"].unique())
     # The other floors see nothing, and take no time.
     features = dict.fromkeys(FEATURES, np.zeros((len(images), 1))) | {"thumbnail": thumbnails}
-    began = time.process_time()
-    _, probabilities = floors_of_task(f"seed {seed}", images, features, classes, 1)
-    judged = judged_labels(images["image_id"], labels, classes, probabilities)
+    return classes, floors_of_task(f"seed {seed}", images, features, classes, 1)[1]
+
+
+def listed(images: pd.DataFrame, classes: list[str], probabilities: np.ndarray) -> pd.DataFrame:
+    """What the audit says of the labels; copies with two labels are left out."""
+    judged = judged_labels(images["image_id"], images["label"], classes, probabilities)
     rows = suspect_labels(judged, NO_PAIRS, {})
+    return rows.assign(counted=int(judged["is_counted"].sum()))
+
+
+def measured(
+    images: pd.DataFrame, thumbnails: np.ndarray, is_flipped: np.ndarray, seed: int
+) -> dict[str, object]:
+    """What the audit says where the labels of some images are exchanged for another one."""
+    images = with_flips(images, is_flipped, np.random.default_rng(seed))
+    began = time.process_time()
+    rows = listed(images, *probabilities_of(images, thumbnails, seed))
     wrong = rows["image_id"].isin(images["image_id"][is_flipped])
     n = int(is_flipped.sum())
     precisions = {f"in {name}": wrong.head(m).mean() for name, m in (("50", 50), ("100", 100))}
@@ -90,7 +109,7 @@ def measured(
         "in as many as flipped": wrong.head(n).mean(),
         "recall": wrong.sum() / n if n else np.nan,
         "listed": len(rows),
-        "counted": int(judged["is_counted"].sum()),
+        "counted": rows["counted"].max(),
         "seconds": round(time.process_time() - began, 1),
     }
 

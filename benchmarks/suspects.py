@@ -27,6 +27,7 @@ from workflow_scripts.cxrcam.audit.suspect_images import (
     NEARLY_BLANK,
     ODD_ASPECT,
     OVER_EXPOSED,
+    PARTLY_BLANK,
     STRIP,
     TINY,
     UNLIKE,
@@ -69,6 +70,14 @@ def middle(pixels: Pixels, rng: np.random.Generator, rows: float, columns: float
     return np.ascontiguousarray(pixels[top : top + down, left : left + across])
 
 
+def half_blank(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Lose one half to black, grey or white."""
+    turns = int(rng.integers(4))
+    turned_pixels = np.rot90(pixels, turns).copy()
+    turned_pixels[len(turned_pixels) // 2 :] = rng.choice([0, 128, 255])
+    return np.rot90(turned_pixels, -turns)
+
+
 def page_of_text(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Lines of letters, black on white or white on black."""
     paper, ink = (255, 0) if rng.random() < 0.5 else (0, 255)
@@ -104,6 +113,7 @@ def turned(pixels: Pixels, rng: np.random.Generator, quarters: int) -> Pixels:
 CHANGES: dict[str, tuple[Change, str]] = {
     "blank": (partial(scaled, factor=0, offset=90), BLANK),
     "contrast 2 %": (partial(scaled, factor=0.02, offset=120), NEARLY_BLANK),
+    "half blank": (half_blank, PARTLY_BLANK),
     "a tenth of the brightness": (partial(scaled, factor=0.1), DARK),
     "four times as bright": (partial(scaled, factor=4), OVER_EXPOSED),
     "inverted": (lambda pixels, rng: 255 - pixels, "perhaps with black and white exchanged"),

@@ -18,6 +18,7 @@ from workflow_scripts.cxrcam.audit.suspect_images import (
     NEARLY_BLANK,
     ODD_ASPECT,
     OVER_EXPOSED,
+    PARTLY_BLANK,
     STRIP,
     THRESHOLDS,
     TINY,
@@ -63,6 +64,14 @@ def suspects(pictures: list[np.ndarray], groups: list[str] | None = None) -> pd.
     return suspect_images(images, traits, *found)
 
 
+def with_band(pixels: np.ndarray, share: float, grey: int) -> np.ndarray:
+    """One grey for the lowest rows, but for a little noise as JPEG leaves."""
+    changed = pixels.copy()
+    rows = changed[round((1 - share) * len(pixels)) :]
+    rows[:] = np.clip(grey + np.random.default_rng(0).integers(-1, 2, rows.shape), 0, 255)
+    return changed
+
+
 def reasons(found: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(found["image_id"], found["why"], strict=True))
 
@@ -81,6 +90,9 @@ def test_sound_phantoms_do_not_stand_out():
     [
         (lambda p: np.full_like(p, 90), BLANK),
         (lambda p: (p // 32 + 100).astype(np.uint8), NEARLY_BLANK),
+        (lambda p: with_band(p, 0.4, 128), PARTLY_BLANK),
+        (lambda p: np.rot90(with_band(p, 0.5, 0)), PARTLY_BLANK),
+        (lambda p: np.rot90(with_band(p, 0.5, 255), 3), PARTLY_BLANK),
         (lambda p: (p * 0.1).astype(np.uint8), DARK),
         (lambda p: np.clip(p.astype(int) * 8, 0, 255).astype(np.uint8), OVER_EXPOSED),
         (lambda p: 255 - p, "perhaps with black and white exchanged"),
@@ -103,8 +115,13 @@ def test_what_is_wrong_with_an_image_is_found_by_its_name(change, why):
     assert row["label"] == "A"
 
 
+def test_a_collimated_edge_is_not_partly_blank():
+    found = suspects([*PHANTOMS, with_band(PHANTOMS[7], 0.25, 0)])
+    assert PARTLY_BLANK not in set(found["why"])
+
+
 def test_a_photograph_that_is_like_the_others_in_grey_is_found_by_its_colour():
-    images, traits = table(PHANTOMS), np.tile([[60.0, 0.2, 0.1]], (N, 1))
+    images, traits = table(PHANTOMS), np.tile([[60.0, 0.2, 0.1, 0.0]], (N, 1))
     found = likeness_to_others(np.stack([thumbnail(one) for one in PHANTOMS]), images["image_id"])
     images.loc[[3, 7, 9], "colourfulness"] = [np.float32(MOST_COLOUR) - 0.001, 0.3, 0.5]
     images["colourfulness"] = images["colourfulness"].astype("float32")  # as the index has it
