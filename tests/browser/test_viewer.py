@@ -18,11 +18,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.uid import JPEG2000Lossless
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
+from tests.unit.dicom_encoders import compressed
+from tests.unit.test_dicom import dicom, dicom_bytes
 from tests.workflow.small_project import xray
 from workflow_scripts.cxrcam.data.decoding import decode_image
 from workflow_scripts.cxrcam.data.fingerprints import thumbnail
@@ -30,13 +34,16 @@ from workflow_scripts.cxrcam.duplicates.likeness import likeness, usual_likeness
 from workflow_scripts.cxrcam.export.facts import NOTICE, network_facts
 from workflow_scripts.cxrcam.export.graph import output_names, traced
 from workflow_scripts.cxrcam.export.onnx_files import onnx_bytes, onnx_model
-from workflow_scripts.cxrcam.files import write_json
+from workflow_scripts.cxrcam.files import read_json, write_json
+from workflow_scripts.cxrcam.images.drawn_mark import drawn_mark
 from workflow_scripts.cxrcam.metrics.calibration import apply_temperature
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.models import ModelCard, build_classifier
 from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import Predictions, predict
-from workflow_scripts.cxrcam.viewer.bundle import build_page
+from workflow_scripts.cxrcam.new_images.answers import ONLY_DRAWN
+from workflow_scripts.cxrcam.terms import DRAWN
+from workflow_scripts.cxrcam.viewer.bundle import build_page, page_with_words
 from workflow_scripts.cxrcam.viewer.network_card import network_card
 from workflow_scripts.cxrcam.viewer.serve import make_server
 from workflow_scripts.cxrcam.viewer.training_pictures import TrainingPictures
@@ -108,7 +115,6 @@ def page(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     folder = tmp_path_factory.mktemp("viewer")
-    build_page(folder)
     run = {"dataset": "drawn", "task": "three_class", "scheme": "honest", "fold": 1, "seed": 0}
     facts = network_facts(
         CARD,
@@ -123,7 +129,9 @@ def page(
     (folder / "model.onnx").write_bytes(onnx_bytes(whole))
     (folder / "training.bin").write_bytes(trained_on.pictures.tobytes())
     verdict = {"answer": ANSWER, "sentence": SENTENCE}
-    write_json(folder / "model.json", network_card(facts, verdict, trained_on))
+    card = network_card(facts, verdict, trained_on, is_drawn=False, accept="frontal_chest")
+    write_json(folder / "model.json", card)
+    build_page(folder, card)
     return folder
 
 
@@ -299,6 +307,35 @@ def test_a_large_jpeg_differs_by_its_rounding_only(
         assert maps < 0.01 * np.abs(wanted.evidence).max()
 
 
+def dicom_of(**elements: object) -> Dataset:
+    """An X-ray as DICOM, with some more elements."""
+    dataset = dicom(xray(1, 80).astype(np.uint16) * 16)
+    for name, value in elements.items():
+        setattr(dataset, name, value)
+    return dataset
+
+
+def with_view_code(meaning: str) -> Dataset:
+    view = Dataset()
+    view.CodeMeaning = meaning
+    return dicom_of(ViewCodeSequence=[view])
+
+
+def test_a_dicom_file_gets_the_answer_of_python(
+    loaded: Browser, network: torch.nn.Module, tmp_path: Path
+) -> None:
+    file = tmp_path / "chest"
+    window = {"WindowCenter": 1800, "WindowWidth": 3000, "PhotometricInterpretation": "MONOCHROME1"}
+    turned = {"PatientOrientation": ["R", "F"], "ViewPosition": "AP", "Modality": "DX"}
+    file.write_bytes(dicom_bytes(dicom_of(**window, **turned)))
+    choose(loaded, file)
+    _, decoded = decode_image("chest", file, SIZE, "bilinear", 10**8)
+    assert decoded is not None
+    wanted = apply_temperature(answers_of(network, decoded[None]).logits, TEMPERATURE)[0]
+    seen = loaded.execute_script("return window.last.probabilities")
+    assert np.abs(np.array(seen) - wanted).max() < PROBABILITY_TOLERANCE
+
+
 def big_png(file: Path) -> None:
     """A picture that declares 100 million pixels, in few bytes."""
     Image.new("L", (10_000, 10_000)).save(file)
@@ -309,7 +346,13 @@ def big_png(file: Path) -> None:
     [
         ("notes.png", b"This is a text.", "is not an image"),
         ("empty.png", b"", "is empty"),
-        ("slice.dcm", b"\0" * 128 + b"DICM" + b"\0" * 99, "run snakemake predict"),
+        ("slice.dcm", b"\0" * 128 + b"DICM" + b"\0" * 99, "The DICOM file is damaged"),
+        ("lateral.dcm", dicom_bytes(dicom_of(ViewPosition="LL")), "no frontal chest radiograph"),
+        ("ct.dcm", dicom_bytes(dicom_of(Modality="CT")), "(modality CT)"),
+        ("leg.dcm", dicom_bytes(dicom_of(BodyPartExamined="LEG")), "(body part LEG)"),
+        ("side.dcm", dicom_bytes(dicom_of(PatientOrientation=["A", "F"])), "patient orientation"),
+        ("coded.dcm", dicom_bytes(with_view_code("Lateral projection")), "(view LAT)"),
+        ("packed.dcm", compressed(dicom_of(), JPEG2000Lossless), "JPEG 2000 Lossless (1.2.840"),
         ("scan.tif", b"II*\0" + b"\0" * 99, "a TIFF image"),
         ("half.png", None, "cut off"),
         ("half.jpg", None, "cut off"),
@@ -353,12 +396,12 @@ def test_no_prediction_stands_without_verdict_and_notice(
     choose(loaded, images[0])
     assert loaded.find_element(By.CSS_SELECTOR, ".sentence").text == f"{ANSWER} {SENTENCE}"
     notices = loaded.find_elements(By.CSS_SELECTOR, ".notice")
-    assert [notice.text for notice in notices if notice.is_displayed()] == [NOTICE] * 3
+    assert [notice.text for notice in notices if notice.is_displayed()] == [NOTICE] * 2
     rows = loaded.find_elements(By.CSS_SELECTOR, "#probabilities tr")
     assert [row.find_element(By.TAG_NAME, "th").text for row in rows] == CLASSES
     shares = [float(row.find_element(By.CSS_SELECTOR, ".number").text[:-2]) for row in rows]
     assert sum(shares) == pytest.approx(100, abs=0.2)
-    assert "40 validation images" in loaded.find_element(By.ID, "calibration").text
+    assert "40 validation images" in loaded.find_element(By.CSS_SELECTOR, "#said caption").text
 
 
 def test_likeness_is_that_of_python(
@@ -388,7 +431,8 @@ def test_the_most_similar_training_images_are_shown_with_their_labels(
     assert len(shown) == 5
     assert shown[0].text.split("\n")[-1].endswith("1.00")
     assert shown[0].find_element(By.TAG_NAME, "b").text == CLASSES[0]
-    assert loaded.find_element(By.ID, "compared").text == "60 of the 120 training images"
+    likeness = loaded.find_element(By.ID, "likeness").text
+    assert "Of 60 of the 120 training images" in " ".join(likeness.split())
 
 
 @pytest.mark.parametrize(
@@ -501,6 +545,99 @@ def test_the_page_is_never_wider_than_the_screen(
     loaded: Browser, images: list[Path], fits_the_screen: Callable[..., None]
 ) -> None:
     fits_the_screen("viewer", lambda: choose(loaded, images[0]))
+
+
+def move(browser: Browser) -> float:
+    """How much of the page has moved since it was opened: its cumulative layout shift."""
+    return float(
+        browser.execute_async_script(
+            "const done = arguments[0]; let sum = 0;"
+            "const add = (list) => { for (const {value} of list.getEntries()) sum += value; };"
+            "new PerformanceObserver(add)"
+            "  .observe({type: 'layout-shift', buffered: true});"
+            "setTimeout(() => done(sum), 300)"
+        )
+    )
+
+
+@pytest.fixture
+def phone(browser: Browser, address: str) -> Iterator[Browser]:
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get(address)
+    wait(browser, "!document.getElementById('file').disabled")
+    yield browser
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_on_a_phone_the_answer_is_in_sight_focused_and_announced(
+    phone: Browser, images: list[Path]
+) -> None:
+    phone.execute_script(
+        "document.addEventListener('predicted', ({detail: {probabilities, unlike}}) => {"
+        " window.last = [probabilities, unlike]; })"
+    )
+    answered = set()
+    for file in images[:4]:
+        said = choose(phone, file)
+        title = phone.find_element(By.ID, "result-title")
+        probabilities, unlike = phone.execute_script("return window.last")
+        name, share = max(zip(CLASSES, probabilities, strict=True), key=lambda one: one[1])
+        number = f"{100 * share:.0f}" if share <= 0.99 else "over 99"
+        answer = f"{name} {number} %, not to be believed"
+        answered.add(not unlike)
+        assert title.text == ("No answer" if unlike else answer)
+        announced = f"{title.text}: {unlike}" if unlike else title.text
+        assert said.startswith(f"{announced}. {file.name}")
+        assert phone.find_element(By.ID, "status").get_attribute("role") == "status"
+        assert phone.switch_to.active_element == title
+        top, bottom, high = phone.execute_script(
+            "const {top, bottom} = arguments[0].getBoundingClientRect();"
+            "return [top, bottom, innerHeight]",
+            title,
+        )
+        assert 0 <= top < bottom <= high / 2
+    assert answered == {True, False}
+
+
+def test_on_a_phone_hardly_anything_moves(
+    phone: Browser, images: list[Path], tmp_path: Path
+) -> None:
+    noise = tmp_path / "noise.png"
+    grey = np.random.default_rng(0).integers(0, 256, (80, 80), dtype=np.uint8)
+    Image.fromarray(grey).save(noise)
+    text = tmp_path / "notes.png"
+    text.write_text("This is a text.")
+    assert "No answer" in choose(phone, noise)
+    for file in (images[0], text, images[1]):
+        choose(phone, file)
+    moved = move(phone)
+    print(f"\nlayout shift {moved:.3f}")
+    assert moved < 0.1
+
+
+def test_a_network_of_phantoms_names_no_class_of_what_is_none(
+    browser: Browser, page: Path, images: list[Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "drawn"
+    shutil.copytree(page, folder)
+    card = read_json(page / "model.json") | {"only_drawn": ONLY_DRAWN}
+    write_json(folder / "model.json", card)
+    (folder / "index.html").write_text(page_with_words(card), encoding="utf-8")
+    drawn = tmp_path / "phantom.png"
+    Image.fromarray(xray(0, SIZE)).save(drawn, pnginfo=drawn_mark())
+    with make_server(folder) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser.get(f"http://127.0.0.1:{server.server_address[1]}/")
+        wait(browser, "!document.getElementById('file').disabled")
+        assert DRAWN.lower() in browser.find_element(By.TAG_NAME, "main").text.lower()
+        assert ONLY_DRAWN in choose(browser, images[0])
+        said = browser.find_element(By.ID, "result").text
+        assert ONLY_DRAWN in said
+        assert not [name for name in CLASSES if name in said]
+        assert "not to be believed" in choose(browser, drawn)
+        assert "Drawn image" in browser.find_element(By.ID, "result").text
+        server.shutdown()
 
 
 def test_the_recorder_of_requests_does_record(
