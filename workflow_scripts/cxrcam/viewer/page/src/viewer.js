@@ -119,11 +119,11 @@ class Viewer {
     this.#shown = result;
     this.#fill(file.name);
     part("result").hidden = false;
-    part("result-title").focus({ preventScroll: true });
-    part("result").scrollIntoView({ block: "start" });
     const { reading, network } = result.seconds;
     const answer = [part("result-title").textContent, result.unlike].filter(Boolean).join(": ");
     say(`${answer}. ${file.name}: ${(reading + network).toFixed(2)} s, of which the network took ${network.toFixed(2)} s.`);
+    part("result-title").focus({ preventScroll: true });
+    part("result").scrollIntoView({ block: "start" });
     document.dispatchEvent(new CustomEvent("predicted", { detail: { ...result, name: file.name } }));
   }
 
