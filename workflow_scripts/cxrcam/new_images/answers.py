@@ -21,8 +21,8 @@ LEAST_CONTRAST: Final = 5.0
 
 #: Why networks that were trained on phantoms only name no class of any other image.
 ONLY_DRAWN: Final = (
-    "the networks were trained on drawn images (phantoms) only, and this file is not marked as one: "
-    "they give no answer for an X-ray of a patient"
+    "the networks were trained on drawn images (phantoms) only, and this file is not marked as "
+    "one: they give no answer for an X-ray of a patient"
 )
 
 
