@@ -127,7 +127,11 @@ def afterwards_rows(folder: Path, images: list, cores: int) -> list[dict[str, ob
     rows = [
         {
             **{"image": image.image_id, "answer": "COVID", "abstained": False, "is_input": True},
-            **{"said": "COVID, 0.9; possible at 90 % coverage: COVID", "notes": []},
+            **{
+                "is_drawn": True,
+                "said": "COVID, 0.9; possible at 90 % coverage: COVID",
+                "notes": [],
+            },
             "explained": "COVID",
         }
         for image in images[:n]
@@ -138,7 +142,7 @@ def afterwards_rows(folder: Path, images: list, cores: int) -> list[dict[str, ob
             [Path(image.path) for image in images[:n]],
             RawMaps(values, 224, RESNET18.stride, RESNET18.offset),
             folder / "page",
-            Drawing("whole", 2.0, 0.5, 10**8, ["Research use only."]),
+            Drawing("whole", 2.0, 2, 0.5, 10**8, ["Research use only."]),
             cores,
         )
     )

@@ -39,6 +39,7 @@ rule cam:
         classes=lambda wildcards: STUDY.classes[wildcards.task],
         input_part=lambda wildcards: configuration.input_part(config, wildcards.scheme),
         settings=config["cam"],
+        drawn=lambda wildcards: list(listed(wildcards).drawn_parts),
         max_pixels=config["image"]["max_pixels"],
     message:
         "Drawing maps of {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"

@@ -36,6 +36,7 @@ rule predict_reference:
         runs=STUDY.answering_runs,
         classes=STUDY.classes[STUDY.answering["task"]],
         coverage=config["predict"]["coverage"],
+        is_drawn=lambda wildcards: listed(wildcards).is_drawn,
     message:
         "Measuring what new images are compared with: {params.design[task]}/{params.design[scheme]}"
     script:
@@ -176,6 +177,7 @@ use rule predict_reference as predict_finding_reference with:
         runs=lambda wildcards: STUDY.runs_of(wildcards.task, STUDY.answering["scheme"]),
         classes=lambda wildcards: STUDY.classes[wildcards.task],
         coverage=config["predict"]["coverage"],
+        is_drawn=lambda wildcards: listed(wildcards).is_drawn,
 
 
 use rule predict_page as predict_finding_page with:
@@ -246,6 +248,7 @@ rule predict_findings:
         code=code("predict_findings.py"),
         templates=REPORT_TEMPLATES,
         findings=list(ASKED_FINDINGS),
+        is_drawn=lambda wildcards: listed(wildcards).is_drawn,
         asked=NAMED if isinstance(NAMED, str) else ", ".join(NAMED or []),
     message:
         "Writing all findings of the new images"

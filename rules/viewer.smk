@@ -40,6 +40,10 @@ rule viewer_page:
     params:
         code=code("viewer.py"),
         sources=lambda wildcards: text_fingerprint(page_sources()),
+        settings=lambda wildcards: {
+            "accept": config["image"]["accept"],
+            "is_drawn": listed(wildcards).is_drawn,
+        },
     message:
         "Building the viewer"
     script:

@@ -17,6 +17,7 @@ if __name__ == "__main__":
     run = read_run_pictures(
         given.images, given.predictions, given.maps, classes, params.input_part, params.max_pixels
     )
+    run = run.with_drawn(tuple(params.drawn))
     chosen = ChosenImages.of(run.records, classes, settings["overlays"], settings["gallery_images"])
     style = {key: settings[key] for key in ("opacity", "against")}
     if settings["method"] == EVIDENCE:

@@ -11,7 +11,7 @@ from workflow_scripts.cxrcam.report.answers_page import believed
 from workflow_scripts.cxrcam.report.cells import file_link
 from workflow_scripts.cxrcam.report.findings_page import FindingsPage, render_findings
 from workflow_scripts.cxrcam.report.page import write_static
-from workflow_scripts.cxrcam.report.templating import NOTICE
+from workflow_scripts.cxrcam.report.templating import notice_of
 from workflow_scripts.cxrcam.spreadsheets import write_csv, write_frame
 
 if __name__ == "__main__":
@@ -25,7 +25,7 @@ if __name__ == "__main__":
         table[f"probability_{name}"] = of_finding[f"probability_{name}"]
         table[f"answer_{name}"] = of_finding["answer"]
         table[f"reason_{name}"] = of_finding["reason"]
-    told = {"can_it_be_believed": believed(verdict), "notice": NOTICE}
+    told = {"can_it_be_believed": believed(verdict), "notice": notice_of(params.is_drawn)}
     write_csv(made.predictions, table.assign(**told))
     write_frame(made.parquet, table.assign(**told))
     quarantine = pd.read_csv(given.quarantine[0], keep_default_na=False)
@@ -39,6 +39,7 @@ if __name__ == "__main__":
         pages=dict(zip(params.findings, (file_link(f, folder) for f in given.pages), strict=True)),
         files=[file_link(file, folder) for file in (made.predictions, made.quarantine)],
         verdict_link=file_link(given.verdict_page, folder, "audit/verdict.md"),
+        is_drawn=params.is_drawn,
     )
     write_static(folder)
     write_text(made.page, render_findings(page))

@@ -27,7 +27,7 @@ from workflow_scripts.cxrcam.report.answers_page import (
 )
 from workflow_scripts.cxrcam.report.cells import file_link
 from workflow_scripts.cxrcam.report.page import write_static
-from workflow_scripts.cxrcam.report.templating import NOTICE
+from workflow_scripts.cxrcam.report.templating import notice_of
 from workflow_scripts.cxrcam.spreadsheets import write_csv, write_frame
 
 if __name__ == "__main__":
@@ -46,13 +46,14 @@ if __name__ == "__main__":
         answers(facts, probabilities, sets, found, reference),
         *(closest_copies(pairs, trained_on), len(reference.members)),
     )
-    told = {"can_it_be_believed": believed(verdict), "notice": NOTICE}
+    notice = notice_of(reference.is_drawn)
+    told = {"can_it_be_believed": believed(verdict), "notice": notice}
     written = table.drop(columns="is_input").assign(**told)
     write_csv(made.predictions, written)
     write_frame(made.parquet, written)
     write_csv(made.quarantine, quarantine)
     folder = Path(made.page).parent
-    notices = [f"Can it be believed? {believed(verdict)}", NOTICE]
+    notices = [f"Can it be believed? {believed(verdict)}", notice]
     shared = {"max_pixels": params.max_pixels, "notices": notices, **params.drawing}
     drawing = Drawing(params.input_part, reference.heat_scale, len(reference.classes), **shared)
     cards = draw_answers(

@@ -56,6 +56,7 @@ if __name__ == "__main__":
         undecided=undecided,
         unlike=strange,
         right=right,
+        is_drawn=params.is_drawn,
     )
     write_reference(Path(snakemake.output.reference), reference)
     write_frame(snakemake.output.scores, scores)

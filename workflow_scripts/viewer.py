@@ -23,9 +23,9 @@ if __name__ == "__main__":
         stored_fingerprints(given.facts),
         exported["classes"],
     )
-    card = network_card(exported, verdict, trained_on)
+    card = network_card(exported, verdict, trained_on, **snakemake.params.settings)
     folder = Path(snakemake.output.page).parent
-    build_page(folder)
+    build_page(folder, card)
     with atomic_path(snakemake.output.model) as temporary:
         shutil.copyfile(given.model, temporary)
     write_bytes(snakemake.output.pictures, trained_on.pictures.tobytes())

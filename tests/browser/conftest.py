@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from selenium import webdriver
+
+from tests.browser.viewer_example import (
+    N_IMAGES,
+    drawn_images,
+    small_network,
+    small_training_pictures,
+    write_viewer,
+)
+from workflow_scripts.cxrcam.viewer.serve import make_server
+from workflow_scripts.cxrcam.viewer.training_pictures import TrainingPictures
 
 Browser = webdriver.Chrome
 
@@ -95,3 +106,45 @@ def fits_the_screen(browser: Browser, tmp_path: Path) -> Callable[..., None]:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
     return check
+
+
+@pytest.fixture(scope="session")
+def network() -> torch.nn.Module:
+    return small_network()
+
+
+@pytest.fixture(scope="session")
+def trained_on() -> TrainingPictures:
+    return small_training_pictures()
+
+
+@pytest.fixture(scope="session")
+def viewer(
+    network: torch.nn.Module,
+    trained_on: TrainingPictures,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Folder of the viewer of a small network; Node.js with npm bundles it."""
+    for needed in ("node", "npm"):
+        if not shutil.which(needed):
+            pytest.skip(f"{needed} is not installed: `make test-tools` does it")
+    folder = tmp_path_factory.mktemp("viewer")
+    write_viewer(folder, network, trained_on)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def address(viewer: Path) -> Iterator[str]:
+    with make_server(viewer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    # Real X-rays, where a folder of them is named.
+    folder = os.environ.get("VIEWER_IMAGES")
+    if folder:
+        return sorted(file for file in Path(folder).iterdir() if file.is_file())[:N_IMAGES]
+    return drawn_images(tmp_path_factory.mktemp("images"))

@@ -3,6 +3,7 @@
 import base64
 import shutil
 import struct
+import subprocess
 import threading
 import zlib
 from collections.abc import Iterator
@@ -13,16 +14,22 @@ import pytest
 from PIL import Image
 from selenium import webdriver
 
-import workflow_scripts.cxrcam.viewer as viewer
+from tests.unit.dicom_kinds import dicom_kinds
 from tests.unit.pictures import encoded, picture, png_chunk
 from tests.unit.raster_kinds import all_kinds, png_file
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
+from workflow_scripts.cxrcam.viewer.bundle import PAGE, installed_page
 from workflow_scripts.cxrcam.viewer.serve import make_server
+
+for needed in ("node", "npm"):
+    if not shutil.which(needed):
+        pytest.skip(
+            f"{needed} is not installed: `make test-tools` does it", allow_module_level=True
+        )
 
 Browser = webdriver.Chrome
 
-PAGE = Path(viewer.__file__).parent / "page"
 MOST_PIXELS = 10**8
 READ = "is read"
 PREDICT = "run snakemake predict"
@@ -38,7 +45,16 @@ DIFFERENT = {
     "PGM": (READ, "a PNM image"),
     "16-bit PGM": (READ, "a PNM image"),
     "PPM": (READ, "a PNM image"),
-    "DICOM": ("", PREDICT),
+    "DICOM: functional groups": (READ, PREDICT),
+    "DICOM: values in high bits": (READ, PREDICT),
+    "DICOM: wide pixels": (READ, PREDICT),
+    "DICOM: colour": (READ, PREDICT),
+    "DICOM: modality table": (READ, PREDICT),
+    "DICOM: deflated": (READ, "Deflated Explicit VR Little Endian"),
+    "DICOM: JPEG Lossless": (
+        READ,
+        "JPEG Lossless, First-Order Prediction (1.2.840.10008.1.2.4.70)",
+    ),
     "JPEG: CMYK": ("", "CMYK"),
     # The browser's decoder fills with grey what a JPEG has lost, and tells the page nothing.
     "JPEG: half of it and an end": ("lost", READ),
@@ -50,6 +66,7 @@ DIFFERENT = {
     "PNG: a text says which side is up": (READ, "which side is up"),
     "PNG: an animation of one frame": (READ, "several frames"),
     "PNG: one grey level": (READ, "nothing to see"),
+    "DICOM: one value": (READ, "nothing to see"),
     # All that is left is black.
     "PNG: 1 bits": (READ, "nothing to see"),
     "PNG: 50.4 million pixels": (READ, "more than the 50 million"),
@@ -69,7 +86,6 @@ def other_files() -> dict[str, bytes]:
         png_chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 60, 40, 0, 0, 1, 1, 0, 0)),
     ]
     return {
-        "DICOM": bytes(128) + b"DICM" + bytes(99),
         "PNG: EXIF says which side is up": encoded(Image.fromarray(grey), exif=exif),
         "PNG: a text says which side is up": png_file(grey, extras=[xmp]),
         "PNG: an animation of one frame": png_file(grey, extras=animation),
@@ -81,18 +97,26 @@ def other_files() -> dict[str, bytes]:
     }
 
 
-FILES = {name: kind.content for name, kind in all_kinds().items()} | other_files()
+FILES = {
+    **{name: kind.content for name, kind in all_kinds().items()},
+    **other_files(),
+    **dicom_kinds(),
+}
 
 
 @pytest.fixture(scope="module")
 def page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A page of the server, from which the viewer's own modules can be imported."""
     folder = tmp_path_factory.mktemp("sources")
-    for file in [PAGE / "index.html", *(PAGE / "src").glob("*.js")]:
-        shutil.copy(file, folder)
+    with installed_page() as (sources, node):
+        module = "--bundle --format=esm src/read_image.js --outfile=".split()
+        module[-1] += str(folder / "read_image.js")
+        command = [node, "node_modules/esbuild/bin/esbuild", *module]
+        subprocess.run(command, cwd=sources, check=True, capture_output=True)
+    shutil.copy(PAGE / "index.html", folder)
     with make_server(folder) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        browser.get(f"http://127.0.0.1:{server.server_address[1]}/refusal.js")
+        browser.get(f"http://127.0.0.1:{server.server_address[1]}/read_image.js")
         browser.set_script_timeout(60)
         yield browser
         browser.get_log("browser")  # a script has no icon, which must not be held against others

@@ -39,12 +39,14 @@ def reference(**changes: object) -> Reference:
         undecided=share(6, 60),
         unlike=share(1, 60),
         right=share(50, 53),
+        is_drawn=False,
     )
     return replace(known, **changes)
 
 
 def facts(n: int, **changes: list[float]) -> pd.DataFrame:
     usual = {"image_id": [f"{k}.png" for k in range(n)], "colourfulness": 0.0, "contrast": 60.0}
+    usual["is_drawn"] = False
     return pd.DataFrame({**usual, **changes})
 
 

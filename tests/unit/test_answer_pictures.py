@@ -29,6 +29,7 @@ def drawn(folder: Path, *, against: bool = False) -> list[AnswerCard]:
         Image.fromarray(generator.integers(0, 255, (300, 300)).astype("u1")).save(path)
     rows = [
         {"image": path.name, "answer": "COVID", "abstained": False, "is_input": k < 2}
+        | {"is_drawn": k == 1}
         | {"said": "COVID, 0.9", "notes": [], "explained": "COVID"}
         for k, path in enumerate(paths)
     ]

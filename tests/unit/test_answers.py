@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from tests.unit.answers_example import CLASSES, SENTENCE, alike, facts, page, pairs, reference
 from workflow_scripts.cxrcam.duplicates.stored import Fingerprints
@@ -13,13 +14,16 @@ from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, write_raw_maps
 from workflow_scripts.cxrcam.new_images.answers import (
     ABSTAIN,
+    ONLY_DRAWN,
     answers,
     apart_by_quarantine,
     member_probabilities,
     sets_of,
 )
 from workflow_scripts.cxrcam.new_images.copies import closest_copies, with_copies
+from workflow_scripts.cxrcam.new_images.decoding import decoded_batches
 from workflow_scripts.cxrcam.new_images.ensemble import members_table
+from workflow_scripts.cxrcam.new_images.listing import NewImage
 from workflow_scripts.cxrcam.new_images.reference import (
     Member,
     calibration_part,
@@ -34,7 +38,11 @@ from workflow_scripts.cxrcam.new_images.reference import (
     training_images,
     write_reference,
 )
+from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
+from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 from workflow_scripts.cxrcam.report.answers_page import how_it_was_measured, said_of
+from workflow_scripts.cxrcam.report.templating import NOTICE
+from workflow_scripts.cxrcam.terms import DRAWN
 
 
 def one(sets: list[bool], **changes: object) -> dict[str, object]:
@@ -93,6 +101,35 @@ def test_of_what_is_no_input_no_class_is_mentioned(changes: dict, words: str) ->
     assert row["set"] == ""
     assert np.isnan(row["probability_COVID"])
     assert not row["is_input"]
+
+
+def test_networks_of_phantoms_name_no_class_of_an_image_that_is_none() -> None:
+    known = reference(is_drawn=True)
+    row = one([False, True], known=known)
+    assert (row["answer"], row["reason"], row["set"]) == (ABSTAIN, ONLY_DRAWN, "")
+    assert np.isnan(row["probability_COVID"]) and not row["is_input"]
+    phantom = one([False, True], known=known, is_drawn=[True])
+    assert phantom["answer"] == "COVID" and phantom["is_drawn"]
+    # Other networks are asked about drawn images too.
+    assert one([False, True], is_drawn=[True])["answer"] == "COVID"
+
+
+def test_the_page_of_networks_of_phantoms_says_so_with_each_notice() -> None:
+    assert DRAWN.lower() not in page().lower()
+    drawn = page(reference=reference(is_drawn=True)).lower()
+    assert drawn.count(DRAWN.lower()) == drawn.count(NOTICE.lower()) == 2
+
+
+def test_a_phantom_is_told_by_what_is_written_into_its_file(tmp_path: Path) -> None:
+    settings = PhantomSettings(size=64)
+    write_phantom_dataset(tmp_path / "drawn", {"Normal": 1}, 0, settings)
+    file = tmp_path / "drawn/Normal/images/Normal-1.png"
+    Image.open(file).save(tmp_path / "copy.png")
+    (tmp_path / "text.png").write_bytes(file.read_bytes()[:60])
+    paths = [file, tmp_path / "copy.png", tmp_path / "text.png"]
+    images = [NewImage(path.name, str(path), 0, 0) for path in paths]
+    (batch,) = decoded_batches(images, 32, "bilinear", 10**6, 1)
+    assert batch.facts["is_drawn"].to_pylist() == [True, False, False]
 
 
 def test_too_few_images_to_calibrate_on_are_named() -> None:

@@ -17,6 +17,7 @@ from tests.unit.export_example import (
 from workflow_scripts.cxrcam.export.datasheet import Datasheet, datasheet
 from workflow_scripts.cxrcam.export.model_card import model_card
 from workflow_scripts.cxrcam.markdown import markdown_text
+from workflow_scripts.cxrcam.terms import DRAWN
 
 
 def head_and_body(card: str) -> tuple[dict, str]:
@@ -117,7 +118,7 @@ def test_a_network_of_another_design_is_told_from_the_one_that_is_judged():
 def test_a_network_of_drawn_images_says_so_before_its_number():
     page = replace(example_page(example_facts(example_card("resnet18"))), is_drawn=True)
     body = model_card(page)
-    assert body.index("It has seen no patient") < body.index("Can its number be believed?")
+    assert body.index(f"{DRAWN[0].lower()}{DRAWN[1:]}") < body.index("Can its number be believed?")
 
 
 def test_the_card_says_what_the_network_starts_from(card):

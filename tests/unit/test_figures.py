@@ -25,6 +25,7 @@ from workflow_scripts.cxrcam.figures.history import history_figure
 from workflow_scripts.cxrcam.figures.overview import accuracy_overview_figure
 from workflow_scripts.cxrcam.figures.reliability import reliability_figure
 from workflow_scripts.cxrcam.maps.gallery import choose_images, gallery
+from workflow_scripts.cxrcam.terms import DRAWN
 
 MODULES = Path(__file__).parents[2] / "workflow_scripts" / "cxrcam"
 
@@ -80,7 +81,7 @@ def metrics_table():
     )
 
 
-def small_gallery(n=6, evidence=None, lung_mask=None, **other):
+def small_gallery(n=6, evidence=None, lung_mask=None, is_drawn=False, **other):
     generator = np.random.default_rng(0)
     grey = generator.integers(0, 255, (n, 32, 32)).astype(np.uint8)
     maps = generator.random((n, 32, 32)) if evidence is None else evidence
@@ -90,6 +91,7 @@ def small_gallery(n=6, evidence=None, lung_mask=None, **other):
             "label": ODD[0],
             "predicted": [ODD[0], ODD[1]] * (n // 2),
             "probability": np.linspace(0.5, 0.9, n),
+            "is_drawn": is_drawn,
         }
     )
     pictures = [
@@ -345,6 +347,12 @@ def test_gallery_says_of_each_image_what_the_network_called_it():
     assert "+3 at full colour" in shown
     assert "True class $a_1^2$ vs $b$: 6 of 150 test images" in shown
     assert "(23 of all 150 are mistakes)" in " | ".join(shown)
+
+
+def test_gallery_calls_drawn_images_drawn():
+    assert not any("drawn" in text.lower() for text in texts(small_gallery(6)))
+    assert DRAWN in texts(small_gallery(6, is_drawn=True, total=10**6))
+    assert "2 of them drawn images" in texts(small_gallery(6, is_drawn=[True, True] + [False] * 4))
 
 
 def test_gallery_explains_outlines_only_if_there_are_any():

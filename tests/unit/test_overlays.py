@@ -267,6 +267,16 @@ def test_a_map_without_evidence_says_so():
     assert bytes_of(with_evidence.crop(box)) != bytes_of(without.crop(box))
 
 
+def test_a_drawn_image_is_called_so_beside_its_name():
+    plain, drawn = (np.asarray(caption(is_drawn=is_drawn)) for is_drawn in (False, True))
+    assert plain.shape == drawn.shape
+    differs = (plain != drawn).any(axis=(1, 2))
+    assert differs[:26].any() and not differs[26:].any()
+    short = np.asarray(caption("M" * 200, is_drawn=True))
+    # The name gives way to the words.
+    assert np.array_equal(short[:26, -190:], drawn[:26, -190:])
+
+
 @pytest.mark.parametrize("width", [150, 300, 600])
 def test_a_legend_stays_inside_its_place(width):
     items = legend_items(123.456, 0.5, against=True, has_lungs=True, has_lesions=True)

@@ -22,7 +22,7 @@ STYLE = {"scale_max": 2.0, "opacity": 0.5, "against": False, "method": None}
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunPictures:
-    return example_runs(tmp_path_factory.mktemp("images"))[1]
+    return example_runs(tmp_path_factory.mktemp("images"))[1].with_drawn(())
 
 
 def classes_of(run: RunPictures) -> list[str]:
@@ -64,6 +64,14 @@ def test_overlays_are_numbered_mistakes_first_and_galleries_speak_of_all(
     expected = [(name, int(of_class.size()[name]), int((~run.records["correct"])[
         run.records["label"] == name].sum()), 2) for name in classes[:2]]  # fmt: skip
     assert told == expected
+
+
+def test_phantoms_are_told_by_their_part_of_the_data_set(run):
+    one, *others = run.records["image_id"]
+    assert run.with_drawn(("",)).records["is_drawn"].all()
+    assert not run.with_drawn(()).records["is_drawn"].any()
+    drawn = run.with_drawn((one,)).records["is_drawn"].tolist()
+    assert drawn == [True, *(name.startswith(one) for name in others)]
 
 
 def test_maps_of_another_kind_bring_a_scale_of_their_own(run):

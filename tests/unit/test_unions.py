@@ -98,7 +98,7 @@ def test_what_belongs_to_a_data_set_stays_with_it(data_sets, tmp_path):
     assert union.not_copies_parts == {"own.csv": "", "no.csv": "one/"}
     assert union.parts["images"] == ["one/", "two/"]
     assert union.left_out["*.pdf"] == [str(tmp_path / "folders/COVID/images/notes.pdf")]
-    assert not union.is_drawn
+    assert not union.is_drawn and union.drawn_parts == ()
     # What changes no image makes no listing stale.
     assert "not_copies" not in union.image_settings["members"]["one"]
     assert "expected" not in union.image_settings["members"]["two"]
@@ -117,6 +117,7 @@ def test_phantoms_lie_where_they_lie_when_used_alone_and_their_masks_are_not_loo
         data_sets[name] = {"kind": "phantom", "images_per_class": {"Normal": 1, "COVID": 1}}
     data_sets["both"]["labels"] = {}
     union = list_data_set(with_members(data_sets, "both"), PHANTOMS, 10)
+    assert union.drawn_parts == ("one/", "two/")
     assert union.is_drawn and union.mask_fingerprint == ""
     assert [(image.path, image.source) for image in union.images if image.label == "COVID"] == [
         ("results/one/phantoms/COVID/images/COVID-1.png", "one"),

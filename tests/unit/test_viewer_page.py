@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -19,12 +20,14 @@ import pytest
 from workflow_scripts.cxrcam.duplicates.likeness import Thresholds
 from workflow_scripts.cxrcam.duplicates.stored import Fingerprints
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.export.facts import network_facts
+from workflow_scripts.cxrcam.export.facts import NOTICE, network_facts
 from workflow_scripts.cxrcam.images.keypoints import Keypoints
 from workflow_scripts.cxrcam.networks.models import ModelCard
+from workflow_scripts.cxrcam.new_images.answers import ONLY_DRAWN
+from workflow_scripts.cxrcam.terms import DRAWN
 from workflow_scripts.cxrcam.viewer import bundle, serve, training_pictures
-from workflow_scripts.cxrcam.viewer.bundle import PAGE, find_node, page_sources
-from workflow_scripts.cxrcam.viewer.network_card import network_card
+from workflow_scripts.cxrcam.viewer.bundle import PAGE, find_node, page_sources, page_with_words
+from workflow_scripts.cxrcam.viewer.network_card import in_short, network_card
 from workflow_scripts.cxrcam.viewer.serve import content_policy, make_server
 from workflow_scripts.cxrcam.viewer.training_pictures import TrainingPictures
 
@@ -57,6 +60,11 @@ def exported(input_part: str = "whole") -> dict[str, object]:
     )
 
 
+def card_of(input_part: str = "whole", **settings: object) -> dict[str, Any]:
+    usual = {"is_drawn": False, "accept": "any"}
+    return network_card(exported(input_part), VERDICT, TRAINED_ON, **{**usual, **settings})
+
+
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[str]:
     """Address of the page's sources on a server of this machine."""
@@ -78,8 +86,9 @@ def get(address: str) -> HTTPResponse:
 
 
 def test_the_card_holds_verdict_and_colours_beside_the_export() -> None:
-    card = network_card(exported(), VERDICT, TRAINED_ON)
-    assert card["verdict"] == {"answer": "No.", "sentence": "The number cannot be believed."}
+    card = card_of()
+    assert card["verdict"]["answer"] == "No."
+    assert card["verdict"]["sentence"] == "The number cannot be believed."
     assert re.fullmatch("([0-9a-f]{6}){256}", card["evidence_colours"])
     # As the cache decodes images of 224 pixels.
     assert card["jpeg_least_side"] == 448
@@ -87,9 +96,45 @@ def test_the_card_holds_verdict_and_colours_beside_the_export() -> None:
 
 
 def test_the_card_tells_from_where_on_a_picture_is_unlike() -> None:
-    told = network_card(exported(), VERDICT, TRAINED_ON)["trained_on"]
+    told = card_of()["trained_on"]
     assert (told["least_similarity"], told["most_gain"]) == (0.7, 0.1)
     assert (told["labels"], told["n_training"], told["side"]) == ([0, 1], 2, 32)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("No.", "not to be believed"),
+        ("Not as it stands.", "not proven"),
+        ("Nothing speaks against it.", "not proven"),
+        ("Not for Mass.", "not proven"),
+    ],
+)
+def test_beside_a_probability_stands_that_it_is_not_proven(answer: str, words: str) -> None:
+    assert in_short(answer) == words
+
+
+def test_the_card_says_what_the_workflow_would_set_apart() -> None:
+    assert card_of()["dicom_refused"] is None
+    refused = card_of(accept="frontal_chest")["dicom_refused"]
+    assert set(refused) == {"modality", "view", "body part"}
+    assert {"CT", "MG"} <= set(refused["modality"])
+    assert {"LL", "RAO", "LLD"} <= set(refused["view"])
+    json.dumps(refused)
+
+
+def test_the_page_holds_the_verdict_before_any_script_runs() -> None:
+    page = page_with_words(card_of() | {"scheme": "<b>x</b>"})
+    assert "<b>No.</b> The number cannot be believed." in page
+    assert "&lt;b&gt;x&lt;/b&gt;" in page and "<b>x</b>" not in page
+    assert page.count(NOTICE) == 2
+    assert "all 2 training images" in page and DRAWN.lower() not in page.lower()
+
+
+def test_the_page_of_a_network_of_phantoms_says_so() -> None:
+    card = card_of(is_drawn=True)
+    assert card["only_drawn"] == ONLY_DRAWN and card_of()["only_drawn"] is None
+    assert DRAWN.lower() in page_with_words(card).lower()
 
 
 def test_pictures_are_those_of_the_training_part_evenly_spread(
@@ -113,7 +158,7 @@ def test_pictures_are_those_of_the_training_part_evenly_spread(
 
 def test_a_network_of_covered_images_gets_no_viewer() -> None:
     with pytest.raises(InputError, match="covered images"):
-        network_card(exported("lungs_only"), VERDICT, TRAINED_ON)
+        card_of("lungs_only")
 
 
 def test_every_answer_of_the_server_is_under_the_policy_of_the_page(served: str) -> None:

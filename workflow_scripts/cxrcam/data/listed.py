@@ -85,6 +85,12 @@ class ListedDataSet:
         return all(part["kind"] == "phantom" for part in parts_of(self.settings).values())
 
     @property
+    def drawn_parts(self) -> tuple[str, ...]:
+        """What the names of its phantoms start with: nothing where all are."""
+        parts = parts_of(self.settings).items()
+        return tuple(part for part, settings in parts if settings["kind"] == "phantom")
+
+    @property
     def not_copies(self) -> list[str]:
         """Tables of pairs that a reader found to be no copies, where the settings name some."""
         return list(self.not_copies_parts)
@@ -104,9 +110,7 @@ class ListedDataSet:
         """Hash over names, sizes and times of lung and lesion masks; drawn ones have none."""
         if self.is_drawn:
             return ""
-        parts = parts_of(self.settings).items()
-        drawn = tuple(part for part, settings in parts if settings["kind"] == "phantom")
-        read = (image for image in self.images if not image.image_id.startswith(drawn))
+        read = (image for image in self.images if not image.image_id.startswith(self.drawn_parts))
         both = ((image.mask_path, image.lesion_mask_path) for image in read)
         return stamp_files(file for masks in both for file in masks if file)
 

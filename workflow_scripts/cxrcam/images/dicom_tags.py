@@ -57,6 +57,13 @@ OTHER_BODY_PARTS: Final = frozenset(
     | {"WRIST", "ELBOW", "ARM", "FOREARM", "FINGER", "TOE", "EXTREMITY", "JAW", "TEETH", "FEMUR"}
 )
 
+#: What of these is set apart where `image.accept` is "frontal_chest".
+NO_FRONTAL_CHEST: Final = {
+    "modality": frozenset(OTHER_MODALITIES),
+    "view": LATERAL | OBLIQUE | DECUBITUS,
+    "body part": OTHER_BODY_PARTS,
+}
+
 RAW: Final = "raw image (for processing)"
 
 CODE: Final = re.compile(r"[A-Z0-9_ ]{1,16}")  # what DICOM calls a code string

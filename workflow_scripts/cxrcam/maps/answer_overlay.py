@@ -33,6 +33,7 @@ def answer_overlay(
     scale_max: float,
     opacity: float,
     against: bool,
+    is_drawn: bool = False,
 ) -> Image.Image:
     """Draw an image beside the evidence on it, with all that must be said with it.
 
@@ -52,6 +53,8 @@ def answer_overlay(
         Log-odds at full colour.
     opacity, against
         As in `overlays.overlay`.
+    is_drawn : bool
+        As in `frames.framed_pair`.
     """
     side = len(grey)
     # As wide as both panels.
@@ -67,7 +70,7 @@ def answer_overlay(
         legend = legend_height(items, room) + MARGIN
         mapped = overlay(grey, evidence, opacity, against=against)
     foot = MARGIN + legend + _LINE * len(wrapped) + MARGIN
-    picture = framed_pair(grey, mapped, image_id, foot)
+    picture = framed_pair(grey, mapped, image_id, foot, is_drawn=is_drawn)
     top = picture.height - foot + MARGIN
     draw = ImageDraw.Draw(picture)
     if evidence is None:

@@ -26,6 +26,7 @@ def captioned_overlay(
     method: str | None,
     opacity: float,
     against: bool,
+    is_drawn: bool = False,
 ) -> Image.Image:
     """Draw one image of a run: the X-ray, the evidence on it, and what the network said.
 
@@ -44,6 +45,8 @@ def captioned_overlay(
         Name of another kind of map than evidence.
     opacity, against
         As in `overlays.overlay`.
+    is_drawn : bool
+        As in `frames.framed_pair`.
 
     Returns
     -------
@@ -61,7 +64,7 @@ def captioned_overlay(
     )
     room = len(grey) - 2 * MARGIN
     foot = MARGIN + max(54, legend_height(items, room)) + MARGIN
-    drawn = framed_pair(grey, mapped, image_id, foot)
+    drawn = framed_pair(grey, mapped, image_id, foot, is_drawn=is_drawn)
     top = drawn.height - foot + MARGIN
     _write_answer(drawn, top, room, label, predicted, probability)
     left = drawn.width - len(grey) + MARGIN

@@ -28,7 +28,9 @@ _BESIDE_SAMPLE: Final = 5
 _BETWEEN_ITEMS: Final = 14
 
 
-def framed_pair(xray: UInt8Array, mapped: UInt8Array, image_id: str, foot: int) -> Image.Image:
+def framed_pair(
+    xray: UInt8Array, mapped: UInt8Array, image_id: str, foot: int, *, is_drawn: bool
+) -> Image.Image:
     """Place an X-ray and its map side by side below a title.
 
     Parameters
@@ -39,6 +41,8 @@ def framed_pair(xray: UInt8Array, mapped: UInt8Array, image_id: str, foot: int) 
         Loses its middle where it is too long.
     foot : int
         Free rows of pixels below.
+    is_drawn : bool
+        The image is a phantom, and is called a drawn image.
 
     Returns
     -------
@@ -53,8 +57,9 @@ def framed_pair(xray: UInt8Array, mapped: UInt8Array, image_id: str, foot: int) 
     picture = Image.fromarray(canvas)
     draw = ImageDraw.Draw(picture)
     small, bold = caption_font(11), caption_font(13, bold=True)
-    notice = small.getlength(NOTICE)
-    draw.text((width - MARGIN - notice, _TITLE / 2), NOTICE, QUIET, small, anchor="lm")
+    words = f"Drawn image, {NOTICE}" if is_drawn else NOTICE
+    notice = small.getlength(words)
+    draw.text((width - MARGIN - notice, _TITLE / 2), words, QUIET, small, anchor="lm")
     name = shorten_middle(image_id, width - 3 * MARGIN - notice, bold)
     draw.text((MARGIN, _TITLE / 2), name, INK, bold, anchor="lm")
     return picture

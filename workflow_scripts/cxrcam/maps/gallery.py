@@ -14,6 +14,7 @@ from workflow_scripts.cxrcam.drawing.page import Page
 from workflow_scripts.cxrcam.drawing.style import GREY, PAGE_WIDTH, fitted, styled
 from workflow_scripts.cxrcam.maps.frames import NOTICE, LegendItem
 from workflow_scripts.cxrcam.maps.overlays import Picture, legend_items, map_and_unit, overlay
+from workflow_scripts.cxrcam.terms import DRAWN
 
 # Everything is placed by hand, in inches from the top left corner.
 _COLUMNS: Final = 4
@@ -27,6 +28,8 @@ _CAPTION: Final = 0.47
 _CAPTION_LINE: Final = 0.12
 """A fourth one, where an image has no evidence."""
 _HEAD: Final = 0.5
+_DRAWN_ROOM: Final = 2.2
+"""Right end of the title, where that says that images are drawn."""
 _FOOT: Final = 0.66
 """Strip with the legend: a title and two rows of samples."""
 _LEGEND_ROW: Final = 0.17
@@ -54,8 +57,8 @@ def gallery(
     pictures : sequence of Picture, length n
         The X-rays and what is drawn on them, evidence for the predicted class.
     records : DataFrame of n rows
-        `image_id`, `label`, `predicted`, `probability` (of the predicted class), as from
-        `choose_images`.
+        `image_id`, `label`, `predicted`, `probability` (of the predicted class), `is_drawn` (the
+        image is a phantom), as from `choose_images`.
     class_name : str
         Their true class.
     total, wrong : int
@@ -153,8 +156,11 @@ def _write_heading(
 ) -> None:
     """Write what is shown, in which order, and what is left out."""
     title = f"True class {class_name}: {len(shown)} of {total} test images"
-    heading = fitted(title, PAGE_WIDTH - 2 * _MARGIN, 9.0, bold=True)
-    page.text(_MARGIN, 0.1, heading, fontsize=9.0, fontweight="bold")
+    n_drawn = int(shown["is_drawn"].sum())
+    drawn = DRAWN if n_drawn == len(shown) else f"{n_drawn} of them drawn images" if n_drawn else ""
+    room = PAGE_WIDTH - 2 * _MARGIN - (_DRAWN_ROOM if drawn else 0.0)
+    page.text(_MARGIN, 0.1, fitted(title, room, 9.0, bold=True), fontsize=9.0, fontweight="bold")
+    page.text(page.width - _MARGIN, 0.1, drawn, ha="right", color=GREY)
     n_mistakes = int((shown["predicted"] != shown["label"]).sum())
     if 0 < n_mistakes < len(shown):
         mistakes = "1 mistake" if n_mistakes == 1 else f"{n_mistakes} mistakes"

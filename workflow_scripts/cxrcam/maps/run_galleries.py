@@ -17,7 +17,10 @@ from workflow_scripts.cxrcam.maps.run_pictures import PICTURE_SIDE, RunPictures
 
 @dataclass(frozen=True)
 class ChosenImages:
-    """All test images of a run, and those that are drawn: mistakes first, and by class."""
+    """All test images of a run and those with pictures: mistakes first, and by class.
+
+    `records` are as from `RunPictures.with_drawn`.
+    """
 
     records: pd.DataFrame
     overlays: pd.DataFrame
@@ -60,7 +63,8 @@ def write_run_pictures(
         # Numbered in the order of interest; a name from the data may hold anything.
         name = file_name(row["image_id"].replace("/", "_"))
         outcome = "correct" if row["correct"] else "mistake"
-        facts = {key: row[key] for key in ("image_id", "label", "predicted", "probability")}
+        keys = ("image_id", "label", "predicted", "probability", "is_drawn")
+        facts = {key: row[key] for key in keys}
         save_png(
             captioned_overlay(pictures[row["image_id"]], **facts, **style),
             overlays / f"{number:03d}-{outcome}-{name}.png",

@@ -92,6 +92,11 @@ class RunPictures:
         xray = read_xray(self.index, image_id, side, self.max_pixels, self.input_part)
         return {**xray, "evidence": normalise_map(placed, self.scale)}
 
+    def with_drawn(self, parts: tuple[str, ...]) -> "RunPictures":
+        """Records with `is_drawn`: whether the image is a phantom, by what its name starts with."""
+        drawn = [image_id.startswith(parts) for image_id in self.records["image_id"]]
+        return replace(self, records=self.records.assign(is_drawn=drawn))
+
     def with_maps(
         self, image_ids: Sequence[str], maps_of: Callable[[pd.DataFrame], RawMaps]
     ) -> "RunPictures":

@@ -19,6 +19,12 @@ ABSTAIN: Final = "abstain"
 #: real radiographs has 15, the faintest phantom 35.
 LEAST_CONTRAST: Final = 5.0
 
+#: Why networks that were trained on phantoms only name no class of any other image.
+ONLY_DRAWN: Final = (
+    "the networks were trained on drawn images (phantoms) only, and this file is not marked as "
+    "one: they give no answer for an X-ray of a patient"
+)
+
 
 def apart_by_quarantine(facts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Facts of the readable images; `image` and `reason` of the others."""
@@ -130,7 +136,7 @@ def answers(
     Parameters
     ----------
     facts : DataFrame of n rows
-        `image_id`, `colourfulness`, `contrast` of the readable images.
+        `image_id`, `colourfulness`, `contrast`, `is_drawn` of the readable images.
     probabilities : float64 array, shape (members, n, classes)
     sets : bool array, shape (n, classes)
     found : Likeness
@@ -144,7 +150,7 @@ def answers(
         stay possible, joined by " or "), `coverage`, `probability_<class>` (mean over the
         networks), `spread_<class>` (their standard deviation; missing with one network),
         `similarity`, `is_input` (False where nothing is said of the classes: set and probabilities
-        are then missing, as they would mean nothing).
+        are then missing, as they would mean nothing), `is_drawn` (it is a phantom).
     """
     classes = reference.classes
     mean = probabilities.mean(axis=0)
@@ -153,11 +159,14 @@ def answers(
     rows = []
     seen = facts[["colourfulness", "contrast"]].to_numpy(dtype=float)
     for k, image_id in enumerate(facts["image_id"]):
-        fault = input_fault(
-            *(float(seen[k, 0]), float(seen[k, 1])),
-            *(float(found.similarity[k]), float(found.gain[k])),
-            *(found.change[k], reference),
-        )
+        if reference.is_drawn and not facts["is_drawn"].iloc[k]:
+            fault: str | None = ONLY_DRAWN
+        else:
+            fault = input_fault(
+                *(float(seen[k, 0]), float(seen[k, 1])),
+                *(float(found.similarity[k]), float(found.gain[k])),
+                *(found.change[k], reference),
+            )
         reason = fault or _undecided(sets[k], reference)
         # Of the classes in the set: with several folds the likeliest of all need not be one.
         likeliest = classes[int(np.where(sets[k], mean[k], -1.0).argmax())]
@@ -170,9 +179,13 @@ def answers(
                 "coverage": reference.coverage,
                 "similarity": float(found.similarity[k]),
                 "is_input": fault is None,
+                "is_drawn": bool(facts["is_drawn"].iloc[k]),
             }
         )
-    columns = ("image", "answer", "reason", "set", "coverage", "similarity", "is_input")
+    columns = (
+        *("image", "answer", "reason", "set", "coverage", "similarity"),
+        *("is_input", "is_drawn"),
+    )
     table = pd.DataFrame(rows, columns=columns)
     usable = table["is_input"].to_numpy(dtype=bool)[:, None]
     for prefix, values in (("probability", mean), ("spread", spread)):

@@ -11,6 +11,7 @@ import pyarrow as pa
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.images.dicom_tags import Accept
+from workflow_scripts.cxrcam.images.drawn_mark import MARK_END, has_drawn_mark
 from workflow_scripts.cxrcam.images.resizing import Resampling
 from workflow_scripts.cxrcam.new_images.listing import NewImage
 
@@ -24,8 +25,8 @@ class Batch:
     Attributes
     ----------
     facts : pa.Table
-        One row a file, schema `contracts.FACTS`, with ``path`` and ``contrast``, the standard
-        deviation of the resized grey levels (0 to 127.5).
+        One row a file, schema `contracts.FACTS`, with ``path``, ``contrast``, the standard
+        deviation of the resized grey levels (0 to 127.5), and ``is_drawn``: the file is a phantom.
     pixels : uint8 array, shape (readable images, size, size)
         In the order of the readable rows.
     """
@@ -85,4 +86,15 @@ def _decoded(
     # Names that no table takes are kept as bytes: the file is opened once more when it is drawn.
     paths = [bytes(path) for _, path in files]
     facts = facts.append_column("path", pa.array(paths, pa.binary()))
-    return Batch(facts.append_column("contrast", pa.array(contrast, pa.float64())), pixels)
+    facts = facts.append_column("contrast", pa.array(contrast, pa.float64()))
+    drawn = [ok and _is_drawn(path) for ok, (_, path) in zip(readable, files, strict=True)]
+    return Batch(facts.append_column("is_drawn", pa.array(drawn, pa.bool_())), pixels)
+
+
+def _is_drawn(path: Path) -> bool:
+    """Whether a file is a phantom; one that is gone by now is none."""
+    try:
+        with path.open("rb") as file:
+            return has_drawn_mark(file.read(MARK_END))
+    except OSError:
+        return False

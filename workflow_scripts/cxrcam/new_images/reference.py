@@ -96,6 +96,8 @@ class Reference:
         data. Both lead to an abstention.
     right : Share
         Right answers among test images that were answered.
+    is_drawn : bool
+        Whether the networks were trained on phantoms only, see `answers.ONLY_DRAWN`.
     """
 
     task: str
@@ -113,6 +115,7 @@ class Reference:
     undecided: Share
     unlike: Share
     right: Share
+    is_drawn: bool
 
 
 def probabilities_of_folds(

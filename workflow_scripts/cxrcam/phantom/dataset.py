@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from workflow_scripts.cxrcam.images.drawn_mark import drawn_mark
 from workflow_scripts.cxrcam.phantom.anatomy import draw_anatomy
 from workflow_scripts.cxrcam.phantom.canvas import BoolArray, make_canvas
 from workflow_scripts.cxrcam.phantom.findings import add_finding
@@ -99,9 +100,9 @@ def write_phantom_dataset(
     """Write phantoms in the layout of the COVID-19 Radiography Database.
 
     Writes `<root>/<class>/images/<class>-<number>.png`, the lung masks under `masks/`, the lesion
-    masks of the diseased classes under `lesions/` (8-bit grey, 0 or 255), and
-    `<root>/phantoms.csv`. Bytes do not depend on `processes`, and image k does not depend on how
-    many are drawn.
+    masks of the diseased classes under `lesions/` (8-bit grey, 0 or 255), each file marked as
+    drawn, and `<root>/phantoms.csv`. Bytes do not depend on `processes`, and image k does not
+    depend on how many are drawn.
 
     Returns
     -------
@@ -140,7 +141,7 @@ def _write_phantom(
         layers["lesions"] = _as_grey(phantom.lesion_mask)
     for folder, pixels in layers.items():
         path = root / finding / folder / name
-        Image.fromarray(pixels).save(path, compress_level=PNG_COMPRESS_LEVEL)
+        Image.fromarray(pixels).save(path, compress_level=PNG_COMPRESS_LEVEL, pnginfo=drawn_mark())
     return {"path": f"{finding}/images/{name}", "label": finding, **phantom.traits}
 
 

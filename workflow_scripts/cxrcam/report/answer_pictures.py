@@ -43,6 +43,7 @@ class AnswerCard:
     evidence: str | None
     overlay: str
     against: str | None = None
+    is_drawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ def write_answer_pictures(
     Parameters
     ----------
     rows : sequence of dict, length n
-        `image`, `answer`, `abstained`, `is_input`, `said` (one line), `notes` (list of str),
-        `explained` (class of the map).
+        `image`, `answer`, `abstained`, `is_input`, `is_drawn`, `said` (one line), `notes` (list of
+        str), `explained` (class of the map).
     paths : sequence of Path, length n
     maps : RawMaps
         Of the class that is explained, values of shape (n, 1, height, width).
@@ -154,6 +155,7 @@ def _drawn(
             scale_max=log_odds(drawing.scale, drawing.n_classes),
             opacity=drawing.opacity,
             against=drawing.against,
+            is_drawn=row["is_drawn"],
         ),
         folder / captioned,
     )
@@ -168,4 +170,5 @@ def _drawn(
         None if evidence is None else layer,
         quote(captioned),
         opposed if evidence is not None and drawing.against else None,
+        row["is_drawn"],
     )

@@ -22,7 +22,7 @@ from workflow_scripts.cxrcam.report.answer_pictures import (
     write_answer_pictures,
 )
 from workflow_scripts.cxrcam.report.cells import NONE, Cell, Link, Table, number_cell
-from workflow_scripts.cxrcam.report.templating import NOTICE, page_environment
+from workflow_scripts.cxrcam.report.templating import notice_of, page_environment
 from workflow_scripts.cxrcam.starting_weights import start_sentence
 from workflow_scripts.cxrcam.terms import VALIDATION
 from workflow_scripts.cxrcam.verdict.check import is_judged
@@ -100,7 +100,7 @@ def draw_answers(
     maps = read_evidence_maps(maps_file, answers["image"].tolist(), reference.classes)
     rows = [
         {
-            **{key: row[key] for key in ("image", "answer", "is_input")},
+            **{key: row[key] for key in ("image", "answer", "is_input", "is_drawn")},
             "abstained": row["answer"] == ABSTAIN,
             "said": said_of(row, reference),
             "notes": [row["copy_note"]] if row["copy_note"] else [],
@@ -132,6 +132,7 @@ def answers_table(answers: pd.DataFrame, reference: Reference) -> Table:
     ]
     rows = []
     for row in answers.to_dict("records"):
+        drawn = "drawn image" if row["is_drawn"] else ""
         rows.append(
             [
                 Cell(row["image"]),
@@ -140,7 +141,7 @@ def answers_table(answers: pd.DataFrame, reference: Reference) -> Table:
                     Cell(probability_text(row, name), number_cell(row[f"probability_{name}"]).order)
                     for name in reference.classes
                 ),
-                Cell("; ".join(filter(None, (row["reason"], row["copy_note"]))) or NONE),
+                Cell("; ".join(filter(None, (row["reason"], row["copy_note"], drawn))) or NONE),
             ]
         )
     return Table("What the networks say of each image", columns, rows)
@@ -264,6 +265,6 @@ def render_answers(page: AnswersPage) -> str:
                 *filter(None, (*how_it_was_measured(reference), shares_sentence(page.reweighting)))
             ],
             start=start_sentence(page.verdict["starts"][reference.scheme]),
-            notice=NOTICE,
+            notice=notice_of(reference.is_drawn),
         )
     )

@@ -9,9 +9,16 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
+from workflow_scripts.cxrcam.terms import DRAWN
+
 TEMPLATES: Final = Path(__file__).parent / "templates"
 _JPEG_QUALITY: Final = 85
 NOTICE: Final = "Research use only. Nothing here is a diagnosis."
+
+
+def notice_of(is_drawn: bool) -> str:
+    """The notice of pages about new images; networks of phantoms have seen no X-ray."""
+    return f"{NOTICE} Trained on {DRAWN[0].lower()}{DRAWN[1:]}." if is_drawn else NOTICE
 
 
 def page_environment() -> Environment:

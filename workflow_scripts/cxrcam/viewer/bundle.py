@@ -3,23 +3,27 @@
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.files import atomic_path, write_text
+from workflow_scripts.cxrcam.terms import DRAWN
 
 PAGE: Final = Path(__file__).parent / "page"
 """Sources of the page, an npm package."""
 
 PARTS: Final = (
-    "index.html",
     "viewer.css",
     "viewer.js",
     "worker.js",
     "ort-wasm-simd-threaded.wasm",
 )
-"""Files that are bundled from them."""
+"""Files that are bundled from them, beside the page itself."""
 
 SHARED: Final = Path(__file__).parents[1] / "report/templates/base.css"
 """Style that the page shares with the report."""
@@ -69,11 +73,22 @@ def find_node() -> tuple[str, str]:
     return node, npm
 
 
-def build_page(target: Path) -> None:
-    """Bundle the page.
+def page_with_words(card: Mapping[str, Any]) -> str:
+    """The page, with what it says of its network; nothing moves once it is loaded.
 
-    Packages are installed in a folder of their own that goes afterwards; none of them runs code
-    while it is installed. `PARTS` and `SHARED` are written to `target`.
+    `card` is as from `network_card`; whatever comes from it is escaped.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template("index.html").render(card=card, drawn=DRAWN)
+
+
+@contextmanager
+def installed_page() -> Iterator[tuple[Path, str]]:
+    """Folder with the page's sources and packages, which then goes; and the path of node.
+
+    No package runs code while it is installed.
 
     Raises
     ------
@@ -96,7 +111,27 @@ def build_page(target: Path) -> None:
             "They come once from where npm is set to fetch from; without a network, npm's cache "
             "must hold them.",
         )
+        yield folder, node
+
+
+def build_page(target: Path, card: Mapping[str, Any]) -> None:
+    """Bundle the page.
+
+    Parameters
+    ----------
+    target : Path
+        Folder that the page, `PARTS` and `SHARED` are written to.
+    card : mapping
+        As from `network_card`.
+
+    Raises
+    ------
+    InputError
+        As in `installed_page`.
+    """
+    with installed_page() as (folder, node):
         _run([node, "build.js"], folder, "Bundling the page")
         for file in (*(folder / "dist" / part for part in PARTS), SHARED):
             with atomic_path(target / file.name) as temporary:
                 shutil.copyfile(file, temporary)
+        write_text(target / "index.html", page_with_words(card))

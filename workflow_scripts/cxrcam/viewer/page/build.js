@@ -1,4 +1,4 @@
-// Bundles the page into dist/: two scripts, the style, the page and one WebAssembly file.
+// Bundles the page into dist/: two scripts, the style and one WebAssembly file.
 import { copyFile, mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -10,6 +10,6 @@ await mkdir("dist", { recursive: true });
 // A plain script, so that the page can at least say why it does not work when opened from disk.
 await build({ ...shared, entryPoints: ["src/viewer.js"], format: "iife" });
 await build({ ...shared, entryPoints: ["src/worker.js"], format: "esm" });
-for (const file of ["index.html", "viewer.css"]) await copyFile(file, `dist/${file}`);
+await copyFile("viewer.css", "dist/viewer.css");
 const runtime = new URL(WASM, import.meta.resolve("onnxruntime-web/wasm"));
 await copyFile(fileURLToPath(runtime), `dist/${WASM}`);

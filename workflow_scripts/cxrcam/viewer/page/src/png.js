@@ -13,6 +13,8 @@ const DEPTHS = { 0: [1, 2, 4, 8, 16], 2: [8, 16], 3: [1, 2, 4, 8], 4: [8, 16], 6
 // Chunks on which no pixel depends, and words in them by which it may: as in png.py.
 const EXTRAS = ["bKGD", "cHRM", "gAMA", "hIST", "iCCP", "iTXt", "pHYs", "sBIT", "sPLT", "sRGB", "tEXt", "tIME", "zTXt"];
 const NEEDED = /exif|xmp|app1|actl|trns|plte|idat/i;
+// First chunk after the header of a phantom, as images/drawn_mark.py writes it.
+const DRAWN = "Software\0CXR-CAM phantom";
 // Texts that can say which side is up.
 const SAYS_UP = /^(Raw profile type (exif|APP1)\0|XML:com\.adobe\.xmp\0(\x01|.*Orientation))/s;
 // As in raster.py: darker 16-bit colour would be left with fewer than 32 grey levels.
@@ -57,6 +59,7 @@ function readChunks(bytes) {
       if (chunks.IDAT.length > 0 && last !== "IDAT") throw new Refusal("The file is cut off: its image data end too early.");
       chunks.IDAT.push(content);
     } else if (isSound) {
+      if (last === "IHDR" && name === "tEXt" && ascii(content) === DRAWN) chunks.isDrawn = true;
       if (EXTRAS.includes(name) && SAYS_UP.test(ascii(content))) chunks.eXIf = content;
       chunks[name] ??= content;
     }
@@ -203,8 +206,8 @@ export function pngHeader(bytes) {
 /**
  * Decode a PNG whose size was found to be within the limits.
  * @param {Uint8Array} bytes
- * @returns {Promise<{pixels: Uint8Array, width: number, height: number, colourfulness: number}>}
- *   grey levels; how colourful the picture is, from 0 to 1
+ * @returns {Promise<{pixels: Uint8Array, width: number, height: number, colourfulness: number, isDrawn: boolean}>}
+ *   grey levels; how colourful the picture is, from 0 to 1; whether it is a phantom
  */
 export async function decodePng(bytes) {
   const header = pngHeader(bytes);
@@ -231,5 +234,5 @@ export async function decodePng(bytes) {
     throw new Refusal(
       "The image is 16-bit colour that uses only its darkest values; store it as 16-bit grey to keep its grey levels.");
   }
-  return { pixels: grey, width, height, colourfulness };
+  return { pixels: grey, width, height, colourfulness, isDrawn: chunks.isDrawn === true };
 }

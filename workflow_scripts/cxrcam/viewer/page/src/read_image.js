@@ -1,6 +1,7 @@
 // One X-ray file as grey levels, or a sentence that says why not. Files are told by their content.
 
 import { Colours } from "./colour.js";
+import { decodeDicom } from "./dicom.js";
 import { luma, roundHalfToEven } from "./grey.js";
 import { decodePng, pngHeader } from "./png.js";
 import { Refusal } from "./refusal.js";
@@ -126,27 +127,34 @@ async function decodeJpeg(bytes, leastSide) {
   return reduce({ pixels, width, height, colourfulness: colours.colourfulness() }, leastSide);
 }
 
+/** Decode bytes by what they are. */
+async function decode(bytes, name, leastSide, refused) {
+  if (isPng(bytes)) {
+    checkSize(pngHeader(bytes));
+    return decodePng(bytes);
+  }
+  if (isJpeg(bytes)) {
+    checkSize(jpegHeader(bytes));
+    return decodeJpeg(bytes, leastSide);
+  }
+  if (isDicom(bytes, name)) return decodeDicom(bytes, checkSize, refused);
+  const other = OTHER_FORMATS.find(([signature]) => startsWith(bytes, signature));
+  if (other) throw new Refusal(`This is ${other[1]}; the page reads PNG, JPEG and DICOM: run snakemake predict on it.`);
+  throw new Refusal("The file is not an image: the page reads X-rays as PNG, JPEG or DICOM.");
+}
+
 /**
  * Read an image file.
  * @param {File} file
  * @param {number} leastSide pixels a side that a JPEG is not reduced below
+ * @param {?Object<string, string[]>} refused kinds of DICOM images that are set apart, see dicom.js
  * @returns {Promise<{pixels: Uint8Array, width: number, height: number, colourfulness: number}>}
  * @throws {Refusal}
  */
-export async function readImage(file, leastSide) {
+export async function readImage(file, leastSide, refused = null) {
   if (file.size === 0) throw new Refusal("The file is empty (0 bytes).");
   if (file.size > MOST_BYTES) throw new Refusal("The file is larger than any X-ray that a page can take.");
-  const bytes = new Uint8Array(await file.arrayBuffer());
-  if (isPng(bytes)) checkSize(pngHeader(bytes));
-  else if (isJpeg(bytes)) checkSize(jpegHeader(bytes));
-  else if (isDicom(bytes, file.name)) {
-    throw new Refusal("This is a DICOM file, which the page does not read: run snakemake predict on it.");
-  } else {
-    const other = OTHER_FORMATS.find(([signature]) => startsWith(bytes, signature));
-    if (other) throw new Refusal(`This is ${other[1]}; the page reads PNG and JPEG: run snakemake predict on it.`);
-    throw new Refusal("The file is not an image: the page reads X-rays as PNG or JPEG.");
-  }
-  const image = await (isPng(bytes) ? decodePng(bytes) : decodeJpeg(bytes, leastSide));
+  const image = await decode(new Uint8Array(await file.arrayBuffer()), file.name, leastSide, refused);
   if (image.pixels.every((value) => value === image.pixels[0])) {
     throw new Refusal("The image has one grey level throughout: there is nothing to see on it.");
   }

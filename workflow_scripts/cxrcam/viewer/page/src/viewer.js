@@ -42,6 +42,9 @@ function say(text, isFault = false) {
 
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
+/** Of the answer in large letters: never "100 %", which no network can promise. */
+const wholePercent = (share) => (share > 0.99 ? "over 99 %" : `${Math.round(100 * share)} %`);
+
 async function fetched(name) {
   const response = await fetch(name);
   if (!response.ok) throw new Error(`${name}: ${response.status}`);
@@ -77,16 +80,6 @@ class Viewer {
 
   #describe() {
     const model = this.#model;
-    part("run").textContent = `${model.task}, ${model.scheme}, fold ${model.fold}, seed ${model.seed} of ${model.dataset}`;
-    part("answer").textContent = model.verdict.answer;
-    part("sentence").textContent = model.verdict.sentence;
-    part("calibration").textContent = model.temperature_n > 0
-      ? `Calibrated on ${model.temperature_n} validation images (temperature ${model.temperature.toFixed(3)}).`
-      : "Not calibrated: the run had no validation part, so these numbers tend to be too sure.";
-    for (const place of document.querySelectorAll(".notice")) place.textContent = model.notice;
-    const { labels, n_training } = model.trained_on;
-    part("compared").textContent = labels.length < n_training
-      ? `${labels.length} of the ${n_training} training images` : `all ${n_training} training images`;
     if (model.map_kind !== "none") {
       for (const [k, name] of model.classes.entries()) part("map-class").add(new Option(name, k));
       drawScale(part("scale"), model.evidence_colours);
@@ -120,18 +113,25 @@ class Viewer {
     if (mine !== this.#newest) return; // another file was chosen meanwhile
     if (!result) {
       say(`${file.name}: ${sentence ?? `the image could not be used (${fault}).`}`, true);
+      part("status").scrollIntoView({ block: "nearest" });
       return;
     }
     this.#shown = result;
     this.#fill(file.name);
     part("result").hidden = false;
     const { reading, network } = result.seconds;
-    say(`${file.name}: ${(reading + network).toFixed(2)} s, of which the network took ${network.toFixed(2)} s.`);
+    const answer = [part("result-title").textContent, result.unlike].filter(Boolean).join(": ");
+    say(`${answer}. ${file.name}: ${(reading + network).toFixed(2)} s, of which the network took ${network.toFixed(2)} s.`);
+    part("result-title").focus({ preventScroll: true });
+    part("result").scrollIntoView({ block: "start" });
     document.dispatchEvent(new CustomEvent("predicted", { detail: { ...result, name: file.name } }));
   }
 
   #fill(name) {
-    const { probabilities, pixels, width, height, unlike, nearest } = this.#shown;
+    const { probabilities, pixels, width, height, unlike, nearest, isDrawn } = this.#shown;
+    const likeliest = probabilities.indexOf(Math.max(...probabilities));
+    part("result-title").textContent = unlike ? "No answer"
+      : `${this.#model.classes[likeliest]} ${wholePercent(probabilities[likeliest])}, ${this.#model.verdict.in_short}`;
     const rows = this.#model.classes.map((label, k) => {
       const row = part("row").content.cloneNode(true);
       row.querySelector("th").textContent = label;
@@ -142,15 +142,18 @@ class Viewer {
     part("probabilities").replaceChildren(...rows);
     // Of what is no input for the network, nothing is said: its numbers would mean nothing.
     part("unlike").hidden = !unlike;
-    part("unlike").textContent = unlike ? `No answer: ${unlike}.` : "";
+    part("unlike").textContent = unlike ? `Because ${unlike}.` : "";
     part("said").hidden = Boolean(unlike);
+    // Not even the classes of training images, where the network has nothing to say of any X-ray.
+    part("likeness").hidden = Boolean(this.#model.only_drawn && !isDrawn);
+    part("drawn").hidden = !isDrawn;
     this.#showMaps(this.#model.map_kind !== "none" && !unlike);
     part("nearest").replaceChildren(...nearest.map((picture) => this.#training(picture)));
     const canvas = part("xray");
     Object.assign(canvas, { width, height });
     canvas.setAttribute("aria-label", `X-ray ${name}, ${width} x ${height} pixels`);
     drawGrey(canvas, pixels);
-    part("map-class").value = String(probabilities.indexOf(Math.max(...probabilities)));
+    part("map-class").value = String(likeliest);
     this.#drawMap();
   }
 

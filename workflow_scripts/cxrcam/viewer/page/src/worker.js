@@ -43,7 +43,7 @@ function splitMaps({ data, dims: [, classes, height, width] }) {
 
 async function predict({ file }) {
   const began = performance.now();
-  const image = await readImage(file, model.jpeg_least_side);
+  const image = await readImage(file, model.jpeg_least_side, model.dicom_refused);
   const size = model.image_size;
   const input = Float32Array.from(resizeGrey(image, size, model.resampling));
   const found = trainedOn.compare(resizeGrey(image, model.trained_on.side, "lanczos"));
@@ -54,7 +54,7 @@ async function predict({ file }) {
   return {
     ...image,
     ...seen,
-    unlike: inputFault(seen, model.trained_on),
+    unlike: model.only_drawn && !image.isDrawn ? model.only_drawn : inputFault(seen, model.trained_on),
     probabilities: calibrated(outputs.logits.data, model.temperature),
     maps: outputs.maps ? splitMaps(outputs.maps) : null,
     seconds: { reading: (decoded - began) / 1000, network: (ended - decoded) / 1000 },
