@@ -82,6 +82,8 @@ class AuditTables:
         As from `metrics.findings.findings_table`, with the task of the network and the scheme.
     subgroups : DataFrame or None
         As from `metrics.subgroups.subgroup_table`, with the task of the network and the scheme.
+    probes : DataFrame or None
+        As from `probes.probe_table`, with the task of the network, the scheme, the fold and seed.
     questions : mapping of (str, str) to str
         Task that asks for a finding, by the task of the network and the finding.
     """
@@ -105,6 +107,7 @@ class AuditTables:
     suspects: pd.DataFrame | None = None
     findings: pd.DataFrame | None = None
     subgroups: pd.DataFrame | None = None
+    probes: pd.DataFrame | None = None
     questions: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def of_classes(self, table: pd.DataFrame | None) -> pd.DataFrame | None:
