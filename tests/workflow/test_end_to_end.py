@@ -90,6 +90,7 @@ def test_every_promised_file_exists(results: Path) -> None:
         "audit/acquisition.json",
         "audit/subgroups.csv",
         "audit/subgroups.png",
+        f"{run_folder('two_class', 'holdout', 1, 'audit')}/probes.csv",
         "cache/masks.parquet",
         "figures/accuracy.png",
         "figures/accuracy.svg",

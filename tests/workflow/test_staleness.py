@@ -283,6 +283,7 @@ CASES = [
     Case(
         "code of the subgroups", function("cxrcam/metrics/subgroups.py", "subgroup_table"), REPORT
     ),
+    Case("code of the probes", function("cxrcam/audit/probes.py", "shift_number"), REPORT),
     Case("the look of the report", restyle, REPORT),
     Case(
         "code of the floors",
@@ -482,6 +483,7 @@ CASES = [
             (set(), ("verdict.json", "claim_2024.md", "masked_inputs.csv")),
             (set(), ("calibration.csv", "repeatability.json")),
             (set(), ("subgroups.csv", "subgroups.png")),
+            (set(), ("two_class/holdout/fold-1/seed-0/probes.csv",)),
             (
                 {"audit_data"},
                 (

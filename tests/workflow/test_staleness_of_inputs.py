@@ -149,7 +149,7 @@ def after_predict(*schemes: str) -> set[str]:
     rules = ("predict_run", "evaluate", "cam", "figures", "audit_run", "audit_explanations")
     of_runs = {f"{rule} home {scheme}" for rule in rules for scheme in schemes}
     if "holdout" in schemes:  # the design of the headline
-        of_runs |= {"audit_labels home", "audit_subgroups home"}
+        of_runs |= {"audit_labels home", "audit_subgroups home", "audit_probes home holdout"}
     return of_runs | TABLES | OVER_RUNS | {"external_table home"}
 
 

@@ -24,7 +24,7 @@ def _read_json(file: str) -> Json:
     return content
 
 
-def _read_probes(files: Sequence[str]) -> pd.DataFrame:
+def read_probes(files: Sequence[str]) -> pd.DataFrame:
     """Tables of `probes.probe_table`, whose values may be called "None" or "1"."""
     texts = dict.fromkeys(("trait", "value", "answer", "within"), "str")
     return pd.concat(
@@ -94,7 +94,7 @@ def read_tables(
         external=pd.read_csv(files["external"]) if files.get("external") else None,
         findings=pd.read_csv(files["findings"]) if files.get("findings") else None,
         subgroups=pd.read_csv(files["subgroups"]),
-        probes=_read_probes(files["probes"]),
+        probes=read_probes(files["probes"]),
         questions=questions,
     )
 

@@ -156,13 +156,13 @@ def _known(estimates: dict[str, Estimate | None]) -> dict[str, Estimate]:
 
 
 def _in_words(one: Followed) -> str:
-    """Such as "among Normal images those with 'AP' get log-odds of COVID that are 1.2 ... "."""
+    """Shift, and AUROC of the probe, of the class where the answers follow least."""
     within, shift = one.least, one.shifts[one.least]
     auroc = one.encoded[within]
     return (
         f"log-odds of {one.answer} of {within} images differ by {shift.value:+.1f} standard"
         f" deviations ({shift.low:+.1f} to {shift.high:+.1f}, n = {shift.n:,}) where"
-        f" it is {one.value!r}, in other classes no less; a probe reads it off the features with an"
-        f" AUROC of {auroc.value:.2f} ({auroc.low:.2f} to {auroc.high:.2f}; before training"
+        f" it is {one.value!r} (the class with the least shift); a probe reads it off the features"
+        f" with an AUROC of {auroc.value:.2f} ({auroc.low:.2f} to {auroc.high:.2f}; before training"
         f" {one.untrained[within].value:.2f})"
     )
