@@ -3,9 +3,9 @@
 # in   index, splits, cache, runs/.../{predictions.parquet, features.parquet, model.safetensors}, cam/.../maps.parquet, audit/.../covered.parquet,
 #      audit/external.csv
 # out  audit/: expected.csv, leaks.csv, duplicates.{csv,html,png}, suspect_images.{csv,html}, suspect_labels.{csv,html},
-#      sources.json, columns.json, acquisition.json, subgroups.{csv,png}, slices.{csv,html}, verdict.md; <task>/<scheme>/fold-<k>/:
-#      floors.parquet; seed-<s>/: maps.json, masked.csv, and of the
-#      first fold and seed of a design map_tests.json;
+#      sources.json, columns.json, acquisition.json, subgroups.{csv,png}, slices.{csv,html}, verdict.md;
+#      <task>/<scheme>/fold-<k>/: floors.parquet; seed-<s>/: maps.json, masked.csv; of the
+#      first fold and seed of a design map_tests.json; of the first seed of the headline probes.csv;
 #      map_methods.csv and .png, where other ways to make a map are asked for
 
 
@@ -334,6 +334,47 @@ rule map_methods:
         "../workflow_scripts/map_methods.py"
 
 
+# First seed of all folds of the headline.
+PROBED_RUNS = [run for run in STUDY.headline_networks if run["seed"] == config["seeds"][0]]
+
+
+rule audit_probes:
+    input:
+        predictions=rules.predict_run.output.predictions,
+        features=rules.predict_run.output.features,
+        split=rules.splits.output[0],
+        images=rules.index.output.images,
+        columns=rules.audit_data.output.columns,
+        # For the features before the training.
+        model=rules.train.output.model,
+        weights=lambda wildcards: weights_of(STUDY.models[wildcards.scheme]),
+        shards=cache_shards,
+        masks=lung_masks,
+    output:
+        f"results/{AUDIT}/probes.csv",
+    log:
+        f"results/logs/{AUDIT}/probes.log",
+    benchmark:
+        f"results/benchmarks/{AUDIT}/probes.tsv"
+    wildcard_constraints:
+        task=one_of(config["tasks"]),
+    conda:
+        ENVIRONMENT
+    threads: config["compute"]["threads"]
+    resources:
+        **growing(mem_mb=training_memory_mb, runtime=60),
+        gpu=gpus,
+    params:
+        code=code("audit_probes.py"),
+        tasks=STUDY.headline_tasks,
+        findings=STUDY.headline["task"] in STUDY.findings,
+        names=STUDY.outputs(STUDY.network_of(STUDY.headline["task"])),
+    message:
+        "Looking for traits in what decides {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}"
+    script:
+        "../workflow_scripts/audit_probes.py"
+
+
 rule audit_subgroups:
     input:
         predictions=of_runs(rules.predict_run.output.predictions, STUDY.headline_networks),
@@ -410,6 +451,7 @@ rule audit_verdict:
         columns=rules.audit_data.output.columns,
         subgroups=rules.audit_subgroups.output.table,
         slices=rules.audit_slices.output.table,
+        probes=of_runs(rules.audit_probes.output[0], PROBED_RUNS),
         acquisition=rules.audit_data.output.acquisition,
         floors=rules.audit_data.output.floors,
         metrics=rules.tables.output.metrics,

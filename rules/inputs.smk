@@ -44,6 +44,10 @@ def run_files():
     return [
         *dict.fromkeys(file_of(pattern, run) for run in STUDY.runs for pattern in patterns),
         *(filled(rules.audit_explanations.output[0], **run) for run in STUDY.explained_runs),
+        *(
+            file_of(rules.audit_probes.output[0], run, dataset=config["dataset"])
+            for run in PROBED_RUNS
+        ),
     ]
 
 

@@ -92,6 +92,7 @@ def test_every_promised_file_exists(results: Path) -> None:
         "audit/subgroups.png",
         "audit/slices.csv",
         "audit/slices.html",
+        f"{run_folder('two_class', 'holdout', 1, 'audit')}/probes.csv",
         "cache/masks.parquet",
         "figures/accuracy.png",
         "figures/accuracy.svg",

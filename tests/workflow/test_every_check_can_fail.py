@@ -75,12 +75,14 @@ OF_NETWORKS = {
     "faithfulness": Case("name the important pixels better", ("insertion", "deletion", "road")),
     "mirror images": Case("they change where they should not (mirror images)"),
 }
-# Subgroups and slices need more test images than there are here: tests/workflow/test_columns.py.
-# Findings are of other networks: tests/workflow/test_findings.py and
-# tests/unit/test_check_findings.py.
+# Subgroups and slices need more test images than there are here: tests/workflow/test_columns.py; and so
+# do traits, as their values must differ within each class: tests/unit/test_probes.py, and with trained
+# networks benchmarks/planted_probe.py. Findings are of other networks:
+# tests/workflow/test_findings.py, tests/unit/test_check_findings.py.
 ELSEWHERE = {
     "subgroups",
     "slices",
+    "trait as a shortcut",
     "the data give the finding away",
     "finding against blind classifiers",
     "finding on covered images",

@@ -169,6 +169,7 @@ STALE = {
     *("run_config", "splits", "finding_split", "train", "predict_run", "finding", "evaluate"),
     *("audit_data", "audit_leaks", "audit_floors", "audit_run", "audit_explanations", "cam"),
     *("findings", "tables", "comparisons", "figures", "audit_labels", "audit_subgroups"),
+    "audit_probes",
     *("audit_verdict", "report"),
 }
 

@@ -284,6 +284,7 @@ CASES = [
         "code of the subgroups", function("cxrcam/metrics/subgroups.py", "subgroup_table"), REPORT
     ),
     Case("code of the slices", function("cxrcam/audit/slices.py", "worst_slice"), REPORT),
+    Case("code of the probes", function("cxrcam/audit/probes.py", "shift_number"), REPORT),
     Case("the look of the report", restyle, REPORT),
     Case(
         "code of the floors",
@@ -484,6 +485,7 @@ CASES = [
             (set(), ("calibration.csv", "repeatability.json")),
             (set(), ("subgroups.csv", "subgroups.png")),
             (set(), ("slices.csv", "slices.html")),
+            (set(), ("two_class/holdout/fold-1/seed-0/probes.csv",)),
             (
                 {"audit_data"},
                 (

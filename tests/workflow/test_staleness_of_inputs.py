@@ -150,6 +150,7 @@ def after_predict(*schemes: str) -> set[str]:
     of_runs = {f"{rule} home {scheme}" for rule in rules for scheme in schemes}
     if "holdout" in schemes:  # the design of the headline
         of_runs |= {"audit_labels home", "audit_subgroups home", "audit_slices home"}
+        of_runs |= {"audit_probes home holdout"}
     return of_runs | TABLES | OVER_RUNS | {"external_table home"}
 
 

@@ -76,6 +76,10 @@ _DESCRIPTIONS: Final = (
     ("*/covered.parquet", "What the network says with parts of the image covered"),
     ("*/masked.csv", "Accuracy with parts of the image covered"),
     ("*/maps.json", "Where the maps of a run point"),
+    (
+        "*/probes.csv",
+        "Whether traits of the images can be read off a network, and move its answers",
+    ),
     ("*/map_tests.json", "Whether the maps of a run hang on what it learnt"),
     ("figures/accuracy.*", "Accuracy of every run beside its floors"),
     ("figures/history-*", "Training history of a task and scheme"),

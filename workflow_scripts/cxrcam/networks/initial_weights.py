@@ -12,6 +12,7 @@ from typing import Final
 
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.networks.architectures import Backbone
@@ -34,6 +35,7 @@ from workflow_scripts.cxrcam.networks.weights_files import (
     file_origin,
     read_state_dict,
 )
+from workflow_scripts.cxrcam.seeds import integer_seed
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,19 @@ def read_start(path: Path, architecture: str) -> Start:
     if recorded["kind"] == "random":
         return Start("random", "random", recorded.get("reason", ""))
     return Start("imagenet", recorded["origin"], tensors=read_state_dict(path), normalisation=own)
+
+
+def network_at_start(
+    backbone: Backbone, n_classes: int, start: Start, seed: int, run: tuple[str, str, int]
+) -> tuple[nn.Module, list[str]]:
+    """Network with the weights that the training of a run (task, scheme, fold) starts from.
+
+    Also returns what was adapted, in sentences.
+    """
+    model = build_classifier(backbone, n_classes, integer_seed(seed, "initialise", *run))
+    if start.tensors is None:
+        return model, []
+    return model, load_pretrained(model, backbone, start.tensors)
 
 
 def choose_imagenet(

@@ -38,13 +38,16 @@ from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_to
 from workflow_scripts.cxrcam.networks.distributed import rank, world_size
 from workflow_scripts.cxrcam.networks.evaluation import best_iteration
 from workflow_scripts.cxrcam.networks.freezing import front_removed
-from workflow_scripts.cxrcam.networks.initial_weights import RANDOM_START, Start, read_start
+from workflow_scripts.cxrcam.networks.initial_weights import (
+    RANDOM_START,
+    Start,
+    network_at_start,
+    read_start,
+)
 from workflow_scripts.cxrcam.networks.input_parts import read_network_input
 from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size
 from workflow_scripts.cxrcam.networks.models import (
     ModelCard,
-    build_classifier,
-    load_pretrained,
     save_model,
 )
 from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Part, Pixels
@@ -268,12 +271,10 @@ def initial_model(job: TrainingJob, start: Start, log: logging.Logger) -> nn.Mod
 
     What was adapted goes to the log, and what a person should know of its maps.
     """
-    seed = integer_seed(job.seed, "initialise", *job.run)
-    model = build_classifier(job.backbone, len(job.classes), seed)
-    if start.tensors is not None:
-        for note in load_pretrained(model, job.backbone, start.tensors):
-            log.warning(note)
-    elif start.reason:
+    model, notes = network_at_start(job.backbone, len(job.classes), start, job.seed, job.run)
+    for note in notes:
+        log.warning(note)
+    if start.tensors is None and start.reason:
         log.warning("Training starts from random weights. %s", start.reason)
     for note in job.backbone.known.notes:
         log.info(note)

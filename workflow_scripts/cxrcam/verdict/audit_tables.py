@@ -84,6 +84,8 @@ class AuditTables:
         As from `metrics.subgroups.subgroup_table`, with the task of the network and the scheme.
     slices : DataFrame or None
         As from `audit.slices.slice_table`, with task and scheme.
+    probes : DataFrame or None
+        As from `probes.probe_table`, with the task of the network, the scheme, the fold and seed.
     questions : mapping of (str, str) to str
         Task that asks for a finding, by the task of the network and the finding.
     """
@@ -108,6 +110,7 @@ class AuditTables:
     findings: pd.DataFrame | None = None
     subgroups: pd.DataFrame | None = None
     slices: pd.DataFrame | None = None
+    probes: pd.DataFrame | None = None
     questions: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def of_classes(self, table: pd.DataFrame | None) -> pd.DataFrame | None:

@@ -24,6 +24,14 @@ def _read_json(file: str) -> Json:
     return content
 
 
+def read_probes(files: Sequence[str]) -> pd.DataFrame:
+    """Tables of `probes.probe_table`, whose values may be called "None" or "1"."""
+    texts = dict.fromkeys(("trait", "value", "answer", "within"), "str")
+    return pd.concat(
+        pd.read_csv(file, dtype=texts, keep_default_na=False, na_values=[""]) for file in files
+    )
+
+
 def read_tables(
     files: Mapping[str, Any],
     runs: Sequence[Json],
@@ -87,6 +95,7 @@ def read_tables(
         findings=pd.read_csv(files["findings"]) if files.get("findings") else None,
         subgroups=pd.read_csv(files["subgroups"]),
         slices=pd.read_csv(files["slices"]),
+        probes=read_probes(files["probes"]),
         questions=questions,
     )
 

@@ -32,6 +32,7 @@ from workflow_scripts.cxrcam.verdict.checks import (  # noqa: F401
     randomisation,
     repeatability,
     seed_spread,
+    shortcuts,
     size_of_test_set,
     slices,
     subgroups,
