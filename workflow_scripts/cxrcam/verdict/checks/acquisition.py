@@ -12,6 +12,9 @@ KIND = CheckKind(
     about="shortcut",
     order=40,
     file="audit/acquisition.json",
+    advice="Train on images of all classes that were made alike, from the same hospitals and "
+    "machines; audit/acquisition.json says by what they differ.",
+    to_assess="Give the original files, at least 30 images of each class.",
     untested="traces of how the images were made were not compared",
 )
 

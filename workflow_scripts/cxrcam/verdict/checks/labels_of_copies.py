@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.cxrcam.configuration.mends import LOOK_AT_IMAGES
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.terms import OTHER_EXPOSURE
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
@@ -14,6 +15,10 @@ KIND = CheckKind(
     about="limits",
     order=80,
     file="audit/duplicates.html",
+    advice="Look at the pairs in audit/duplicates.html, and name the wrong ones in a table: "
+    "`exclude`, `relabel` or `not_copies` of the data set.",
+    to_assess="Give every image a label; copies are then compared.",
+    mend=LOOK_AT_IMAGES,
 )
 
 
