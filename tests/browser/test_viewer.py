@@ -114,6 +114,7 @@ def page(
         CARD,
         run=run,
         resampling="bilinear",
+        blank="none",
         calibration={"temperature": TEMPERATURE, "n": 40},
         map_size=(SIZE // 32, SIZE // 32),
         map_scale=5.0,

@@ -455,6 +455,9 @@ CASES = [
     # Images.
     Case("another image size", settings(image={"size": 64}), CONFIG | ALL_SHARDS | after_index()),
     Case(
+        "black corners", settings(image={"blank": "corners"}), CONFIG | ALL_SHARDS | after_index()
+    ),
+    Case(
         "other DICOM files", settings(image={"accept": "any"}), CONFIG | ALL_SHARDS | after_index()
     ),
     Case("one image replaced", replace_image, {"listing", "cache 00002"} | after_index()),

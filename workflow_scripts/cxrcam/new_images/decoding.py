@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.data.decoding import decode_images
+from workflow_scripts.cxrcam.images.blanking import blanked
 from workflow_scripts.cxrcam.images.dicom_tags import Accept
 from workflow_scripts.cxrcam.images.resizing import Resampling
 from workflow_scripts.cxrcam.new_images.listing import NewImage
@@ -41,6 +42,7 @@ def decoded_batches(
     max_pixels: int,
     threads: int,
     accept: Accept = "any",
+    blank: str = "none",
 ) -> Iterator[Batch]:
     """Decode images ahead of whoever asks for them.
 
@@ -49,6 +51,8 @@ def decoded_batches(
     images : sequence of NewImage
     size, resampling, max_pixels, threads, accept
         As in `data.decoding.decode_images`.
+    blank : {"none", "corners"}
+        What is then blanked, see `images.blanking.blanked`; facts are those of the whole image.
 
     Yields
     ------
@@ -56,14 +60,11 @@ def decoded_batches(
         In the order of the images; unreadable ones have a ``quarantine_reason``.
     """
     parts = [images[start : start + AT_ONCE] for start in range(0, len(images), AT_ONCE)]
+    settings = size, resampling, max_pixels, threads, accept, blank
     with ThreadPoolExecutor(max_workers=1) as ahead:
         waiting = None
         for part in [*parts, None]:
-            following = (
-                None
-                if part is None
-                else ahead.submit(_decoded, part, size, resampling, max_pixels, threads, accept)
-            )
+            following = None if part is None else ahead.submit(_decoded, part, *settings)
             if waiting is not None:
                 yield waiting.result()
             waiting = following
@@ -76,6 +77,7 @@ def _decoded(
     max_pixels: int,
     threads: int,
     accept: Accept,
+    blank: str,
 ) -> Batch:
     files = [(image.image_id, Path(image.path)) for image in images]
     facts, _, pixels = decode_images(files, size, resampling, max_pixels, threads, accept)
@@ -85,4 +87,5 @@ def _decoded(
     # Names that no table takes are kept as bytes: the file is opened once more when it is drawn.
     paths = [bytes(path) for _, path in files]
     facts = facts.append_column("path", pa.array(paths, pa.binary()))
-    return Batch(facts.append_column("contrast", pa.array(contrast, pa.float64())), pixels)
+    facts = facts.append_column("contrast", pa.array(contrast, pa.float64()))
+    return Batch(facts, blanked(pixels, blank))
