@@ -51,7 +51,11 @@ def show_verdict(file):
 
 def mended_command(overlay):
     """Command of the second study: the files of the first, the overlay, and what --config said."""
-    files = [str(file) for file in (*given_files, overlay)]
+    here = Path.cwd()
+    files = [
+        str(file.relative_to(here) if file.is_relative_to(here) else file)
+        for file in (*given_files, overlay)
+    ]
     said = {
         key: value
         for key, value in workflow.config_settings.config.items()

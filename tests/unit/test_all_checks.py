@@ -17,7 +17,7 @@ from tests.unit.audit_tables_example import (
     pairs,
     score,
 )
-from workflow_scripts.cxrcam.configuration.mends import MENDS
+from workflow_scripts.cxrcam.configuration.mend_names import MENDS
 from workflow_scripts.cxrcam.verdict import checks as package
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.check import KINDS, REGISTERED, CheckKind, Headline, register

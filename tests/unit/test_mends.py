@@ -7,17 +7,15 @@ import pytest
 import yaml
 
 from tests.workflow.small_project import merged
-from workflow_scripts.cxrcam.configuration.mends import (
+from workflow_scripts.cxrcam.configuration.mend_names import (
     BALANCE_SOURCES,
     BLANK_CORNERS,
     LOOK_AT_IMAGES,
     LUNGS_ONLY,
     MENDS,
     WITHOUT_TWINS,
-    Mended,
-    mended,
-    overlay_text,
 )
+from workflow_scripts.cxrcam.configuration.mends import Mended, mended, overlay_text
 from workflow_scripts.cxrcam.configuration.resolution import (
     load_schema,
     refuse_unclear_yaml,

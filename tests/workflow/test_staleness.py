@@ -326,6 +326,7 @@ CASES = [
         function("cxrcam/phantom/dataset.py", "write_phantom_dataset"),
         set(),
     ),
+    Case("code of the mends", function("cxrcam/configuration/mends.py", "mended"), set()),
     Case("code that only writes messages", function("cxrcam/logs.py", "start_log"), set()),
     Case(
         "how many bad images are allowed",
@@ -408,6 +409,11 @@ CASES = [
     Case(
         "balanced epochs",
         settings(train={"sampling": "balanced"}),
+        CONFIG | after_train(ALL_RUNS),
+    ),
+    Case(
+        "epochs balanced within sources",
+        settings(train={"sampling": "balanced_within_sources"}),
         CONFIG | after_train(ALL_RUNS),
     ),
     Case(

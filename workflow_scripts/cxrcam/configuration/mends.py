@@ -11,22 +11,14 @@ from typing import Any, Final
 
 import yaml  # type: ignore[import-untyped]
 
+from workflow_scripts.cxrcam.configuration.mend_names import (
+    BALANCE_SOURCES,
+    BLANK_CORNERS,
+    LUNGS_ONLY,
+    MENDS,
+    WITHOUT_TWINS,
+)
 from workflow_scripts.cxrcam.terms import WHOLE
-
-WITHOUT_TWINS: Final = "without_twins"
-LOOK_AT_IMAGES: Final = "look_at_images"
-BALANCE_SOURCES: Final = "balance_sources"
-LUNGS_ONLY: Final = "lungs_only"
-BLANK_CORNERS: Final = "blank_corners"
-
-MENDS: Final = {
-    BLANK_CORNERS: "the corners of all images are black",
-    LUNGS_ONLY: "networks of one more scheme see the lungs only",
-    WITHOUT_TWINS: "patients and copies stay on one side of the split",
-    BALANCE_SOURCES: "each class is equally frequent in each source",
-    LOOK_AT_IMAGES: "a list of images to look at",
-}
-"""Every mend in a few words, by its name; in this order they stand in the overlay."""
 
 SUFFIX: Final = "_mended"
 
@@ -212,7 +204,11 @@ def overlay_text(result: Mended, remarks: Sequence[str] = ()) -> str:
     remarks : sequence of str
         Lines at its head.
     """
-    head = ["What the tool can mend, over the configuration of the first study.", *remarks]
+    head = [
+        "What the tool can mend: run the command of the first study with this file behind its own,",
+        "as in --configfile mine.yaml mended.yaml. Results lie beside those of the first study.",
+        *remarks,
+    ]
     if result.left:
         head += ["", "Left to you:", *(f"- {sentence}" for sentence in result.left)]
     lines = [f"# {line}".rstrip() for line in head]

@@ -55,8 +55,7 @@ class Check:
     advice : str
         One sentence: what to do; empty where the check passed.
     mend : str
-        What the tool can do about the failure itself, a key of `configuration.mends.MENDS`; empty:
-        nothing.
+        What the tool itself can do about the failure, a key of `mend_names.MENDS`; empty: nothing.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from workflow_scripts.cxrcam.configuration.mends import BALANCE_SOURCES
+from workflow_scripts.cxrcam.configuration.mend_names import BALANCE_SOURCES
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables, Numbers
 from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, per_cent, register
 

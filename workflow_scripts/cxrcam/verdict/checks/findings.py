@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.configuration.mends import LUNGS_ONLY
+from workflow_scripts.cxrcam.configuration.mend_names import LUNGS_ONLY
 from workflow_scripts.cxrcam.metrics.findings import CHANCE, MEAN, NETWORK, POOLED
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, register

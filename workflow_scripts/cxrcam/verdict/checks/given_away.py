@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.configuration.mends import BLANK_CORNERS, LUNGS_ONLY
+from workflow_scripts.cxrcam.configuration.mend_names import BLANK_CORNERS, LUNGS_ONLY
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, per_cent, register

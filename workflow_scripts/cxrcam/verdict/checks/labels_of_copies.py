@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.configuration.mends import LOOK_AT_IMAGES
+from workflow_scripts.cxrcam.configuration.mend_names import LOOK_AT_IMAGES
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.terms import OTHER_EXPOSURE
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables

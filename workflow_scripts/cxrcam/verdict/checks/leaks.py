@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 
 from workflow_scripts.cxrcam.audit.leaks import ANY_DUPLICATE, PATIENT
-from workflow_scripts.cxrcam.configuration.mends import WITHOUT_TWINS
+from workflow_scripts.cxrcam.configuration.mend_names import WITHOUT_TWINS
 from workflow_scripts.cxrcam.terms import TEST, VALIDATION
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, per_cent, register

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.configuration.mends import LUNGS_ONLY
+from workflow_scripts.cxrcam.configuration.mend_names import LUNGS_ONLY
 from workflow_scripts.cxrcam.images.covering import MASKING_VARIANTS, MaskingVariant
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables, Run
 from workflow_scripts.cxrcam.verdict.check import (

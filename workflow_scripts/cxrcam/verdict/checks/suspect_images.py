@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.configuration.mends import LOOK_AT_IMAGES
+from workflow_scripts.cxrcam.configuration.mend_names import LOOK_AT_IMAGES
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, per_cent, register
