@@ -116,6 +116,14 @@ def test_a_check_of_a_task_is_mended_for_the_scheme_that_is_judged():
     assert "holdout_lungs_only" in mends_of(failed(LUNGS_ONLY, "two_class")).overlay["schemes"]
 
 
+def test_lungs_wait_until_black_corners_have_been_tried():
+    result = mends_of(failed(LUNGS_ONLY), failed(BLANK_CORNERS))
+    assert result.overlay["image"] == {"blank": "corners"} and "schemes" not in result.overlay
+    assert result.left == [
+        "a check: see first what black corners change; then: Do what must be done."
+    ]
+
+
 def test_without_all_masks_lungs_cannot_be_kept():
     images = [*IMAGES, {**IMAGES[0], "mask_path": None}]
     result = mends_of(failed(LUNGS_ONLY), images=images)

@@ -86,6 +86,10 @@ def mended(
         note = f"{MENDS[mend]}: {_in_words(answered)}"
         if mend == BLANK_CORNERS:
             result.set(("image", "blank"), "corners", note)
+        elif mend == LUNGS_ONLY and "image" in result.overlay:
+            # The corners may be all that such networks need: a second training would tell no more.
+            first = "see first what black corners change; then"
+            result.left.append(f"{_in_words(answered)}: {first}: {answered[0]['advice']}")
         elif mend == LUNGS_ONLY:
             _see_lungs_only(result, config, answered, headline, rows)
         elif mend == WITHOUT_TWINS:
