@@ -87,7 +87,7 @@ def test_an_overlay_of_every_mend_can_be_run(
     overlay = yaml.safe_load(text)
     assert told(overlay)
     if overlay:
-        assert "small_mended" in second_study(project, "--dry-run", "--quiet", "rules")
+        assert "mended_table" in second_study(project, "--dry-run", "--quiet", "rules")
     else:
         assert "have no lung mask" in text
 
