@@ -32,6 +32,7 @@ include: "rules/evaluation.smk"
 include: "rules/cam.smk"
 include: "rules/external.smk"
 include: "rules/audit.smk"
+include: "rules/mend.smk"
 include: "rules/report.smk"
 include: "rules/predict.smk"
 include: "rules/export.smk"
@@ -78,6 +79,7 @@ rule all:
             *([rules.map_methods] if config["audit"]["map_methods"] else []),
             *([rules.findings] if STUDY.findings else []),
             *([rules.external_table] if config["external"] else []),
+            *([rules.mended_table] if config["compare_with"] else []),
         ),
         external_predictions(),
         [

@@ -38,6 +38,7 @@ rule cam:
         finding=lambda wildcards: STUDY.findings.get(wildcards.task, {}),
         classes=lambda wildcards: STUDY.classes[wildcards.task],
         input_part=lambda wildcards: configuration.input_part(config, wildcards.scheme),
+        blank=config["image"]["blank"],
         settings=config["cam"],
         drawn=lambda wildcards: list(listed(wildcards).drawn_parts),
         max_pixels=config["image"]["max_pixels"],

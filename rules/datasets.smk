@@ -123,7 +123,7 @@ rule cache:
         phantoms=phantom_settings,
         settings={
             key: config["image"][key]
-            for key in ("accept", "max_pixels", "mean", "resampling", "size", "std")
+            for key in ("accept", "blank", "max_pixels", "mean", "resampling", "size", "std")
         },
         n_shards=lambda wildcards: len(listed(wildcards).shards),
         phantom_root=lambda wildcards: str(listed(wildcards).phantom_root),

@@ -42,6 +42,7 @@ rule export_model:
         finding=lambda wildcards: STUDY.findings.get(wildcards.task, {}),
         settings=lambda wildcards: {
             "resampling": config["image"]["resampling"],
+            "blank": config["image"]["blank"],
             "run": {
                 **{key: wildcards[key] for key in ("dataset", "task", "scheme")},
                 **{key: int(wildcards[key]) for key in ("fold", "seed")},
@@ -107,7 +108,7 @@ rule export_datasheet:
             "kind": (
                 "phantom" if listed(wildcards).is_drawn else listed(wildcards).settings["kind"]
             ),
-            "image": {key: config["image"][key] for key in ("resampling", "size")},
+            "image": {key: config["image"][key] for key in ("blank", "resampling", "size")},
             "tasks": STUDY.classes,
             "decisions": listed(wildcards).decisions.counts,
         },

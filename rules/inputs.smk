@@ -197,6 +197,13 @@ def lung_masks(wildcards):
     return rules.masks.output[0] if STUDY.needs_lung_masks(wildcards.scheme) else []
 
 
+def sources_of_training(wildcards):
+    """Index of the data set, where classes are balanced within its sources."""
+    settings = configuration.train_settings(config, wildcards.task, wildcards.scheme)
+    within = settings["sampling"] == "balanced_within_sources"
+    return rules.index.output.images if within else []
+
+
 # --- weights --------------------------------------------------------------------------------------
 
 
@@ -257,6 +264,22 @@ def external_predictions():
         for test in STUDY.external_tests
         if not test["missing"]
     ]
+
+
+# --- a second study, beside the one that it mends -------------------------------------------------
+
+
+def first_study():
+    """Files of the study that `compare_with` names, which has run: nothing here makes them."""
+    if config["compare_with"] is None:
+        return {"first_metrics": [], "first_verdict": [], "first_external": []}
+    folder = Path("results", config["compare_with"])
+    external = folder / "audit/external.csv"
+    return {
+        "first_metrics": str(folder / "tables/metrics.csv"),
+        "first_verdict": str(folder / "audit/verdict.json"),
+        "first_external": str(external) if external.exists() else [],
+    }
 
 
 # --- new images -----------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 # What a run says in the terminal.
 
+import shlex
+
 from workflow_scripts.cxrcam.starting_weights import starts_in_words
 
 
@@ -47,12 +49,63 @@ def show_verdict(file):
         print(f"\n{sentence}")
 
 
+def mended_command(overlay):
+    """Command of the second study: the files of the first, the overlay, and what --config said."""
+    here = Path.cwd()
+    files = [
+        str(file.relative_to(here) if file.is_relative_to(here) else file)
+        for file in (*given_files, overlay)
+    ]
+    said = {
+        key: value
+        for key, value in workflow.config_settings.config.items()
+        if key not in ("dataset", "external", "predict_images")
+    }
+    words = ["--configfile", *files]
+    if said:
+        words += ["--config", *(f"{key}={json.dumps(value)}" for key, value in said.items())]
+    return f"snakemake --cores {workflow.resource_settings.cores} {shlex.join(words)}"
+
+
+def show_mend(folder):
+    """Print how to run the second study, where its overlay fits the verdict; else how to get one."""
+    overlay, verdict = folder / "audit/mended.yaml", folder / "audit/verdict.json"
+    if overlay.exists() and overlay.stat().st_mtime >= verdict.stat().st_mtime:
+        if configuration.read_yaml(overlay):
+            print(f"\nWhat the tool can mend: {overlay}. The second study, beside this one:")
+            print(f"  {mended_command(overlay)}")
+        else:
+            print(f"\nNothing is left that the tool can mend; what you can do: {overlay}")
+    elif any(check.get("mend") for check in json.loads(verdict.read_text("utf-8"))["checks"]):
+        print("\nThe same command with the target `mend` writes what the tool can mend itself.")
+
+
+def show_cost(table):
+    """Print the numbers of the first study beside those of this one, design by design."""
+    with open(table, newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))
+    points = lambda text: f"{100 * float(text):+.0f} points" if text else "unknown"
+    share = lambda text: f"{float(text):.3f}" if text else "-"
+    print(f"\nWhat did it cost? From {table}:")
+    for row in rows:
+        print(
+            f"  {row['data_set']:<20} {row['task']}, {row['scheme']}: accuracy "
+            f"{share(row['accuracy'])} ({share(row['accuracy_low'])} to {share(row['accuracy_high'])}), "
+            f"best floor {row['best_floor']} {share(row['best_floor_accuracy'])}, gap "
+            f"{points(row['gap'])}, external {share(row['external_accuracy'])}, "
+            f"{row['failed_checks']} checks failed {row['answer']}"
+        )
+
+
 def show_results(folder):
     """Print what a finished run has found, and where all of it can be looked at."""
     if (table := folder / "tables/summary.csv").exists():
         show_summary(table)
     if (verdict := folder / "audit/verdict.json").exists():
         show_verdict(verdict)
+        show_mend(folder)
+    if config["compare_with"] and (table := folder / "tables/mended.csv").exists():
+        show_cost(table)
     if (page := folder / "report/index.html").exists():
         print(f"\nAll results on one page: {page}")
     if NEW_IMAGES and Path(NEW_IMAGES_PAGE).exists():

@@ -70,6 +70,7 @@ rule predict_images:
         runs=STUDY.answering_runs,
         resampling=config["image"]["resampling"],
         accept=config["image"]["accept"],
+        blank=config["image"]["blank"],
         max_pixels=config["image"]["max_pixels"],
     message:
         "Asking the networks about the images of {params.named}"
@@ -114,6 +115,7 @@ rule predict_page:
         templates=REPORT_TEMPLATES,
         asked=NAMED if isinstance(NAMED, str) else ", ".join(NAMED or []),
         input_part=configuration.input_part(config, STUDY.answering["scheme"]),
+        blank=config["image"]["blank"],
         pictures=config["predict"]["pictures"],
         reweighting=STUDY.reweighting(**STUDY.answering),
         drawing={key: config["cam"][key] for key in ("against", "opacity")},

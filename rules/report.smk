@@ -75,6 +75,7 @@ rule report:
         input_part=configuration.input_part(config, STUDY.headline["scheme"]),
         drawing={key: config["cam"][key] for key in ("against", "opacity")},
         max_pixels=config["image"]["max_pixels"],
+        blank=config["image"]["blank"],
         small_groups=config["audit"]["small_groups"],
         decisions=lambda wildcards: listed(wildcards).decisions.counts,
         benchmarks=BENCHMARK,

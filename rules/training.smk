@@ -63,6 +63,7 @@ rule train:
         features=frozen_features,
         masks=lung_masks,
         weights=lambda wildcards: weights_of(STUDY.models[wildcards.scheme]),
+        index=sources_of_training,
     output:
         model=f"results/{RUN}/model.safetensors",
         history=f"results/{RUN}/history.parquet",

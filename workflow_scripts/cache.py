@@ -14,6 +14,7 @@ from workflow_scripts.cxrcam.data.pseudonyms import read_key
 from workflow_scripts.cxrcam.data.unions import with_members
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.images.blanking import blanked
 from workflow_scripts.cxrcam.logs import start_log
 
 if __name__ == "__main__":
@@ -35,7 +36,7 @@ if __name__ == "__main__":
     patient_key = read_key(Path(given)) if given else None
     size, facts = settings["size"], [FACTS.empty_table()]
     about = {
-        **{key: settings[key] for key in ("size", "resampling")},
+        **{key: settings[key] for key in ("size", "resampling", "blank")},
         **{key: json.dumps(settings[key]) for key in ("mean", "std")},
     }
     with shard_writer(Path(snakemake.output.shard), size, about) as write:
@@ -43,7 +44,7 @@ if __name__ == "__main__":
             *(files, size, settings["resampling"], settings["max_pixels"], snakemake.threads),
             *(settings["accept"], patient_key),
         ):
-            write(image_ids, pixels)
+            write(image_ids, blanked(pixels, settings["blank"]))
             facts.append(some_facts)
     table = pa.concat_tables(facts)
     with atomic_path(Path(snakemake.output.facts)) as temporary:

@@ -15,7 +15,8 @@ if __name__ == "__main__":
     given, params, settings = snakemake.input, snakemake.params, snakemake.params.settings
     classes = params.classes
     run = read_run_pictures(
-        given.images, given.predictions, given.maps, classes, params.input_part, params.max_pixels
+        *(given.images, given.predictions, given.maps, classes),
+        *(params.input_part, params.max_pixels, params.blank),
     )
     run = run.with_drawn(tuple(params.drawn))
     chosen = ChosenImages.of(run.records, classes, settings["overlays"], settings["gallery_images"])

@@ -41,7 +41,7 @@ if __name__ == "__main__":
     card = networks[0][1]
     batches = decoded_batches(
         *(images, card.image_size, params.resampling, params.max_pixels, snakemake.threads),
-        params.accept,
+        *(params.accept, params.blank),
     )
     with shard_writer(Path(snakemake.output.pixels), card.image_size, {}) as write:
         facts, logits, maps = ask_networks(networks, noted(batches, write), device)

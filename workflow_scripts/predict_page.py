@@ -54,7 +54,8 @@ if __name__ == "__main__":
     write_csv(made.quarantine, quarantine)
     folder = Path(made.page).parent
     notices = [f"Can it be believed? {believed(verdict)}", notice]
-    shared = {"max_pixels": params.max_pixels, "notices": notices, **params.drawing}
+    image = {"max_pixels": params.max_pixels, "blank": params.blank}
+    shared = {**image, "notices": notices, **params.drawing}
     drawing = Drawing(params.input_part, reference.heat_scale, len(reference.classes), **shared)
     cards = draw_answers(
         *(table.head(params.pictures), facts["path"], probabilities.mean(axis=0).argmax(axis=1)),

@@ -43,7 +43,7 @@ if __name__ == "__main__":
     folder, shown, pictures = Path(made.page).parent, params.shown, Path(made.pictures)
     metrics, verdict = pd.read_csv(given.metrics), read_json(given.verdict)
     classes = params.classes[shown["task"]]
-    settings = (classes, params.input_part, params.max_pixels)
+    settings = (classes, params.input_part, params.max_pixels, params.blank)
     runs = {
         run["fold"]: read_run_pictures(given.images, *files, *settings)
         for run, *files in zip(params.gallery_runs, given.predictions, given.maps, strict=True)

@@ -33,6 +33,7 @@ if __name__ == "__main__":
         features=list(inputs.features),
         masks=inputs.get("masks") or None,
         weights=inputs.get("weights") or None,
+        index=inputs.get("index") or None,
         model_file=outputs.model,
         history_file=outputs.history,
         timings_file=outputs.timings,

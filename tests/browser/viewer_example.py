@@ -87,6 +87,7 @@ def write_viewer(folder: Path, network: torch.nn.Module, trained_on: TrainingPic
         CARD,
         run=run,
         resampling="bilinear",
+        blank="none",
         calibration={"temperature": TEMPERATURE, "n": 40},
         map_size=(SIZE // 32, SIZE // 32),
         map_scale=5.0,

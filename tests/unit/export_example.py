@@ -49,6 +49,7 @@ def example_facts(card: ModelCard) -> dict[str, Any]:
         card,
         run={"dataset": EVIL, "task": "two", "scheme": "holdout", "fold": 1, "seed": 0},
         resampling="bilinear",
+        blank="none",
         calibration={"temperature": 2.0, "n": 7},
         map_size=(2, 2) if exact else (1, 1),
         map_scale=3.5,

@@ -17,9 +17,10 @@ from tests.unit.audit_tables_example import (
     pairs,
     score,
 )
+from workflow_scripts.cxrcam.configuration.mend_names import MENDS
 from workflow_scripts.cxrcam.verdict import checks as package
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
-from workflow_scripts.cxrcam.verdict.check import REGISTERED, CheckKind, Headline, register
+from workflow_scripts.cxrcam.verdict.check import KINDS, REGISTERED, CheckKind, Headline, register
 from workflow_scripts.cxrcam.verdict.checks import all_checks, findings
 from workflow_scripts.cxrcam.verdict.page import alarms, verdict_json, verdict_markdown
 
@@ -97,6 +98,18 @@ def test_every_file_of_a_check_is_imported_and_so_registered():
 
 
 def test_two_checks_of_one_name_are_refused():
-    taken = CheckKind("calibration", "Again?", "limits", 1, "f.csv")
+    taken = CheckKind("calibration", "Again?", "limits", 1, "f.csv", "Mend it.", "Look.")
     with pytest.raises(ValueError, match="two checks 'calibration'"):
         register(taken)(lambda tables: [])
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_every_kind_says_what_to_do(kind):
+    for advice in (kind.advice, kind.to_assess):
+        assert advice.endswith(".") and len(advice) > 20 and ". " not in advice
+    assert kind.mend in ("", *MENDS)
+
+
+def test_every_check_that_did_not_pass_carries_advice():
+    checks = all_checks(AuditTables())
+    assert all(check.advice and not check.mend for check in checks)

@@ -33,6 +33,10 @@ def test_each_trace_of_acquisition_is_a_check_of_its_own():
             "the spectrum": np.full(80, NAN),
         }.items()
     }
+    as_spectrum = acquisition.judge(
+        AuditTables(acquisition={"t": {"spectrum": traces["the size of the image"]}})
+    )
+    assert as_spectrum[0].mend == "blank_corners"
     size, mode, spectrum = judged({"two_class": traces})
     assert (size.status, mode.status, spectrum.status) == ("failed", "passed", "not assessable")
     assert (

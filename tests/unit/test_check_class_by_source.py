@@ -21,8 +21,10 @@ def test_sources_follow_the_finding():
     confounded = assessed(("Normal", "x", 20), ("COVID", "y", 20))
     assert confounded.status == "failed" and confounded.subject == "two_class"
     assert confounded.clause == "no source holds images of both Normal and COVID"
+    assert confounded.mend == ""  # no sampling gives a source what it does not have
     mixed = [("Normal", "x", 40), ("COVID", "x", 5), ("Normal", "y", 5), ("COVID", "y", 40)]
     assert "right on 89 %" in assessed(*mixed).clause
+    assert assessed(*mixed).mend == "balance_sources"
     even = [(c, s, 20) for c in ("Normal", "COVID") for s in "xy"]
     assert assessed(*even).status == "passed"
     assert assessed(("Normal", None, 20), ("COVID", None, 20)).status == "not assessable"

@@ -24,6 +24,11 @@ def test_planted_confounders_give_the_data_away_and_clean_data_raise_no_alarm(se
     assert exposure.clause.startswith("a classifier that sees only the image border reaches")
 
 
+def test_black_corners_are_offered_only_where_the_corners_give_the_class_away():
+    assert one(judged(floors({"corners": 250, "border": 250}))).mend == "blank_corners"
+    assert one(judged(floors({"border": 250}))).mend == "lungs_only"
+
+
 def test_floors_that_know_nothing_fail_in_at_most_one_data_set_in_twenty():
     rng = np.random.default_rng(0)
     draws = rng.binomial(300, 0.5, size=(60, 4, 2))

@@ -48,3 +48,13 @@ def test_twins_in_validation_alone_are_told_and_do_not_fail_the_test():
         leak_rows({"train": "a", "test": "b", "validation": "c"}, [("a", "c", "re-encoded")])
     )
     assert copies.status == "passed" and "of the validation images 1 of 1" in copies.finding
+
+
+def test_a_leak_is_mended_by_grouping_unless_the_split_is_grouped_already():
+    pairs = [("a", "b", "exact")]
+    loose, grouped = (
+        judged(leak_rows({"train": "a", "test": "b"}, pairs, grouped=grouped))[0]
+        for grouped in (False, True)
+    )
+    assert loose.mend == "without_twins" and "`grouped: true`" in loose.advice
+    assert grouped.mend == "" and grouped.advice.startswith("Report this fault")

@@ -1,6 +1,7 @@
 """Classes of unequal size: weights in the loss, and balanced epochs."""
 
 import logging
+from collections import Counter
 from itertools import chain
 from pathlib import Path
 
@@ -12,8 +13,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tests.unit.training_job_example import small_job
+from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks import training_job
-from workflow_scripts.cxrcam.networks.class_balance import balanced_order, class_weights
+from workflow_scripts.cxrcam.networks.class_balance import (
+    balanced_order,
+    class_weights,
+    numbered_sources,
+    order_within_sources,
+)
 from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.recipe import TrainSettings
@@ -157,3 +164,26 @@ def test_a_job_weighs_by_its_training_images_and_says_so(tmp_path: Path, caplog)
         assert card["class_weights"] == weights["class_weights"]
     assert "weights_in_loss" not in load_model(models[0])[1].training
     assert plain.configuration_hash() != weighted.configuration_hash()
+
+
+# --- epochs balanced within sources ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_source_keeps_its_share_and_has_as_many_of_each_class(seed):
+    labels = np.array([0] * 6 + [1] * 2 + [0] * 1 + [1] * 5)
+    sources = np.array([0] * 8 + [1] * 6)
+    order = order_within_sources(labels, sources, np.random.default_rng(seed))
+    drawn = Counter(zip(sources[order].tolist(), labels[order].tolist(), strict=True))
+    assert drawn == {(0, 0): 4, (0, 1): 4, (1, 0): 3, (1, 1): 3}
+    assert len(np.unique(sources[order][:8])) == 2  # not one source after the other
+
+
+def test_sources_are_numbered_and_images_without_one_are_one_more():
+    numbers = numbered_sources(["b", "a", None, "b", "a", None], list("xxxyyy"), ["x", "y"])
+    assert numbers.tolist() == [1, 0, 2, 1, 0, 2]
+
+
+def test_a_source_that_lacks_a_class_is_named_with_the_way_out():
+    with pytest.raises(InputError, match=r"source 'a' is of the class y.*leave that source out"):
+        numbered_sources(["a", "a", "b", "b"], list("xxxy"), ["x", "y"])

@@ -47,7 +47,7 @@ def sheet(kind: str) -> str:
             pairs=pd.DataFrame({"image_id_a": ["b"], "image_id_b": ["c"]}),
             **{"n_conflicts": 0, "sources": {"two": verdict}},
             acquisition={"two": {"size": verdict}},
-            image_settings={"size": 129, "resampling": "bilinear"},
+            image_settings={"size": 129, "resampling": "bilinear", "blank": "none"},
             tasks={"two": CLASSES},
             **{"n_excluded": 5, "n_relabelled": 6},
         )

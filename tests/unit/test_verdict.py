@@ -157,11 +157,36 @@ def test_a_check_without_reason_or_with_a_made_up_status_is_refused():
 
 
 def test_a_kind_keeps_its_clause_for_what_it_could_not_test():
-    kind = CheckKind("leaks", "Any?", "inflation", 3, "l.csv", untested="nobody looked")
+    kind = CheckKind(
+        *("leaks", "Any?", "inflation", 3, "l.csv"),
+        advice="Group them.",
+        to_assess="Look.",
+        mend="groups",
+        untested="nobody looked",
+    )
     assert kind.not_assessable("no table").clause == "nobody looked"
     failed = kind.result("failed", "3 of 5", "found", clause="three leak", detail="copies")
     assert (failed.clause, failed.name) == ("three leak", "leaks: copies")
     assert kind.result("passed", "", "none").finding == "-"
+
+
+def test_a_failed_check_says_what_to_do_and_a_passed_one_nothing():
+    kind = CheckKind(
+        *("leaks", "Any?", "inflation", 3, "l.csv"),
+        advice="Group them.",
+        to_assess="Look.",
+        mend="groups",
+    )
+    said = {
+        check.status: (check.advice, check.mend)
+        for check in (kind.failed("3", "x"), kind.passed("0", "x"), kind.not_assessable("x"))
+    }
+    assert said == {
+        "failed": ("Group them.", "groups"),
+        "passed": ("", ""),
+        "not assessable": ("Look.", ""),
+    }
+    assert kind.failed("3", "x", mend="other").mend == "other"
 
 
 def test_the_page_has_one_line_a_check_failures_first_and_hides_none():

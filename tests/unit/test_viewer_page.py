@@ -53,6 +53,7 @@ def exported(input_part: str = "whole") -> dict[str, object]:
         card,
         run={"dataset": "demo", "task": "two_class", "scheme": "x", "fold": 1, "seed": 0},
         resampling="bilinear",
+        blank="none",
         calibration={"temperature": 1.0, "n": 0},
         map_size=(7, 7),
         map_scale=1.0,

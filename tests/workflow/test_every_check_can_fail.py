@@ -75,8 +75,8 @@ OF_NETWORKS = {
     "faithfulness": Case("name the important pixels better", ("insertion", "deletion", "road")),
     "mirror images": Case("they change where they should not (mirror images)"),
 }
-# Subgroups and slices need more test images than there are here: tests/workflow/test_columns.py; and so
-# do traits, as their values must differ within each class: tests/unit/test_probes.py, and with trained
+# Subgroups and slices need more test images than there are here: tests/workflow/test_columns.py. So
+# do traits, whose values must differ within each class: tests/unit/test_probes.py, and with trained
 # networks benchmarks/planted_probe.py. Findings are of other networks:
 # tests/workflow/test_findings.py, tests/unit/test_check_findings.py.
 ELSEWHERE = {

@@ -328,6 +328,7 @@ CASES = [
         function("cxrcam/phantom/dataset.py", "write_phantom_dataset"),
         set(),
     ),
+    Case("code of the mends", function("cxrcam/configuration/mends.py", "mended"), set()),
     Case("code that only writes messages", function("cxrcam/logs.py", "start_log"), set()),
     Case(
         "how many bad images are allowed",
@@ -413,6 +414,11 @@ CASES = [
         CONFIG | after_train(ALL_RUNS),
     ),
     Case(
+        "epochs balanced within sources",
+        settings(train={"sampling": "balanced_within_sources"}),
+        CONFIG | after_train(ALL_RUNS),
+    ),
+    Case(
         "another precision",
         settings(compute={"precision": "bfloat16"}),
         CONFIG | after_train(ALL_RUNS),
@@ -456,6 +462,9 @@ CASES = [
     ),
     # Images.
     Case("another image size", settings(image={"size": 64}), CONFIG | ALL_SHARDS | after_index()),
+    Case(
+        "black corners", settings(image={"blank": "corners"}), CONFIG | ALL_SHARDS | after_index()
+    ),
     Case(
         "other DICOM files", settings(image={"accept": "any"}), CONFIG | ALL_SHARDS | after_index()
     ),

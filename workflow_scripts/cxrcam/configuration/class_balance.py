@@ -17,7 +17,10 @@ def reweighting(train: Mapping[str, Any]) -> str:
     """
     if train.get("class_weights", "none") != "none":
         return "class weights"
-    if train.get("sampling", "natural") != "natural":
+    sampling = train.get("sampling", "natural")
+    if sampling == "balanced_within_sources":
+        return "as many images of each class in each source"
+    if sampling != "natural":
         return "as many images of each class"
     return ""
 

@@ -62,7 +62,7 @@ class Datasheet:
     sources, acquisition : mapping
         audit/sources.json and audit/acquisition.json, by task.
     image_settings : mapping
-        `size` and `resampling`.
+        `size`, `resampling` and `blank`.
     tasks : mapping of str to sequence of str
         Classes of each task.
     n_excluded, n_relabelled : int
@@ -219,13 +219,14 @@ class Datasheet:
 
     def _preparation(self) -> list[Answer]:
         size, resampling = self.image_settings["size"], self.image_settings["resampling"]
+        cut = ", but for black corners" if self.image_settings["blank"] == "corners" else ""
         return [
             Answer(
                 "What was done to the images here?",
                 f"Read as 8-bit grey and stretched to {size} × {size} pixels ({resampling}); "
-                "nothing was cropped or equalised. Images that could not be read were left out, "
-                "copies were kept and held on one side of grouped divisions. A reader left out "
-                f"{self.n_excluded:,} images and gave {self.n_relabelled:,} another label.",
+                f"nothing was cropped or equalised{cut}. Images that could not be read were left "
+                "out, copies were kept and held on one side of grouped divisions. A reader left "
+                f"out {self.n_excluded:,} images and gave {self.n_relabelled:,} another label.",
             ),
             Answer(
                 "Are the raw images kept?", "Yes: the workflow changes no file of the data set."

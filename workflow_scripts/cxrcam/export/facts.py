@@ -18,6 +18,7 @@ def network_facts(
     *,
     run: Mapping[str, Any],
     resampling: str,
+    blank: str,
     calibration: Mapping[str, Any],
     map_size: tuple[int, int],
     map_scale: float,
@@ -32,6 +33,8 @@ def network_facts(
         `dataset`, `task`, `scheme`, `fold` and `seed`.
     resampling : str
         ``image.resampling``: filter that images are stretched with before the network sees them.
+    blank : str
+        ``image.blank``: what the graph blanks in every image.
     calibration : mapping
         `temperature` and `n`, as in metrics.json.
     map_size : (int, int)
@@ -57,6 +60,7 @@ def network_facts(
         "weights_origin": card.weights_origin,
         "image_size": card.image_size,
         "resampling": resampling,
+        "blank": blank,
         "input_part": card.input_part,
         "mean": card.mean,
         "std": card.std,

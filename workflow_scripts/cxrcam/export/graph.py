@@ -5,9 +5,11 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import nn
 
+from workflow_scripts.cxrcam.images.blanking import blanked
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.cam import captured_features, classifier_head
 from workflow_scripts.cxrcam.networks.decomposition import composed_maps
@@ -41,14 +43,17 @@ class PixelsToMaps(nn.Module):
         In evaluation mode, on the CPU.
     card : ModelCard
         What it was trained with.
+    blank : {"none", "corners"}
+        What the graph itself blanks, so that no program has to, see `blanking.blanked`.
     """
 
     scale: torch.Tensor
     shift: torch.Tensor
     resizing: torch.Tensor | None
+    seen: torch.Tensor | None
     head_kernel: torch.Tensor | None
 
-    def __init__(self, model: nn.Module, card: ModelCard) -> None:
+    def __init__(self, model: nn.Module, card: ModelCard, blank: str = "none") -> None:
         super().__init__()
         self.model = model
         self.backbone = card.backbone
@@ -58,6 +63,11 @@ class PixelsToMaps(nn.Module):
         self.register_buffer("scale", (white - black) / 255.0)
         side = network_input_size(card.architecture, card.image_size, card.input_size)
         self.register_buffer("resizing", resizing_matrix(card.image_size, side))
+        seen = None
+        if blank != "none":
+            ones = np.ones((1, card.image_size, card.image_size), np.uint8)
+            seen = torch.from_numpy(blanked(ones, blank)).float()
+        self.register_buffer("seen", seen)
         head = model.get_submodule(self.backbone.head)
         kernel = None
         if isinstance(head, nn.Linear) and has_exact_maps(self.backbone):
@@ -74,6 +84,8 @@ class PixelsToMaps(nn.Module):
         pixels : float32 tensor, shape (n, 1, image_size, image_size)
             Grey levels in [0, 255].
         """
+        if self.seen is not None:
+            pixels = pixels * self.seen
         if self.resizing is not None:
             pixels = self.resizing @ pixels @ self.resizing.T
         images = pixels * self.scale + self.shift
@@ -113,7 +125,7 @@ def resizing_matrix(source: int, target: int) -> torch.Tensor | None:
     return resize_pixels(rows, target)[:, :, 0].T.contiguous()
 
 
-def traced(model: nn.Module, card: ModelCard) -> torch.export.ExportedProgram:
+def traced(model: nn.Module, card: ModelCard, blank: str = "none") -> torch.export.ExportedProgram:
     """The graph of a network, for a batch of any size.
 
     Parameters
@@ -121,6 +133,8 @@ def traced(model: nn.Module, card: ModelCard) -> torch.export.ExportedProgram:
     model : nn.Module
         In evaluation mode, on the CPU, float32.
     card : ModelCard
+    blank : {"none", "corners"}
+        As in `PixelsToMaps`.
 
     Returns
     -------
@@ -128,7 +142,7 @@ def traced(model: nn.Module, card: ModelCard) -> torch.export.ExportedProgram:
         Without what tells of this machine (where the code lies that each node comes from) and
         without example inputs, which would be stored as a pickle.
     """
-    network = PixelsToMaps(model, card).eval()
+    network = PixelsToMaps(model, card, blank).eval()
     example = torch.zeros(_TRACED_BATCH, 1, card.image_size, card.image_size)
     with torch.no_grad():
         program = torch.export.export(

@@ -123,7 +123,7 @@ def write_exported(
     pt2: str,
 ) -> None:
     """Write a network as ONNX with weights of two types and as PT2, with `facts` as metadata."""
-    program = traced(model, card)
+    program = traced(model, card, str(facts["blank"]))
     whole = onnx_model(program, output_names(card.backbone), facts)
     write_bytes(float32, onnx_bytes(whole))
     write_bytes(float16, onnx_bytes(with_float16_weights(whole)))

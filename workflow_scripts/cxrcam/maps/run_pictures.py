@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.arrays import BoolArray
+from workflow_scripts.cxrcam.images.blanking import blanked
 from workflow_scripts.cxrcam.images.covering import covered_pixels
 from workflow_scripts.cxrcam.images.files import named, read_grey
 from workflow_scripts.cxrcam.images.lesion_regions import lesion_regions_of
@@ -29,7 +30,12 @@ PICTURE_SIDE: Final = 299  # pixels; the size of the database's own images
 
 
 def read_xray(
-    index: pd.DataFrame, image_id: str, side: int, max_pixels: int, input_part: str = WHOLE
+    index: pd.DataFrame,
+    image_id: str,
+    side: int,
+    max_pixels: int,
+    input_part: str = WHOLE,
+    blank: str = "none",
 ) -> Xray:
     """Read an image and its masks, `side` pixels a side; arguments as in `RunPictures`."""
     entry = index.loc[image_id]
@@ -44,7 +50,8 @@ def read_xray(
     path = Path(str(entry["path"]))
     with named(path):
         grey = resize_grey(read_grey(path, max_pixels).pixels, side)
-    shown = covered_pixels(grey[None], input_part, None if lungs is None else lungs[None])[0]
+    lung_masks = None if lungs is None else lungs[None]
+    shown = covered_pixels(blanked(grey[None], blank), input_part, lung_masks)[0]
     return {"grey": shown, "lung_mask": lungs, "lesion_mask": lesions}
 
 
@@ -75,6 +82,8 @@ class RunPictures:
         What the network sees of each image, see `covering.covered_pixels`.
     max_pixels : int
         Larger images are refused.
+    blank : {"none", "corners"}
+        What is blanked in every image, see `blanking.blanked`.
     """
 
     records: pd.DataFrame
@@ -83,13 +92,15 @@ class RunPictures:
     index: pd.DataFrame
     input_part: str
     max_pixels: int
+    blank: str = "none"
 
     def picture(self, image_id: str, side: int) -> Picture:
         """X-ray as the network saw it, evidence and masks of an image, `side` pixels a side."""
         row = int(np.flatnonzero(self.records["image_id"] == image_id)[0])
         placed = self.maps.place(self.maps.values[row, 0], side)
         # As the network saw it, which may be the image's border only.
-        xray = read_xray(self.index, image_id, side, self.max_pixels, self.input_part)
+        seen = self.max_pixels, self.input_part, self.blank
+        xray = read_xray(self.index, image_id, side, *seen)
         return {**xray, "evidence": normalise_map(placed, self.scale)}
 
     def with_drawn(self, parts: tuple[str, ...]) -> "RunPictures":
@@ -116,6 +127,7 @@ def read_run_pictures(
     classes: Sequence[str],
     input_part: str,
     max_pixels: int,
+    blank: str = "none",
 ) -> RunPictures:
     """Read what a run said of its test images; files are outputs of `index` and `predict_run`."""
     records = read_test_predictions(predictions, classes)
@@ -124,4 +136,4 @@ def read_run_pictures(
     evidence = read_evidence_maps(Path(maps), image_ids, classes).of_class(called)
     entries = pd.read_parquet(index).set_index("image_id")
     scale = heat_scale(evidence.values)
-    return RunPictures(records, scale, evidence, entries, input_part, max_pixels)
+    return RunPictures(records, scale, evidence, entries, input_part, max_pixels, blank)

@@ -22,10 +22,13 @@ card has the weights and the images of each class, for those who want to correct
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 from workflow_scripts.cxrcam.arrays import Float64Array, Int64Array
+from workflow_scripts.cxrcam.errors import InputError
 
 BALANCED = "balanced"
+WITHIN_SOURCES = "balanced_within_sources"
 
 
 def class_weights(
@@ -83,3 +86,49 @@ def balanced_order(labels: Int64Array, rng: np.random.Generator) -> Int64Array:
         rounds = -(-n_wanted // len(members))
         drawn.append(np.concatenate([rng.permutation(members) for _ in range(rounds)])[:n_wanted])
     return rng.permutation(np.concatenate(drawn))
+
+
+def order_within_sources(
+    labels: Int64Array, sources: Int64Array, rng: np.random.Generator
+) -> Int64Array:
+    """Positions of an epoch in which each source has its images, of each class equally many.
+
+    So the class cannot be told from the source. Within a source as `balanced_order`.
+
+    Parameters
+    ----------
+    labels, sources : int64 array, shape (n,)
+        Class and source of each image.
+    rng : np.random.Generator
+
+    Returns
+    -------
+    int64 array, shape (n,)
+    """
+    members = (np.flatnonzero(sources == source) for source in np.unique(sources))
+    return rng.permutation(
+        np.concatenate([some[balanced_order(labels[some], rng)] for some in members])
+    )
+
+
+def numbered_sources(
+    sources: Sequence[str | None], labels: Sequence[str], classes: Sequence[str]
+) -> Int64Array:
+    """Number of each training image's source; images without one make one source together.
+
+    Raises
+    ------
+    InputError
+        A source has no image of some class.
+    """
+    named = pd.Series([source or "unknown" for source in sources])
+    counts = pd.crosstab(named, pd.Series(labels)).reindex(columns=list(classes), fill_value=0)
+    for source, row in counts.iterrows():
+        if (row == 0).any():
+            lacking = ", ".join(row.index[row == 0])
+            raise InputError(
+                f"train.sampling is {WITHIN_SOURCES}, but no training image of the source "
+                f"{source!r} is of the class {lacking}: add such images, leave that source out "
+                "(`exclude` of the data set), or set train.sampling to natural."
+            )
+    return pd.factorize(named, sort=True)[0].astype(np.int64)

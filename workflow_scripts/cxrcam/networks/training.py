@@ -13,7 +13,12 @@ from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, Int64Array
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks import distributed
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, TrainingStopped
-from workflow_scripts.cxrcam.networks.class_balance import BALANCED, balanced_order
+from workflow_scripts.cxrcam.networks.class_balance import (
+    BALANCED,
+    WITHIN_SOURCES,
+    balanced_order,
+    order_within_sources,
+)
 from workflow_scripts.cxrcam.networks.cuda_graphs import own_stream
 from workflow_scripts.cxrcam.networks.evaluation import (
     best_iteration,
@@ -85,7 +90,7 @@ class _Loop:
         self.iterations = len(self.bounds) * self.settings.epochs
         each_epoch = self.settings.evaluate_every == "epoch"
         self.every = len(self.bounds) if each_epoch else int(self.settings.evaluate_every)
-        if self.settings.sampling == BALANCED:
+        if self.settings.sampling in (BALANCED, WITHIN_SOURCES):
             classes = self.training.labels // self.learner.sub_classes
             self.classes: Int64Array = classes.cpu().numpy()
 
@@ -101,6 +106,8 @@ class _Loop:
         n_images = len(self.training)
         if self.settings.sampling == BALANCED:
             order = balanced_order(self.classes, self.rng)
+        elif (sources := self.learner.sources) is not None:
+            order = order_within_sources(self.classes, sources, self.rng)
         else:
             order = self.rng.permutation(n_images)
         flips = self.rng.random(n_images) < self.settings.horizontal_flip

@@ -32,7 +32,7 @@ from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.capsules import MarginLoss
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints
-from workflow_scripts.cxrcam.networks.class_balance import class_weights
+from workflow_scripts.cxrcam.networks.class_balance import class_weights, numbered_sources
 from workflow_scripts.cxrcam.networks.cost import parameter_count
 from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.distributed import rank, world_size
@@ -92,6 +92,7 @@ class TrainingJob:
     model_file: str
     history_file: str
     timings_file: str
+    index: str | None = None  # which knows the sources, where classes are balanced within them
     findings: bool = False  # whether `classes` are findings, any number of them an image
 
     @property
@@ -127,6 +128,7 @@ class TrainingJob:
         contents = (metadata[b"content_fingerprint"].decode() for metadata in about)
         digest.update(joined_fingerprint(contents).encode())
         digest.update(b"".join(sorted({metadata.get(b"made_with", b"") for metadata in about})))
+        digest.update(Path(self.index).read_bytes() if self.index else b"")
         return digest.hexdigest()
 
 
@@ -192,6 +194,16 @@ def labels_of_images(images: pd.DataFrame, job: TrainingJob) -> Int64Array | Flo
     return np.array([job.classes.index(name) for name in images["label"]])
 
 
+def training_sources(job: TrainingJob, image_ids: Sequence[str]) -> Int64Array | None:
+    """Source of each training image as a number; None where sources play no part."""
+    if job.index is None:
+        return None
+    index = pd.read_parquet(job.index, columns=["image_id", "source", "label"])
+    rows = index.set_index("image_id").loc[list(image_ids)]
+    sources = rows["source"].where(rows["source"].notna(), None)
+    return numbered_sources(sources.tolist(), rows["label"].tolist(), job.classes)
+
+
 def experiment_fingerprint(
     job: TrainingJob, data: str, origin: str, precision: str, device: torch.device, processes: int
 ) -> str:
@@ -251,6 +263,7 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
     )
     with _TrainingLog(job, settings, len(training), log) as shown, frozen as trained:
         learner = learner_of(job, trained, training, settings, input_size, precision, log)
+        learner.sources = training_sources(job, image_ids)
         history = train(
             learner,
             {role: parts[role] for role in settings.watch if role in parts},

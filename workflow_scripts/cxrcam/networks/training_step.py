@@ -10,6 +10,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from workflow_scripts.cxrcam.arrays import Int64Array
 from workflow_scripts.cxrcam.networks import distributed
 from workflow_scripts.cxrcam.networks.cuda_graphs import RecordedStep
 from workflow_scripts.cxrcam.networks.decomposition import composed_logits
@@ -57,6 +58,8 @@ class Learner:
     sub_classes : int
         Of each class, where the labels of `training` are those of `decomposition`. What is counted
         below is of classes all the same.
+    sources : int64 array, shape (n,), optional
+        Of the images of `training`, where classes are balanced within sources.
 
     Attributes
     ----------
@@ -85,10 +88,12 @@ class Learner:
         sub_classes: int = 1,
         loss: nn.Module | None = None,
         class_weights: torch.Tensor | None = None,
+        sources: Int64Array | None = None,
     ) -> None:
         self.training, self.settings = training, settings
         self.normalisation, self.precision = normalisation, precision
         self.sub_classes, self.class_weights = sub_classes, class_weights
+        self.sources = sources
         self.side = input_size or training.side
         self.device = training.labels.device
         self.processes = distributed.world_size()

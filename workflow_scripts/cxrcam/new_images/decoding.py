@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.data.decoding import decode_images
+from workflow_scripts.cxrcam.images.blanking import blanked
 from workflow_scripts.cxrcam.images.dicom_tags import Accept
 from workflow_scripts.cxrcam.images.drawn_mark import MARK_END, has_drawn_mark
 from workflow_scripts.cxrcam.images.resizing import Resampling
@@ -42,6 +43,7 @@ def decoded_batches(
     max_pixels: int,
     threads: int,
     accept: Accept = "any",
+    blank: str = "none",
 ) -> Iterator[Batch]:
     """Decode images ahead of whoever asks for them.
 
@@ -50,6 +52,8 @@ def decoded_batches(
     images : sequence of NewImage
     size, resampling, max_pixels, threads, accept
         As in `data.decoding.decode_images`.
+    blank : {"none", "corners"}
+        What is then blanked, see `images.blanking.blanked`; facts are those of the whole image.
 
     Yields
     ------
@@ -57,14 +61,11 @@ def decoded_batches(
         In the order of the images; unreadable ones have a ``quarantine_reason``.
     """
     parts = [images[start : start + AT_ONCE] for start in range(0, len(images), AT_ONCE)]
+    settings = size, resampling, max_pixels, threads, accept, blank
     with ThreadPoolExecutor(max_workers=1) as ahead:
         waiting = None
         for part in [*parts, None]:
-            following = (
-                None
-                if part is None
-                else ahead.submit(_decoded, part, size, resampling, max_pixels, threads, accept)
-            )
+            following = None if part is None else ahead.submit(_decoded, part, *settings)
             if waiting is not None:
                 yield waiting.result()
             waiting = following
@@ -77,6 +78,7 @@ def _decoded(
     max_pixels: int,
     threads: int,
     accept: Accept,
+    blank: str,
 ) -> Batch:
     files = [(image.image_id, Path(image.path)) for image in images]
     facts, _, pixels = decode_images(files, size, resampling, max_pixels, threads, accept)
@@ -88,7 +90,8 @@ def _decoded(
     facts = facts.append_column("path", pa.array(paths, pa.binary()))
     facts = facts.append_column("contrast", pa.array(contrast, pa.float64()))
     drawn = [ok and _is_drawn(path) for ok, (_, path) in zip(readable, files, strict=True)]
-    return Batch(facts.append_column("is_drawn", pa.array(drawn, pa.bool_())), pixels)
+    facts = facts.append_column("is_drawn", pa.array(drawn, pa.bool_()))
+    return Batch(facts, blanked(pixels, blank))
 
 
 def _is_drawn(path: Path) -> bool:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from workflow_scripts.cxrcam.files import atomic_path, file_name
+from workflow_scripts.cxrcam.images.blanking import blanked
 from workflow_scripts.cxrcam.images.covering import covered_pixels
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.images.limits import UnreadableImage
@@ -65,6 +66,8 @@ class Drawing:
         Sentences under every captioned picture.
     against : bool
         Whether to draw evidence against the class too.
+    blank : {"none", "corners"}
+        What is blanked in every image, see `blanking.blanked`.
     """
 
     input_part: str
@@ -74,6 +77,7 @@ class Drawing:
     max_pixels: int
     notices: list[str]
     against: bool = False
+    blank: str = "none"
 
 
 def write_answer_pictures(
@@ -128,7 +132,7 @@ def _drawn(
     except UnreadableImage:
         return None
     grey = resize_grey(image.pixels, PICTURE_SIDE)
-    grey = covered_pixels(grey[None], drawing.input_part, None)[0]
+    grey = covered_pixels(blanked(grey[None], drawing.blank), drawing.input_part, None)[0]
     placed = maps.place(maps.values[0, 0], PICTURE_SIDE)
     evidence = normalise_map(placed, drawing.scale) if row["is_input"] else None
     # Numbered: names from the user may hold anything, and differ by case only.

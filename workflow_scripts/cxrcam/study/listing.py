@@ -68,6 +68,7 @@ def list_study(config: Mapping[str, Any]) -> Study:
                 "Correct the path, or set model.weights to auto, imagenet or random."
             )
         refuse_future_files([weights])
+    _check_first_study(config["compare_with"], data_sets)
     scheme = study.answering["scheme"]
     if config["predict_images"] and study.needs_lung_masks(scheme):
         raise configuration.ConfigurationError(
@@ -75,3 +76,21 @@ def list_study(config: Mapping[str, Any]) -> Study:
             "images do not have: name another scheme as predict.scheme."
         )
     return study
+
+
+def _check_first_study(name: str | None, data_sets: Mapping[str, Any]) -> None:
+    """Refuse to compare with a study that has not run, or that this one would overwrite."""
+    if name is None:
+        return
+    if name in data_sets:
+        raise configuration.ConfigurationError(
+            f"compare_with is {name!r}, but this study uses that data set itself, and its results "
+            "would be overwritten: give this study's data set another name under `datasets`, or "
+            "set compare_with to null."
+        )
+    for file in ("tables/metrics.csv", "audit/verdict.json"):
+        if not os.path.isfile(path := f"results/{name}/{file}"):  # noqa: PTH113 (never raises)
+            raise configuration.ConfigurationError(
+                f"compare_with is {name!r}, but {path!r} does not exist: run that study first, or "
+                "set compare_with to null."
+            )

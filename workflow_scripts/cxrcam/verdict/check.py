@@ -52,6 +52,10 @@ class Check:
         What the sentence says of this check, to stand after a colon; empty: not mentioned.
     subject : str
         What was checked: "" the data set, "<task>", or "<task>, <scheme>".
+    advice : str
+        One sentence: what to do; empty where the check passed.
+    mend : str
+        What the tool itself can do about the failure, a key of `mend_names.MENDS`; empty: nothing.
 
     Raises
     ------
@@ -69,6 +73,8 @@ class Check:
     about: Consequence
     clause: str = ""
     subject: str = ""
+    advice: str = ""
+    mend: str = ""
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
@@ -83,7 +89,8 @@ class Check:
 class CheckKind:
     """What all checks of one kind share; the fields are those of `Check`.
 
-    `untested` is the clause of a check that could not be made.
+    `advice` and `mend` are those of a check that failed; `to_assess` is the advice, and `untested`
+    the clause, of one that could not be made.
     """
 
     name: str
@@ -91,6 +98,9 @@ class CheckKind:
     about: Consequence
     order: int
     file: str
+    advice: str
+    to_assess: str
+    mend: str = ""
     untested: str = ""
 
     def result(
@@ -102,8 +112,9 @@ class CheckKind:
         subject: str = "",
         clause: str = "",
         detail: str = "",
+        mend: str = "",
     ) -> Check:
-        """A check of this kind; `detail` is added to its name."""
+        """A check of this kind; `detail` is added to its name, `mend` stands before the kind's."""
         return Check(
             name=f"{self.name}: {detail}" if detail else self.name,
             question=self.question,
@@ -115,6 +126,8 @@ class CheckKind:
             about=self.about,
             clause=self.untested if status == NOT_ASSESSABLE else clause,
             subject=subject,
+            advice={FAILED: self.advice, NOT_ASSESSABLE: self.to_assess, PASSED: ""}[status],
+            mend=(mend or self.mend) if status == FAILED else "",
         )
 
     def passed(self, finding: str, why: str, **words: str) -> Check:
@@ -136,6 +149,9 @@ Judge = Callable[[AuditTables], list[Check]]
 REGISTERED: Final[dict[str, Judge]] = {}
 """What makes the checks of each kind, by the kind's name; filled as `checks` is imported."""
 
+KINDS: Final[dict[str, CheckKind]] = {}
+"""Every kind by its name; filled together with `REGISTERED`."""
+
 
 def register(*kinds: CheckKind) -> Callable[[Judge], Judge]:
     """Make the verdict run the decorated function; ValueError if a kind's name is taken."""
@@ -145,6 +161,7 @@ def register(*kinds: CheckKind) -> Callable[[Judge], Judge]:
             if kind.name in REGISTERED:
                 raise ValueError(f"there are two checks {kind.name!r}: name one otherwise")
             REGISTERED[kind.name] = judge
+            KINDS[kind.name] = kind
         return judge
 
     return add

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from workflow_scripts.cxrcam.configuration.mend_names import BLANK_CORNERS
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables, Numbers
 from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, register
 
@@ -12,6 +13,9 @@ KIND = CheckKind(
     about="shortcut",
     order=40,
     file="audit/acquisition.json",
+    advice="Train on images of all classes that were made alike, from the same hospitals and "
+    "machines; audit/acquisition.json says by what they differ.",
+    to_assess="Give the original files, at least 30 images of each class.",
     untested="traces of how the images were made were not compared",
 )
 
@@ -47,7 +51,9 @@ def _of_trace(task: str, name: str, trace: Numbers) -> Check:
     result, above = (KIND.failed, "above") if trace["fails"] else (KIND.passed, "not above")
     why = f"the lower bound is {above} {trace['threshold']:.2f}; chance is 0.50"
     clause = f"the classes can be told apart by {trace['trace']} alone ({auroc}, chance 0.50)"
-    return result(finding, why, subject=task, clause=clause, detail=name)
+    # That of the corners, where letters have an edge of their own.
+    mend = BLANK_CORNERS if name == "spectrum" else ""
+    return result(finding, why, subject=task, clause=clause, detail=name, mend=mend)
 
 
 def _in_words(counts: Mapping[str, Mapping[str, int]]) -> str:

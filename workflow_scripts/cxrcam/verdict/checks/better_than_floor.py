@@ -20,6 +20,10 @@ KIND = CheckKind(
     about="shortcut",
     order=30,
     file="tables/metrics.csv",
+    advice="Take away what the best floor sees (`image: {blank: corners}`, or a scheme with "
+    "`input: lungs_only`), and train again.",
+    to_assess="Test more images: a larger `test_fraction`, or a scheme of the kind "
+    "`stratified_kfold`.",
     untested="the network is not shown to beat a classifier that cannot see lung detail",
 )
 
@@ -62,6 +66,7 @@ def _of_design(subject: str, rows: pd.DataFrame, comparisons: int, gives_away: b
         return KIND.not_assessable(why, subject=subject)
     name = str(rows["best_floor"].mode().iloc[0])
     sees = given_away.SEES.get(name, f"sees only {name}")
+    mend = given_away.mend_of([name])
     finding = (
         f"network {per_cent(network.value)}, {name} {per_cent(floor.value)}; gap"
         f" {_points(gap)} (n = {gap.n:,})"
@@ -77,10 +82,11 @@ def _of_design(subject: str, rows: pd.DataFrame, comparisons: int, gives_away: b
         return KIND.passed(finding, f"{interval} lies above 0", subject=subject)
     if gap.high < 0.0:
         clause = clause.replace("is as good", "is better")
-        return KIND.failed(finding, f"{interval} lies below 0", subject=subject, clause=clause)
+        why = f"{interval} lies below 0"
+        return KIND.failed(finding, why, subject=subject, clause=clause, mend=mend)
     if gives_away:
         why = f"{interval} holds 0, and the data give the classes away"
-        return KIND.failed(finding, why, subject=subject, clause=clause)
+        return KIND.failed(finding, why, subject=subject, clause=clause, mend=mend)
     why = f"{interval} holds 0: {gap.n:,} test images do not tell the two apart"
     return KIND.not_assessable(why, finding=finding, subject=subject)
 

@@ -16,6 +16,10 @@ KIND = CheckKind(
     about="limits",
     order=120,
     file="audit/calibration.csv",
+    advice="Give the scheme a `validation_fraction` of 0.1 or more, on which the temperature is "
+    "fitted, and do not read the probabilities as chances until then.",
+    to_assess="Test some hundreds of images: a larger `test_fraction`, or a scheme of the kind "
+    "`stratified_kfold`.",
 )
 
 CALIBRATION_ERROR = 0.05

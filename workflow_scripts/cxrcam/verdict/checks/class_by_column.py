@@ -9,6 +9,10 @@ KIND = CheckKind(
     about="shortcut",
     order=51,
     file="audit/columns.json",
+    advice="Take images of all classes that are alike in that column; audit/columns.json says by "
+    "what they differ.",
+    to_assess="Add columns such as `view`, `age` and `sex` to the table of the images, for more of "
+    "them.",
     untested="view, age, sex or scanner of the images are not known",
 )
 

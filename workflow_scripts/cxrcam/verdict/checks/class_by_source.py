@@ -1,5 +1,8 @@
 """Whether class and source can be told apart."""
 
+from dataclasses import replace
+
+from workflow_scripts.cxrcam.configuration.mend_names import BALANCE_SOURCES
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables, Numbers
 from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, per_cent, register
 
@@ -9,6 +12,11 @@ KIND = CheckKind(
     about="shortcut",
     order=50,
     file="audit/sources.json",
+    advice="Add images of every class from every source; where each source holds all classes, set "
+    "`train: {sampling: balanced_within_sources}`.",
+    to_assess="Add the column `source` to the table of the images, or describe them as a `union` "
+    "of their data sets.",
+    mend=BALANCE_SOURCES,
     untested="nobody knows which hospital an image comes from",
 )
 
@@ -44,4 +52,6 @@ def _of_task(task: str, sources: Numbers) -> Check:
             f"one who knows only the hospital is right on {known} of the images, where guessing"
             f" gives {guessed}"
         )
-    return KIND.failed(words, f"{finding}{also}", subject=task, clause=clause)
+    failed = KIND.failed(words, f"{finding}{also}", subject=task, clause=clause)
+    # Sampling cannot balance what a source does not have.
+    return failed if finding == "associated" else replace(failed, mend="")

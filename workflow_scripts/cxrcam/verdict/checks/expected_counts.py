@@ -10,6 +10,9 @@ KIND = CheckKind(
     about="limits",
     order=130,
     file="audit/expected.csv",
+    advice="Unpack the data set again, or correct its key `expected`; audit/expected.csv says what"
+    " differs.",
+    to_assess="Say under `expected` of the data set how many images it is said to have.",
 )
 
 

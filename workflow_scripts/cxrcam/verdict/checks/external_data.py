@@ -21,6 +21,10 @@ KIND = CheckKind(
     about="inflation",
     order=10,
     file="audit/external.csv",
+    advice="Report the accuracy elsewhere instead of this one, and train on images of several "
+    "hospitals.",
+    to_assess="Name a data set from elsewhere under `external`, or test on one source after the "
+    "other with a scheme of the kind `leave_one_out`; more images make the answer surer.",
     untested="external data were not tested",
 )
 

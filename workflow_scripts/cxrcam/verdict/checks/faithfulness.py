@@ -13,6 +13,9 @@ KIND = CheckKind(
     about="explanation",
     order=145,
     file="audit/*/*/fold-*/seed-*/map_tests.json",
+    advice="Do not show the maps as the reason of an answer; compare other maps with `audit: "
+    "{map_methods: [grad_cam, layer_cam]}`.",
+    to_assess="Raise `audit: {explanation_images: N}`.",
 )
 
 MAP_TESTS = ("insertion", "deletion", "road")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.configuration.mend_names import LUNGS_ONLY
 from workflow_scripts.cxrcam.metrics.findings import CHANCE, MEAN, NETWORK, POOLED
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, register
@@ -22,6 +23,9 @@ GIVEN_AWAY = CheckKind(
     about="shortcut",
     order=given_away.KIND.order,
     file="tables/findings.csv",
+    advice="Take away what that floor sees (`image: {blank: corners}`, or a scheme with `input: "
+    "lungs_only`), and train again.",
+    to_assess="Test more images with the finding: a larger `test_fraction`.",
 )
 BETTER = CheckKind(
     name="finding against blind classifiers",
@@ -30,6 +34,9 @@ BETTER = CheckKind(
     about="shortcut",
     order=better.KIND.order,
     file="tables/findings.csv",
+    advice="Take away what the best floor sees (`image: {blank: corners}`, or a scheme with "
+    "`input: lungs_only`), and train again.",
+    to_assess="Test more images with the finding: a larger `test_fraction`.",
     untested="the network is not shown to beat a classifier that cannot see lung detail",
 )
 COVERED = CheckKind(
@@ -38,6 +45,10 @@ COVERED = CheckKind(
     about="shortcut",
     order=masked_input.KIND.order,
     file="tables/findings.csv",
+    advice="Let the network see the lungs only: a scheme with `input: lungs_only`, where lung "
+    "masks are known.",
+    to_assess="Test more images with the finding: a larger `test_fraction`.",
+    mend=LUNGS_ONLY,
 )
 ELSEWHERE = CheckKind(
     name="finding on external data",
@@ -45,6 +56,10 @@ ELSEWHERE = CheckKind(
     about="inflation",
     order=external_data.KIND.order,
     file="audit/external.csv",
+    advice="Report the AUROC elsewhere instead of this one, and train on images of several "
+    "hospitals.",
+    to_assess="Name a data set from elsewhere, with at least some dozens of images with the "
+    "finding, under `external`.",
     untested="external data were not tested",
 )
 
@@ -124,7 +139,8 @@ def _given_away(rows: dict[str, pd.Series], subject: str, name: str, looks: int)
             f"{name} can be told by a classifier that {sees}, AUROC {known[alarms[0]].value:.2f}"
         )
         why = ", ".join(f"{floor} is above {FORGIVEN[floor]:.2f}" for floor in alarms)
-        return GIVEN_AWAY.failed(finding, why, subject=subject, clause=clause)
+        mend = given_away.mend_of(alarms)
+        return GIVEN_AWAY.failed(finding, why, subject=subject, clause=clause, mend=mend)
     unclear = [floor for floor, found in known.items() if found.high > FORGIVEN[floor] + NOTICED]
     if unclear:
         why = f"too few images to tell for {', '.join(unclear)}"
@@ -151,17 +167,16 @@ def _against_floors(
     )
     sees = given_away.SEES[best]
     clause = f"for {name} a classifier that {sees} is as good, {floors[best]['auroc']:.2f}"
-    interval = "its interval"
+    interval, mend = "its interval", given_away.mend_of([best])
     if gap.low > 0:
         return BETTER.passed(finding, f"{interval} lies above 0", subject=subject)
     if gap.high < 0:
         better_clause = clause.replace("is as good", "is better")
-        return BETTER.failed(
-            finding, f"{interval} lies below 0", subject=subject, clause=better_clause
-        )
+        why = f"{interval} lies below 0"
+        return BETTER.failed(finding, why, subject=subject, clause=better_clause, mend=mend)
     if gives_away:
         why = f"{interval} holds 0, and the data give the finding away"
-        return BETTER.failed(finding, why, subject=subject, clause=clause)
+        return BETTER.failed(finding, why, subject=subject, clause=clause, mend=mend)
     return BETTER.not_assessable(f"{interval} holds 0", finding=finding, subject=subject)
 
 

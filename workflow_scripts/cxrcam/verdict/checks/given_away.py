@@ -6,9 +6,11 @@ explains is a failure.
 """
 
 from bisect import bisect_right
+from collections.abc import Iterable
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.configuration.mend_names import BLANK_CORNERS, LUNGS_ONLY
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, per_cent, register
@@ -25,6 +27,11 @@ KIND = CheckKind(
     about="shortcut",
     order=20,
     file="audit/floors.csv",
+    advice="Take away what that floor sees (`image: {blank: corners}`, or a scheme with `input: "
+    "lungs_only`), or take images that were made alike; audit/floors.csv has what each "
+    "floor reaches.",
+    to_assess="Take more images: the floors are cross-validated over all of them.",
+    mend=LUNGS_ONLY,
     untested="too little is known of what classifiers reach that cannot see the lungs",
 )
 
@@ -74,6 +81,11 @@ def _least_noticed(forgiven: float, n: int, confidence: float) -> float | None:
         range(n + 1), forgiven, key=lambda right: wilson_interval(right, n, confidence).low
     )
     return least / n if least <= n else None
+
+
+def mend_of(floors: Iterable[str]) -> str:
+    """What takes away what these floors see."""
+    return BLANK_CORNERS if "corners" in floors else LUNGS_ONLY
 
 
 @register(KIND)
@@ -149,7 +161,8 @@ def _of_design(subject: str, rows: pd.DataFrame, comparisons: int) -> Check:
             f" {per_cent(majority.value)}"
         )
         why = f"lower bounds: {limits} ({rule})"
-        return KIND.failed(finding, why, subject=subject, clause=clause)
+        mend = mend_of(a[1] for a in alarms)
+        return KIND.failed(finding, why, subject=subject, clause=clause, mend=mend)
     if unnoticed:
         why = f"too few test images: {'; '.join(unnoticed)}"
         return KIND.not_assessable(why, finding=finding, subject=subject)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.cxrcam.configuration.mend_names import LOOK_AT_IMAGES
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
 from workflow_scripts.cxrcam.terms import OTHER_EXPOSURE
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
@@ -14,6 +15,10 @@ KIND = CheckKind(
     about="limits",
     order=80,
     file="audit/duplicates.html",
+    advice="Look at the pairs in audit/duplicates.html, and name the wrong ones in a table: "
+    "`exclude`, `relabel` or `not_copies` of the data set.",
+    to_assess="Give every image a label; copies are then compared.",
+    mend=LOOK_AT_IMAGES,
 )
 
 
@@ -24,6 +29,25 @@ def labelled_pairs(pairs: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
         for side in "ab"
     }
     return pairs.assign(**labels)
+
+
+def _conflicts(labelled: pd.DataFrame) -> pd.DataFrame:
+    return labelled[labelled["label_a"].astype(str) != labelled["label_b"].astype(str)]
+
+
+def conflicting_images(pairs: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Images whose copy carries another label, as ``image_id``, ``label`` and ``why``."""
+    labelled = labelled_pairs(pairs[pairs["kind"] != OTHER_EXPOSURE], images)
+    rows = [
+        {
+            "image_id": pair[f"image_id_{one}"],
+            "label": pair[f"label_{one}"],
+            "why": f"its copy {pair[f'image_id_{other}']} is labelled {pair[f'label_{other}']}",
+        }
+        for pair in _conflicts(labelled.dropna(subset=["label_a", "label_b"])).to_dict("records")
+        for one, other in ("ab", "ba")
+    ]
+    return pd.DataFrame(rows, columns=["image_id", "label", "why"])
 
 
 @register(KIND)
@@ -45,7 +69,7 @@ def judge(tables: AuditTables) -> list[Check]:
     if not {"label_a", "label_b"} <= set(pairs.columns):
         return [KIND.not_assessable("the labels of the copies are not known", finding=finding)]
     labelled = pairs[pairs["label_a"].notna() & pairs["label_b"].notna()]
-    conflicts = labelled[labelled["label_a"].astype(str) != labelled["label_b"].astype(str)]
+    conflicts = _conflicts(labelled)
     if len(conflicts):
         one = conflicts.iloc[0]
         why = (

@@ -1,12 +1,18 @@
 """Whether test images have a copy, or their own patient, in training."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from workflow_scripts.cxrcam.audit.leaks import ANY_DUPLICATE, PATIENT
+from workflow_scripts.cxrcam.configuration.mend_names import WITHOUT_TWINS
 from workflow_scripts.cxrcam.terms import TEST, VALIDATION
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, per_cent, register
 from workflow_scripts.cxrcam.verdict.pooling import designs, first_reason
+
+REPORT = "Report this fault of the tool, with audit/leaks.csv and the configuration."
+"""Advice where nothing that a user set is to blame."""
 
 KNOWN_PATIENTS = 0.95
 """Share of test images whose patient must be known before "no patient leaks" can be said."""
@@ -17,6 +23,9 @@ COPIES = CheckKind(
     about="inflation",
     order=70,
     file="audit/leaks.csv",
+    advice="Set `grouped: true` in the scheme: it keeps copies on one side.",
+    to_assess="Look into the log of audit_leaks: copies could not be counted.",
+    mend=WITHOUT_TWINS,
     untested="copies between training and test images were not looked for",
 )
 PATIENTS = CheckKind(
@@ -25,6 +34,9 @@ PATIENTS = CheckKind(
     about="inflation",
     order=71,
     file="audit/leaks.csv",
+    advice="Set `grouped: true` in the scheme: it keeps patients on one side.",
+    to_assess="Add the column `patient` to the table of the images, for at least 95 % of them.",
+    mend=WITHOUT_TWINS,
     untested="it is not known whether training and test images share patients",
 )
 
@@ -66,9 +78,11 @@ def _leak(kind: CheckKind, name: str, subject: str, rows: pd.DataFrame) -> Check
         finding += f"; of the validation images {of_checked:,} of {n_checked:,}"
     if leaked:
         why = "the split is not grouped; `grouped: true` keeps copies and patients together"
-        if rows["grouped"].astype(bool).all():
+        is_fault = rows["grouped"].astype(bool).all()
+        if is_fault:
             why = "the split is grouped and must not let any through: this is a fault"
-        return kind.failed(finding, why, subject=subject, clause=finding.split(";")[0])
+        failed = kind.failed(finding, why, subject=subject, clause=finding.split(";")[0])
+        return replace(failed, advice=REPORT, mend="") if is_fault else failed
     if len(unknown):
         why = f"none in {len(known)} folds, but {reason} in {len(unknown)}"
         return kind.not_assessable(why, finding=finding, subject=subject)

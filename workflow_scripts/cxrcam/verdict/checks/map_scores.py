@@ -15,8 +15,17 @@ LESION_RATIO = 1.5
 
 
 def _kind(name: str, question: str, order: int) -> CheckKind:
-    file = "audit/*/*/fold-*/seed-*/maps.json"
-    return CheckKind(name, question, "explanation", order, file)
+    return CheckKind(
+        name,
+        question,
+        "explanation",
+        order,
+        file="audit/*/*/fold-*/seed-*/maps.json",
+        advice="Do not show the maps as the reason of an answer; the report shows what the "
+        "network looks at instead.",
+        to_assess="Give masks of lungs or lesions (column `mask_path`, boxes of a collection), and "
+        "test more images.",
+    )
 
 
 MEASURES = {

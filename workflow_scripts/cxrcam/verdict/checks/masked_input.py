@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.configuration.mend_names import LUNGS_ONLY
 from workflow_scripts.cxrcam.images.covering import MASKING_VARIANTS, MaskingVariant
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables, Run
 from workflow_scripts.cxrcam.verdict.check import (
@@ -29,6 +30,11 @@ KIND = CheckKind(
     about="shortcut",
     order=60,
     file="audit/masked_inputs.csv",
+    advice="Let the network see the lungs only: a scheme with `input: lungs_only`, where lung "
+    "masks are known; else train on images of several hospitals.",
+    to_assess="Give lung masks (column `mask_path`, or folders `masks`), or test more images: a "
+    "larger `test_fraction`.",
+    mend=LUNGS_ONLY,
 )
 
 KEPT = 0.5
@@ -126,7 +132,10 @@ def _lungs_before_centre(of_variants: dict[str, Check], counts: pd.Series) -> di
         f"{centre.why}; the gain is gone with the lungs covered and stays with the lungs alone: "
         "what is left is lung beside the square"
     )
-    taken_back = replace(centre, status=NOT_ASSESSABLE, why=why, clause=KIND.untested)
+    advice = "Go by the lines of covered lungs and of the lungs only: they are of the same images."
+    taken_back = replace(
+        centre, status=NOT_ASSESSABLE, why=why, clause=KIND.untested, advice=advice, mend=""
+    )
     return of_variants | {"centre_black": taken_back}
 
 

@@ -15,6 +15,9 @@ KIND = CheckKind(
     about="explanation",
     order=146,
     file="audit/*/*/fold-*/seed-*/map_tests.json",
+    advice="Do not show the maps as the reason of an answer; set `train: {horizontal_flip: 0.5}` "
+    "if it was switched off.",
+    to_assess="Raise `audit: {explanation_images: N}`.",
 )
 
 

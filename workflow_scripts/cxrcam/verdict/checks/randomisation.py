@@ -20,6 +20,10 @@ KIND = CheckKind(
     about="explanation",
     order=144,
     file="audit/*/*/fold-*/seed-*/map_tests.json",
+    advice="Do not show the maps as the reason of an answer; end the network earlier (`model: "
+    "{last_stage: 3}`), or compare other maps with `audit: {map_methods: [grad_cam, "
+    "layer_cam]}`.",
+    to_assess="Raise `audit: {explanation_images: N}`.",
 )
 
 NO_ROOM = 0.9

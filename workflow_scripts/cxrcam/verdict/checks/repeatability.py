@@ -26,6 +26,9 @@ KIND = CheckKind(
     about="explanation",
     order=147,
     file="audit/repeatability.json",
+    advice="Do not show the map of one network as the reason of an answer: use several seeds, and "
+    "show their mean.",
+    to_assess="Set several `seeds`, such as [0, 1, 2].",
 )
 
 MOST_IMAGES = 200  # of a fold: more would tell no more of repeatability

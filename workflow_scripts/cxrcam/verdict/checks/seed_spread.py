@@ -10,6 +10,9 @@ KIND = CheckKind(
     about="limits",
     order=110,
     file="tables/metrics.csv",
+    advice="Report the mean and the range over at least three `seeds`, and train for longer: "
+    "`train: {epochs: N}`.",
+    to_assess="Set `seeds: [0, 1, 2]`.",
 )
 
 

@@ -10,6 +10,9 @@ KIND = CheckKind(
     about="limits",
     order=100,
     file="tables/metrics.csv",
+    advice="Test more images: a larger `test_fraction`, or a scheme of the kind "
+    "`stratified_kfold`, which tests each image once.",
+    to_assess="Give the scheme test images: a `test_fraction`.",
 )
 
 FEWEST_PER_CLASS = 30

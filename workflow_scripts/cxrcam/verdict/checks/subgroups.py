@@ -15,6 +15,10 @@ KIND = CheckKind(
     about="limits",
     order=115,
     file="audit/subgroups.csv",
+    advice="Report the accuracy of each group, and add training images of the weaker one; "
+    "audit/subgroups.csv has all gaps.",
+    to_assess="Add columns such as `sex`, `age` or `view` to the table of the images, and test "
+    "more images of each group.",
 )
 
 LEAST_GAP: Final = 0.05

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from workflow_scripts.cxrcam.configuration.mend_names import LOOK_AT_IMAGES
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, per_cent, register
@@ -12,6 +13,10 @@ KIND = CheckKind(
     about="limits",
     order=125,
     file="audit/suspect_images.csv",
+    advice="Look at the images in audit/suspect_images.html, and leave out those that are no "
+    "X-rays: `exclude` of the data set.",
+    to_assess="Take more images: of some hundreds the share that stands out is known well enough.",
+    mend=LOOK_AT_IMAGES,
 )
 
 FALSE_ALARMS = 0.01
