@@ -100,4 +100,7 @@ onstart:
 
 
 onsuccess:
+    print(f"\nThe whole log: {os.path.relpath(log[0])}")
     show_results(Path("results", config["dataset"]))
+    for job in workflow.dag.targetjobs:
+        show_made(job)
