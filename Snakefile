@@ -18,6 +18,10 @@ configfile: "config.yaml"
 include: "rules/common.smk"
 
 
+# What `snakemake --report` begins with.
+report: "rules/captions/workflow.rst"
+
+
 # Used with `--sdm apptainer` only.
 container: config["compute"]["container"]
 
