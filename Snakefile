@@ -106,5 +106,5 @@ onstart:
 onsuccess:
     print(f"\nThe whole log: {os.path.relpath(log[0])}")
     show_results(Path("results", config["dataset"]))
-    for job in workflow.dag.targetjobs:
+    for job in sorted(workflow.dag.targetjobs, key=lambda job: job.rule.name):
         show_made(job)
