@@ -22,6 +22,7 @@ setup: $(READY)  ## the virtual environment, from the pinned lock
 $(READY): envs/requirements.txt
 	@case "$(CURDIR)" in *" "*) echo "$(CURDIR) has a blank, where Snakemake cannot start scripts: move the project to a path without blanks."; exit 1;; esac
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "$(PYTHON) is not Python 3.11, 3.12 or 3.13: install one of them, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "Setting up $(VENV), once: what envs/requirements.txt locks is downloaded and installed (about 2 minutes, 7 GB)."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r envs/requirements.txt
 	touch $@

@@ -18,6 +18,10 @@ configfile: "config.yaml"
 include: "rules/common.smk"
 
 
+# What `snakemake --report` begins with.
+report: "rules/captions/workflow.rst"
+
+
 # Used with `--sdm apptainer` only.
 container: config["compute"]["container"]
 
@@ -103,4 +107,7 @@ onstart:
 
 
 onsuccess:
+    print(f"\nThe whole log: {os.path.relpath(log[0])}")
     show_results(Path("results", config["dataset"]))
+    for job in sorted(workflow.dag.targetjobs, key=lambda job: job.rule.name):
+        show_made(job)

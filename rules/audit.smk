@@ -81,7 +81,7 @@ rule audit_leaks:
             for design in STUDY.divisions
         ],
     message:
-        "Looking for twins across the splits"
+        "Looking for copies and patients across the splits"
     script:
         "../workflow_scripts/audit_leaks.py"
 
@@ -98,7 +98,11 @@ rule audit_duplicates:
     output:
         png=in_report("results/{dataset}/audit/duplicates.png", "Data", result="near-duplicates"),
         caption="results/{dataset}/audit/duplicates.txt",
-        page="results/{dataset}/audit/duplicates.html",
+        page=in_report(
+            "results/{dataset}/audit/duplicates.html",
+            "Data",
+            result="near-duplicates of {dataset}, laid over one another",
+        ),
         table="results/{dataset}/audit/duplicates.csv",
     log:
         f"{LOG}/audit/duplicates.log",
@@ -128,7 +132,11 @@ rule audit_suspects:
         shards=cache_shards,
     output:
         table="results/{dataset}/audit/suspect_images.csv",
-        page="results/{dataset}/audit/suspect_images.html",
+        page=in_report(
+            "results/{dataset}/audit/suspect_images.html",
+            "Data",
+            result="images of {dataset} that stand out",
+        ),
     log:
         f"{LOG}/audit/suspects.log",
     benchmark:
@@ -191,7 +199,11 @@ rule audit_labels:
         predictions=of_runs(rules.predict_run.output.predictions, LABEL_RUNS),
     output:
         table="results/{dataset}/audit/suspect_labels.csv",
-        page="results/{dataset}/audit/suspect_labels.html",
+        page=in_report(
+            "results/{dataset}/audit/suspect_labels.html",
+            "Data",
+            result="labels of {dataset} that the images speak against",
+        ),
     log:
         f"{LOG}/audit/labels.log",
     benchmark:
@@ -234,7 +246,7 @@ rule audit_floors:
         classes=lambda wildcards: STUDY.classes[wildcards.task],
         size=config["image"]["size"],
     message:
-        "Floors of {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}"
+        "Training the floors of {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}"
     script:
         "../workflow_scripts/audit_floors.py"
 

@@ -4,6 +4,7 @@
 import csv
 import hashlib
 import json
+import os
 import signal
 import sys
 from functools import lru_cache

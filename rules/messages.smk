@@ -2,7 +2,15 @@
 
 import shlex
 
+from workflow_scripts.cxrcam.configuration.drawn import is_drawn
 from workflow_scripts.cxrcam.starting_weights import starts_in_words
+from workflow_scripts.cxrcam.terms import DRAWN
+
+# As a module of another workflow, the terminal is that one's.
+if workflow.is_main_process and PROJECT == Path(workflow.basedir):
+    from workflow_scripts.cxrcam.terminal import show_run
+
+    show_run(logger, workflow.output_settings)
 
 
 def show_summary(table):
@@ -97,8 +105,24 @@ def show_cost(table):
         )
 
 
+def show_made(job):
+    """Name the files of a target other than `all`, and which to open first."""
+    files = [str(file) for file in job.output or job.input]
+    if not files or job.rule.name in ("all", "predict"):
+        return
+    print(f"\nMade by {job.rule.name}:")
+    pages = [file for file in files if file.endswith((".html", ".md"))]
+    shown = files if len(files) <= 8 else pages
+    for file in shown:
+        print(f"  {file}")
+    if len(shown) < len(files):
+        print(f"  {len(files) - len(shown)} other files in {os.path.commonpath(files)}")
+
+
 def show_results(folder):
     """Print what a finished run has found, and where all of it can be looked at."""
+    if is_drawn(config["datasets"], config["dataset"]):
+        print(f"\n{DRAWN}: {config['dataset']}.")
     if (table := folder / "tables/summary.csv").exists():
         show_summary(table)
     if (verdict := folder / "audit/verdict.json").exists():

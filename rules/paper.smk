@@ -28,7 +28,7 @@ rule paper_network:
     params:
         code=code("paper_network.py"),
     message:
-        "Figure 1: the network"
+        "Drawing figure 1 of the paper, the network"
     script:
         "../workflow_scripts/paper_network.py"
 
@@ -49,7 +49,7 @@ rule paper_pipeline:
     params:
         code=code("paper_pipeline.py"),
     message:
-        "Figure 2: the pipeline"
+        "Drawing figure 2 of the paper, the pipeline"
     script:
         "../workflow_scripts/paper_pipeline.py"
 
@@ -81,7 +81,7 @@ rule paper_samples:
         image=config["paper"]["image"],
         max_pixels=config["image"]["max_pixels"],
     message:
-        "Figures 3 to 5, tables I and following"
+        "Drawing figures 3 to 5 of the paper, and its tables of images"
     script:
         "../workflow_scripts/paper_samples.py"
 
@@ -110,7 +110,7 @@ rule paper_effort:
         target=config["paper"]["target_accuracy"],
         sustained=config["paper"]["sustained"],
     message:
-        "Figures 6 and 7: accuracy over iterations and time"
+        "Drawing figures 6 and 7 of the paper, accuracy over iterations and time"
     script:
         "../workflow_scripts/paper_effort.py"
 
@@ -138,7 +138,7 @@ rule paper_channels:
         top=config["paper"]["channels"],
         run=WIDEST_RUN,
     message:
-        "The strongest channels of each class"
+        "Finding the strongest channels of each class"
     script:
         "../workflow_scripts/paper_channels.py"
 
@@ -171,7 +171,7 @@ rule paper_scorecard:
         },
         runs=MAIN_RUNS,
     message:
-        "The scorecard"
+        "Writing the scorecard of the paper"
     script:
         "../workflow_scripts/paper_scorecard.py"
 
@@ -213,7 +213,7 @@ rule networks_table:
         code=code("paper_networks.py"),
         runs=STUDY.network_runs,
     message:
-        "Comparing the networks"
+        "Comparing the networks of the paper"
     script:
         "../workflow_scripts/paper_networks.py"
 

@@ -153,7 +153,7 @@ rule predict_finding:
         classes=lambda wildcards: STUDY.classes[wildcards.task],
         finding=lambda wildcards: STUDY.findings[wildcards.task],
     message:
-        "What the networks say of one finding: {wildcards.task}"
+        "Reading off one finding of the new images: {wildcards.task}"
     script:
         "../workflow_scripts/predict_finding.py"
 

@@ -60,6 +60,6 @@ rule finding_split:
         classes=lambda wildcards: STUDY.classes[wildcards.task],
         finding=lambda wildcards: STUDY.findings[wildcards.task],
     message:
-        "Images of which it is known: {wildcards.task}, {wildcards.scheme}, fold {wildcards.fold}"
+        "Splitting the images of which the finding is known: {wildcards.task}, {wildcards.scheme}, fold {wildcards.fold}"
     script:
         "../workflow_scripts/finding_split.py"

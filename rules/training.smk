@@ -169,6 +169,6 @@ rule finding:
         classes=lambda wildcards: STUDY.classes[wildcards.task],
         finding=lambda wildcards: STUDY.findings[wildcards.task],
     message:
-        "What {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed} says of one finding"
+        "Reading off one finding: {wildcards.task}/{wildcards.scheme}/fold-{wildcards.fold}/seed-{wildcards.seed}"
     script:
         "../workflow_scripts/finding.py"

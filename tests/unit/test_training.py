@@ -447,16 +447,6 @@ def test_seconds_grow_and_never_exceed_wall_seconds():
     assert all(0 < row["seconds"] <= row["wall_seconds"] for row in history)
 
 
-def test_progress_is_told_about_twice_a_second(clock):
-    told = []
-    learner = Learner(Slow(clock), noise(12), settings(epochs=2), IMAGENET, "float32")
-    train(learner, {}, np.random.default_rng(0), on_step=told.append)
-    assert [(p.iteration, p.iterations, p.images) for p in told] == [
-        *((1, 4, 6), (2, 4, 12), (3, 4, 6), (4, 4, 12)),
-    ]
-    assert all(np.isfinite(p.loss) and 0 <= p.accuracy <= 1 for p in told)
-
-
 # --- optimisers -----------------------------------------------------------------------------------
 
 

@@ -11,7 +11,8 @@ from tests.workflow.small_project import Project
 
 
 def test_a_finished_run_becomes_a_crate_that_names_what_lies_in_it(project: Project) -> None:
-    project.run("crate")
+    printed = project.run("crate")
+    assert "Made by crate:\n  results/small/ro-crate-metadata.json\n" in printed
     root = project.folder / "results" / "small"
     crate = ROCrate(root)
     assert crate.mainEntity.id == "workflow/Snakefile"

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -172,6 +173,27 @@ def test_the_headline_is_printed(finished: Project) -> None:
     assert "Test accuracy, all runs of a design together (95 % interval)" in printed
     for task in TASKS:
         assert f"  {task}" in printed
+
+
+def test_a_run_without_a_terminal_is_plain_lines_and_its_results_stand_last(
+    finished: Project,
+) -> None:
+    printed = (finished.folder / "printed.txt").read_text(encoding="utf-8")
+    assert not re.search(r"[^\n -~–]", printed), "control characters"
+    assert "Reason:" not in printed and "SNAKEMAKE" not in printed and "Select jobs" not in printed
+    page = "All results on one page: results/small/report/index.html\n"
+    results, said = printed.split(page)
+    assert said.startswith("Using workflow specific profile"), "something stands below the results"
+    assert results.startswith("\nThe whole log: .snakemake/log/")
+    lines = said.splitlines()
+    jobs = [line for line in lines if re.match(r"\[\d+ of \d+ done[,\]]", line)]
+    epochs = [line for line in lines if ": epoch 1.00 of 1, " in line]
+    assert len(epochs) == len(RUNS)
+    assert len({line.split("] ")[1] for line in jobs}) == len(jobs), "a job is named twice"
+    (total,) = re.findall(r"^(\d+) jobs to do\.$", said, re.MULTILINE)
+    assert len(jobs) == int(total) and f"All {total} jobs done in " in said
+    assert "too few to tell copies from strangers" in said, "the warning of a job is missing"
+    assert len(lines) < len(jobs) + len(epochs) + 12
 
 
 def test_the_resolved_configuration_stands_beside_the_results(results: Path) -> None:

@@ -16,10 +16,13 @@ FILES = {
 
 def test_export_writes_the_headline_network_and_makes_nothing_else_anew(project: Project) -> None:
     before = project.results()
-    project.run("export")
+    printed = project.run("export")
     after = project.results()
     stale = {name for name in before if after.get(name) != before[name]}
     assert stale == set(), "exporting makes other results anew"
+
+    said = printed.partition("Made by export:\n")[2]
+    assert f"  {FOLDER}/README.md\n" in said and "  results/small/export/datasheet.md\n" in said
 
     folder = project.folder / FOLDER
     assert {file.name for file in folder.iterdir()} == FILES

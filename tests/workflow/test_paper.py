@@ -63,6 +63,17 @@ def card(paper: Path) -> pd.DataFrame:
     return pd.read_csv(paper / "scorecard.csv")
 
 
+def test_the_run_ends_by_naming_what_each_target_made(findings: Project) -> None:
+    printed = (findings.folder / "printed.txt").read_text(encoding="utf-8")
+    for target, page, others in (
+        ("paper", "paper/scorecard.md", r"\d\d other files in results/findings/paper"),
+        ("related", "related/", r"\d+ other files in results/findings/related"),
+    ):
+        said = printed.partition(f"\nMade by {target}:\n")[2].partition("\n\n")[0]
+        assert f"  results/findings/{page}" in said, printed
+        assert re.search(others, said)
+
+
 @pytest.mark.parametrize("element", FILES)
 def test_an_element_of_the_paper_has_its_files(paper, element):
     for name in FILES[element]:

@@ -1,6 +1,7 @@
 """Views of the workflow: graphs, summaries, checks of style, resources."""
 
 import itertools
+import json
 import re
 import subprocess
 import sys
@@ -80,6 +81,13 @@ def test_snakemakes_own_report_holds_results_with_captions(
     assert "Read it before any other result" in text
     assert re.search(r"All runs of two_class,\s+holdout", text)
     assert "every run, beside its floors" in text
+    # It begins with what the verdict says, and pages are such as a browser shows.
+    verdict = json.loads((finished.folder / "results/small/audit/verdict.json").read_text("utf-8"))
+    assert f"<strong>{verdict['answer']}</strong>" in text
+    for name in ("duplicates", "suspect_images", "suspect_labels"):
+        assert f"data:text/html;charset=utf8;filename={name}.html;base64," in text
+        opened = (finished.folder / f"results/small/audit/{name}.html").read_text("utf-8")
+        assert not re.search(r'<(link|script|img)[^>]+(href|src)="(?!data:)', opened)
 
 
 def test_a_dry_run_warns_of_nothing(fresh: Project) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import TextIO
 
 from workflow_scripts.cxrcam.damaged_files import damaged_file
 from workflow_scripts.cxrcam.errors import InputError
@@ -43,6 +44,10 @@ def machine_fault(error: BaseException) -> str | None:
     return None
 
 
+# Of a message that is no warning, and is shown in the terminal all the same: `extra=SHOWN`.
+SHOWN = {"shown": True}
+
+
 class PlainFormatter(logging.Formatter):
     """Shows control characters as escapes: names from the data must not steer a terminal."""
 
@@ -52,6 +57,19 @@ class PlainFormatter(logging.Formatter):
             sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1]
             for sign in super().format(record)
         )
+
+
+class TerminalHandler(logging.StreamHandler[TextIO]):
+    """Shows what a person must know: warnings, errors, and messages with ``extra=SHOWN``."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """The whole story stands in the log file."""
+        return record.levelno >= logging.WARNING or getattr(record, "shown", False)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One message, in place of the bar that Snakemake's process draws (`terminal.py`)."""
+        drawn = self.stream.isatty() and os.environ.get("TERM") != "dumb"
+        return "\r\x1b[K" * drawn + super().format(record)
 
 
 def start_log(
@@ -77,10 +95,8 @@ def start_log(
     # At the end of the file, where others may have written too.
     to_file = logging.FileHandler(path, mode="a", encoding="utf-8")
     to_file.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(message)s"))
-    to_terminal = logging.StreamHandler(sys.stderr)
+    to_terminal = TerminalHandler(sys.stderr)
     to_terminal.setFormatter(PlainFormatter("%(message)s"))
-    # The terminal shows what a person must know; the whole story stands in the log file.
-    to_terminal.setLevel(logging.WARNING)
     logger.addHandler(to_file)
     logger.addHandler(to_terminal)
     logging.captureWarnings(True)

@@ -38,17 +38,6 @@ class TrainingError(InputError):
     """Training cannot go on; the message says where it stood and what to change."""
 
 
-@dataclass(frozen=True)
-class Progress:
-    """State of a training run at a moment, for a progress bar and the log."""
-
-    iteration: int
-    iterations: int
-    images: int
-    loss: float
-    accuracy: float
-
-
 class _Clock:
     """A stopwatch that is read lap by lap."""
 
@@ -215,14 +204,10 @@ class _Loop:
             "compute.precision: float32."
         )
 
-    def run(
-        self,
-        on_step: Callable[[Progress], None],
-        on_record: Callable[[Sequence[dict[str, Any]]], None],
-    ) -> None:
+    def run(self, on_record: Callable[[Sequence[dict[str, Any]]], None]) -> None:
         """Train from where the training stands to its end."""
         at, learner, clock = self.at, self.learner, _Clock()
-        shown = 0.0
+        unchecked = 0.0  # seconds
 
         def evaluate() -> None:
             on_record(self.evaluate())
@@ -237,18 +222,14 @@ class _Loop:
             if learner.device.type == "cpu":  # on a GPU this would make it wait
                 self.check_loss(float(loss), batch.rows)
             passed = clock.lap()
-            shown += passed
-            if shown > 0.5 or self.evaluation_due():
+            unchecked += passed
+            if unchecked > 0.5 or self.evaluation_due():
                 # Waits for the device: now the clock is right.
-                mean = learner.processes * float(learner.loss_sum) / at.seen
-                self.check_loss(mean)
+                self.check_loss(float(learner.loss_sum) / at.seen)
+                unchecked = 0.0
                 passed += clock.lap()
             at.seconds += passed
             at.wall_seconds += passed
-            if shown > 0.5:
-                shown = 0.0
-                correct = learner.processes * float(learner.correct) / at.seen
-                on_step(Progress(at.iteration, self.iterations, at.seen, mean, correct))
             if self.evaluation_due():
                 evaluate()
             if self.checkpoints is not None and distributed.in_any(self.checkpoints.due()):
@@ -278,7 +259,6 @@ def train(
     rng: np.random.Generator,
     checkpoints: Checkpoints | None = None,
     image_ids: Sequence[str] = (),
-    on_step: Callable[[Progress], None] = lambda _: None,
     on_record: Callable[[Sequence[dict[str, Any]]], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
     """Train a model in place.
@@ -299,8 +279,8 @@ def train(
         CPU in float32 ends with the bits of one that was not.
     image_ids : sequence of str
         Of the training images, for messages.
-    on_step, on_record : callable
-        Called about twice a second with the state; with the rows of each evaluation.
+    on_record : callable
+        Called with the rows of each evaluation.
 
     Returns
     -------
@@ -318,7 +298,7 @@ def train(
     loop.resume()
     try:
         with own_stream(learner.device) if learner.records else nullcontext():
-            loop.run(on_step, on_record)
+            loop.run(on_record)
         loop.save()  # until Snakemake has recorded the result, so that nothing is trained twice
     except (RuntimeError, MemoryError) as error:
         if not _out_of_memory(error):

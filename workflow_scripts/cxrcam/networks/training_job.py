@@ -7,12 +7,11 @@ import hashlib
 import json
 import logging
 import signal
-import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array
 from workflow_scripts.cxrcam.configuration.recipes import PRETRAINED, RANDOM, with_recipe
@@ -29,6 +27,7 @@ from workflow_scripts.cxrcam.data.cache import joined_fingerprint
 from workflow_scripts.cxrcam.data.feature_cache import read_features
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.logs import SHOWN
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.capsules import MarginLoss
 from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints
@@ -57,7 +56,7 @@ from workflow_scripts.cxrcam.networks.sub_classes import (
     sub_class_images,
     with_sub_classes,
 )
-from workflow_scripts.cxrcam.networks.training import Progress, train
+from workflow_scripts.cxrcam.networks.training import train
 from workflow_scripts.cxrcam.networks.training_step import Learner
 from workflow_scripts.cxrcam.seeds import generator, integer_seed
 
@@ -261,7 +260,7 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
         if settings.freeze_until
         else nullcontext(model)
     )
-    with _TrainingLog(job, settings, len(training), log) as shown, frozen as trained:
+    with frozen as trained:
         learner = learner_of(job, trained, training, settings, input_size, precision, log)
         learner.sources = training_sources(job, image_ids)
         history = train(
@@ -270,8 +269,7 @@ def train_classifier(job: TrainingJob, device: torch.device, log: logging.Logger
             generator(job.seed, "train", *job.run),
             checkpoints,
             image_ids,
-            on_step=shown.progress,
-            on_record=shown.evaluation,
+            on_record=_TrainingLog(job, settings, len(training), log).evaluation,
         )
     if rank() == 0:
         used = {"precision": precision, "device": device.type}
@@ -369,31 +367,14 @@ def checkpoints_of(
 
 
 class _TrainingLog:
-    """What a training shows while it runs: a bar in a terminal, a line an evaluation in the log."""
+    """What a training says while it runs: a line an evaluation, of which one an epoch is shown."""
 
     def __init__(
         self, job: TrainingJob, settings: TrainSettings, n_images: int, log: logging.Logger
     ) -> None:
+        self.run = f"{job.task}/{job.scheme}/fold-{job.fold}/seed-{job.seed}"
         self.epochs, self.n_images, self.log = settings.epochs, n_images, log
-        self.bar = tqdm(
-            desc="/".join(map(str, (*job.run, job.seed))),
-            unit=" images",
-            total=n_images * settings.epochs,
-            disable=rank() > 0 or not sys.stderr.isatty(),
-            leave=False,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.bar.close()
-
-    def progress(self, progress: Progress) -> None:
-        """Move the bar."""
-        total = self.n_images * self.epochs
-        self.bar.n = round(total * progress.iteration / progress.iterations)
-        self.bar.set_postfix(loss=f"{progress.loss:.3f}", accuracy=f"{progress.accuracy:.3f}")
+        self.shown_epoch = 0
 
     def evaluation(self, records: Sequence[dict[str, Any]]) -> None:
         """Write one plain line."""
@@ -402,9 +383,12 @@ class _TrainingLog:
         )
         epoch, iteration = records[0]["epoch"], records[0]["iteration"]
         speed = epoch * self.n_images / records[0]["seconds"]
+        shown = int(epoch) > self.shown_epoch
+        self.shown_epoch = int(epoch)
         self.log.info(
-            f"epoch {epoch:.2f} of {self.epochs}, iteration {iteration}, {speed:.0f} images/s: "
-            f"{values}"
+            f"{self.run}: epoch {epoch:.2f} of {self.epochs}, iteration {iteration}, "
+            f"{speed:.0f} images/s: {values}",
+            extra=SHOWN if shown else None,
         )
 
 
