@@ -20,10 +20,10 @@ KIND = CheckKind(
     about="shortcut",
     order=52,
     file="audit/*/*/fold-*/seed-*/probes.csv",
-    advice="Train on images in which the trait and the class do not go together, or leave the trait "
-    "out of the picture; then test again.",
-    to_assess="Test more images in which the trait differs within each class: 10 patients with and 10 "
-    "without it.",
+    advice="Train on images in which the trait and the class do not go together, or leave the "
+    "trait out of the picture; then test again.",
+    to_assess="Test more images in which the trait differs within each class: 10 patients with "
+    "and 10 without it.",
 )
 
 LEAST_SHIFT: Final = 0.5

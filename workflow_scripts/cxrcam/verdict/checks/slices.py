@@ -16,8 +16,8 @@ KIND = CheckKind(
     about="limits",
     order=116,
     file="audit/slices.csv",
-    advice="Look at the pictures in audit/slices.html: what do they have in common? Add training images "
-    "like them, or mend their labels.",
+    advice="Look at the pictures in audit/slices.html: what do they have in common? Add training "
+    "images like them, or mend their labels.",
     to_assess="Test more images: each class needs 40 patients, and 8 mistakes among them.",
 )
 
