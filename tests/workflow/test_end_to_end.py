@@ -99,7 +99,11 @@ def test_every_promised_file_exists(results: Path) -> None:
         "report/report.css",
         "report/rulegraph.svg",
         "report/report.js",
+        "report/made.js",
         "report/pictures/01-xray.jpg",
+        "report/pictures/large/01-xray.jpg",
+        "report/files/audit/duplicates.html",
+        "report/files/figures/accuracy.svg",
     }
     for task, scheme, fold in RUNS:
         promised |= {

@@ -18,15 +18,17 @@ from workflow_scripts.cxrcam.report.cells import (
 )
 
 
-def runs_table(metrics: pd.DataFrame, maps: Sequence[Sequence[Link]]) -> Table:
+def runs_table(
+    metrics: pd.DataFrame, maps: Mapping[tuple[str, str, int, int], Sequence[Link]]
+) -> Table:
     """One row a training run: what it reached, and what classifiers reach that see no lungs.
 
     Parameters
     ----------
     metrics : DataFrame
         tables/metrics.csv.
-    maps : sequence of sequences of Link
-        Pictures of the maps of each run, in the order of the rows.
+    maps : mapping
+        Pictures of the maps by task, scheme, fold and seed, of the runs that have some here.
 
     Returns
     -------
@@ -37,7 +39,8 @@ def runs_table(metrics: pd.DataFrame, maps: Sequence[Sequence[Link]]) -> Table:
         *("Gap to it (95 %)", "AUROC (95 %)", "Calibration error", "Maps"),
     ]
     rows = []
-    for run, links in zip(metrics.to_dict("records"), maps, strict=True):
+    for run in metrics.to_dict("records"):
+        links = maps.get((run["task"], run["scheme"], run["fold"], run["seed"]), ())
         floor = run.get("best_floor_accuracy")
         name = str(run.get("best_floor", "")).replace("_", " ")
         rows.append(
