@@ -3,17 +3,15 @@
 import itertools
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from tests.unit.html_page import Page, links_within
 from tests.unit.report_example import (
     CLASSES,
     EVIL,
@@ -47,42 +45,6 @@ from workflow_scripts.cxrcam.report.provenance import commit_of, jobs_table
 from workflow_scripts.cxrcam.report.tables import runs_table
 from workflow_scripts.cxrcam.report.templating import NOTICE, TEMPLATES
 
-VOID = {"meta", "link", "img", "br", "input"}
-
-
-class Page(HTMLParser):
-    """What a browser would make of a page."""
-
-    def __init__(self, file: Path) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.words: list[str] = []
-        self.text = file.read_text(encoding="utf-8")
-        self.feed(self.text)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag, f"</{tag}> closes another element"
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    def of(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    @property
-    def links(self) -> Iterator[str]:
-        for _, attributes in self.tags:
-            for name in ("href", "src"):
-                if attributes.get(name):
-                    yield str(attributes[name])
-
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -103,29 +65,12 @@ def test_names_from_data_are_never_markup(file: Path, page: Page) -> None:
     assert [tag.get("src") for tag in page.of("script")] == ["report.js", "made.js"]
 
 
-def dangling(file: Path, page: Page, folder: Path) -> list[str]:
-    """Links of a page that lead to nothing, or out of a folder."""
-    identifiers = {attributes.get("id") for _, attributes in page.tags}
-
-    def is_there(link: str) -> bool:
-        if link.startswith("#"):
-            return link[1:] in identifiers
-        target = (file.parent / unquote(link)).resolve()
-        return target.is_file() and target.is_relative_to(folder)
-
-    return [link for link in page.links if not link.startswith("data:") and not is_there(link)]
-
-
 def test_the_folder_of_the_report_alone_holds_all_that_it_links(
     file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = shutil.copytree(file.parent, tmp_path_factory.mktemp("mailed") / "report")
-    links = 0
-    for page_file in folder.rglob("*.html"):
-        page = Page(page_file)
-        links += len(list(page.links))
-        assert dangling(page_file, page, folder) == []
-    assert links > 50
+    links, lost = links_within(folder)
+    assert (links > 50, lost) == (True, [])
 
 
 def test_identifiers_are_unique(page: Page) -> None:

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import yaml
 from PIL import Image
 from safetensors import safe_open
 
+from tests.unit.html_page import links_within
 from tests.workflow.small_project import (
     CLASSES,
     IMAGES_PER_CLASS,
@@ -182,6 +185,20 @@ def test_the_resolved_configuration_stands_beside_the_results(results: Path) -> 
     assert used["train"]["learning_rate"] == SETTINGS["train"]["learning_rate"]
     assert used["train"]["momentum"] == 0.9  # a default that no file mentions for this run
     assert used["schemes"]["random_subsample"]["repeats"] == 2
+
+
+def test_the_folder_of_the_report_can_be_mailed(results: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(results / "report", tmp_path / "report")
+    links, lost = links_within(folder)
+    assert (links > 100, lost) == (True, [])
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    (said,) = re.findall(r"all that its pages show \(([0-9.]+) MB\)", page)
+    # Its own pages are written after it was measured.
+    assert abs(float(said) - size / 1e6) < 0.3
+    assert "was trained for 1 epoch (Adam, learning rate 0.01" in re.sub(r"\s+", " ", page)
+    made = (folder / "made.js").read_text(encoding="utf-8")
+    assert "Command: snakemake --configfile overlay.yaml" in made
 
 
 def test_what_networks_start_from_is_said_wherever_results_are(

@@ -134,7 +134,7 @@ def _training(headline: Headline) -> list[str]:
         f"batches of {how['batch_size']}",
         f"weight decay {how['weight_decay']:g}",
         f"horizontal flips with probability {how['horizontal_flip']:g}",
-        f"{how['precision']} on {'a GPU' if how['device'] == 'cuda' else 'CPUs'}",
+        f"{how['precision']} on {'a GPU' if how['device'].startswith('cuda') else 'CPUs'}",
         f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}",
     ]
     epochs = how["epochs"]
