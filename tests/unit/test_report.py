@@ -168,9 +168,19 @@ def test_a_large_picture_has_the_xrays_own_size_and_a_layer_for_each_small_one(
         for layer in filter(None, (card.evidence, card.outline, card.against)):
             with Image.open((tmp_path / card.large).with_name(Path(layer).name)) as picture:
                 assert picture.width == sides[card.image_id]
-    # The first is 300 pixels wide, the others are smaller than the small pictures.
+    # The first is said to be 300 pixels wide, the others are smaller than the small pictures.
     assert sides.pop("Normal/0 #?") == 300
     assert {*sides.values()} == {PICTURE_SIDE}
+
+
+def test_of_a_huge_xray_the_layers_stay_small_so_that_their_lines_are_seen(tmp_path: Path) -> None:
+    runs = example_runs(tmp_path / "images")
+    runs[1].index.loc["Normal/0 #?", "width"] = 4000
+    gallery = write_gallery(runs, len(CLASSES), tmp_path / "pictures", 0.5, 24)
+    card = next(card for card in gallery.cards if card.image_id == "Normal/0 #?")
+    layer = (tmp_path / card.large).with_name(Path(card.evidence).name)
+    with Image.open(tmp_path / card.large) as xray, Image.open(layer) as evidence:
+        assert (xray.width, evidence.width) == (1024, 512)
 
 
 def test_evidence_against_the_class_is_a_layer_of_its_own_where_asked(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from workflow_scripts.cxrcam.seeds import generator
 PICTURE_SIDE: Final = 224
 LARGEST_SIDE: Final = 1024
 """Of a picture that was clicked, in pixels: an X-ray's own longer side, up to this one."""
+LARGEST_LAYER: Final = 512
+"""Of what lies on it: lines are one and two pixels thin, and must be seen on a screen."""
 LARGE: Final = "large"
 """Folder of the large pictures, beside the small ones and under the same names."""
 _JPEG_QUALITY: Final = 85
@@ -146,12 +148,15 @@ def write_gallery(
     for number, row in enumerate(choose_images(records, most).to_dict("records"), start=1):
         run, image_id = on_scale[row["fold"]], row["image_id"]
         own_side = int(run.index.loc[image_id, ["width", "height"]].max())
-        large = run.picture(image_id, max(PICTURE_SIDE, min(own_side, LARGEST_SIDE)))
-        _write_layers(large, folder / LARGE, f"{number:02d}", opacity, against)
+        side, name = max(PICTURE_SIDE, min(own_side, LARGEST_SIDE)), f"{number:02d}"
+        xray = _write_xray(run.picture(image_id, side), folder / LARGE, name)
+        large = run.picture(image_id, min(side, LARGEST_LAYER))
+        _write_layers(large, folder / LARGE, name, opacity, against)
         picture = run.picture(image_id, PICTURE_SIDE)
-        names = _write_layers(picture, folder, f"{number:02d}", opacity, against)
+        names = {"xray": _write_xray(picture, folder, name)}
+        names |= _write_layers(picture, folder, name, opacity, against)
         files: dict[str, Any] = {kind: f"{folder.name}/{name}" for kind, name in names.items()}
-        files["large"] = f"{folder.name}/{LARGE}/{names['xray']}"
+        files["large"] = f"{folder.name}/{LARGE}/{xray}"
         lesion = picture["lesion_mask"]
         has_lesions |= lesion is not None and bool(lesion.any())
         facts = ("image_id", "label", "predicted", "probability", "fold", "is_drawn")
@@ -162,18 +167,24 @@ def write_gallery(
     return Gallery(cards, len(records), mistakes, log_odds(scale, n_classes), has_lesions)
 
 
+def _write_xray(picture: Picture, folder: Path, number: str) -> str:
+    """Write an X-ray, and give the name of the file."""
+    name = f"{number}-xray.jpg"
+    with atomic_path(folder / name) as temporary:
+        Image.fromarray(picture["grey"]).save(temporary, quality=_JPEG_QUALITY)
+    return name
+
+
 def _write_layers(
     picture: Picture, folder: Path, number: str, opacity: float, against: bool
 ) -> dict[str, str]:
-    """Write an X-ray and what lies on it, and give the name of each file by its kind."""
+    """Write what lies on an X-ray, and give the name of each file by its kind."""
     layers = {
         "evidence": evidence_layer(picture["evidence"], opacity),
         "outline": outline_layer(picture["lung_mask"], picture["lesion_mask"]),
         "against": against_layer(picture["evidence"]) if against else None,
     }
-    names = {"xray": f"{number}-xray.jpg"}
-    with atomic_path(folder / names["xray"]) as temporary:
-        Image.fromarray(picture["grey"]).save(temporary, quality=_JPEG_QUALITY)
+    names = {}
     for kind, layer in layers.items():
         if layer is not None:
             names[kind] = f"{number}-{kind}.png"
