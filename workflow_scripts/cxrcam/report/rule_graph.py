@@ -43,7 +43,7 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "audit_explanations": ("finding",),
     "audit_map_methods": ("finding",),
     "map_methods": ("audit_map_methods",),
-    "audit_subgroups": ("finding",),
+    "audit_subgroups": ("predict_run",),
     "audit_verdict": (
         *("audit_data", "audit_suspects", "audit_leaks", "audit_run", "audit_explanations"),
         *("audit_subgroups", "tables", "findings", "external_table", "expected"),
