@@ -33,6 +33,7 @@ from workflow_scripts.cxrcam.places import (
     refuse_read_only_results,
     refuse_unwritable_records,
 )
+from workflow_scripts.cxrcam.report.provenance import COMMAND, command_in_words
 from workflow_scripts.cxrcam.study.listing import list_study
 
 # Not workflow.basedir: as a module of another workflow, that is the folder of the other one.
@@ -135,6 +136,10 @@ def stop_jobs(*signal_and_frame):
         process.terminate()
     raise KeyboardInterrupt
 
+
+if workflow.is_main_process:
+    # For the report. No param: another command would make it stale.
+    os.environ[COMMAND] = command_in_words(sys.argv[1:])
 
 if workflow.is_main_process and workflow.local_exec:
     signal.signal(signal.SIGINT, stop_jobs)

@@ -40,12 +40,13 @@ if __name__ == "__main__":
     }
     copies = copies_by_risk(pairs, labels)
     searched = len(labels[own])
-    heads = list(pair_pictures(cluster_heads(copies), shards))
+    drawn = drawn_pairs(copies)
+    pictures = dict(zip(drawn.index, pair_pictures(drawn, shards), strict=True))
+    heads = [pictures[pair] for pair in cluster_heads(copies).index]
     figure = copies_figure(copies, heads, own=own, searched=searched)
     caption = copies_caption(copies, own, external, searched)
     save_captioned(figure, Path(made.png).with_suffix(""), caption, kinds=["png"])
     write_csv(made.table, copies[[*COLUMNS]])
-    pictures = pair_pictures(drawn_pairs(copies), shards)
-    page = render_copies(copies, pictures, own=own, external=external, searched=searched)
+    page = render_copies(copies, pictures.values(), own=own, external=external, searched=searched)
     write_text(made.page, page)
-    log.info("Drew %d of %d pairs of copies.", len(drawn_pairs(copies)), len(copies))
+    log.info("Drew %d of %d pairs of copies.", len(drawn), len(copies))

@@ -39,7 +39,7 @@ def test_a_script_in_the_page_can_reach_nobody(opened: Browser) -> None:
 
 
 def test_evidence_is_hidden_and_shown_by_keyboard_and_the_xray_stays(opened: Browser) -> None:
-    box = opened.find_element(By.CSS_SELECTOR, "[data-layer=evidence]")
+    box = opened.find_element(By.CSS_SELECTOR, ".controls [data-layer=evidence]")
     pictures = opened.find_element(By.CSS_SELECTOR, ".stack")
     before, n = pictures.screenshot_as_png, len(shown(opened, ".stack > img:first-child"))
     assert len(shown(opened, ".evidence")) == n
@@ -53,11 +53,95 @@ def test_evidence_is_hidden_and_shown_by_keyboard_and_the_xray_stays(opened: Bro
 
 def test_filters_of_the_gallery_work_together(opened: Browser) -> None:
     assert len(shown(opened, "#cards > li")) == 12
-    Select(opened.find_element(By.ID, "outcome-filter")).select_by_value("mistake")
+    Select(opened.find_element(By.ID, "which-filter")).select_by_visible_text("mistakes only")
     assert len(shown(opened, "#cards > li")) == 4
     Select(opened.find_element(By.ID, "class-filter")).select_by_visible_text(EVIL)
     assert len(shown(opened, "#cards > li")) == 2
     assert opened.find_element(By.ID, "cards-shown").text == "2 of 12 shown"
+
+
+def test_mistakes_outside_the_random_sample_are_seen_when_asked_for(
+    opened: Browser, page: Path
+) -> None:
+    opened.execute_script(
+        "document.querySelector('#cards > li[data-outcome=mistake]').dataset.drawn = 'no'"
+    )
+    which = Select(opened.find_element(By.ID, "which-filter"))
+    for choice, n in (("mistakes only", 4), ("random sample", 11), ("all", 12)):
+        which.select_by_visible_text(choice)
+        assert len(shown(opened, "#cards > li")) == n
+
+
+def test_the_surest_come_first_when_asked_for_and_the_draw_comes_back(opened: Browser) -> None:
+    def probabilities() -> list[float]:
+        cards = opened.find_elements(By.CSS_SELECTOR, "#cards > li")
+        return [float(str(card.get_attribute("data-probability"))) for card in cards]
+
+    drawn, box = probabilities(), opened.find_element(By.ID, "surest-first")
+    box.click()
+    assert probabilities() == sorted(drawn, reverse=True) != drawn
+    box.click()
+    assert probabilities() == drawn
+
+
+# --- a card, large --------------------------------------------------------------------------------
+
+
+def large_names(browser: Browser) -> list[str]:
+    pictures = browser.find_elements(By.CSS_SELECTOR, "#large-card img")
+    assert all(browser.execute_script("return arguments[0].decode()", p) is None for p in pictures)
+    return [str(picture.get_attribute("src")).split("/pictures/")[1] for picture in pictures]
+
+
+def test_a_click_shows_the_large_xray_beside_the_evidence_and_escape_goes_back(
+    opened: Browser,
+) -> None:
+    link = opened.find_element(By.CSS_SELECTOR, "#cards a.enlarge")
+    link.send_keys(Keys.ENTER)
+    assert len(shown(opened, "#large")) == 1
+    assert large_names(opened)[:3] == ["large/01-xray.jpg"] * 2 + ["large/01-evidence.png"]
+    assert shown(opened, "#large .evidence")
+    # The boxes of the page and of the large picture stand for the same layer.
+    opened.find_element(By.CSS_SELECTOR, "#large [data-layer=evidence]").click()
+    assert not shown(opened, "#large .evidence") and len(shown(opened, "#large .stack img")) > 0
+    assert not opened.find_element(By.CSS_SELECTOR, ".controls [data-layer=evidence]").is_selected()
+    opened.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert shown(opened, "#large") == []
+    assert opened.switch_to.active_element == link
+    assert opened.get_log("browser") == []
+
+
+def test_arrows_go_on_to_the_next_card_that_is_not_hidden_and_stop_at_the_ends(
+    opened: Browser,
+) -> None:
+    Select(opened.find_element(By.ID, "which-filter")).select_by_visible_text("mistakes only")
+    wanted = [
+        str(link.get_attribute("href")).split("/pictures/")[1]
+        for link in shown(opened, "#cards a.enlarge")
+    ]
+    shown(opened, "#cards a.enlarge")[0].click()
+    seen = []
+    for _ in range(5):
+        seen.append(large_names(opened)[0])
+        opened.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    assert seen == [*wanted, wanted[-1]]
+    opened.find_element(By.CSS_SELECTOR, "[data-step='-1']").click()
+    assert large_names(opened)[0] == wanted[-2]
+    opened.find_element(By.CSS_SELECTOR, "[data-close]").click()
+    assert shown(opened, "#large") == []
+
+
+def test_when_and_where_it_was_made_stands_on_the_first_screen(opened: Browser) -> None:
+    words = opened.find_element(By.ID, "made").text
+    assert words == f"Written: 2026-01-01 00:00 UTC. Machine: {EVIL}. Command: snakemake."
+
+
+def test_the_methods_are_copied_or_marked(opened: Browser) -> None:
+    button = opened.find_element(By.CSS_SELECTOR, "[data-copy]")
+    button.click()
+    marked = opened.execute_script("return getSelection().toString()")
+    assert marked == opened.find_element(By.ID, "methods").text
+    assert marked.startswith("X-rays of")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +162,7 @@ def test_cards_of_a_fold_or_of_some_sureness_are_picked_out(
 
 def test_outlines_can_be_hidden(opened: Browser) -> None:
     assert len(shown(opened, ".outline")) == 6
-    opened.find_element(By.CSS_SELECTOR, "[data-layer=outline]").click()
+    opened.find_element(By.CSS_SELECTOR, ".controls [data-layer=outline]").click()
     assert shown(opened, ".outline") == []
 
 

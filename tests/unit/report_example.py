@@ -10,18 +10,20 @@ from PIL import Image
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.maps.run_pictures import RunPictures
-from workflow_scripts.cxrcam.report.cells import Link, relative_href
+from workflow_scripts.cxrcam.report.cells import Link
+from workflow_scripts.cxrcam.report.enclosed import enclose
 from workflow_scripts.cxrcam.report.headline import headline_bars
 from workflow_scripts.cxrcam.report.page import (
-    RULES,
     Design,
     Figure,
     Report,
+    made_script,
     render_provenance,
     render_report,
     write_static,
 )
 from workflow_scripts.cxrcam.report.pictures import write_gallery
+from workflow_scripts.cxrcam.report.rule_graph import rule_graph
 from workflow_scripts.cxrcam.report.tables import (
     columns_table,
     confusion_table,
@@ -101,6 +103,7 @@ def example_runs(folder: Path) -> dict[int, RunPictures]:
             {"image_id": f"{label}/{number} #?", "label": label, "predicted": predicted}
             | {"probability": 0.5 + number / 30, "correct": label == predicted}
             | {"path": str(path), "mask_path": lungs, "lesion_mask_path": lungs}
+            | {"width": 64 if number else 300, "height": 64}
         )
     table = pd.DataFrame(rows)
     maps = RawMaps(generator.random((N, 1, 4, 4)).astype("f4"), 64, 16.0, 7.5)
@@ -132,7 +135,7 @@ def make_report(root: Path, **changes: object) -> Path:
     Image.new("RGB", (400, 300), "white").save(figure_file)
     for name in ("tables/metrics.csv", "audit/verdict.md"):
         write_text(data_set / name, "x\n")
-    href = relative_href(figure_file, folder)
+    href = enclose(figure_file, folder)
     figure = Figure("A figure", f"What it shows: {EVIL}", href)
     splits = [{"task": "a & b", "scheme": "holdout", "fold": 1}]
     split = pd.DataFrame(
@@ -158,16 +161,18 @@ def make_report(root: Path, **changes: object) -> Path:
     verdict = example_verdict()
     counts = [{"classes": CLASSES, "confusion_matrix": [[4, 2], [1, 5]]}]
     matrix = confusion_table(counts, "a & b, holdout")
-    link = Link("tables/metrics.csv", relative_href(data_set / "tables/metrics.csv", folder))
+    link = Link("tables/metrics.csv", enclose(data_set / "tables/metrics.csv", folder))
     fields: dict[str, object] = {
         "dataset": EVIL,
         "verdict": verdict,
         "bars": headline_bars(metrics, verdict["headline"]),
-        "runs": runs_table(metrics, [[Link(EVIL, href)]] * 3, {"a & b": CLASSES}),
+        "runs": runs_table(
+            metrics, {("a & b", "holdout", 1, 0): [Link(EVIL, href)]}, {"a & b": CLASSES}
+        ),
         "overview": figure,
         "designs": [Design("a & b", "holdout", "accuracy 0.667", [figure], matrix, True)],
         "gallery": write_gallery(
-            example_runs(root / "images"), CLASSES, folder / "pictures", 0.5, 24
+            example_runs(root / "images"), len(CLASSES), folder / "pictures", 0.5, 24
         ),
         "gallery_of": "a & b, holdout, seed 0",
         "duplicates": figure,
@@ -191,10 +196,22 @@ def make_report(root: Path, **changes: object) -> Path:
         "n_quarantined": 1,
         "evidence": {"tables/metrics.csv": link.href},
         "files": [link],
+        "size": "1.0 MB",
+        "network": f"resnet18, started from {EVIL}",
+        "methods": [f"X-rays of {EVIL} were divided.", "Software: CXR-CAM."],
+        "model_card": "export/README.md",
         "configuration": f"name: {EVIL}\n",
     }
-    write_static(folder, RULES)
+    write_static(folder)
+    write_text(folder / "rulegraph.svg", rule_graph(["phantoms"]))
     write_text(folder / "index.html", render_report(Report(**fields | changes)))
-    provenance = render_provenance(EVIL, None, root / "benchmarks" / "d")
+    made = [
+        ("Written", "2026-01-01 00:00 UTC"),
+        ("Machine", EVIL),
+        ("Command", "snakemake"),
+        ("Commit", "?"),
+    ]
+    write_text(folder / "made.js", made_script(made))
+    provenance = render_provenance(EVIL, made, root / "benchmarks" / "d")
     write_text(folder / "provenance.html", provenance)
     return folder / "index.html"

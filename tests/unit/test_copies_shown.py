@@ -4,6 +4,7 @@ import base64
 import io
 import logging
 import re
+from html import unescape
 
 import numpy as np
 import pandas as pd
@@ -300,7 +301,7 @@ def test_captions_stand_alone():
 
 
 def page(copies: pd.DataFrame, **settings) -> str:
-    pictures = [np.full((3, 8, 8), k, np.uint8) for k in range(len(drawn_pairs(copies)))]
+    pictures = [np.full((3, 64, 64), k, np.uint8) for k in range(len(drawn_pairs(copies)))]
     about = {"own": "own", "external": [], "searched": 1234} | settings
     return render_copies(copies, pictures, **about)
 
@@ -309,30 +310,46 @@ def test_the_page_has_every_cluster_with_pictures_names_and_labels():
     copies = ranked(
         pairs(*star("x", MOST_OF_CLUSTER + 3), ("y", "z", 0.75, "other_exposure")),
         {"x copy 0": "COVID"},
-        far=pairs((ODD, "w", 0.9, "mirrored")),
+        far=pairs((ODD, "w,1", 0.9, "mirrored")),
     )
     html = page(copies, external=["far"])
     found = re.findall(r"data:image/jpeg;base64,([^\"]+)", html)
-    assert len(found) == MOST_OF_CLUSTER + 2
+    assert len(found) == len(copies) == MOST_OF_CLUSTER + 5
     for number, text in enumerate(found):
         with Image.open(io.BytesIO(base64.b64decode(text))) as picture:
-            assert picture.size == (3 * 192 + 8, 192)
-            assert np.abs(np.asarray(picture, int)[:, :180] - number).max() <= 2
+            assert picture.size == (3 * 64 + 8, 64)
+            assert np.abs(np.asarray(picture, int)[:, :56] - number).max() <= 2
     titles = re.findall(r"<h2 [^>]*>([^<]*)<small>([^<]*)", html)
     assert titles == [
-        ("Cluster 1 ", "7 pairs, 4 shown"),
+        ("Cluster 1 ", "7 pairs"),
         ("Cluster 2 ", "1 pair"),
         ("Cluster 3 ", "1 pair"),
     ]
     assert html.count("Two labels") == 1
-    assert "between these and far" in html and "z</p>" in html and "w in far</p>" in html
+    assert "between these and far" in html and "z</p>" in html and "w,1 in far</p>" in html
     assert "other exposure, correlation 0.750, overlap 90 %" in html
     assert "<b>_under" not in html  # names are escaped
 
 
+def test_lines_of_the_page_are_a_table_of_pairs_that_are_no_copies(tmp_path):
+    own, far = pairs(('a "1"', "=b,c", 0.9, "cropped")), pairs(("d", "e", 0.9, "cropped"))
+    html = page(ranked(own, far=far), external=["far"])
+    lines = [unescape(line) for line in re.findall(r'<code class="row">(.+?)</code>', html)]
+    (tmp_path / "no.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert without_rejected(own, tmp_path / "no.csv", "own", "own", LOG).empty
+    assert without_rejected(far, tmp_path / "no.csv", "own", "far", LOG).empty
+
+
+def test_of_too_many_pairs_each_cluster_shows_its_first_ones(monkeypatch):
+    monkeypatch.setattr("workflow_scripts.cxrcam.report.copies_page.MOST_PAIRS", 8)
+    html = page(ranked(pairs(*star("x", 9), *star("y", 2))))
+    assert "9 pairs, 4 shown" in html and "2 pairs</small>" in html
+
+
 def test_a_page_of_more_than_fit_says_where_the_others_stand(monkeypatch):
     monkeypatch.setattr("workflow_scripts.cxrcam.report.copies_page.MOST_PAIRS", 10)
-    assert "5 more clusters stand in" in page(MANY)
+    html = re.sub(r"\s+", " ", page(MANY))
+    assert "5 more clusters stand in" in html and "no more than 10 pairs are drawn" in html
     assert "more clusters" not in page(ranked(pairs(*star("x", 2))))
 
 

@@ -1,17 +1,17 @@
 """The report: nothing from data becomes markup, everything that it names is there."""
 
+import itertools
 import re
-from collections.abc import Iterator
+import shutil
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from tests.unit.html_page import Page, links_within
 from tests.unit.report_example import (
     CLASSES,
     EVIL,
@@ -20,62 +20,30 @@ from tests.unit.report_example import (
     example_verdict,
     make_report,
 )
+from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.maps.overlays import against_layer, evidence_layer, overlay
 from workflow_scripts.cxrcam.report.cells import NONE, interval_cell, number_cell, relative_href
 from workflow_scripts.cxrcam.report.designs import (
+    FIGURE_WORDS,
     captioned,
     designs_of,
     evidence_links,
     map_links,
     plain,
 )
+from workflow_scripts.cxrcam.report.enclosed import enclose, size_in_words
 from workflow_scripts.cxrcam.report.headline import headline_bars
 from workflow_scripts.cxrcam.report.page import gap_check
 from workflow_scripts.cxrcam.report.pictures import (
     PICTURE_SIDE,
     Card,
+    choose_images,
     sureness_in_words,
     write_gallery,
 )
 from workflow_scripts.cxrcam.report.provenance import commit_of, jobs_table
 from workflow_scripts.cxrcam.report.tables import confusion_table, runs_table
 from workflow_scripts.cxrcam.report.templating import NOTICE, TEMPLATES
-
-VOID = {"meta", "link", "img", "br", "input"}
-
-
-class Page(HTMLParser):
-    """What a browser would make of a page."""
-
-    def __init__(self, file: Path) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.words: list[str] = []
-        self.text = file.read_text(encoding="utf-8")
-        self.feed(self.text)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag, f"</{tag}> closes another element"
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    def of(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    @property
-    def links(self) -> Iterator[str]:
-        for _, attributes in self.tags:
-            for name in ("href", "src"):
-                if attributes.get(name):
-                    yield str(attributes[name])
 
 
 @pytest.fixture(scope="module")
@@ -94,17 +62,15 @@ def test_names_from_data_are_never_markup(file: Path, page: Page) -> None:
         text = (file.parent / name).read_text(encoding="utf-8")
         assert "alert(" in text
         assert "<script>" not in text
-    assert [tag.get("src") for tag in page.of("script")] == ["report.js"]
+    assert [tag.get("src") for tag in page.of("script")] == ["report.js", "made.js"]
 
 
-def test_every_link_and_picture_is_there(file: Path, page: Page) -> None:
-    identifiers = {attributes.get("id") for _, attributes in page.tags}
-    assert len(list(page.links)) > 50
-    for link in page.links:
-        if link.startswith("#"):
-            assert link[1:] in identifiers
-        else:
-            assert (file.parent / unquote(link)).is_file(), link
+def test_the_folder_of_the_report_alone_holds_all_that_it_links(
+    file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = shutil.copytree(file.parent, tmp_path_factory.mktemp("mailed") / "report")
+    links, lost = links_within(folder)
+    assert (links > 50, lost) == (True, [])
 
 
 def test_identifiers_are_unique(page: Page) -> None:
@@ -134,7 +100,8 @@ def test_the_report_is_small(file: Path) -> None:
     size = sum(part.stat().st_size for part in file.parent.rglob("*") if part.is_file())
     assert size < 2_000_000
     # Twice as many images as here, of 224 pixels, and all else of a large study: under 15 MB.
-    assert max(part.stat().st_size for part in (file.parent / "pictures").iterdir()) < 100_000
+    pictures = [part for part in (file.parent / "pictures").iterdir() if part.is_file()]
+    assert max(part.stat().st_size for part in pictures) < 100_000
 
 
 def test_the_notice_stands_on_every_page(file: Path) -> None:
@@ -148,15 +115,35 @@ def test_what_a_reader_decided_and_what_labels_are_worth_is_said(file: Path) -> 
     assert "confident learning counts 3 of 120 labels as wrong (2.5 %)" in text
 
 
-def test_mistakes_come_first(page: Page) -> None:
-    outcomes = [tag["data-outcome"] for tag in page.of("li") if "data-outcome" in tag]
-    assert outcomes == ["mistake"] * 4 + ["correct"] * 8
+def test_a_random_sample_comes_first_and_then_the_other_mistakes_the_surest_first() -> None:
+    n, wrong = 40, {3, 11, 19, 27}
+    records = pd.DataFrame({"image_id": range(n), "probability": np.linspace(0.5, 0.9, n)})
+    records["correct"] = ~records["image_id"].isin(wrong)
+    chosen = choose_images(records, 10)
+    drawn, added = chosen[chosen["is_drawn"]], chosen[~chosen["is_drawn"]]
+    assert len(drawn) == 6 and chosen.index[:6].equals(drawn.index)
+    assert {*added["image_id"]} == wrong - {*drawn["image_id"]}
+    assert added["probability"].is_monotonic_decreasing
+    # By chance: neither in the order of the table nor in that of sureness; and the same each time.
+    assert not drawn["image_id"].is_monotonic_increasing
+    assert not drawn["image_id"].is_monotonic_decreasing
+    assert choose_images(records, 10).equals(chosen)
+    # Each image has the same chance, mistake or not.
+    often = pd.concat([records] * 25, ignore_index=True)
+    half = choose_images(often, 600)
+    share = (~half[half["is_drawn"]]["correct"]).mean()
+    assert abs(share - 0.1) < 0.04
 
 
-def test_the_gallery_is_shared_by_the_folds_on_one_scale(tmp_path: Path) -> None:
+def test_mistakes_take_no_more_than_half_of_the_pictures() -> None:
+    records = pd.DataFrame({"probability": np.linspace(0.5, 0.9, 40), "correct": False})
+    assert choose_images(records, 10)["is_drawn"].tolist() == [True] * 5 + [False] * 5
+
+
+def test_the_gallery_has_the_images_of_all_folds_on_one_scale(tmp_path: Path) -> None:
     runs = example_runs(tmp_path / "images")
-    gallery = write_gallery(runs, CLASSES, tmp_path / "page/pictures", 0.5, most=8)
-    assert [card.fold for card in gallery.cards].count(1) == 4
+    gallery = write_gallery(runs, len(CLASSES), tmp_path / "page/pictures", 0.5, most=24)
+    assert [card.fold for card in gallery.cards].count(1) == 8
     assert [card.fold for card in gallery.cards].count(2) == 4
     assert (gallery.total, gallery.mistakes) == (12, 4)
     first = next(card for card in gallery.cards if card.fold == 2)
@@ -168,13 +155,41 @@ def test_the_gallery_is_shared_by_the_folds_on_one_scale(tmp_path: Path) -> None
     assert gallery.log_odds == 3.0
 
 
+def test_a_large_picture_has_the_xrays_own_size_and_a_layer_for_each_small_one(
+    tmp_path: Path,
+) -> None:
+    runs = example_runs(tmp_path / "images")
+    gallery = write_gallery(runs, len(CLASSES), tmp_path / "pictures", 0.5, 24, against=True)
+    sides = {}
+    for card in gallery.cards:
+        with Image.open(tmp_path / card.large) as xray:
+            assert xray.width == xray.height
+            sides[card.image_id] = xray.width
+        for layer in filter(None, (card.evidence, card.outline, card.against)):
+            with Image.open((tmp_path / card.large).with_name(Path(layer).name)) as picture:
+                assert picture.width == sides[card.image_id]
+    # The first is said to be 300 pixels wide, the others are smaller than the small pictures.
+    assert sides.pop("Normal/0 #?") == 300
+    assert {*sides.values()} == {PICTURE_SIDE}
+
+
+def test_of_a_huge_xray_the_layers_stay_small_so_that_their_lines_are_seen(tmp_path: Path) -> None:
+    runs = example_runs(tmp_path / "images")
+    runs[1].index.loc["Normal/0 #?", "width"] = 4000
+    gallery = write_gallery(runs, len(CLASSES), tmp_path / "pictures", 0.5, 24)
+    card = next(card for card in gallery.cards if card.image_id == "Normal/0 #?")
+    layer = (tmp_path / card.large).with_name(Path(card.evidence).name)
+    with Image.open(tmp_path / card.large) as xray, Image.open(layer) as evidence:
+        assert (xray.width, evidence.width) == (1024, 512)
+
+
 def test_evidence_against_the_class_is_a_layer_of_its_own_where_asked(tmp_path: Path) -> None:
     runs = example_runs(tmp_path / "images")
     for run in runs.values():
         run.maps.values[:] -= 0.5
-    without = write_gallery(runs, CLASSES, tmp_path / "a/pictures", 0.5, 24)
+    without = write_gallery(runs, len(CLASSES), tmp_path / "a/pictures", 0.5, 24)
     assert all(card.against is None for card in without.cards)
-    asked = write_gallery(runs, CLASSES, tmp_path / "b/pictures", 0.5, 24, against=True)
+    asked = write_gallery(runs, len(CLASSES), tmp_path / "b/pictures", 0.5, 24, against=True)
     for card in asked.cards:
         layer = np.asarray(Image.open(tmp_path / "b" / str(card.against)).convert("RGBA"))
         assert layer[..., 3].any()
@@ -183,7 +198,7 @@ def test_evidence_against_the_class_is_a_layer_of_its_own_where_asked(tmp_path: 
 def test_a_card_says_where_there_is_no_evidence(tmp_path: Path) -> None:
     runs = example_runs(tmp_path / "images")
     runs[1].maps.values[0] = -1.0
-    gallery = write_gallery(runs, CLASSES, tmp_path / "pictures", 0.5, 24)
+    gallery = write_gallery(runs, len(CLASSES), tmp_path / "pictures", 0.5, 24)
     first = runs[1].records["image_id"][0]
     assert [card.image_id for card in gallery.cards if not card.has_evidence] == [first]
     page = Page(make_report(tmp_path / "made", gallery=gallery))
@@ -192,7 +207,7 @@ def test_a_card_says_where_there_is_no_evidence(tmp_path: Path) -> None:
 
 def test_words_for_how_sure_a_network_is_cover_every_probability(tmp_path: Path) -> None:
     words = [word for word, _ in sureness_in_words()]
-    card = Card("i", "a", "a", 0.5, 1, "x", "h", None)
+    card = Card("i", "a", "a", 0.5, 1, "x", "l", "h", True)
     found = {replace(card, probability=p).sureness for p in (0.34, 0.75, 0.95, 1.0)}
     assert found == set(words)
     assert sureness_in_words()[1] == ("sure", "sure (probability 0.75 to 0.95)")
@@ -296,13 +311,15 @@ def test_text_can_be_read_on_its_ground(scheme: int) -> None:
         assert (light + 0.05) / (dark + 0.05) >= 4.5, f"{ink} on {ground}"
 
 
-def test_each_design_has_its_numbers_in_words_and_its_figures() -> None:
+def test_each_design_has_its_numbers_in_words_and_its_figures(tmp_path: Path) -> None:
     summary = pd.DataFrame(
         {"task": ["two", "two"], "scheme": ["a b", "other"], "n_runs": [1, 3], "pooled_n": 1200}
         | {"pooled_accuracy": 0.9, "pooled_accuracy_low": 0.8, "pooled_accuracy_high": 0.95}
         | {"macro_auroc_mean": [np.nan, 0.97]}
     )
-    folder = Path("results/d/report")
+    folder = tmp_path / "report"
+    for kind, scheme in itertools.product(FIGURE_WORDS, ("a b", "other")):
+        write_text(tmp_path / f"figures/{kind}-two-{scheme}.svg", kind)
     counts = {"classes": ["a", "b"], "confusion_matrix": [[1, 2], [3, 4]]}
     runs = [{"task": "two", "scheme": "a b"}, *[{"task": "two", "scheme": "other"}] * 3]
     given = (summary, [counts] * 4, runs)
@@ -311,7 +328,7 @@ def test_each_design_has_its_numbers_in_words_and_its_figures() -> None:
     assert second.numbers.endswith("in 3 runs; AUROC 0.970, mean of the runs")
     assert [row[1].text for row in second.confusion.rows] == ["3", "9"]
     assert (first.is_headline, second.is_headline) == (True, False)
-    assert first.figures[0].href == "../figures/history-two-a%20b.svg"
+    assert first.figures[0].href == "files/figures/history-two-a%20b.svg"
     assert first.figures[0].alt == f"Training history of two, a b: {first.numbers}"
     assert len({figure.href for figure in first.figures}) == 5
     weighted = [("two", "other", "class weights")]
@@ -323,31 +340,31 @@ def test_each_design_has_its_numbers_in_words_and_its_figures() -> None:
 def test_a_fold_that_tests_on_a_source_left_out_is_called_so_in_the_table_of_runs() -> None:
     metrics = example_metrics()
     sources = metrics.assign(held_out=[np.nan] + [f"source {k}" for k in range(1, len(metrics))])
-    table = runs_table(sources, [[]] * len(metrics), {"a & b": CLASSES})
+    table = runs_table(sources, {}, {"a & b": CLASSES})
     assert [row[0].text for row in table.rows[:2]] == ["fold 1", "fold 2, source 1"]
 
 
 def test_a_run_is_called_by_what_differs_and_what_does_not_stands_in_the_caption() -> None:
     metrics, classes = example_metrics(), {"a & b": CLASSES}
-    table = runs_table(metrics, [[]] * 3, classes)
+    table = runs_table(metrics, {}, classes)
     assert [row[0].text for row in table.rows] == ["fold 1", "fold 2", "fold 3"]
     assert "Test images" not in table.columns
     assert table.caption.endswith(
         "The same in all rows: Test images: 12; Specificity (95 %): 0.500 (0.188 to 0.812);"
         " ECE, not calibrated: 0.100"
     )
-    alone = runs_table(metrics[:1], [[]], classes)
+    alone = runs_table(metrics[:1], {}, classes)
     assert alone.rows[0][0].text == "a & b, holdout, fold 1, seed 0"
     assert "Test images" in alone.columns
 
 
 def test_sensitivity_and_predictive_value_are_those_of_the_second_of_two_classes() -> None:
-    table = runs_table(example_metrics(), [[]] * 3, {"a & b": CLASSES})
+    table = runs_table(example_metrics(), {}, {"a & b": CLASSES})
     row = dict(zip(table.columns, table.rows[0], strict=True))
     assert row["Sensitivity (95 %)"].text.startswith("0.750 (")
     # At a prevalence of 10 %: 0.075 true positives, 0.45 false ones.
     assert row["PPV"].text == "0.143" and row["PPV"].rates == (0.75, 0.5)
-    three = runs_table(example_metrics(), [[]] * 3, {"a & b": [*CLASSES, "third"]})
+    three = runs_table(example_metrics(), {}, {"a & b": [*CLASSES, "third"]})
     assert "PPV" not in three.columns
 
 
@@ -365,14 +382,16 @@ def test_the_confusion_matrix_of_a_design_adds_its_runs_up() -> None:
 
 def test_links_lead_to_what_is_there_under_its_own_name(tmp_path: Path) -> None:
     folder = tmp_path / "report"
-    for name in ("cam/1/a%2Fb.png", "cam/1/COVID.png", "cam/2/COVID.png", "audit/leaks.csv"):
+    for name in ("cam/1/a%2Fb.png", "cam/1/COVID.png", "audit/leaks.csv"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    links = map_links([str(tmp_path / "cam/1"), str(tmp_path / "cam/2")], folder)
-    assert [[link.text for link in of_run] for of_run in links] == [["COVID", "a/b"], ["COVID"]]
-    assert links[0][1].href == "../cam/1/a%252Fb.png"
+    links = map_links(str(tmp_path / "cam/1"), folder)
+    assert [link.text for link in links] == ["COVID", "a/b"]
+    assert links[1].href == "files/cam/1/a%252Fb.png"
     checks = [{"file": file} for file in ("audit/leaks.csv", "audit/*/maps.json", "audit")]
-    assert evidence_links(checks, folder) == {"audit/leaks.csv": "../audit/leaks.csv"}
+    assert evidence_links(checks, folder) == {"audit/leaks.csv": "files/audit/leaks.csv"}
+    assert (folder / "files/audit/leaks.csv").is_file()
+    assert size_in_words(folder) == "0.0 MB"
 
 
 def test_a_figure_that_was_not_made_is_none_and_a_caption_is_read_from_its_file(
@@ -380,12 +399,20 @@ def test_a_figure_that_was_not_made_is_none_and_a_caption_is_read_from_its_file(
 ) -> None:
     folder = tmp_path / "report"
     assert plain(None, folder) is None
+    for name in ("audit/map_methods.png", "duplicates.png"):
+        write_text(tmp_path / name, "a picture")
     shown = plain(str(tmp_path / "audit/map_methods.png"), folder)
-    assert shown is not None and shown.href == "../audit/map_methods.png"
+    assert shown is not None and shown.href == "files/audit/map_methods.png"
     (tmp_path / "duplicates.txt").write_text("Two pairs.\n", encoding="utf-8")
     figure = captioned(str(tmp_path / "duplicates.png"), str(tmp_path / "duplicates.txt"), folder)
-    assert (figure.title, figure.href) == ("Two pairs.", "../duplicates.png")
+    assert (figure.title, figure.href) == ("Two pairs.", "files/duplicates.png")
     assert (
         figure.alt
         == "Clusters of near-duplicates, those that do most harm first, as the caption says"
     )
+
+
+def test_a_file_of_elsewhere_is_not_enclosed_by_mistake(tmp_path: Path) -> None:
+    write_text(tmp_path / "other/audit.csv", "x")
+    with pytest.raises(ValueError, match=r"audit\.csv"):
+        enclose(tmp_path / "other/audit.csv", tmp_path / "d/report")

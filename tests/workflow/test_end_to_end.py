@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import yaml
 from PIL import Image
 from safetensors import safe_open
 
+from tests.unit.html_page import links_within
 from tests.workflow.small_project import (
     CLASSES,
     IMAGES_PER_CLASS,
@@ -103,7 +105,11 @@ def test_every_promised_file_exists(results: Path) -> None:
         "report/report.css",
         "report/rulegraph.svg",
         "report/report.js",
+        "report/made.js",
         "report/pictures/01-xray.jpg",
+        "report/pictures/large/01-xray.jpg",
+        "report/files/audit/duplicates.html",
+        "report/files/figures/accuracy.svg",
     }
     for task, scheme, fold in RUNS:
         promised |= {
@@ -204,6 +210,20 @@ def test_the_resolved_configuration_stands_beside_the_results(results: Path) -> 
     assert used["train"]["learning_rate"] == SETTINGS["train"]["learning_rate"]
     assert used["train"]["momentum"] == 0.9  # a default that no file mentions for this run
     assert used["schemes"]["random_subsample"]["repeats"] == 2
+
+
+def test_the_folder_of_the_report_can_be_mailed(results: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(results / "report", tmp_path / "report")
+    links, lost = links_within(folder)
+    assert (links > 100, lost) == (True, [])
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    (said,) = re.findall(r"all that its pages show \(([0-9.]+) MB\)", page)
+    # Its own pages are written after it was measured.
+    assert abs(float(said) - size / 1e6) < 0.3
+    assert "was trained for 1 epoch (Adam, learning rate 0.01" in re.sub(r"\s+", " ", page)
+    made = (folder / "made.js").read_text(encoding="utf-8")
+    assert "Command: snakemake --configfile overlay.yaml" in made
 
 
 def test_what_networks_start_from_is_said_wherever_results_are(

@@ -514,7 +514,10 @@ CASES = [
     ),
     *(
         Case(f"a lost {file} of the report", lose(f"results/small/report/{file}"), REPORT)
-        for file in ("index.html", "provenance.html", "base.css", "report.css", "report.js")
+        for file in (
+            *("index.html", "provenance.html", "rulegraph.svg"),
+            *("base.css", "report.css", "report.js", "made.js"),
+        )
     ),
     Case(
         "a lost figure for print",

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.small_project import ROOT, Project
+from tests.workflow.small_project import CLASSES, ROOT, Project
 from workflow_scripts.cxrcam.figures.pipeline import STAGES
 from workflow_scripts.cxrcam.machine import has_gpu
+from workflow_scripts.cxrcam.report.rule_graph import RULES, arrows
 
 
 @pytest.mark.parametrize("view", ["--dag", "--rulegraph", "--filegraph"])
@@ -56,6 +57,49 @@ def test_the_arrows_of_the_papers_figure_are_those_of_the_rules(fresh: Project) 
             pairs = itertools.product(STAGES[used].rules.split(", "), stage.rules.split(", "))
             found = [(number.get(a), number.get(b)) in edges for a, b in pairs]
             assert any(found), f"{used} does not feed {name}"
+
+
+def reduced(graph: str) -> dict[str, set[str]]:
+    """Rules of a graph that each rule takes files of, without those that come through another."""
+    name = dict(re.findall(r"(\d+)\[label = \"(\w+)", graph))
+    uses: dict[str, set[str]] = {rule: set() for rule in name.values() if rule != "all"}
+    for before, after in re.findall(r"(\d+) -> (\d+)", graph):
+        if name[after] != "all":
+            uses[name[after]].add(name[before])
+
+    def behind(rule: str) -> set[str]:
+        return uses[rule].union(*map(behind, uses[rule]))
+
+    return {rule: of - set().union(*map(behind, of)) for rule, of in uses.items()}
+
+
+def test_the_reports_picture_shows_the_rules_of_the_study_and_no_others(finished: Project) -> None:
+    graph = reduced(finished.snakemake("--rulegraph").stdout)
+    svg = (finished.folder / "results/small/report/rulegraph.svg").read_text(encoding="utf-8")
+    assert {*re.findall(r">(\w+)</text>", svg)} == graph.keys()
+    assert "phantoms" not in graph
+    assert {rule: {*of} for rule, of in arrows(RULES.keys() - graph.keys()).items()} == graph
+
+
+def test_the_arrows_of_the_reports_picture_hold_for_findings_and_external_data(
+    fresh: Project,
+) -> None:
+    fresh.change(
+        external=["demo"],
+        datasets={"demo": {"kind": "phantom", "images_per_class": dict.fromkeys(CLASSES, 4)}},
+        tasks={
+            "two_class": None,
+            "three_class": None,
+            "chest": {"findings": {"labels": ["COVID"]}},
+        },
+        schemes={"random_subsample": None},
+        audit={"map_methods": ["grad_cam"]},
+    )
+    done = fresh.snakemake("--rulegraph")
+    assert done.returncode == 0, done.stderr
+    graph = reduced(done.stdout)
+    assert {"finding", "external_table", "map_methods", "phantoms"} <= graph.keys()
+    assert {rule: {*of} for rule, of in arrows(RULES.keys() - graph.keys()).items()} == graph
 
 
 def test_the_summary_has_a_line_an_output(finished: Project) -> None:

@@ -54,7 +54,10 @@ ENCODINGS: Final = {
 # The first pattern that fits a path below results/<dataset>/ tells what the file is.
 _DESCRIPTIONS: Final = (
     ("report/index.html", "All results on one page, opened from disk: start here"),
-    ("report/provenance.html", "Versions of the software, seconds and memory of the jobs"),
+    (
+        "report/provenance.html",
+        "Date, machine, command, versions, seconds and memory of the jobs",
+    ),
     ("tables/summary.csv", "One row a task and scheme: pooled accuracy with its interval"),
     ("tables/metrics.csv", "One row a training run: every number, beside the floors of its split"),
     ("tables/comparisons.csv", "Runs that share their test images, in pairs"),

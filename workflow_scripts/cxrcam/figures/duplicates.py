@@ -75,7 +75,7 @@ def pair_pictures(
 
 def cluster_heads(copies: pd.DataFrame) -> pd.DataFrame:
     """Rows of `copies_by_risk` that the figure shows: of each of the first clusters, its first."""
-    return copies.drop_duplicates("cluster").head(MOST_CLUSTERS).reset_index(drop=True)
+    return copies.drop_duplicates("cluster").head(MOST_CLUSTERS)
 
 
 @styled

@@ -151,7 +151,7 @@ class PictureGrid(Page):
         top = self.height - bottom
         bar = min(_BAR, self.width - self.left - MARGIN)
         axes = self.axes(self.left, top, bar, 0.12)
-        axes.imshow(colour_bar(256, 1, OPACITY), aspect="auto", extent=(0, 1, 0, 1))
+        axes.imshow(colour_bar(256, 16, OPACITY), aspect="auto", extent=(0, 1, 0, 1))
         self.text(self.left, top + 0.15, "≤ 0")
         self.text(self.left + bar, top + 0.15, high_end, ha="right")
         beside = self.width - self.left - bar - 0.1 - MARGIN

@@ -56,6 +56,8 @@ _HATCH_PERIOD: Final = 7
 
 # Ground of the legend's samples: the grey of soft tissue.
 _SAMPLE_GREY: Final = 128
+# And of its colour bar, from air to bone.
+_BAR_GREYS: Final = (16, 240)
 
 # zlib level of PNG files: level 1 takes a quarter of the time of level 6 for a 10 % larger file.
 _PNG_LEVEL: Final = 1
@@ -262,14 +264,18 @@ def overlay(
 
 
 def colour_bar(width: int, height: int, opacity: float = OPACITY) -> UInt8Array:
-    """Draw the colours of evidence on soft tissue, none at the left, full at the right.
+    """Draw the colours of evidence, none at the left, full at the right.
+
+    The ground goes from air to bone, so that one sees how much of an X-ray each colour leaves: all
+    of it where there is no evidence.
 
     Returns uint8 (height, width, 3), for overlays of the same opacity.
     """
     ramp = np.round(np.linspace(0, _FULL, width)).astype(np.uint8)
     levels = np.tile(ramp, (height, 1))
     bar = _layer(levels, EVIDENCE_COLOURS.tobytes(), _fill_opacity(opacity)).convert("RGBA")
-    ground = Image.new("RGBA", bar.size, (*[_SAMPLE_GREY] * 3, 255))
+    greys = np.round(np.linspace(*_BAR_GREYS, height)).astype(np.uint8)
+    ground = Image.fromarray(np.repeat(greys[:, None], width, axis=1)).convert("RGBA")
     return np.array(Image.alpha_composite(ground, bar).convert("RGB"))
 
 

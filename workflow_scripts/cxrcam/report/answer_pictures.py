@@ -110,7 +110,7 @@ def write_answer_pictures(
     """
     for name in ("pictures", "overlays"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    save_png(colour_bar(160, 12, drawing.opacity), folder / "pictures" / "evidence-scale.png")
+    save_png(colour_bar(160, 20, drawing.opacity), folder / "pictures" / "evidence-scale.png")
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         cards = pool.map(
             lambda k: _drawn(k + 1, rows[k], paths[k], maps.of_images([k]), folder, drawing),

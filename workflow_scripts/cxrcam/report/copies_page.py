@@ -1,5 +1,7 @@
 """The page of copies: every cluster, the riskiest first, each pair with one laid over the other."""
 
+import csv
+import io
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,25 +14,31 @@ from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.duplicates.risk import has_two_labels
 from workflow_scripts.cxrcam.report.templating import NOTICE, jpeg_uri, page_environment
 
-#: Pairs of one cluster, and in all, that are drawn. Every pair stands in audit/duplicates.csv.
+#: Pairs that are drawn. Every pair stands in audit/duplicates.csv.
+MOST_PAIRS: Final = 200
+#: Of one cluster, where there are more pairs than that.
 MOST_OF_CLUSTER: Final = 4
-MOST_PAIRS: Final = 1000
 
-_SIDE: Final = 192
+DECISION: Final = ("image_id_a", "data_set_b", "image_id_b")
+"""Columns of a table of `not_copies`."""
+
 _GAP: Final = 4
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """What the page shows of a pair; `picture` is a data URI."""
+    """What the page shows of a pair; `picture` is a data URI, `named` its row of `not_copies`."""
 
     row: dict[Hashable, Any]
     two_labels: bool
     picture: str
+    named: str
 
 
 def drawn_pairs(copies: pd.DataFrame) -> pd.DataFrame:
     """Rows of `duplicates.risk.copies_by_risk` that the page draws."""
+    if len(copies) <= MOST_PAIRS:
+        return copies
     of_cluster = copies.groupby("cluster").cumcount()
     return copies[of_cluster < MOST_OF_CLUSTER].head(MOST_PAIRS)
 
@@ -66,7 +74,7 @@ def render_copies(
     drawn = drawn_pairs(copies)
     two_labels = has_two_labels(drawn)
     pairs = [
-        _Pair(row, two, _data_uri(picture))
+        _Pair(row, two, _data_uri(picture), _csv_row(row[name] for name in DECISION))
         for row, two, picture in zip(drawn.to_dict("records"), two_labels, pictures, strict=True)
     ]
     n_pairs = copies["cluster"].value_counts()
@@ -84,19 +92,21 @@ def render_copies(
             n_two_labels=int(has_two_labels(copies).sum()),
             kinds=copies["kind"].value_counts().sort_index().to_dict(),
             clusters=[(number, found, n_pairs[number]) for number, found in clusters.items()],
-            side=_SIDE,
-            gap=_GAP,
+            most=MOST_PAIRS,
+            head=_csv_row(DECISION),
             notice=NOTICE,
         )
     )
 
 
+def _csv_row(cells: Iterable[object]) -> str:
+    """A line of a CSV table."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()
+
+
 def _data_uri(pictures: UInt8Array) -> str:
-    """Three pictures side by side as a JPEG within the page."""
-    small = [
-        np.asarray(Image.fromarray(one).resize((_SIDE, _SIDE), Image.Resampling.BOX))
-        for one in pictures
-    ]
-    gap = np.full((_SIDE, _GAP), 128, np.uint8)
-    row = np.hstack([small[0], gap, small[1], gap, small[2]])
-    return jpeg_uri(Image.fromarray(row))
+    """Three pictures side by side, at their own size, as a JPEG within the page."""
+    gap = np.full((pictures.shape[1], _GAP), 128, np.uint8)
+    return jpeg_uri(Image.fromarray(np.hstack([pictures[0], gap, pictures[1], gap, pictures[2]])))

@@ -7,7 +7,8 @@ from urllib.parse import unquote
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.report.cells import Link, file_link, interval_cell, relative_href
+from workflow_scripts.cxrcam.report.cells import Link, interval_cell
+from workflow_scripts.cxrcam.report.enclosed import enclose
 from workflow_scripts.cxrcam.report.page import Design, Figure
 from workflow_scripts.cxrcam.report.tables import confusion_table
 
@@ -75,7 +76,7 @@ def designs_of(
             Figure(
                 words,
                 f"{words} of {task}, {scheme}: {numbers}",
-                relative_href(folder.parent / f"figures/{kind}-{task}-{scheme}.svg", folder),
+                enclose(folder.parent / f"figures/{kind}-{task}-{scheme}.svg", folder),
             )
             for kind, words in FIGURE_WORDS.items()
         ]
@@ -104,22 +105,22 @@ def _numbers_of(summary: Mapping[Any, Any]) -> str:
     return f"{text}; AUROC {auroc:.3f}{', mean of the runs' if several else ''}"
 
 
-def map_links(galleries: Iterable[str], folder: Path) -> list[list[Link]]:
-    """Links to the pictures of the maps of each run, in its folder, called as the class."""
-    files = [sorted(Path(gallery).glob("*.png")) for gallery in galleries]
-    return [[file_link(file, folder, unquote(file.stem)) for file in of_run] for of_run in files]
+def map_links(gallery: str, folder: Path) -> list[Link]:
+    """Links to the pictures of the maps of a run, in its folder, called as the class."""
+    files = sorted(Path(gallery).glob("*.png"))
+    return [Link(unquote(file.stem), enclose(file, folder)) for file in files]
 
 
 def plain(file: str | None, folder: Path) -> Figure | None:
     """A picture that the page itself has words for; None, or empty, where it was not made."""
-    return Figure(*_PLAIN[Path(file).stem], relative_href(file, folder)) if file else None
+    return Figure(*_PLAIN[Path(file).stem], enclose(file, folder)) if file else None
 
 
 def captioned(file: str, caption_file: str, folder: Path) -> Figure:
     """A picture whose caption stands in a file of its own, and on the page below it."""
     caption = Path(caption_file).read_text(encoding="utf-8").strip()
     title = _CAPTIONED[Path(file).stem]
-    return Figure(caption, f"{title}, as the caption says", relative_href(file, folder))
+    return Figure(caption, f"{title}, as the caption says", enclose(file, folder))
 
 
 def evidence_links(checks: Iterable[Mapping[str, Any]], folder: Path) -> dict[str, str]:
@@ -128,4 +129,4 @@ def evidence_links(checks: Iterable[Mapping[str, Any]], folder: Path) -> dict[st
     Patterns that stand for several files are no links, nor is what this run did not need.
     """
     files = {check["file"]: folder.parent / check["file"] for check in checks}
-    return {name: relative_href(file, folder) for name, file in files.items() if file.is_file()}
+    return {name: enclose(file, folder) for name, file in files.items() if file.is_file()}

@@ -18,9 +18,6 @@ MOST_PICTURES: Final = 60
 
 NEIGHBOURS: Final = 3
 
-_SIDE: Final = 192  # pixels, of a suspect
-_SMALL_SIDE: Final = 96  # of a neighbour
-
 
 @dataclass(frozen=True)
 class Judged:
@@ -127,8 +124,8 @@ def render_labels(
     """
     cards: dict[str, list[_Card]] = {of.task: [] for of in judged}
     for row, those in zip(shown.to_dict("records"), neighbours, strict=True):
-        beside = [(one, _data_uri(pixels[one.image_id], _SMALL_SIDE)) for one in those]
-        picture = _data_uri(pixels[row["image_id"]], _SIDE)
+        beside = [(one, _data_uri(pixels[one.image_id])) for one in those]
+        picture = _data_uri(pixels[row["image_id"]])
         cards[row["task"]].append(_Card({str(k): v for k, v in row.items()}, picture, beside))
     return (
         page_environment()
@@ -142,6 +139,5 @@ def render_labels(
     )
 
 
-def _data_uri(pixels: UInt8Array, side: int) -> str:
-    small = Image.fromarray(np.ascontiguousarray(pixels)).resize((side, side), Image.Resampling.BOX)
-    return jpeg_uri(small)
+def _data_uri(pixels: UInt8Array) -> str:
+    return jpeg_uri(Image.fromarray(np.ascontiguousarray(pixels)))

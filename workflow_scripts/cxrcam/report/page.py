@@ -1,5 +1,6 @@
 """The report as HTML: everything that comes from data is escaped by Jinja2."""
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,6 @@ from workflow_scripts.cxrcam.starting_weights import starts_in_words
 from workflow_scripts.cxrcam.verdict.check import CONSEQUENCES, FAILED, NOT_ASSESSABLE, PASSED
 
 STATIC: Final = ("base.css", "report.css", "report.js")
-RULES: Final = "rulegraph.svg"
-"""The rules of the default configuration, as `snakemake --rulegraph` draws them."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +90,14 @@ class Report:
         Link to each file that a check names, where there is one.
     files : sequence of Link
         Further files to open.
+    size : str
+        Of all files of the report, in words.
+    network : str
+        The headline's network and what it starts from, in words.
+    methods : sequence of str
+        Sentences for the methods section of a publication.
+    model_card : str
+        Where the card of the headline's network is written, as seen from the data set's folder.
     configuration : str or None
         As YAML.
     """
@@ -124,6 +131,10 @@ class Report:
     n_quarantined: int
     evidence: Mapping[str, str]
     files: Sequence[Link]
+    size: str
+    network: str
+    methods: Sequence[str]
+    model_card: str
     configuration: str | None
 
 
@@ -212,18 +223,28 @@ def render_report(report: Report) -> str:
     )
 
 
-def render_provenance(dataset: str, commit: str | None, benchmarks: Path) -> str:
-    """The page of what differs from one making to the next: versions, commit, seconds, memory."""
+def render_provenance(dataset: str, made: Sequence[tuple[str, str]], benchmarks: Path) -> str:
+    """The page of what differs from one making to the next; `made` as from `provenance.making`."""
     tables = [versions_table(), jobs_table(benchmarks)]
     return (
         page_environment()
         .get_template("provenance.html")
-        .render(dataset=dataset, commit=commit, tables=tables, notice=NOTICE)
+        .render(dataset=dataset, made=made, tables=tables, notice=NOTICE)
     )
 
 
-def write_static(folder: Path, *others: str) -> None:
-    """Copy style, script and other files that do not change beside the page."""
-    for name in (*STATIC, *others):
+def made_script(made: Sequence[tuple[str, str]]) -> str:
+    """Script that writes when, where and how the report was made onto its page.
+
+    Apart from the page, which two makings give the same bytes. It fills the element `made`; the
+    commit stands on the page of provenance only.
+    """
+    text = json.dumps(" ".join(f"{name}: {value}." for name, value in made[:3]))
+    return f'document.getElementById("made").textContent = {text};\n'
+
+
+def write_static(folder: Path) -> None:
+    """Copy style and script, which do not change, beside the page."""
+    for name in STATIC:
         with atomic_path(folder / name) as temporary:
             shutil.copyfile(TEMPLATES / name, temporary)

@@ -1,6 +1,6 @@
 """The gallery of the report: small X-rays, and evidence and outlines as layers of their own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +10,6 @@ import pandas as pd
 from PIL import Image
 
 from workflow_scripts.cxrcam.files import atomic_path
-from workflow_scripts.cxrcam.maps.gallery import choose_of_classes
 from workflow_scripts.cxrcam.maps.overlays import (
     Picture,
     against_layer,
@@ -21,8 +20,15 @@ from workflow_scripts.cxrcam.maps.overlays import (
 )
 from workflow_scripts.cxrcam.maps.placement import log_odds
 from workflow_scripts.cxrcam.maps.run_pictures import RunPictures
+from workflow_scripts.cxrcam.seeds import generator
 
 PICTURE_SIDE: Final = 224
+LARGEST_SIDE: Final = 1024
+"""Of a picture that was clicked, in pixels: an X-ray's own longer side, up to this one."""
+LARGEST_LAYER: Final = 512
+"""Of what lies on it: lines are one and two pixels thin, and must be seen on a screen."""
+LARGE: Final = "large"
+"""Folder of the large pictures, beside the small ones and under the same names."""
 _JPEG_QUALITY: Final = 85
 
 #: How sure the network is: name, and the probability of the class that it named from which on.
@@ -31,7 +37,10 @@ _SURENESS: Final = (("very sure", 0.95), ("sure", 0.75), ("unsure", 0.0))
 
 @dataclass(frozen=True)
 class Card:
-    """One image of the gallery; the files are relative to the page."""
+    """One image of the gallery; the files are relative to the page, `large` is the large X-ray.
+
+    `is_drawn` says whether the image is of the random sample.
+    """
 
     image_id: str
     label: str
@@ -39,7 +48,9 @@ class Card:
     probability: float
     fold: int
     xray: str
+    large: str
     evidence: str
+    is_drawn: bool
     outline: str | None = None
     against: str | None = None
     has_evidence: bool = True
@@ -57,7 +68,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Gallery:
-    """The images that are shown, mistakes first, and of how many they are."""
+    """The images that are shown, the random sample first, and of how many they are."""
 
     cards: list[Card]
     total: int
@@ -76,9 +87,32 @@ def sureness_in_words() -> list[tuple[str, str]]:
     ]
 
 
+def choose_images(records: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Draw a random sample, and add mistakes that are not in it, the surest first.
+
+    Parameters
+    ----------
+    records : DataFrame
+        One row an image: `correct`, and `probability` of the class that was named.
+    most : int
+        Images to choose at most; mistakes take no more than half of them.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `records` in the order of the draw, with `is_drawn`; the added ones at the end.
+    """
+    order = generator(0, "gallery of the report").permutation(len(records))
+    n_drawn = most - min(int((~records["correct"]).sum()), most // 2)
+    rest = records.iloc[order[n_drawn:]]
+    added = rest[~rest["correct"]].sort_values("probability", ascending=False, kind="stable")
+    drawn = records.iloc[order[:n_drawn]].assign(is_drawn=True)
+    return pd.concat([drawn, added.head(most - n_drawn).assign(is_drawn=False)])
+
+
 def write_gallery(
     runs: Mapping[int, RunPictures],
-    classes: Sequence[str],
+    n_classes: int,
     folder: Path,
     opacity: float,
     most: int,
@@ -90,14 +124,13 @@ def write_gallery(
     ----------
     runs : mapping of int to RunPictures
         By fold, at least one.
-    classes : sequence of str
-        In the order of the task.
+    n_classes : int
     folder : Path
         Where to; its parent is the folder of the page.
     opacity : float
         Of full colour, in [0, 1].
     most : int
-        Images, shared evenly by the folds and in each by the classes.
+        Images, see `choose_images`.
     against : bool, default False
         Whether to write evidence against the class too.
 
@@ -106,46 +139,54 @@ def write_gallery(
     Gallery
         All on one scale: the mean of those of the runs.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     scale = float(np.mean([run.scale for run in runs.values()]))
     on_scale = {fold: replace(run, scale=scale) for fold, run in runs.items()}
-    chosen = pd.concat(
-        choose_of_classes(run.records, classes, max(1, most // len(runs))).assign(fold=fold)
-        for fold, run in runs.items()
-    ).sort_values(
-        ["correct", "probability", "fold", "image_id"], ascending=[True, False, True, True]
-    )
+    records = pd.concat(run.records.assign(fold=fold) for fold, run in runs.items())
     cards = []
     has_lesions = False
     # Numbered: an image id may hold anything, and would have to be escaped.
-    for number, row in enumerate(chosen.to_dict("records"), start=1):
-        picture = on_scale[row["fold"]].picture(row["image_id"], PICTURE_SIDE)
-        files = _write_layers(picture, folder, f"{number:02d}", opacity, against)
+    for number, row in enumerate(choose_images(records, most).to_dict("records"), start=1):
+        run, image_id = on_scale[row["fold"]], row["image_id"]
+        own_side = int(run.index.loc[image_id, ["width", "height"]].max())
+        side, name = max(PICTURE_SIDE, min(own_side, LARGEST_SIDE)), f"{number:02d}"
+        xray = _write_xray(run.picture(image_id, side), folder / LARGE, name)
+        large = run.picture(image_id, min(side, LARGEST_LAYER))
+        _write_layers(large, folder / LARGE, name, opacity, against)
+        picture = run.picture(image_id, PICTURE_SIDE)
+        names = {"xray": _write_xray(picture, folder, name)}
+        names |= _write_layers(picture, folder, name, opacity, against)
+        files: dict[str, Any] = {kind: f"{folder.name}/{name}" for kind, name in names.items()}
+        files["large"] = f"{folder.name}/{LARGE}/{xray}"
         lesion = picture["lesion_mask"]
         has_lesions |= lesion is not None and bool(lesion.any())
-        facts = {key: row[key] for key in ("image_id", "label", "predicted", "probability", "fold")}
+        facts = ("image_id", "label", "predicted", "probability", "fold", "is_drawn")
         has_evidence = bool(picture["evidence"].max() > 0.0)
-        cards.append(Card(**facts, **files, has_evidence=has_evidence))
-    save_png(colour_bar(160, 12, opacity), folder / "evidence-scale.png")
-    records = pd.concat(run.records for run in runs.values())
+        cards.append(Card(**{key: row[key] for key in facts}, **files, has_evidence=has_evidence))
+    save_png(colour_bar(160, 20, opacity), folder / "evidence-scale.png")
     mistakes = int((~records["correct"]).sum())
-    return Gallery(cards, len(records), mistakes, log_odds(scale, len(classes)), has_lesions)
+    return Gallery(cards, len(records), mistakes, log_odds(scale, n_classes), has_lesions)
+
+
+def _write_xray(picture: Picture, folder: Path, number: str) -> str:
+    """Write an X-ray, and give the name of the file."""
+    name = f"{number}-xray.jpg"
+    with atomic_path(folder / name) as temporary:
+        Image.fromarray(picture["grey"]).save(temporary, quality=_JPEG_QUALITY)
+    return name
 
 
 def _write_layers(
     picture: Picture, folder: Path, number: str, opacity: float, against: bool
-) -> dict[str, Any]:
-    """Write an X-ray and what lies on it, and give each file as seen from the page."""
+) -> dict[str, str]:
+    """Write what lies on an X-ray, and give the name of each file by its kind."""
     layers = {
         "evidence": evidence_layer(picture["evidence"], opacity),
         "outline": outline_layer(picture["lung_mask"], picture["lesion_mask"]),
         "against": against_layer(picture["evidence"]) if against else None,
     }
-    with atomic_path(folder / f"{number}-xray.jpg") as temporary:
-        Image.fromarray(picture["grey"]).save(temporary, quality=_JPEG_QUALITY)
-    files = {"xray": f"{folder.name}/{number}-xray.jpg"}
+    names = {}
     for kind, layer in layers.items():
         if layer is not None:
-            save_png(layer, folder / f"{number}-{kind}.png")
-            files[kind] = f"{folder.name}/{number}-{kind}.png"
-    return files
+            names[kind] = f"{number}-{kind}.png"
+            save_png(layer, folder / names[kind])
+    return names

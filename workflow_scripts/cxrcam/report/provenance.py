@@ -1,14 +1,20 @@
-"""What a run took and with what it was made: versions, commit, seconds and memory of the jobs."""
+"""What a run took and with what it was made: when, where, versions, commit, seconds and memory."""
 
 import csv
+import os
 import platform
+import re
+import shlex
 import shutil
 import subprocess
 from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
+from workflow_scripts.cxrcam.machine import has_gpu
 from workflow_scripts.cxrcam.report.cells import Cell, Table, number_cell
 
 PROJECT: Final = Path(__file__).parents[3]
@@ -22,6 +28,48 @@ LIBRARIES: Final = (
 
 # Folders in which the name of a file tells the rule.
 _FOLDERS_OF_RULES: Final = frozenset({"runs", "cam", "audit", "tables", "index", "paper"})
+
+
+COMMAND: Final = "CXRCAM_COMMAND"
+"""Environment variable that hands the command line on to the jobs, see `command_in_words`."""
+
+_SECRET: Final = re.compile(r"(--\S*(?:secret|password|token|key)\S*?[= ])\S+", re.IGNORECASE)
+
+
+def command_in_words(arguments: Sequence[str]) -> str:
+    """The command that started a run, for who reads its report: without what is secret.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What stood behind ``snakemake``.
+    """
+    return _SECRET.sub(r"\1...", shlex.join(["snakemake", *arguments]))
+
+
+def _processor() -> str:
+    """What the processor calls itself; its kind where it does not say."""
+    facts = Path("/proc/cpuinfo")
+    text = facts.read_text(encoding="utf-8") if facts.exists() else ""
+    name = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return name[1] if name else platform.machine()
+
+
+def machine_in_words() -> str:
+    """System, processor, cores, memory, and whether there is a GPU; not the machine's name."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    gpu = "with GPU" if has_gpu() else "no GPU"
+    return f"{platform.system()}, {_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, {gpu}"
+
+
+def making(command: str | None) -> list[tuple[str, str]]:
+    """When, where and by which command a report is written, at this moment."""
+    return [
+        ("Written", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
+        ("Machine", machine_in_words()),
+        ("Command", command or "not known"),
+        ("Commit of the code", commit_of(PROJECT) or "not known (no repository)"),
+    ]
 
 
 def library_versions() -> list[tuple[str, str]]:

@@ -14,8 +14,7 @@ from workflow_scripts.cxrcam.report.templating import NOTICE, jpeg_uri, page_env
 #: Images that are drawn. Every one stands in audit/suspect_images.csv.
 MOST_PICTURES: Final = 200
 
-_SIDE: Final = 192  # pixels, longer side
-_LEAST_SIDE: Final = 24  # of a strip
+_LEAST_SIDE: Final = 24  # pixels, of a strip
 
 
 @dataclass(frozen=True)
@@ -89,8 +88,7 @@ def render_suspects(
 def _data_uri(pixels: UInt8Array, width: int, height: int) -> str:
     """Cached pixels, square whatever the image, at the image's own aspect within the page."""
     longer = max(width, height)
-    across, down = (max(_LEAST_SIDE, round(_SIDE * side / longer)) for side in (width, height))
-    small = Image.fromarray(np.ascontiguousarray(pixels)).resize(
-        (across, down), Image.Resampling.BOX
-    )
-    return jpeg_uri(small)
+    side = len(pixels)
+    across, down = (max(_LEAST_SIDE, round(side * of / longer)) for of in (width, height))
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    return jpeg_uri(picture.resize((across, down), Image.Resampling.BOX))

@@ -26,7 +26,7 @@ PREVALENCE: Final = 0.1
 
 def runs_table(
     metrics: pd.DataFrame,
-    maps: Sequence[Sequence[Link]],
+    maps: Mapping[tuple[str, str, int, int], Sequence[Link]],
     classes: Mapping[str, Sequence[str]],
 ) -> Table:
     """One row a training run: what it reached, and what classifiers reach that see no lungs.
@@ -35,8 +35,8 @@ def runs_table(
     ----------
     metrics : DataFrame
         tables/metrics.csv.
-    maps : sequence of sequences of Link
-        Pictures of the maps of each run, in the order of the rows.
+    maps : mapping
+        Pictures of the maps by task, scheme, fold and seed, of the runs that have some here.
     classes : mapping of str to sequence of str
         By task. Where there are two, sensitivity and specificity are those of the second.
 
@@ -51,7 +51,8 @@ def runs_table(
         *("PPV", "Best floor", "Gap to it (95 %)", "AUROC (95 %)", "ECE, not calibrated", "Maps"),
     ]
     rows = []
-    for run, name, links in zip(runs, _names_of_runs(runs), maps, strict=True):
+    for run, name in zip(runs, _names_of_runs(runs), strict=True):
+        links = maps.get((run["task"], run["scheme"], run["fold"], run["seed"]), ())
         rows.append(
             [
                 Cell(name),

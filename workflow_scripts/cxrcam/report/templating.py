@@ -12,6 +12,8 @@ from PIL import Image
 from workflow_scripts.cxrcam.terms import DRAWN
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
+MOST_HEIGHT: Final = 384
+"""Of a picture within a page, in pixels: pages of hundreds of them are to be mailed."""
 _JPEG_QUALITY: Final = 85
 NOTICE: Final = "Research use only. Nothing here is a diagnosis."
 
@@ -35,7 +37,13 @@ def page_environment() -> Environment:
 
 
 def jpeg_uri(picture: Image.Image) -> str:
-    """A grey picture as an address that holds all of it: the page needs no file beside it."""
+    """A grey picture as an address that holds all of it: the page needs no file beside it.
+
+    It is made smaller where it is higher than `MOST_HEIGHT`.
+    """
+    if picture.height > MOST_HEIGHT:
+        width = round(picture.width * MOST_HEIGHT / picture.height)
+        picture = picture.resize((width, MOST_HEIGHT), Image.Resampling.BOX)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

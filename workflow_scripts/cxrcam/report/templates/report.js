@@ -88,21 +88,91 @@ function showPredictiveValues(input) {
 function makeGallery(list) {
   const cards = [...list.children];
   const filters = [...document.querySelectorAll("select[data-cards]")];
+  // A choice among several facts names the fact with its value, as in "outcome:mistake".
+  const isHidden = (card, { value, dataset }) => {
+    const [fact, wanted] = dataset.cards ? [dataset.cards, value] : value.split(":");
+    return value !== "" && card.dataset[fact] !== wanted;
+  };
   const apply = () => {
-    for (const card of cards) {
-      card.hidden = filters.some(({ value, dataset }) => value !== "" && card.dataset[dataset.cards] !== value);
-    }
+    for (const card of cards) card.hidden = filters.some((filter) => isHidden(card, filter));
     const shown = cards.filter((card) => !card.hidden).length;
     document.getElementById("cards-shown").textContent = `${shown} of ${cards.length} shown`;
   };
   for (const filter of filters) filter.addEventListener("change", apply);
   apply();
 
-  for (const box of document.querySelectorAll("input[data-layer]")) {
-    const draw = () => list.classList.toggle(`without-${box.dataset.layer}`, !box.checked);
-    box.addEventListener("change", draw);
-    draw(); // browsers keep the choice when a page is loaded again
+  const surestFirst = document.getElementById("surest-first");
+  const sort = () => {
+    const sureness = (a, b) => b.dataset.probability - a.dataset.probability;
+    list.append(...(surestFirst.checked ? [...cards].sort(sureness) : cards));
+  };
+  if (surestFirst) {
+    surestFirst.addEventListener("change", sort);
+    sort(); // browsers keep the choice when a page is loaded again
   }
+
+  // The same layer can be hidden in several places: all of them follow.
+  const boxes = [...document.querySelectorAll("input[data-layer]")];
+  for (const box of boxes) {
+    const draw = () => {
+      document.body.classList.toggle(`without-${box.dataset.layer}`, !box.checked);
+      for (const other of boxes) if (other.dataset.layer === box.dataset.layer) other.checked = box.checked;
+    };
+    box.addEventListener("change", draw);
+    draw();
+  }
+}
+
+// A card as large as the screen allows, from the X-ray at its own size. Escape closes it, arrows go on.
+function makeEnlarger(dialog, list) {
+  let shown;
+  const show = (card) => {
+    if (card === undefined) return;
+    shown = card;
+    const link = card.querySelector("a.enlarge");
+    const figure = card.querySelector("figure").cloneNode(true);
+    for (const picture of figure.querySelectorAll("img")) {
+      picture.loading = "eager";
+      // The large files are called as the small ones.
+      picture.src = new URL(picture.getAttribute("src").split("/").pop(), link.href);
+    }
+    figure.querySelector("a.enlarge").replaceWith(figure.querySelector(".pair"));
+    document.getElementById("large-card").replaceChildren(figure);
+    if (!dialog.open) dialog.showModal();
+  };
+  const step = (by) => {
+    const cards = [...list.children].filter((card) => !card.hidden);
+    show(cards[cards.indexOf(shown) + by]);
+  };
+  list.addEventListener("click", (event) => {
+    const link = event.target.closest("a.enlarge");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    show(link.closest("li"));
+  });
+  dialog.addEventListener("keydown", ({ key }) => {
+    if (key === "ArrowLeft") step(-1);
+    if (key === "ArrowRight") step(1);
+  });
+  dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
+  for (const button of dialog.querySelectorAll("[data-step]")) {
+    button.addEventListener("click", () => step(Number(button.dataset.step)));
+  }
+  dialog.addEventListener("close", () => shown.querySelector("a.enlarge").focus());
+}
+
+// Without the clipboard, which browsers may refuse, the paragraph is marked, for Ctrl-C.
+function makeCopier(button) {
+  const text = document.getElementById(button.dataset.copy);
+  button.addEventListener("click", async () => {
+    getSelection().selectAllChildren(text);
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+      button.textContent = "copied";
+    } catch {
+      button.textContent = "marked: copy it with Ctrl-C";
+    }
+  });
 }
 
 // A link into a closed part opens it.
@@ -118,6 +188,9 @@ const prevalence = document.getElementById("prevalence");
 if (prevalence) showPredictiveValues(prevalence);
 const cards = document.getElementById("cards");
 if (cards) makeGallery(cards);
+const large = document.getElementById("large");
+if (large) makeEnlarger(large, cards);
+document.querySelectorAll("[data-copy]").forEach(makeCopier);
 window.addEventListener("hashchange", openTarget);
 openTarget();
 
