@@ -23,10 +23,10 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.workflow import copy_project
+from workflow_scripts.cxrcam.verdict.answer import alarms
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.check import Check
 from workflow_scripts.cxrcam.verdict.checks import acquisition, given_away
-from workflow_scripts.cxrcam.verdict.page import alarms
 
 CLEAN = "clean"
 # The trait leaves its trace where a classifier without lungs finds it; resampling changes neither

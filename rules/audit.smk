@@ -114,6 +114,7 @@ rule audit_duplicates:
             PROJECT / "workflow_scripts/cxrcam/report/templates" / name
             for name in ("base.css", "copies.html", "macros.html")
         ),
+        is_drawn=drawn_here,
         external=external_of,
     message:
         "Drawing the near-duplicates of {wildcards.dataset}"
@@ -143,6 +144,7 @@ rule audit_suspects:
             PROJECT / "workflow_scripts/cxrcam/report/templates" / name
             for name in ("base.css", "macros.html", "suspects.html")
         ),
+        is_drawn=drawn_here,
     message:
         "Looking for images of {wildcards.dataset} that stand out"
     script:
@@ -206,6 +208,7 @@ rule audit_labels:
             PROJECT / "workflow_scripts/cxrcam/report/templates" / name
             for name in ("base.css", "labels.html", "macros.html")
         ),
+        is_drawn=drawn_here,
         tasks=STUDY.classes,
         findings=STUDY.findings,
         runs=LABEL_RUNS,
@@ -417,7 +420,7 @@ rule audit_verdict:
         classes=STUDY.classes,
         covered=STUDY.covered_designs,
         findings_designs=STUDY.findings_designs,
-        headline=STUDY.headline,
+        headline={**STUDY.headline, "why": STUDY.headline_reason},
         weights=STUDY.starts,
         made=lambda wildcards: [*map(str, [*rules.all.input, *split_files()])],
     message:

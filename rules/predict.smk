@@ -111,6 +111,7 @@ rule predict_page:
     params:
         code=code("predict_page.py"),
         templates=REPORT_TEMPLATES,
+        is_drawn=drawn_here,
         asked=NAMED if isinstance(NAMED, str) else ", ".join(NAMED or []),
         input_part=configuration.input_part(config, STUDY.answering["scheme"]),
         pictures=config["predict"]["pictures"],
@@ -245,6 +246,7 @@ rule predict_findings:
     params:
         code=code("predict_findings.py"),
         templates=REPORT_TEMPLATES,
+        is_drawn=drawn_here,
         findings=list(ASKED_FINDINGS),
         asked=NAMED if isinstance(NAMED, str) else ", ".join(NAMED or []),
     message:

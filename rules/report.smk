@@ -65,6 +65,7 @@ rule report:
         classes=STUDY.classes,
         splits=STUDY.divisions,
         shown=STUDY.headline_run,
+        is_drawn=drawn_here,
         reweighted=STUDY.reweighted,
         gallery_runs=STUDY.headline_folds,
         most_pictures=config["report"]["pictures"],

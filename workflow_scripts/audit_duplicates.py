@@ -46,6 +46,7 @@ if __name__ == "__main__":
     save_captioned(figure, Path(made.png).with_suffix(""), caption, kinds=["png"])
     write_csv(made.table, copies[[*COLUMNS]])
     pictures = pair_pictures(drawn_pairs(copies), shards)
-    page = render_copies(copies, pictures, own=own, external=external, searched=searched)
+    about = {"own": own, "external": external, "searched": searched}
+    page = render_copies(copies, pictures, **about, is_drawn=snakemake.params.is_drawn)
     write_text(made.page, page)
     log.info("Drew %d of %d pairs of copies.", len(drawn_pairs(copies)), len(copies))

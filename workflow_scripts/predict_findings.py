@@ -39,6 +39,7 @@ if __name__ == "__main__":
         pages=dict(zip(params.findings, (file_link(f, folder) for f in given.pages), strict=True)),
         files=[file_link(file, folder) for file in (made.predictions, made.quarantine)],
         verdict_link=file_link(given.verdict_page, folder, "audit/verdict.md"),
+        is_drawn=params.is_drawn,
     )
     write_static(folder)
     write_text(made.page, render_findings(page))

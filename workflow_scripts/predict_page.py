@@ -64,7 +64,7 @@ if __name__ == "__main__":
     page = AnswersPage(
         *(snakemake.wildcards.dataset, params.asked, reference, verdict, verdict_link),
         *(table, quarantine, cards, [file_link(file, folder) for file in files]),
-        params.reweighting,
+        *(params.reweighting, params.is_drawn),
     )
     write_static(folder)
     write_text(made.page, render_answers(page))

@@ -28,7 +28,7 @@ from workflow_scripts.cxrcam.report.provenance import PROJECT, commit_of
 from workflow_scripts.cxrcam.report.tables import (
     columns_table,
     counted_labels,
-    external_rows,
+    external_table,
     leaks_table,
     runs_table,
     source_tables,
@@ -41,6 +41,7 @@ if __name__ == "__main__":
     given, params, made = snakemake.input, snakemake.params, snakemake.output
     folder, shown, pictures = Path(made.page).parent, params.shown, Path(made.pictures)
     metrics, verdict = pd.read_csv(given.metrics), read_json(given.verdict)
+    external = pd.read_csv(given.external) if given.external else None
     classes = params.classes[shown["task"]]
     settings = (classes, params.input_part, params.max_pixels)
     runs = {
@@ -51,8 +52,9 @@ if __name__ == "__main__":
     files = (given.verdict_page, given.checklist, given.metrics, given.summary, given.comparisons)
     report = Report(
         dataset=snakemake.wildcards.dataset,
+        is_drawn=params.is_drawn,
         verdict=verdict,
-        bars=headline_bars(metrics, verdict["headline"]),
+        bars=headline_bars(metrics, verdict["headline"], external),
         runs=runs_table(metrics, map_links(given.galleries, folder)),
         overview=plain(given.overview, folder),
         designs=designs_of(pd.read_csv(given.summary), shown, folder, params.reweighted),
@@ -67,7 +69,7 @@ if __name__ == "__main__":
         columns=columns_table(read_json(given.columns)),
         splits=splits_table(params.splits, map(pd.read_parquet, given.splits), params.classes),
         leaks=leaks_table(pd.read_csv(given.leaks)),
-        external=external_rows(pd.read_csv(given.external)) if given.external else None,
+        external=None if external is None else external_table(external),
         n_suspects=pd.read_csv(given.suspects, keep_default_na=False)["image_id"].nunique(),
         suspects_page=relative_href(given.suspects_page, folder),
         counted_labels=counted_labels(pd.read_parquet(given.labels)),
@@ -81,6 +83,7 @@ if __name__ == "__main__":
     write_static(folder, RULES)
     write_text(made.page, render_report(report))
     # In a file of its own: seconds and versions would change the bytes of the page.
-    provenance = render_provenance(report.dataset, commit_of(PROJECT), Path(params.benchmarks))
+    about = (report.dataset, report.is_drawn, commit_of(PROJECT))
+    provenance = render_provenance(*about, Path(params.benchmarks))
     write_text(made.provenance, provenance)
     log.info("Wrote the report, with %d pictures of maps.", len(gallery.cards))

@@ -305,8 +305,8 @@ def test_a_verdict_on_another_design_is_called_that() -> None:
         "headline": {"task": "three_class", "scheme": "kfold"},
         "starts": {"holdout": {"kind": "random", "origin": "random"}},
     }
-    assert "That sentence is about three_class, kfold" in page(verdict=verdict)
-    assert "That sentence is about" not in page()
+    assert "That answer is about three_class, kfold" in page(verdict=verdict)
+    assert "That answer is about" not in page()
 
 
 def test_the_page_says_that_probabilities_are_not_those_at_the_shares_of_the_data() -> None:

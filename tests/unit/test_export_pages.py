@@ -63,7 +63,7 @@ def test_verdict_and_limits_come_before_any_number(card):
         body.index(part)
         for part in (
             "Research use only",
-            "**Not shown.**",
+            "**75 % right (47–91, n = 12): not proven.**",
             "no recognition of",
             "Failed:",
             "## What it reached",
@@ -71,7 +71,10 @@ def test_verdict_and_limits_come_before_any_number(card):
     ]
     assert places == sorted(places)
     # Of the data, the task and the design, and not of another design.
-    assert body.count("- Failed:") == 3 and "elsewhere" not in body
+    assert (
+        body.count("What to do: Look at them.") == body.count("- Failed:") == 3
+        and "elsewhere" not in body
+    )
     assert "3 failed, 3 could not be made and 3 passed" in body
     assert "0.750 | 0.470 to 0.910" in body
     assert body.index("border: nothing") < body.index("majority: nothing")  # the best floor first

@@ -17,4 +17,4 @@ def is_drawn(datasets: Mapping[str, Mapping[str, Any]], name: str) -> bool:
     data_set = datasets[name]
     if data_set["kind"] == "union":
         return any(is_drawn(datasets, part) for part in data_set["of"])
-    return data_set["kind"] == "phantom"
+    return bool(data_set["kind"] == "phantom")

@@ -22,7 +22,7 @@ from workflow_scripts.cxrcam.report.answer_pictures import (
     write_answer_pictures,
 )
 from workflow_scripts.cxrcam.report.cells import NONE, Cell, Link, Table, number_cell
-from workflow_scripts.cxrcam.report.templating import NOTICE, page_environment
+from workflow_scripts.cxrcam.report.templating import page_environment, trained_notice
 from workflow_scripts.cxrcam.starting_weights import start_sentence
 from workflow_scripts.cxrcam.terms import VALIDATION
 from workflow_scripts.cxrcam.verdict.check import is_judged
@@ -49,6 +49,8 @@ class AnswersPage:
     files : sequence of Link
     reweighting : str
         See `class_balance.reweighting`.
+    is_drawn : bool
+        Whether the networks learnt from phantoms.
     """
 
     dataset: str
@@ -61,6 +63,7 @@ class AnswersPage:
     cards: Sequence[AnswerCard]
     files: Sequence[Link]
     reweighting: str = ""
+    is_drawn: bool = False
 
 
 def probability_text(row: Mapping[Any, Any], name: str) -> str:
@@ -234,7 +237,7 @@ def verdict_sentences(page: AnswersPage) -> list[str]:
     own = (page.reference.task, page.reference.scheme)
     if headline is not None and not is_judged(headline, *own):
         sentences.append(
-            f"That sentence is about {headline['task']}, {headline['scheme']}; the networks that "
+            f"That answer is about {headline['task']}, {headline['scheme']}; the networks that "
             f"answer here are those of {own[0]}, {own[1]}."
         )
     return sentences
@@ -264,6 +267,6 @@ def render_answers(page: AnswersPage) -> str:
                 *filter(None, (*how_it_was_measured(reference), shares_sentence(page.reweighting)))
             ],
             start=start_sentence(page.verdict["starts"][reference.scheme]),
-            notice=NOTICE,
+            notice=trained_notice(page.is_drawn),
         )
     )

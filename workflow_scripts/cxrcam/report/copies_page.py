@@ -10,7 +10,7 @@ from PIL import Image
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.duplicates.risk import has_two_labels
-from workflow_scripts.cxrcam.report.templating import NOTICE, jpeg_uri, page_environment
+from workflow_scripts.cxrcam.report.templating import jpeg_uri, notice, page_environment
 
 #: Pairs of one cluster, and in all, that are drawn. Every pair stands in audit/duplicates.csv.
 MOST_OF_CLUSTER: Final = 4
@@ -42,6 +42,7 @@ def render_copies(
     own: str,
     external: Sequence[str],
     searched: int,
+    is_drawn: bool = False,
 ) -> str:
     """Write the page.
 
@@ -57,6 +58,8 @@ def render_copies(
         Data sets that it was compared with.
     searched : int
         Its number of images.
+    is_drawn : bool
+        Whether they are phantoms.
 
     Returns
     -------
@@ -86,7 +89,7 @@ def render_copies(
             clusters=[(number, found, n_pairs[number]) for number, found in clusters.items()],
             side=_SIDE,
             gap=_GAP,
-            notice=NOTICE,
+            notice=notice(is_drawn),
         )
     )
 

@@ -9,7 +9,7 @@ import pandas as pd
 from workflow_scripts.cxrcam.new_images.answers import ABSTAIN
 from workflow_scripts.cxrcam.report.answers_page import believed, quarantine_table
 from workflow_scripts.cxrcam.report.cells import NONE, Cell, Link, Table
-from workflow_scripts.cxrcam.report.templating import NOTICE, page_environment
+from workflow_scripts.cxrcam.report.templating import page_environment, trained_notice
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class FindingsPage:
         Page of each finding, with its maps.
     files : sequence of Link
     verdict_link : Link
+    is_drawn : bool
+        Whether the networks learnt from phantoms.
     """
 
     dataset: str
@@ -40,6 +42,7 @@ class FindingsPage:
     pages: Mapping[str, Link]
     files: Sequence[Link]
     verdict_link: Link
+    is_drawn: bool = False
 
 
 def findings_answers(page: FindingsPage) -> Table:
@@ -74,6 +77,6 @@ def render_findings(page: FindingsPage) -> str:
             quarantine=quarantine_table(page.quarantine),
             believed=believed(page.verdict),
             of_findings={row["finding"]: row for row in page.verdict["findings"]},
-            notice=NOTICE,
+            notice=trained_notice(page.is_drawn),
         )
     )
