@@ -44,8 +44,9 @@ def page_environment() -> Environment:
 
 
 def with_code(text: str) -> Markup:
-    """Text whose parts between backticks are settings, escaped."""
-    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704
+    """Text, escaped; what stands between backticks is a setting, and per cents never wrap."""
+    unbroken = str(escape(text)).replace(" %", "\u00a0%")
+    return Markup(_CODE.sub(r"<code>\1</code>", unbroken))  # noqa: S704
 
 
 def jpeg_uri(picture: Image.Image) -> str:

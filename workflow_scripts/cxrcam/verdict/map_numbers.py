@@ -119,5 +119,6 @@ def judge_alike(
         return kind.passed(finding, f"the whole interval is above {limit}", subject=subject)
     if found.high < bar:
         why = f"the whole interval is below {limit}"
-        return kind.failed(finding, why, subject=subject, clause=f"{clause} ({found.value:.2f})")
+        clause = f"{clause} (correlation {found.value:.2f})"
+        return kind.failed(finding, why, subject=subject, clause=clause)
     return kind.not_assessable(f"the interval includes {limit}", finding=finding, subject=subject)
