@@ -41,7 +41,9 @@ def show_verdict(file):
     verdict = json.loads(file.read_text(encoding="utf-8"))
     show_findings(verdict)
     # A verdict of an earlier version, which said less, may still lie there.
-    print(f"\nCan it be believed? {verdict['answer']} {verdict.get('meaning', verdict['sentence'])}")
+    print(
+        f"\nCan it be believed? {verdict['answer']} {verdict.get('meaning', verdict['sentence'])}"
+    )
     points = {"against": "Against it", "unknown": "Unknown", "next": "What to do next"}
     for key, name in points.items():
         if said := verdict.get(key):
