@@ -81,7 +81,7 @@ def test_of_several_classes_in_a_set_the_likeliest_is_named() -> None:
     [
         ({"contrast": [1.0]}, "blank"),
         ({"colourfulness": [0.3]}, "in colour"),
-        ({"found": alike(1, 0.4)}, "looks like no training image"),
+        ({"found": alike(1, 0.4)}, "is unlike every training image"),
         ({"found": alike(1, 0.5, 0.4)}, "like a training image upside down"),
         ({"found": alike(1, 0.7, 0.2)}, "like a training image upside down"),
     ],

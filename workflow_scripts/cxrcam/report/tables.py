@@ -198,8 +198,8 @@ def columns_table(columns: Mapping[str, Any]) -> Table | None:
         for task, of_task in columns.items()
         for name, found in of_task.items()
     ]
-    names = ("Task", "Column", "Values", "Cramér's V", "Right by it alone", "Guessing", "Found")
-    return Table("Class by what else is known of the images", names, rows) if rows else None
+    names = ("Task", "Column", "Values", "Cramér's V", "Right by this alone", "Guessing", "Found")
+    return Table("Class by view, age, sex and other columns", names, rows) if rows else None
 
 
 def subgroup_tables(table: pd.DataFrame) -> list[Table]:
@@ -247,9 +247,9 @@ def subgroup_tables(table: pd.DataFrame) -> list[Table]:
         ]
         for row in table[is_gap].to_dict("records")
     ]
-    columns = ("Trait", "Number", "Groups", "Gap", "Largest that is not ruled out")
+    columns = ("Trait", "Number", "Groups", "Gap", "Possible up to")
     caption = (
-        "The surest, else the largest gap between groups, with intervals for all pairs at once"
+        "The surest gap between groups, or if none is sure the largest; intervals for all pairs"
     )
     return [groups, Table(caption, columns, gaps)] if gaps else [groups]
 
