@@ -25,6 +25,7 @@ from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.check import KINDS, REGISTERED, CheckKind, Headline, register
 from workflow_scripts.cxrcam.verdict.checks import all_checks, findings
 from workflow_scripts.cxrcam.verdict.page import verdict_json, verdict_markdown
+from workflow_scripts.cxrcam.verdict.read_tables import headlines
 
 
 def test_nothing_is_skipped_in_silence():
@@ -164,3 +165,15 @@ def test_of_no_better_than_guessing_elsewhere_the_answer_says_so_first():
     )
     assert "image border" in told["against"][1] or "centre" in told["against"][1]
     assert "AUROC 0.46" in checks[0].finding
+
+
+def test_each_design_has_its_number_and_the_chosen_one_comes_first_with_its_reason():
+    runs = pd.concat([gaps(0.1, 0.0, 0.2, scheme=scheme) for scheme in ("first", "second")])
+    chosen = {"task": "two_class", "scheme": "second", "why": "It is the honest one."}
+    classes = {"two_class": ["Normal", "COVID"]}
+    found = headlines(AuditTables(runs=runs), chosen, classes, [])
+    assert [(one.scheme, one.why) for one in found] == [
+        ("second", "It is the honest one."),
+        ("first", ""),
+    ]
+    assert found[0].accuracy == pytest.approx(56 / 60) and found[0].recognised == "COVID"
