@@ -20,6 +20,7 @@ import pandas as pd
 
 from benchmarks.planted_truth import RECIPE, run
 from benchmarks.workflow import copy_project
+from workflow_scripts.cxrcam.verdict.check import ALARMS
 
 FINDINGS = ("COVID", "Viral Pneumonia", "Effusion")
 CLEAN, PLANTED = "clean", "marker on COVID"
@@ -73,7 +74,7 @@ def judge(folder: Path, trait: str, seed: int, options: argparse.Namespace) -> l
             check["name"]
             for check in verdict["checks"]
             if check["status"] == "failed"
-            and check["about"] in ("shortcut", "inflation")
+            and check["about"] in ALARMS
             and check["subject"].split(",")[0] in own
         ]
         is_planted = trait == PLANTED and name == "COVID"

@@ -31,11 +31,11 @@ from benchmarks.planted_sets import CLEAN, MANIFEST, write_set
 from benchmarks.workflow import copy_project
 from workflow_scripts.cxrcam.audit.suspect_labels import suspect_labels
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
+from workflow_scripts.cxrcam.verdict.answer import alarms
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.check import FAILED, Check
 from workflow_scripts.cxrcam.verdict.checks import all_checks
 from workflow_scripts.cxrcam.verdict.checks.labels_of_copies import labelled_pairs
-from workflow_scripts.cxrcam.verdict.page import alarms
 
 SUSPECT_LABELS = "suspect labels"
 """What a list of labels that finds the wrong ones is called here."""

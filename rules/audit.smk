@@ -118,6 +118,7 @@ rule audit_duplicates:
             PROJECT / "workflow_scripts/cxrcam/report/templates" / name
             for name in ("base.css", "copies.html", "macros.html")
         ),
+        is_drawn=drawn_here,
         external=external_of,
     message:
         "Drawing the near-duplicates of {wildcards.dataset}"
@@ -151,6 +152,7 @@ rule audit_suspects:
             PROJECT / "workflow_scripts/cxrcam/report/templates" / name
             for name in ("base.css", "macros.html", "suspects.html")
         ),
+        is_drawn=drawn_here,
     message:
         "Looking for images of {wildcards.dataset} that stand out"
     script:
@@ -218,6 +220,7 @@ rule audit_labels:
             PROJECT / "workflow_scripts/cxrcam/report/templates" / name
             for name in ("base.css", "labels.html", "macros.html")
         ),
+        is_drawn=drawn_here,
         tasks=STUDY.classes,
         findings=STUDY.findings,
         runs=LABEL_RUNS,
@@ -444,6 +447,7 @@ rule audit_slices:
             PROJECT / "workflow_scripts/cxrcam/report/templates" / name
             for name in ("base.css", "macros.html", "slices.html")
         ),
+        is_drawn=drawn_here,
         runs=SLICED_RUNS,
         headline=STUDY.headline,
         names=STUDY.classes[STUDY.headline["task"]],
@@ -505,7 +509,7 @@ rule audit_verdict:
         classes=STUDY.classes,
         covered=STUDY.covered_designs,
         findings_designs=STUDY.findings_designs,
-        headline=STUDY.headline,
+        headline={**STUDY.headline, "why": STUDY.headline_reason},
         weights=STUDY.starts,
         made=lambda wildcards: [*map(str, [*rules.all.input, *split_files()])],
     message:

@@ -17,6 +17,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from workflow_scripts.cxrcam.configuration import resolution as configuration
+from workflow_scripts.cxrcam.configuration.drawn import is_drawn
 from workflow_scripts.cxrcam.configuration.overlays import without_replaced_kinds
 from workflow_scripts.cxrcam.data import datasets
 from workflow_scripts.cxrcam.data.combined_labels import combined_labels_in_words
@@ -184,6 +185,11 @@ def in_report(file, category, **labels):
     """An output that goes into Snakemake's own report too, with the caption of its name."""
     caption = f"captions/{Path(file).stem}.rst"
     return report(file, caption=caption, category=category, labels=labels)
+
+
+def drawn_here(wildcards):
+    """Whether the data set of a job holds phantoms."""
+    return is_drawn(config["datasets"], wildcards.dataset)
 
 
 def drawn_parts(name):

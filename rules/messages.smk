@@ -47,12 +47,18 @@ def show_findings(verdict):
 
 
 def show_verdict(file):
-    """Print the audit's short answer, its sentence, and what networks started from."""
+    """Print the audit's answer and its three points, and what networks started from."""
     verdict = json.loads(file.read_text(encoding="utf-8"))
     show_findings(verdict)
-    print(f"\nCan it be believed? {verdict['answer']} {verdict['sentence']}")
+    # A verdict of an earlier version, which said less, may still lie there.
+    print(
+        f"\nCan it be believed? {verdict['answer']} {verdict.get('meaning', verdict['sentence'])}"
+    )
+    points = {"against": "Against it", "unknown": "Unknown", "next": "What to do next"}
+    for key, name in points.items():
+        if said := verdict.get(key):
+            print(f"  {name}: {' '.join(said)}")
     print(f"Each check: {file.with_suffix('.md')}")
-    # A verdict of an earlier version, which did not say it, may still lie there.
     for sentence in starts_in_words(verdict.get("starts", {})):
         print(f"\n{sentence}")
 

@@ -91,6 +91,7 @@ rule report:
         splits=STUDY.divisions,
         runs=STUDY.runs,
         shown=STUDY.headline_run,
+        is_drawn=drawn_here,
         reweighted=STUDY.reweighted,
         division=STUDY.split_settings(STUDY.headline["scheme"])["design"],
         map_runs=STUDY.explained_runs,

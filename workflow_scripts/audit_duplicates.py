@@ -47,6 +47,8 @@ if __name__ == "__main__":
     caption = copies_caption(copies, own, external, searched)
     save_captioned(figure, Path(made.png).with_suffix(""), caption, kinds=["png"])
     write_csv(made.table, copies[[*COLUMNS]])
-    page = render_copies(copies, pictures.values(), own=own, external=external, searched=searched)
+    about = {"own": own, "external": external, "searched": searched}
+    is_drawn = snakemake.params.is_drawn
+    page = render_copies(copies, pictures.values(), **about, is_drawn=is_drawn)
     write_text(made.page, page)
     log.info("Drew %d of %d pairs of copies.", len(drawn), len(copies))

@@ -54,8 +54,7 @@ if __name__ == "__main__":
         Judged(task, len(rows), int(rows["is_counted"].sum()))
         for task, rows in ((task, judged[judged["task"] == task]) for task in params.tasks)
     ]
-    page = render_labels(
-        suspects, shown, nearest, pixels, by_task, dataset=snakemake.wildcards.dataset
-    )
+    about = {"dataset": snakemake.wildcards.dataset, "is_drawn": params.is_drawn}
+    page = render_labels(suspects, shown, nearest, pixels, by_task, **about)
     write_text(made.page, page)
     log.info("%d labels to look at, %d with pictures.", len(suspects), len(shown))

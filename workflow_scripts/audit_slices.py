@@ -55,8 +55,7 @@ if __name__ == "__main__":
     for column in ("scheme", "task"):
         table.insert(0, column, params.headline[column])
     write_csv(made.table, table)
-    page = render_slices(
-        table, shown, pixels, dataset=snakemake.wildcards.dataset, runs=params.runs
-    )
+    about = {"dataset": snakemake.wildcards.dataset, "is_drawn": params.is_drawn}
+    page = render_slices(table, shown, pixels, **about, runs=params.runs)
     write_text(made.page, page)
     log.info("%d groups on which the network is surely worse.", len(shown))

@@ -32,6 +32,7 @@ if __name__ == "__main__":
     suspects = suspect_images(images, traits["grey"], *found)
     write_csv(made.table, suspects)
     pictures = read_pixels(shards, drawn_images(suspects), size)
-    page = render_suspects(suspects, pictures, images, dataset=snakemake.wildcards.dataset)
+    about = {"dataset": snakemake.wildcards.dataset, "is_drawn": snakemake.params.is_drawn}
+    page = render_suspects(suspects, pictures, images, **about)
     write_text(made.page, page)
     log.info("%d of %d images stand out.", suspects["image_id"].nunique(), len(images))

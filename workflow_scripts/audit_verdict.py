@@ -9,8 +9,8 @@ from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.starting_weights import planned_starts, start_of_model, starts_in_words
 from workflow_scripts.cxrcam.verdict.checks import all_checks
 from workflow_scripts.cxrcam.verdict.finding_rows import finding_rows
-from workflow_scripts.cxrcam.verdict.page import one_sentence, verdict_json, verdict_markdown
-from workflow_scripts.cxrcam.verdict.read_tables import findings_headline, headline_of, read_tables
+from workflow_scripts.cxrcam.verdict.page import verdict_json, verdict_markdown
+from workflow_scripts.cxrcam.verdict.read_tables import headlines, read_tables
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0], snakemake.input)
@@ -23,11 +23,8 @@ if __name__ == "__main__":
     }
     tables = read_tables(dict(given.items()), *designs, questions)
     checks = all_checks(tables)
-    headline = headline_of(tables.runs, params.headline, params.classes)
-    for design in params.findings_designs:
-        if headline.task in design["questions"] and headline.scheme == design["scheme"]:
-            headline = findings_headline(tables.findings, design)
-            break
+    numbers = headlines(tables, params.headline, params.classes, params.findings_designs)
+    headline = numbers[0]
     starts = planned_starts(params.weights, given.starts)
     # Of the first fold and seed of each design: all of a scheme start alike.
     starts |= {
@@ -41,12 +38,14 @@ if __name__ == "__main__":
     repeated = {"/".join(design): found for design, found in tables.repeatability.items()}
     write_json(Path(made.repeatability), repeated)
     title = f"Can the number be believed? Data set {snakemake.wildcards.dataset}"
-    write_text(Path(made.page), verdict_markdown(checks, headline, title, starts_in_words(starts)))
+    notes = starts_in_words(starts)
+    page = verdict_markdown(checks, headline, title, notes, numbers)
+    write_text(Path(made.page), page)
     of_findings = finding_rows(tables.findings, headline, checks) if headline.findings else []
-    told = {**verdict_json(checks, headline), "starts": starts, "findings": of_findings}
+    told = {**verdict_json(checks, headline, numbers), "starts": starts, "findings": of_findings}
     write_json(Path(made.json), told)
     folder = Path(made.page).parents[1]
     # What the workflow makes, not what is on the disk by now: that depends on the order of jobs.
     promised = {os.path.relpath(file, folder) for file in (*params.made, *given, *made)}
     write_text(Path(made.checklist), claim_checklist_markdown(sorted(promised)))
-    log.info(one_sentence(checks, headline))
+    log.info("%s %s", told["answer"], told["sentence"])

@@ -11,7 +11,7 @@ from workflow_scripts.cxrcam.report.answers_page import believed
 from workflow_scripts.cxrcam.report.cells import file_link
 from workflow_scripts.cxrcam.report.findings_page import FindingsPage, render_findings
 from workflow_scripts.cxrcam.report.page import write_static
-from workflow_scripts.cxrcam.report.templating import notice_of
+from workflow_scripts.cxrcam.report.templating import trained_notice
 from workflow_scripts.cxrcam.spreadsheets import write_csv, write_frame
 
 if __name__ == "__main__":
@@ -25,7 +25,7 @@ if __name__ == "__main__":
         table[f"probability_{name}"] = of_finding[f"probability_{name}"]
         table[f"answer_{name}"] = of_finding["answer"]
         table[f"reason_{name}"] = of_finding["reason"]
-    told = {"can_it_be_believed": believed(verdict), "notice": notice_of(params.is_drawn)}
+    told = {"can_it_be_believed": believed(verdict), "notice": trained_notice(params.is_drawn)}
     write_csv(made.predictions, table.assign(**told))
     write_frame(made.parquet, table.assign(**told))
     quarantine = pd.read_csv(given.quarantine[0], keep_default_na=False)

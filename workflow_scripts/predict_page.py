@@ -27,7 +27,7 @@ from workflow_scripts.cxrcam.report.answers_page import (
 )
 from workflow_scripts.cxrcam.report.cells import file_link
 from workflow_scripts.cxrcam.report.page import write_static
-from workflow_scripts.cxrcam.report.templating import notice_of
+from workflow_scripts.cxrcam.report.templating import trained_notice
 from workflow_scripts.cxrcam.spreadsheets import write_csv, write_frame
 
 if __name__ == "__main__":
@@ -46,7 +46,7 @@ if __name__ == "__main__":
         answers(facts, probabilities, sets, found, reference),
         *(closest_copies(pairs, trained_on), len(reference.members)),
     )
-    notice = notice_of(reference.is_drawn)
+    notice = trained_notice(reference.is_drawn)
     told = {"can_it_be_believed": believed(verdict), "notice": notice}
     written = table.drop(columns="is_input").assign(**told)
     write_csv(made.predictions, written)

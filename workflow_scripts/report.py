@@ -34,7 +34,7 @@ from workflow_scripts.cxrcam.report.slices_page import slices_in_words
 from workflow_scripts.cxrcam.report.tables import (
     columns_table,
     counted_labels,
-    external_rows,
+    external_table,
     leaks_table,
     runs_table,
     source_tables,
@@ -47,6 +47,7 @@ if __name__ == "__main__":
     given, params, made = snakemake.input, snakemake.params, snakemake.output
     folder, shown, pictures = Path(made.page).parent, params.shown, Path(made.pictures)
     metrics, verdict = pd.read_csv(given.metrics), read_json(given.verdict)
+    external = pd.read_csv(given.external) if given.external else None
     classes, starts = params.classes[shown["task"]], verdict["starts"]
     settings = (classes, params.input_part, params.max_pixels, params.blank)
     runs = {
@@ -73,11 +74,12 @@ if __name__ == "__main__":
         split=pd.read_parquet(given.split, columns=["label", "role"]),
         runs=metrics[judged],
     )
-    bars = headline_bars(metrics, verdict["headline"])
+    bars = headline_bars(metrics, verdict["headline"], external)
     write_static(folder)
     write_text(made.rulegraph, rule_graph(params.rules_not_used))
     report = Report(
         dataset=snakemake.wildcards.dataset,
+        is_drawn=params.is_drawn,
         verdict=verdict,
         bars=bars,
         runs=runs_table(metrics, maps, params.classes),
@@ -99,7 +101,7 @@ if __name__ == "__main__":
         columns=columns_table(read_json(given.columns)),
         splits=splits_table(params.splits, map(pd.read_parquet, given.splits), params.classes),
         leaks=leaks_table(pd.read_csv(given.leaks)),
-        external=external_rows(pd.read_csv(given.external)) if given.external else None,
+        external=None if external is None else external_table(external),
         n_suspects=pd.read_csv(given.suspects, keep_default_na=False)["image_id"].nunique(),
         suspects_page=enclose(given.suspects_page, folder),
         counted_labels=counted_labels(pd.read_parquet(given.labels)),
@@ -121,6 +123,7 @@ if __name__ == "__main__":
     # In files of their own: date, seconds and versions would change the bytes of the page.
     told = making(os.environ.get(COMMAND))
     write_text(made.script_made, made_script(told))
-    provenance = render_provenance(report.dataset, told, Path(params.benchmarks))
+    about = (report.dataset, report.is_drawn, told)
+    provenance = render_provenance(*about, Path(params.benchmarks))
     write_text(made.provenance, provenance)
     log.info("Wrote the report, with %d pictures of maps.", len(gallery.cards))

@@ -245,7 +245,7 @@ def test_the_most_similar_training_images_are_shown_with_their_labels(
         ("in colour", "the image is in colour"),
         ("inverted", "with black and white exchanged"),
         ("turned", "turned by 90° to the right"),
-        ("noise", "it looks like no training image"),
+        ("noise", "it is unlike every training image"),
         ("faint", "the image is blank or nearly so"),
     ],
 )

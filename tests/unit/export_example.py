@@ -60,6 +60,7 @@ def example_facts(card: ModelCard) -> dict[str, Any]:
 def example_page(facts: dict[str, Any]) -> ModelCardPage:
     """All that a card shows, with a name from data wherever there can be one."""
     check = {"question": "?", "file": "f", "order": 1, "about": "limits", "clause": ""}
+    check |= {"advice": "Look at them.", "mend": ""}
     checks = [
         check
         | {"name": f"{status} {subject}", "status": status, "subject": subject}
@@ -86,7 +87,7 @@ def example_page(facts: dict[str, Any]) -> ModelCardPage:
     return ModelCardPage(
         facts=facts,
         verdict={
-            "answer": "Not shown.",
+            "answer": "75 % right (47–91, n = 12): not proven.",
             "sentence": f"The network's 75 % is no recognition of {EVIL}.",
             "headline": {"task": "two", "scheme": "holdout"},
             "starts": {

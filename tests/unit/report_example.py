@@ -55,24 +55,36 @@ def example_metrics() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def example_verdict() -> dict[str, object]:
-    """A headline, and a check of each status."""
+def example_verdict(*others: str) -> dict[str, object]:
+    """A headline, and a check of each status; `others` are schemes of further designs."""
     check = {"question": "Is it?", "file": "tables/metrics.csv", "order": 1, "clause": ""}
+    check |= {"advice": f"Set `{EVIL}`.", "mend": ""}
+    counts = {"passed": 1, "failed": 1, "not assessable": 1}
+    answer = f"67 % right (50–80, n = 36): not believable for {EVIL}."
     return {
-        "answer": "No.",
+        "answer": answer,
+        "meaning": f"This does not show that the network recognises {EVIL}.",
+        "against": [f"A border tells {EVIL}."],
+        "unknown": ["It was not tested elsewhere."],
+        "next": [f"Set `{EVIL}`."],
         "findings": [],
         "sentence": f"The network's 67 % is no recognition of {EVIL}.",
         "headline": {"task": "a & b", "scheme": "holdout", "recognised": EVIL}
-        | {"accuracy": 24 / 36, "low": 0.5, "high": 0.8, "n": 36},
+        | {"accuracy": 24 / 36, "low": 0.5, "high": 0.8, "n": 36, "why": "It is the first."},
+        "designs": [
+            {"task": "a & b", "scheme": scheme, "number": "67 %", "answer": answer}
+            | {"counts": counts, "subjects": ["", "a & b", f"a & b, {scheme}"]}
+            for scheme in ("holdout", *others)
+        ],
         "starts": {
             "holdout": {"kind": "random", "origin": "random", "reason": f"None: {EVIL}."},
             "other": {"kind": "file", "origin": "mine.pth sha256:0"},
         },
-        "counts": {"passed": 1, "failed": 1, "not assessable": 1},
+        "counts": counts,
         "checks": [
             check
             | {"name": "better than a blind classifier", "status": "failed", "finding": EVIL}
-            | {"why": "the interval lies below 0", "about": "shortcut"}
+            | {"why": "the whole interval is below 0", "about": "shortcut"}
             | {"subject": "a & b, holdout"},
             check
             | {"name": "external data", "status": "not assessable", "finding": "-"}
@@ -164,6 +176,7 @@ def make_report(root: Path, **changes: object) -> Path:
     link = Link("tables/metrics.csv", enclose(data_set / "tables/metrics.csv", folder))
     fields: dict[str, object] = {
         "dataset": EVIL,
+        "is_drawn": False,
         "verdict": verdict,
         "bars": headline_bars(metrics, verdict["headline"]),
         "runs": runs_table(
@@ -212,6 +225,7 @@ def make_report(root: Path, **changes: object) -> Path:
         ("Commit", "?"),
     ]
     write_text(folder / "made.js", made_script(made))
-    provenance = render_provenance(EVIL, made, root / "benchmarks" / "d")
+    is_drawn = bool(changes.get("is_drawn"))
+    provenance = render_provenance(EVIL, is_drawn, made, root / "benchmarks" / "d")
     write_text(folder / "provenance.html", provenance)
     return folder / "index.html"

@@ -257,7 +257,7 @@ def test_mending_that_follows_the_class_fails_by_the_threshold_of_facts(dicom_in
     images = pd.concat([dicom_index] * 5, ignore_index=True)
     of_pixels = {name: np.zeros((len(images), 1)) for name in OF_PIXELS}
     words, features, threshold = traces_of(images, of_pixels)["dicom"]
-    assert threshold == FACT_THRESHOLD and "mending" in words
+    assert threshold == FACT_THRESHOLD and "repairs" in words
     assert judge(features, images["label"], threshold=threshold).fails is True
     mixed = np.random.default_rng(0).permutation(images["label"])
     assert judge(features, mixed, threshold=threshold).fails is False

@@ -89,7 +89,7 @@ def test_of_several_classes_in_a_set_the_likeliest_is_named() -> None:
     [
         ({"contrast": [1.0]}, "blank"),
         ({"colourfulness": [0.3]}, "in colour"),
-        ({"found": alike(1, 0.4)}, "looks like no training image"),
+        ({"found": alike(1, 0.4)}, "is unlike every training image"),
         ({"found": alike(1, 0.5, 0.4)}, "like a training image upside down"),
         ({"found": alike(1, 0.7, 0.2)}, "like a training image upside down"),
     ],
@@ -342,8 +342,8 @@ def test_a_verdict_on_another_design_is_called_that() -> None:
         "headline": {"task": "three_class", "scheme": "kfold"},
         "starts": {"holdout": {"kind": "random", "origin": "random"}},
     }
-    assert "That sentence is about three_class, kfold" in page(verdict=verdict)
-    assert "That sentence is about" not in page()
+    assert "That answer is about three_class, kfold" in page(verdict=verdict)
+    assert "That answer is about" not in page()
 
 
 def test_the_page_says_that_probabilities_are_not_those_at_the_shares_of_the_data() -> None:

@@ -33,10 +33,10 @@ def test_a_gap_that_holds_zero_fails_only_where_the_data_give_the_class_away():
 def test_many_designs_widen_the_gap_and_a_missing_interval_is_said():
     near = gaps(0.1, 0.01, 0.19)
     assert status(judged(near)) == "passed"
-    assert one(judged(near)).why == "the 95.0 % interval lies above 0"
+    assert one(judged(near)).why == "the whole interval is above 0 (95.0 % interval)"
     both = pd.concat([near, *(gaps(0.1, 0.01, 0.19, scheme=f"s{k}") for k in range(9))])
     assert {c.status for c in judged(both)} == {"not assessable"}
-    wider = "the 99.5 % interval (10 designs judged) holds 0"
-    assert all(c.why.startswith(wider) for c in judged(both))
+    wider = "(99.5 % interval, as 10 designs were judged)"
+    assert all(c.why.startswith("no clear") and c.why.endswith(wider) for c in judged(both))
     missing = gaps(NAN, NAN, NAN).assign(reason="all test images are of one group")
     assert one(judged(missing)).why == "all test images are of one group"

@@ -17,7 +17,7 @@ def test_calibration_is_judged_after_scaling_and_not_on_few_images():
     assert status(judged(calibrated(0.2, 0.02))) == "passed"
     assert status(judged(calibrated(0.2, 0.2))) == "failed"
     unscaled = one(judged(calibrated(0.2, NAN).assign(reason="no validation part")))
-    assert unscaled.status == "failed" and "no temperature (no validation part)" in unscaled.finding
+    assert unscaled.status == "failed" and "not rescaled: no validation part" in unscaled.finding
     assert status(judged(calibrated(0.02, 0.02, n=60))) == "not assessable"
     assert status(judged(calibrated(0.4, 0.3, n=60))) == "failed"
 

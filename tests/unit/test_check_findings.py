@@ -16,6 +16,7 @@ from tests.unit.findings_example import (
     table_of_findings,
 )
 from workflow_scripts.cxrcam.metrics.findings import MEAN, NETWORK
+from workflow_scripts.cxrcam.verdict.answer import meaning, sentence, short_answer, word_of
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.check import FAILED, PASSED
 from workflow_scripts.cxrcam.verdict.checks import (
@@ -26,12 +27,7 @@ from workflow_scripts.cxrcam.verdict.checks import (
     masked_input,
 )
 from workflow_scripts.cxrcam.verdict.finding_rows import finding_rows
-from workflow_scripts.cxrcam.verdict.page import (
-    one_sentence,
-    short_answer,
-    verdict_json,
-    verdict_markdown,
-)
+from workflow_scripts.cxrcam.verdict.page import verdict_json, verdict_markdown
 from workflow_scripts.cxrcam.verdict.read_tables import findings_headline
 
 LABEL = "Mass"
@@ -79,9 +75,9 @@ def test_a_finding_is_given_away_by_what_no_lung_explains():
     border = one(findings.GIVEN_AWAY, border=1.5)
     assert border.status == FAILED
     assert border.clause.startswith(
-        "Mass can be told by a classifier that sees only the image border, AUROC 0.8"
+        "a classifier that sees only the image border can tell Mass, AUROC 0.8"
     )
-    assert border.why == "border is above 0.60"
+    assert border.why == "even the lower bounds exceed the limits: border 0.60"
     # Greys tell something of many diseases: forgiven up to 0.90.
     assert one(findings.GIVEN_AWAY, histogram=1.5).status == PASSED
     assert one(findings.GIVEN_AWAY, histogram=3.0).status == FAILED
@@ -103,10 +99,10 @@ def test_a_network_is_compared_with_the_best_floor():
     assert one(findings.BETTER, network=0.7, thumbnail=0.5).status == "not assessable"
     equal = one(findings.BETTER, network=3.0, border=3.0)
     assert equal.status == FAILED
-    assert equal.why == "its interval holds 0, and the data give the finding away"
+    assert equal.why == "no clear difference, and the data give the finding away"
     assert "sees only the image border is as good" in equal.clause
     without = dict.fromkeys(("border", "corners", "histogram", "centre_black", "thumbnail"), None)
-    assert one(findings.BETTER, **without).why == "there is no gap to a floor"
+    assert one(findings.BETTER, **without).why == "it was not compared with a floor"
 
 
 def test_what_is_left_on_covered_images_is_judged():
@@ -115,10 +111,10 @@ def test_what_is_left_on_covered_images_is_judged():
         assert covered(variant).status == PASSED
         shown = covered(variant, **{key: 2.5})
         assert shown.status == FAILED
-        assert shown.clause.startswith(f"with {variant} Mass is still told, AUROC 0.9")
+        assert shown.clause.startswith(f"with {variant} Mass can still be told, AUROC 0.9")
         assert covered(variant, n=150, **{key: 1.1}).status == "not assessable"
     chance = covered("border only", network=0.0)
-    assert chance.why == "the network itself is not shown to be better than chance"
+    assert chance.why == "the network itself is not clearly better than chance"
     assert covered("border only", border_only=None).why == "it was not tested"
 
 
@@ -132,7 +128,7 @@ def test_the_centre_is_covered_where_there_are_no_masks():
 
 def test_a_finding_is_judged_on_images_from_elsewhere():
     kind = findings.ELSEWHERE
-    assert "no external data set" in one(kind).why
+    assert "no data set from elsewhere" in one(kind).why
     assert one(kind, external=(3.0,)).status == PASSED
     fall = one(kind, external=(1.0,))
     assert (fall.status, fall.why) == (FAILED, "the AUROC falls by more than 0.05")
@@ -177,10 +173,14 @@ def three(*shortcuts):
 
 def test_the_answer_names_the_findings_that_a_shortcut_tells():
     _, headline, checks = three("COVID")
-    assert short_answer(checks, headline) == "Not for COVID."
-    assert short_answer(three("COVID", "Mass")[2], headline) == "Not for COVID and Mass."
-    assert short_answer(three(*LABELS)[2], headline) == "No."
-    assert short_answer(three()[2], headline) == "Nothing speaks against it."
+    assert short_answer(checks, headline) == (
+        f"{headline.number}: not believable for COVID, because a shortcut can explain it."
+    )
+    assert meaning(checks, headline).endswith("the network recognises COVID.")
+    assert word_of(three("COVID", "Mass")[2], headline) == "not believable for COVID and Mass"
+    assert word_of(three(*LABELS)[2], headline) == "not believable"
+    assert meaning(three(*LABELS)[2], headline).endswith("recognises the 3 findings.")
+    assert word_of(three()[2], headline) == "nothing speaks against it"
 
 
 def test_an_answer_with_many_findings_counts_them():
@@ -190,32 +190,31 @@ def test_an_answer_with_many_findings_counts_them():
         **{"task": TASK, "scheme": SCHEME, "findings": names},
         "questions": [question(name) for name in names],
     }
-    answer = short_answer(checks_of(table), findings_headline(table, design))
-    assert answer == "Not for 5 of 6 findings."
+    headline = findings_headline(table, design)
+    assert word_of(checks_of(table), headline) == "not believable for 5 of 6 findings"
+    assert meaning(checks_of(table), headline).endswith("recognises the 6 findings.")
 
 
 def test_the_sentence_tells_the_mean_auroc_and_the_gravest_failure():
     table, headline, checks = three("COVID")
     row = table[(table["finding"] == MEAN) & (table["classifier"] == NETWORK)].iloc[0]
-    number = f"{row['auroc']:.2f} ({row['auroc_low']:.2f} to {row['auroc_high']:.2f}, n = 400)"
-    sentence = one_sentence(checks, headline)
-    assert sentence.startswith(
-        f"The network's mean AUROC of {number} cannot be taken as recognition of the 3 findings: "
-        "COVID can be told by a classifier that sees only the image border"
+    number = f"{row['auroc']:.2f} ({row['auroc_low']:.2f}–{row['auroc_high']:.2f}, n = 400)"
+    assert headline.number == f"Mean AUROC {number}"
+    assert sentence(checks, headline).startswith(
+        "A classifier that sees only the image border can tell COVID, AUROC 0."
     )
-    assert f"mean AUROC of {number}" in one_sentence(*three()[:0:-1])
     told = verdict_json(checks, headline)
     assert told["headline"]["number"] == headline.number
     assert told["headline"]["findings"][question("COVID")] == "COVID"
-    assert "**Not for COVID.**" in verdict_markdown(checks, headline, "x")
+    assert ": not believable for COVID, " in verdict_markdown(checks, headline, "x")
 
 
 def test_checks_of_the_whole_network_concern_every_finding():
     _, headline, checks = three()
     leak = given_away.KIND.failed("-", "because", subject=f"{TASK}, {SCHEME}", clause="all leak")
-    assert short_answer([*checks, leak], headline) == "No."
+    assert word_of([*checks, leak], headline) == "not believable"
     other = given_away.KIND.failed("-", "because", subject=f"other, {SCHEME}")
-    assert short_answer([*checks, other], headline) == "Nothing speaks against it."
+    assert word_of([*checks, other], headline) == "nothing speaks against it"
 
 
 def test_one_row_a_finding_with_its_best_floor_and_answer():
@@ -231,8 +230,14 @@ def test_one_row_a_finding_with_its_best_floor_and_answer():
         assert (row["floor"], row["floor_auroc"]) == (floors.idxmax(), floors.max())
         assert row["gap"] == pytest.approx(row["auroc"] - row["floor_auroc"])
         assert row["sensitivity"] is None
-    assert [row["answer"] for row in rows] == ["No.", *["Nothing speaks against it."] * 2, ""]
-    assert rows[0]["reason"].startswith("COVID can be told by a classifier that sees only")
+    assert [row["answer"] for row in rows] == [
+        "Not believable.",
+        *["Nothing speaks against it."] * 2,
+        "",
+    ]
+    assert rows[0]["reason"].startswith(
+        "A classifier that sees only the image border can tell COVID"
+    )
     assert [row["reason"] for row in rows[1:]] == ["", "", ""]
     assert rows[0]["floor"] == "border"
 

@@ -3,9 +3,9 @@
 import pandas as pd
 
 from tests.unit.audit_tables_example import one, pairs, status
+from workflow_scripts.cxrcam.verdict.answer import alarms
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.checks import labels_of_copies
-from workflow_scripts.cxrcam.verdict.page import alarms
 
 
 def judged(table, images=None):
@@ -25,7 +25,7 @@ def test_a_pair_with_two_labels_fails_and_is_named():
     )
     assert found.status == "failed"
     assert "1 of 3 pairs" in found.why and "b (COVID) and c (Normal)" in found.why
-    assert "2 cluster(s) of 5 images" in found.finding and "among 100 images" in found.finding
+    assert "5 images in 2 sets of copies" in found.finding and "among 100 images" in found.finding
     assert alarms([found]) == []
 
 

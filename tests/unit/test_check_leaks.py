@@ -15,7 +15,7 @@ def test_one_twin_in_training_fails_the_split_and_says_whose_fault_it_is():
     roles = {"train": "abc", "test": "de", "validation": "f"}
     table = leak_rows(roles, [("a", "d", "re-encoded"), ("f", "b", "exact")])
     copies, patients = judged(table)
-    assert copies.status == "failed" and "this is a fault" in copies.why
+    assert copies.status == "failed" and "a fault of the program" in copies.why
     assert copies.finding.startswith("1 of 2 test images (50 %) have a copy in training")
     assert copies.finding.endswith("of the validation images 1 of 1")
     assert patients.status == "not assessable" and "names no patients" in patients.why

@@ -13,7 +13,7 @@ def test_a_rare_class_fails_by_name_however_accurate_the_network_is():
     small = one(judged(runs((1, 0, 303, 0.99)).assign(n_smallest_class=3)))
     assert small.status == "failed"
     assert "the rarest class, COVID, has 3 test images, fewer than 30" in small.why
-    assert small.clause == "only 3 test images are of the rarest class, COVID"
+    assert small.clause == "only 3 test images are of COVID, the rarest class"
 
 
 def test_a_wide_interval_fails():

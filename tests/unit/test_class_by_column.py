@@ -48,7 +48,7 @@ def test_a_view_of_its_own_for_each_class_fails_and_is_named():
     assert check.status == "failed" and check.about == "shortcut"
     assert (check.name, check.subject) == ("class by column: view", "two_class")
     assert check.clause == (
-        "one who knows only 'view' is right on 100 % of the images, where guessing gives 50 %"
+        "'view' alone gives the class away: it is right on 100 %, where guessing gives 50 %"
     )
 
 

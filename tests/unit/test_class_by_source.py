@@ -93,7 +93,7 @@ def test_one_stray_image_in_a_shared_source_does_not_hide_the_association():
     found = assess_class_by_source(*listing(COVID__a=300, Normal__c=300, Normal__a=1), CLASSES)
     assert found.finding == "associated"
     assert found.cramers_v_corrected > 0.98
-    assert "right on 100% of" in found.verdict
+    assert "tells the class of 100% of" in found.verdict
     assert "all images of 'COVID' come from one source, 'a'" in found.grouped_split_problem
 
 

@@ -64,7 +64,7 @@ def test_verdict_and_limits_come_before_any_number(card):
         body.index(part)
         for part in (
             "Research use only",
-            "**Not shown.**",
+            "**75 % right (47–91, n = 12): not proven.**",
             "no recognition of",
             "Failed:",
             "## What it reached",
@@ -73,6 +73,7 @@ def test_verdict_and_limits_come_before_any_number(card):
     assert places == sorted(places)
     # Of the data, the task and the design, and not of another design.
     assert body.count("- Failed:") == 3 and "elsewhere" not in body
+    assert body.count("What to do: Look at them.") == 3
     assert "3 failed, 3 could not be made and 3 passed" in body
     assert "0.750 | 0.470 to 0.910" in body
     assert body.index("border: nothing") < body.index("majority: nothing")  # the best floor first
@@ -112,7 +113,7 @@ def test_names_from_data_stay_text(page, card):
 
 def test_a_network_of_another_design_is_told_from_the_one_that_is_judged():
     facts = example_facts(example_card("resnet18")) | {"scheme": "elsewhere"}
-    assert "not about this network, which is of two, elsewhere" in model_card(example_page(facts))
+    assert "not for this network, which is of two, elsewhere" in model_card(example_page(facts))
 
 
 def test_a_network_of_drawn_images_says_so_before_its_number():

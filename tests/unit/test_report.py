@@ -33,6 +33,7 @@ from workflow_scripts.cxrcam.report.designs import (
 )
 from workflow_scripts.cxrcam.report.enclosed import enclose, size_in_words
 from workflow_scripts.cxrcam.report.headline import headline_bars
+from workflow_scripts.cxrcam.report.matrix import check_matrix
 from workflow_scripts.cxrcam.report.page import gap_check
 from workflow_scripts.cxrcam.report.pictures import (
     PICTURE_SIDE,
@@ -42,8 +43,10 @@ from workflow_scripts.cxrcam.report.pictures import (
     write_gallery,
 )
 from workflow_scripts.cxrcam.report.provenance import commit_of, jobs_table
-from workflow_scripts.cxrcam.report.tables import confusion_table, runs_table
+from workflow_scripts.cxrcam.report.tables import confusion_table, external_table, runs_table
 from workflow_scripts.cxrcam.report.templating import NOTICE, TEMPLATES
+from workflow_scripts.cxrcam.terms import DRAWN
+from workflow_scripts.cxrcam.verdict.check import CONSEQUENCES
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +107,12 @@ def test_the_report_is_small(file: Path) -> None:
     assert max(part.stat().st_size for part in pictures) < 100_000
 
 
-def test_the_notice_stands_on_every_page(file: Path) -> None:
+def test_the_notice_stands_on_every_page_and_says_what_is_drawn(file: Path, tmp_path: Path) -> None:
+    drawn = make_report(tmp_path, is_drawn=True)
     for name in ("index.html", "provenance.html"):
-        assert NOTICE in (file.parent / name).read_text(encoding="utf-8")
+        real = (file.parent / name).read_text(encoding="utf-8")
+        assert NOTICE in real and DRAWN not in real
+        assert f"{DRAWN}. {NOTICE}" in (drawn.parent / name).read_text(encoding="utf-8")
 
 
 def test_what_a_reader_decided_and_what_labels_are_worth_is_said(file: Path) -> None:
@@ -241,11 +247,106 @@ def test_the_first_screen_and_the_provenance_say_what_networks_start_from(page: 
 
 def test_floors_are_pooled_over_the_runs_of_the_headline() -> None:
     network, border, majority = headline_bars(example_metrics(), example_verdict()["headline"])
-    assert network.is_network
+    assert (network.kind, border.kind) == ("network", "floor")
     assert (border.name, border.accuracy) == ("border", 27 / 36)
     assert majority.accuracy == 0.5
     assert border.low < border.accuracy < border.high
     assert border.text == "75 % (59 to 86 %)"
+
+
+def test_the_network_elsewhere_stands_below_the_network_with_what_guessing_gives_there() -> None:
+    external = pd.DataFrame(
+        {"task": "a & b", "scheme": ["holdout", "holdout", "other"], "data_set": [EVIL] * 3}
+        | {"fold": [1, 2, 1], "n": 200, "accuracy": [0.6, 0.7, 1.0], "majority_share": 0.72}
+    )
+    headline = example_verdict()["headline"]
+    network, elsewhere, *floors = headline_bars(example_metrics(), headline, external)
+    assert (network.kind, elsewhere.kind) == ("network", "elsewhere")
+    assert (elsewhere.accuracy, elsewhere.guessing) == (pytest.approx(0.65), pytest.approx(0.72))
+    assert elsewhere.name == f"the network on {EVIL}"
+    assert elsewhere.sees == "200 images from elsewhere; commonest class 72 %"
+    assert {bar.kind for bar in floors} == {"floor"}
+    untested = external.assign(accuracy=np.nan)
+    assert len(headline_bars(example_metrics(), headline, untested)) == 1 + len(floors)
+
+
+def test_the_table_of_other_data_sets_has_eight_columns_and_says_why_a_number_is_missing() -> None:
+    external = pd.DataFrame(
+        {"data_set": "far", "task": "two", "scheme": "holdout", "fold": 1, "seed": [0, 1]}
+        | {"reason": ["", "no COVID there"], "n_removed": [2, 0], "n": [80, np.nan]}
+        | {"accuracy": [0.61, np.nan], "accuracy_low": 0.5, "accuracy_high": 0.7}
+        | {"internal_accuracy": 0.92, "internal_accuracy_low": 0.8, "internal_accuracy_high": 0.97}
+        | {"majority_share": [0.72, np.nan], "macro_auroc": [0.46, np.nan], "ppv_COVID": 0.5}
+    )
+    table = external_table(external)
+    assert len(table.columns) == 8 and {len(row) for row in table.rows} == {8}
+    tested, missing = ([cell.text for cell in row] for row in table.rows)
+    assert tested == [
+        *("far", "two, holdout", "1, 0", "80 (2 more are here, too)", "0.610 (0.500 to 0.700)"),
+        *("0.920 (0.800 to 0.970)", "0.720", "0.460"),
+    ]
+    assert missing[3:5] == ["0", "no COVID there"]
+
+
+RTL = "דלקת ריאות"
+LONG = "a label of two hundred characters " * 6
+
+
+def test_forty_designs_by_all_checks_have_a_mark_each_that_leads_to_what_was_found(
+    tmp_path: Path,
+) -> None:
+    others = [RTL, LONG, *(f"design {k}" for k in range(37))]
+    verdict = example_verdict(*others)
+    verdict["checks"] += [
+        verdict["checks"][0]
+        | {"subject": f"a & b, {scheme}", "status": "passed", "finding": scheme}
+        for scheme in others
+    ]
+    matrix = check_matrix(verdict, {})
+    assert len(matrix.rows) == 40 and len(matrix.kinds) == 3
+    assert [row.marks[0].word for row in matrix.rows] == ["failed"] + ["passed"] * 39
+    assert {row.marks[1].word for row in matrix.rows} == {"unknown"}
+    # What was found for a design stands where its mark leads to.
+    by_id = {f"#{one.id}": one.finding for kind in matrix.kinds for one in kind.found}
+    assert [by_id[row.marks[0].href] for row in matrix.rows[1:]] == others
+    page = Page(make_report(tmp_path, verdict=verdict))
+    assert page.text.count(f"<bdi>{RTL}</bdi>") >= 2
+    identifiers = {attributes.get("id") for _, attributes in page.tags}
+    marks = [tag for tag in page.of("a") if str(tag["href"]).startswith("#check-")]
+    assert len(marks) == 40 * 3
+    assert all(str(tag["href"])[1:] in identifiers for tag in marks)
+    assert {str(tag["aria-label"]).split(":")[0] for tag in marks} == {
+        *("passed", "failed", "unknown")
+    }
+    # A long list of designs is closed at first.
+    (designs,) = [tag for tag in page.of("details") if tag.get("class") == "designs"]
+    assert "open" not in designs
+
+
+def test_a_mark_of_several_checks_is_the_worst_and_one_of_none_is_empty() -> None:
+    verdict = example_verdict("other")
+    of_one = verdict["checks"][0]
+    verdict["checks"] = [
+        of_one | {"name": "test: a", "status": "passed", "subject": ""},
+        of_one | {"name": "test: b", "status": "failed", "subject": "a & b, holdout"},
+        of_one | {"name": "test: c", "status": "not assessable", "subject": "a & b"},
+        of_one | {"name": "alone", "status": "passed", "subject": "a & b, holdout"},
+    ]
+    first, second = check_matrix(verdict, {}).rows
+    assert [mark and mark.word for mark in first.marks] == ["failed", "passed"]
+    assert [mark and mark.word for mark in second.marks] == ["unknown", None]
+    kind = check_matrix(verdict, {"tables/metrics.csv": "../m.csv"}).kinds[0]
+    assert [one.detail for one in kind.found] == ["b", "c", "a"]  # the gravest first
+    assert kind.found[0].evidence is not None and kind.found[0].evidence.href == "../m.csv"
+    assert kind.meaning == CONSEQUENCES["shortcut"]
+
+
+def test_the_first_screen_has_the_answer_and_its_three_points(page: Page) -> None:
+    first = "".join(page.words).partition("Runs")[2].partition("Right answers")[0]
+    for words in ("67 % right", "This does not show", "Against it:", "Unknown:", "What to do next"):
+        assert words in first
+    assert "<code>&lt;script&gt;" in page.text  # a setting that an advice names
+    assert "It is the first." in "".join(page.words)
 
 
 def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def page_of(table, members):
     grey = np.zeros((9, 9), np.uint8)
     pictures = {name: grey for images in shown.values() for name in images["image_id"]}
     runs = [{"task": "t", "scheme": "s", "fold": 1, "seed": 7}]
-    return render_slices(table, shown, pictures, dataset=EVIL, runs=runs)
+    return render_slices(table, shown, pictures, dataset=EVIL, is_drawn=False, runs=runs)
 
 
 def test_the_page_shows_the_images_of_each_slice_found():

@@ -89,6 +89,8 @@ def test_a_division_is_drawn_once_for_all_seeds_and_for_the_schemes_that_take_it
 def test_the_verdict_judges_the_honest_design_of_the_first_task_and_else_the_first_one():
     assert study_of("paper").headline == {"task": "two_class", "scheme": "honest"}
     assert study_of().headline == {"task": "two_class", "scheme": "holdout"}
+    assert "nothing in its training saw a test image" in study_of("paper").headline_reason
+    assert "as the first design: none has" in study_of().headline_reason
     elsewhere = study_of("paper", schemes={"honest": {"tasks": ["three_class"]}})
     assert elsewhere.headline == {"task": "two_class", "scheme": "holdout"}
 

@@ -2,9 +2,27 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
+from workflow_scripts.cxrcam.verdict.answer import (
+    NO_NUMBER,
+    NOT_BELIEVABLE,
+    NOT_PROVEN,
+    NOTHING_AGAINST,
+    REASONS,
+    TOO_HIGH,
+    against,
+    alarms,
+    answer_of,
+    meaning,
+    sentence,
+    short_answer,
+    to_do,
+    unknown,
+    word_of,
+)
 from workflow_scripts.cxrcam.verdict.check import (
     CONSEQUENCES,
     Check,
@@ -13,16 +31,12 @@ from workflow_scripts.cxrcam.verdict.check import (
     per_cent,
     share_in_words,
 )
-from workflow_scripts.cxrcam.verdict.page import (
-    alarms,
-    one_sentence,
-    short_answer,
-    verdict_json,
-    verdict_markdown,
-)
+from workflow_scripts.cxrcam.verdict.page import verdict_json, verdict_markdown
 
-HEADLINE = Headline("two_class", "holdout", "COVID", 0.933, 0.86, 0.97, 90)
-NUMBER = "93 % (86 to 97 %, n = 90)"
+WHY = "Nothing saw the test images."
+HEADLINE = Headline("two_class", "holdout", "COVID", 0.933, 0.86, 0.97, 90, why=WHY)
+NUMBER = "93 % right (86–97, n = 90)"
+OTHER = Headline("two_class", "published", "COVID", 0.99, 0.95, 0.999, 90)
 
 
 def check(status="passed", about="shortcut", order=1, clause="", subject="", name="a check"):
@@ -33,99 +47,150 @@ def check(status="passed", about="shortcut", order=1, clause="", subject="", nam
 
 def test_a_shortcut_takes_the_number_away():
     border = check("failed", clause="a classifier that sees only the image border reaches 91 %")
-    assert one_sentence([check(), border], HEADLINE) == (
-        f"The network's {NUMBER} cannot be taken as recognition of COVID: a classifier that sees "
-        "only the image border reaches 91 %."
+    told = answer_of([check(), border], HEADLINE)
+    assert told["answer"] == f"{NUMBER}: not believable, because a shortcut can explain it."
+    assert told["sentence"] == (
+        "A classifier that sees only the image border reaches 91 %. This does not show that the "
+        "network recognises COVID."
     )
+    assert told["against"] == ["A classifier that sees only the image border reaches 91 %."]
 
 
 @pytest.mark.parametrize(
-    ("checks", "answer"),
+    ("checks", "word"),
     [
-        ([check("failed", "inflation"), check("failed", "shortcut")], "No."),
-        ([check(), check("failed", "inflation")], "Not as it stands."),
-        ([check(), check("failed", "explanation")], "Not shown."),
-        ([check(), check("not assessable")], "Not shown."),
-        ([check(), check("failed", subject="other, design")], "Nothing speaks against it."),
+        ([check("failed", "shortcut"), check("failed", "elsewhere")], NOT_BELIEVABLE),
+        ([check("failed", "inflation"), check("failed", "shortcut")], NOT_BELIEVABLE),
+        ([check(), check("failed", "inflation")], TOO_HIGH),
+        ([check(), check("failed", "explanation")], NOT_PROVEN),
+        ([check(), check("not assessable")], NOT_PROVEN),
+        ([check("failed", subject="other, design")], NOT_PROVEN),
+        ([check(), check("failed", subject="other, design")], NOTHING_AGAINST),
     ],
 )
-def test_the_short_answer_is_that_of_the_gravest_failure_and_never_yes(checks, answer):
-    assert short_answer(checks, HEADLINE) == answer
-    assert (
-        short_answer(checks, None) == short_answer([], HEADLINE) == "There is no number to judge."
-    )
+def test_the_answer_is_that_of_the_gravest_failure_and_never_yes(checks, word):
+    assert word_of(checks, HEADLINE) == word
+    answer = short_answer(checks, HEADLINE)
+    assert answer.startswith(f"{NUMBER}: {word}")
+    gravest = next((reason for about, reason in REASONS.items() if about in
+                    {c.about for c in checks if c.status == "failed"}), "") if (
+        word == NOT_BELIEVABLE) else ""  # fmt: skip
+    assert answer == f"{NUMBER}: {word}{f', because {gravest}' if gravest else ''}."
+    assert short_answer(checks, None) == NO_NUMBER
     assert verdict_json(checks, HEADLINE)["answer"] == answer
     assert f"\n\n**{answer}** " in verdict_markdown(checks, HEADLINE, "Believed?")
 
 
-def test_the_gravest_failure_is_told_and_the_others_are_counted():
+def test_the_worst_finding_leads_and_the_others_are_counted():
     checks = [
-        check("failed", "limits", 1, "too few images"),
-        check("failed", "inflation", 2, "11 of 60 test images have a copy in training"),
-        check("failed", "shortcut", 9, "the corners tell"),
-        check("failed", "shortcut", 8, "the border tells"),
+        check("failed", "limits", 1, "too few images", name="size"),
+        check("failed", "inflation", 70, "11 of 60 test images have a copy", name="copies"),
+        check("failed", "shortcut", 40, "the corners tell", name="traces: corners"),
+        check("failed", "shortcut", 41, "the border tells", name="traces: border"),
+        check("failed", "elsewhere", 10, "elsewhere it is right on 61 %", name="external"),
     ]
-    sentence = one_sentence(checks, HEADLINE)
-    assert "cannot be taken as recognition of COVID: the border tells; 3 further" in sentence
-    assert one_sentence(checks[:2], HEADLINE).startswith(
-        f"The network's {NUMBER} may be too high: 11 of 60 test images have a copy in training; 1 "
-        "further check failed"
+    assert against(checks) == [
+        "Elsewhere it is right on 61 %.",
+        "The corners tell.",
+        "11 of 60 test images have a copy.",
+        "2 more checks failed.",
+    ]
+    assert sentence(checks, HEADLINE).startswith("Elsewhere it is right on 61 %. This does not")
+
+
+def test_a_fall_elsewhere_is_told_beside_the_shortcut_that_the_answer_names():
+    fall = check("failed", "inflation", 10, "elsewhere it is right on 74 %", name="external")
+    border = check("failed", "shortcut", 20, "the border tells", name="border")
+    assert sentence([fall, border], HEADLINE) == (
+        "Elsewhere it is right on 74 %. The border tells. This does not show that the network "
+        "recognises COVID."
     )
+    assert sentence([fall], HEADLINE) == "Elsewhere it is right on 74 %. Expect less on new images."
 
 
 def test_passed_checks_never_prove_recognition():
-    for checks in ([check()], [check(), check("not assessable", clause="nobody looked")]):
-        sentence = one_sentence(checks, HEADLINE)
-        assert "contradicts" in sentence and "does not prove that it recognises COVID" in sentence
+    assert sentence([check()], HEADLINE) == (
+        "1 check passed; they do not prove that the network recognises COVID in other hospitals."
+    )
+    assert "could not be made" in meaning([check(), check("not assessable")], HEADLINE)
 
 
 def test_what_was_not_tested_is_named_in_its_order_and_the_rest_is_counted():
     checks = [
-        check("not assessable", order=5, clause="copies were not looked for"),
-        check("not assessable", order=1, clause="external data were not tested"),
-        check("not assessable", order=1, clause="external data were not tested"),
-        check("not assessable", order=7),
+        check("not assessable", order=5, clause="copies were not looked for", name="copies"),
+        check("not assessable", order=1, clause="it was not tested elsewhere", name="external: a"),
+        check("not assessable", order=1, clause="it was not tested elsewhere", name="external: b"),
+        check("not assessable", order=0, name="maps"),
         check(order=0),
     ]
-    assert one_sentence(checks, HEADLINE) == (
-        f"No check that could be made contradicts the network's {NUMBER}, which does not prove "
-        "that it recognises COVID: external data were not tested, copies were not looked for and "
-        "1 further check could not be made."
+    assert unknown(checks) == [
+        "It was not tested elsewhere.",
+        "Copies were not looked for.",
+        "1 more check could not be made.",
+    ]
+    assert sentence(checks, HEADLINE) == (
+        "No check failed, but 4 of 5 checks could not be made. It was not tested elsewhere."
     )
+    assert unknown([check()]) == ["Nothing that these checks ask."]
 
 
 @pytest.mark.parametrize("about", ["explanation", "limits"])
 def test_bad_maps_or_few_images_do_not_accuse_the_number_of_a_shortcut(about):
-    bad = check("failed", about, clause="they avoid the lungs")
-    untested = check("not assessable", clause="external data were not tested")
-    sentence = one_sentence([bad, untested], HEADLINE)
-    assert "cannot be taken" not in sentence and "too high" not in sentence
-    assert "they avoid the lungs; moreover, external data were not tested" in sentence
-    assert alarms([bad, untested]) == []
+    bad = check("failed", about, clause="the maps avoid the lungs")
+    told = answer_of([bad, check()], HEADLINE)
+    assert told["answer"] == f"{NUMBER}: not proven."
+    assert "does not show" not in told["sentence"] and "new images" not in told["sentence"]
+    assert told["sentence"].startswith("The maps avoid the lungs. ")
+    assert alarms([bad]) == []
 
 
-def test_failures_of_other_designs_are_counted_but_do_not_judge_the_headline():
+def test_other_designs_do_not_judge_the_headline_and_have_an_answer_of_their_own():
     checks = [
         check("failed", subject="two_class, published", clause="copies"),
         check("failed", subject="three_class", clause="corners"),
         check(subject="two_class, holdout"),
     ]
-    sentence = one_sentence(checks, HEADLINE)
-    assert "cannot be taken" not in sentence
-    assert sentence.endswith("; 2 checks of other designs failed.")
+    told = verdict_json(checks, HEADLINE, [HEADLINE, OTHER])
+    assert told["counts"] == {"passed": 1, "failed": 0, "not assessable": 0}
+    assert told["against"] == ["No check failed."]
+    first, second = told["designs"]
+    assert first["answer"] == f"{NUMBER}: nothing speaks against it."
+    assert second["answer"] == (
+        "99 % right (95–99.9, n = 90): not believable, because a shortcut can explain it."
+    )
+    assert second["counts"]["failed"] == 1 and second["subjects"] == list(OTHER.subjects)
+    page = verdict_markdown(checks, HEADLINE, "x", designs=[HEADLINE, OTHER])
+    assert f"| two_class, published | {second['answer']} |" in page
+    assert f"{WHY} Of the 1 checks of this number: 1 passed, 0 failed, 0 unknown." in page
     ours = check("failed", subject="two_class", clause="the data give it away")
-    assert "cannot be taken" in one_sentence([*checks, ours], HEADLINE)
+    assert word_of([*checks, ours], HEADLINE) == NOT_BELIEVABLE
+
+
+def test_what_to_do_starts_with_the_alarm_and_says_nothing_twice():
+    def advised(status, about, advice, mend="", order=1):
+        return replace(check(status, about, order), advice=advice, mend=mend)
+
+    checks = [
+        advised("failed", "limits", "Test more images."),
+        advised("not assessable", "inflation", "Name another hospital.", order=2),
+        advised("failed", "shortcut", "Blank the corners.", "blank", order=3),
+        advised("failed", "shortcut", "Blank the corners, and train again.", "blank", order=4),
+        advised("failed", "limits", "Look at the images.", order=9),
+    ]
+    assert to_do(checks) == ["Blank the corners.", "Name another hospital.", "Test more images."]
+    assert to_do([check()]) == ["Test it on images from further hospitals."]
 
 
 def test_without_checks_or_a_number_nothing_is_claimed():
-    assert one_sentence([], HEADLINE) == "Nothing was checked, so nothing can be said."
-    sentence = one_sentence([check("failed", clause="corners tell"), check()], None)
-    assert sentence == "There is no number of a network to judge; 1 check failed: corners tell."
+    assert sentence([], HEADLINE) == "Nothing was checked, so nothing can be said."
+    assert word_of([], HEADLINE) == NOT_PROVEN
+    told = verdict_json([check("failed", clause="corners tell"), check()], None)
+    assert (told["answer"], told["sentence"]) == (NO_NUMBER, "Corners tell.")
 
 
-def test_only_shortcuts_and_inflation_are_alarms():
+def test_only_doubts_of_the_number_itself_are_alarms():
     failed = [check("failed", about, order) for order, about in enumerate(reversed(CONSEQUENCES))]
-    assert [c.about for c in alarms([check(), *failed])] == ["inflation", "shortcut"]
+    assert [c.about for c in alarms([check(), *failed])] == ["inflation", "shortcut", "elsewhere"]
 
 
 @pytest.mark.parametrize(
@@ -200,10 +265,10 @@ def test_the_page_has_one_line_a_check_failures_first_and_hides_none():
     rows = [line for line in page.splitlines() if line.startswith("| ") and "`f.csv`" in line]
     names = [row.split(".")[0] for row in rows]
     assert names == ["| wrong", "| open \\| bar", "| passed early", "| passed late"]
-    assert "2 passed, 1 failed, 1 not assessable (4 in all)" in page
+    assert "2 passed, 1 failed, 1 unknown (4 in all)" in page
     assert all("because" in row for row in rows)
     assert f"- wrong: {CONSEQUENCES['shortcut']}." in page
-    assert page.startswith("# Can it be believed?\n\n**No.** The network's")
+    assert page.startswith(f"# Can it be believed?\n\n**{NUMBER}: not believable, because")
 
 
 def test_the_json_is_plain_and_complete():
@@ -212,5 +277,7 @@ def test_the_json_is_plain_and_complete():
     assert [entry["order"] for entry in result["checks"]] == [1, 2]
     assert result["counts"] == {"passed": 1, "failed": 1, "not assessable": 0}
     assert result["headline"]["n"] == 90
-    assert result["sentence"] == one_sentence(checks, HEADLINE)
+    assert {"against", "unknown", "next", "meaning", "designs"} <= set(result)
+    assert result["headline"]["why"] == WHY
+    assert result["sentence"] == sentence(checks, HEADLINE)
     assert verdict_json([], None)["headline"] is None

@@ -37,7 +37,7 @@ class Case(NamedTuple):
     Attributes
     ----------
     clause : str
-        Part of what the sentence says of the fault.
+        Part of what the answer says of the fault.
     details : tuple of str
         What must fail of a kind that has several checks; "" where it has one.
     """
@@ -48,32 +48,34 @@ class Case(NamedTuple):
 
 # Faults of the images, the manifest and the settings.
 OF_IMAGES = {
-    "external data": Case("on images from elsewhere (elsewhere) it reaches", ("elsewhere",)),
+    "external data": Case(
+        "on images from elsewhere (elsewhere) the network is right on", ("elsewhere",)
+    ),
     "the data give it away": Case("(cross-validated, n = 88), where guessing gives"),
     "better than a blind classifier": Case("is as good"),
-    "acquisition": Case("can be told apart by", TRACES),
+    "acquisition": Case("can be told apart without the lungs, by", TRACES),
     "class by source": Case("no source holds images of both Normal and COVID"),
-    "class by column": Case("one who knows only 'view' is right on 100 %", ("view",)),
+    "class by column": Case("'view' alone gives the class away: it is right on 100 %", ("view",)),
     "masked input": Case("right on", COVERED),
     "copies across the split": Case("have a copy in training"),
     "patients across the split": Case("have their patient in training"),
     "labels of copies": Case("the same picture carries two labels"),
-    "size of the test set": Case("test images are of the rarest class"),
+    "size of the test set": Case(", the rarest class"),
     "expected counts": Case("the data set is not the one that it is said to be"),
     "suspect images": Case("images do not look like the X-rays beside them"),
 }
 # Faults of the networks: what they answer, and what their maps show.
 OF_NETWORKS = {
-    "luck of the seed": Case("another seed gives"),
-    "calibration": Case("its probabilities cannot be taken at their word"),
-    "maps in the lungs": Case("they avoid the lungs"),
-    "maps at the border": Case("they favour the border of the image"),
-    "pointing game": Case("they do not find the lesions that are known"),
-    "overlap with lesions": Case("they do not find the lesions that are known"),
-    "repeatability": Case("they change where they should not (repeatability)"),
+    "luck of the seed": Case("trainings that differ only in their seed reach"),
+    "calibration": Case("its probabilities are off by"),
+    "maps in the lungs": Case("the maps avoid the lungs"),
+    "maps at the border": Case("the maps favour the border of the image"),
+    "pointing game": Case("the maps do not find the lesions that are known"),
+    "overlap with lesions": Case("the maps do not cover the lesions that are known"),
+    "repeatability": Case("networks of other seeds draw other maps"),
     "randomisation": Case("an untrained network draws much the same maps"),
-    "faithfulness": Case("name the important pixels better", ("insertion", "deletion", "road")),
-    "mirror images": Case("they change where they should not (mirror images)"),
+    "faithfulness": Case("did better than the network's maps", ("insertion", "deletion", "road")),
+    "mirror images": Case("the map of a mirror image is not the mirrored map"),
 }
 # Subgroups and slices need more test images than there are here: tests/workflow/test_columns.py. So
 # do traits, whose values must differ within each class: tests/unit/test_probes.py, and with trained

@@ -139,6 +139,10 @@ def test_the_verdict_judges_external_data(tested: Project) -> None:
     assert check["name"] == "external data: elsewhere"
     assert f"n = {2 * NEW_PER_CLASS - 1}" in check["finding"]
     assert check["file"] == "audit/external.csv"
+    page = (tested.folder / "results/small/report/index.html").read_text(encoding="utf-8")
+    first = page[: page.index('id="runs"')]
+    assert "the network on elsewhere" in first
+    assert f"{2 * NEW_PER_CLASS - 1} images from elsewhere; commonest class" in first
 
 
 def test_a_picture_under_two_labels_leads_the_copies(tested: Project) -> None:
@@ -192,7 +196,7 @@ def test_without_external_data_nothing_of_it_is_made(finished: Project) -> None:
     assert not (finished.folder / f"{EXTERNAL}.csv").exists()
     (check,) = checks_of(finished)
     assert check["status"] == "not assessable"
-    assert check["why"] == "no external data set was given (`external:`)"
+    assert check["why"] == "no data set from elsewhere is named (`external`)"
 
 
 def test_several_phantom_sets_are_drawn_each_by_its_own_settings(tmp_path: Path) -> None:

@@ -153,14 +153,17 @@ def test_the_first_screen_and_the_terminal_list_each_finding(chest: Project) -> 
     table = read(chest, "tables/findings.csv").set_index(["finding", "classifier"])
     for label in [*LABELS, "mean of all"]:
         row = table.loc[label, "network"]
-        assert f"{label} <small>{row['n_present']:.0f} of {row['n']:.0f}</small>" in first
+        assert (
+            f"<bdi>{label}</bdi> <small>{row['n_present']:.0f} of {row['n']:.0f}</small>" in first
+        )
         assert f"  {label:<24} {row['auroc']:.2f} (" in printed
     verdict = read_json(chest.folder / RESULTS / "audit/verdict.json")
     assert verdict["headline"]["task"] == "chest"
     assert [row["finding"] for row in verdict["findings"]] == [*LABELS, "mean of all"]
     mean = table.loc[("mean of all", "network"), "auroc"]
-    assert f"mean AUROC of {mean:.2f} (" in verdict["sentence"]
-    assert verdict["sentence"].replace("'", "&#39;") in first
+    assert verdict["answer"].startswith(f"Mean AUROC {mean:.2f} (")
+    assert verdict["answer"].replace("'", "&#39;") in first
+    assert verdict["answer"] in printed
 
 
 UNCHANGED = {"cache", "listing", "index", "masks", "audit_duplicates", "audit_suspects"}

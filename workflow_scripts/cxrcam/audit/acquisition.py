@@ -259,14 +259,14 @@ def traces_of(
     n_bytes, modes = images["size_bytes"].to_numpy(), images["mode"].tolist()
     file = file_features(n_bytes, width, height)
     greys, spectrum = of_pixels["grey_levels"], of_pixels["spectrum"]
-    dicom, dicom_words = dicom_features(images), "the modality and the mending of DICOM files"
+    dicom, dicom_words = dicom_features(images), "the modality and the repairs of DICOM files"
     traces = {
         "size": ("the size of the image", size_features(width, height), FACT_THRESHOLD),
         "mode": ("the mode of the file", mode_features(modes), FACT_THRESHOLD),
         "file": ("the bytes of the file", file, PICTURE_THRESHOLD),
-        "grey_levels": ("the grey levels that occur", greys, PICTURE_THRESHOLD),
+        "grey_levels": ("which grey levels occur", greys, PICTURE_THRESHOLD),
         "spectrum": (
-            "the spectrum of the corners, as resampling leaves it",
+            "the fine texture of the corners, which resampling changes",
             spectrum,
             FACT_THRESHOLD,
         ),

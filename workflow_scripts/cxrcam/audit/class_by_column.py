@@ -209,8 +209,8 @@ def assess_column(
     accuracy = held_out_accuracy(images["label"], values, folds)
     majority = float(counts.sum(axis=1).max() / n)
     facts = (
-        f"Cramér's V is {corrected or 0:.2f} ({interval[0]:.2f} to {interval[1]:.2f}), and one who"
-        f" knows {column!r} alone is right on {accuracy:.0%} of the images (the commonest class:"
+        f"Cramér's V is {corrected or 0:.2f} ({interval[0]:.2f} to {interval[1]:.2f});"
+        f" {column!r} alone tells the class of {accuracy:.0%} of the images (the commonest class:"
         f" {majority:.0%})"
     )
     finding, verdict = _judge(groups, unshared, corrected or 0.0, interval, facts)

@@ -222,8 +222,8 @@ def _judge(
     majority = counts.sum(axis=1).max() / counts.sum()
     strength = "not defined" if corrected is None else f"{corrected:.2f}"
     facts = (
-        f"Cramér's V is {strength}, and one who knows the source alone is right on {share:.0%} of"
-        f" the images (the commonest class: {majority:.0%})"
+        f"Cramér's V is {strength}; the source alone tells the class of {share:.0%} of the images"
+        f" (the commonest class: {majority:.0%})"
     )
     if corrected is not None and corrected >= ASSOCIATED:
         return "associated", f"associated: {facts}: part of the accuracy may be the hospital's"

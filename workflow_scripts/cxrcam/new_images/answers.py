@@ -118,7 +118,7 @@ def input_fault(
         )
     if similarity < usual or gain > known.thresholds.gain:
         return (
-            f"it looks like no training image: the most similar one correlates at "
+            f"it is unlike every training image: the most similar one correlates at "
             f"{similarity:.2f}, and usual images reach {usual:.2f}"
         )
     return None

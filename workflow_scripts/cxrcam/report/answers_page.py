@@ -22,7 +22,7 @@ from workflow_scripts.cxrcam.report.answer_pictures import (
     write_answer_pictures,
 )
 from workflow_scripts.cxrcam.report.cells import NONE, Cell, Link, Table, number_cell
-from workflow_scripts.cxrcam.report.templating import notice_of, page_environment
+from workflow_scripts.cxrcam.report.templating import page_environment, trained_notice
 from workflow_scripts.cxrcam.starting_weights import start_sentence
 from workflow_scripts.cxrcam.terms import VALIDATION
 from workflow_scripts.cxrcam.verdict.check import is_judged
@@ -235,7 +235,7 @@ def verdict_sentences(page: AnswersPage) -> list[str]:
     own = (page.reference.task, page.reference.scheme)
     if headline is not None and not is_judged(headline, *own):
         sentences.append(
-            f"That sentence is about {headline['task']}, {headline['scheme']}; the networks that "
+            f"That answer is about {headline['task']}, {headline['scheme']}; the networks that "
             f"answer here are those of {own[0]}, {own[1]}."
         )
     return sentences
@@ -265,6 +265,6 @@ def render_answers(page: AnswersPage) -> str:
                 *filter(None, (*how_it_was_measured(reference), shares_sentence(page.reweighting)))
             ],
             start=start_sentence(page.verdict["starts"][reference.scheme]),
-            notice=notice_of(reference.is_drawn),
+            notice=trained_notice(reference.is_drawn),
         )
     )

@@ -12,7 +12,7 @@ from PIL import Image
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.duplicates.risk import has_two_labels
-from workflow_scripts.cxrcam.report.templating import NOTICE, jpeg_uri, page_environment
+from workflow_scripts.cxrcam.report.templating import jpeg_uri, notice, page_environment
 
 #: Pairs that are drawn. Every pair stands in audit/duplicates.csv.
 MOST_PAIRS: Final = 200
@@ -50,6 +50,7 @@ def render_copies(
     own: str,
     external: Sequence[str],
     searched: int,
+    is_drawn: bool = False,
 ) -> str:
     """Write the page.
 
@@ -65,6 +66,8 @@ def render_copies(
         Data sets that it was compared with.
     searched : int
         Its number of images.
+    is_drawn : bool
+        Whether they are phantoms.
 
     Returns
     -------
@@ -94,7 +97,7 @@ def render_copies(
             clusters=[(number, found, n_pairs[number]) for number, found in clusters.items()],
             most=MOST_PAIRS,
             head=_csv_row(DECISION),
-            notice=NOTICE,
+            notice=notice(is_drawn),
         )
     )
 

@@ -9,7 +9,7 @@ import pandas as pd
 from workflow_scripts.cxrcam.new_images.answers import ABSTAIN
 from workflow_scripts.cxrcam.report.answers_page import believed, quarantine_table
 from workflow_scripts.cxrcam.report.cells import NONE, Cell, Link, Table
-from workflow_scripts.cxrcam.report.templating import notice_of, page_environment
+from workflow_scripts.cxrcam.report.templating import page_environment, trained_notice
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,6 @@ def render_findings(page: FindingsPage) -> str:
             quarantine=quarantine_table(page.quarantine),
             believed=believed(page.verdict),
             of_findings={row["finding"]: row for row in page.verdict["findings"]},
-            notice=notice_of(page.is_drawn),
+            notice=trained_notice(page.is_drawn),
         )
     )

@@ -1,26 +1,32 @@
-"""The first screen of the report: the number that is judged, beside its floors."""
+"""The first screen of the report: the number that is judged, elsewhere too, beside its floors."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.floors.descriptions import DESCRIPTIONS
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 from workflow_scripts.cxrcam.verdict.check import per_cent
+from workflow_scripts.cxrcam.verdict.pooling import pooled_share
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One line of the figure: a share of right answers in [0, 1] with its 95 % interval."""
+    """One line of the figure: a share of right answers in [0, 1] with its 95 % interval.
+
+    `guessing` is the share of the commonest class where it is another one than of the other lines.
+    """
 
     name: str
     sees: str
     accuracy: float
     low: float
     high: float
-    is_network: bool = False
+    kind: Literal["network", "elsewhere", "floor"] = "floor"
+    guessing: float | None = None
 
     @property
     def text(self) -> str:
@@ -29,8 +35,12 @@ class Bar:
         return f"{per_cent(self.accuracy)} ({low} to {high})"
 
 
-def headline_bars(metrics: pd.DataFrame, headline: Mapping[str, Any] | None) -> list[Bar]:
-    """The network and its floors, the best floor first.
+def headline_bars(
+    metrics: pd.DataFrame,
+    headline: Mapping[str, Any] | None,
+    external: pd.DataFrame | None = None,
+) -> list[Bar]:
+    """The network, the same on images from elsewhere, and its floors, the best floor first.
 
     Parameters
     ----------
@@ -38,6 +48,8 @@ def headline_bars(metrics: pd.DataFrame, headline: Mapping[str, Any] | None) -> 
         tables/metrics.csv.
     headline : mapping or None
         `headline` of audit/verdict.json.
+    external : DataFrame or None
+        audit/external.csv.
 
     Returns
     -------
@@ -47,16 +59,14 @@ def headline_bars(metrics: pd.DataFrame, headline: Mapping[str, Any] | None) -> 
     """
     if headline is None:
         return []
-    runs = metrics[
-        (metrics["task"] == headline["task"]) & (metrics["scheme"] == headline["scheme"])
-    ]
+    runs = _of_design(metrics, headline)
     network = Bar(
         "the network",
         "sees the whole image",
         headline["accuracy"],
         headline["low"],
         headline["high"],
-        is_network=True,
+        kind="network",
     )
     n = int(runs["n"].sum())
     floors = []
@@ -67,4 +77,29 @@ def headline_bars(metrics: pd.DataFrame, headline: Mapping[str, Any] | None) -> 
         right = round(float((shares * runs["n"]).sum()))
         low, high = wilson_interval(right, n)
         floors.append(Bar(name.replace("_", " "), sees, right / n, low, high))
-    return [network, *sorted(floors, key=lambda bar: -bar.accuracy)]
+    floors.sort(key=lambda bar: -bar.accuracy)
+    return [network, *_elsewhere(external, headline), *floors]
+
+
+def _of_design(table: pd.DataFrame, headline: Mapping[str, Any]) -> pd.DataFrame:
+    of_design = (table["task"] == headline["task"]) & (table["scheme"] == headline["scheme"])
+    rows: pd.DataFrame = table[of_design]
+    return rows
+
+
+def _elsewhere(external: pd.DataFrame | None, headline: Mapping[str, Any]) -> list[Bar]:
+    """The network on each other data set that could be tested; see `checks.external_data`."""
+    if external is None:
+        return []
+    bars = []
+    for data_set, rows in _of_design(external, headline).groupby("data_set", sort=False):
+        # All runs are tested on the same images, whatever their fold.
+        share = pooled_share(rows.assign(fold=0))
+        if share is None:
+            continue
+        majority = float(np.mean(rows["majority_share"]))
+        name = f"the network on {data_set}"
+        sees = f"{share.n:,} images from elsewhere; commonest class {per_cent(majority)}"
+        bar = Bar(name, sees, share.value, share.low, share.high)
+        bars.append(replace(bar, kind="elsewhere", guessing=majority))
+    return bars

@@ -11,7 +11,7 @@ from PIL import Image
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.audit.suspect_labels import FEWEST_COUNTED
 from workflow_scripts.cxrcam.duplicates.likeness import nearest
-from workflow_scripts.cxrcam.report.templating import NOTICE, jpeg_uri, page_environment
+from workflow_scripts.cxrcam.report.templating import jpeg_uri, notice, page_environment
 
 #: Images that are drawn, of all tasks together. All stand in audit/suspect_labels.csv.
 MOST_PICTURES: Final = 60
@@ -100,6 +100,7 @@ def render_labels(
     judged: Sequence[Judged],
     *,
     dataset: str,
+    is_drawn: bool = False,
 ) -> str:
     """Write the page.
 
@@ -116,6 +117,8 @@ def render_labels(
     judged : sequence of Judged
         One a task.
     dataset : str
+    is_drawn : bool
+        Whether the images are phantoms.
 
     Returns
     -------
@@ -134,7 +137,7 @@ def render_labels(
             dataset=dataset,
             tasks=[(of, int((suspects["task"] == of.task).sum()), cards[of.task]) for of in judged],
             fewest=FEWEST_COUNTED,
-            notice=NOTICE,
+            notice=notice(is_drawn),
         )
     )
 

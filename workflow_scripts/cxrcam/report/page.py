@@ -4,19 +4,19 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
 from workflow_scripts.cxrcam.files import atomic_path
-from workflow_scripts.cxrcam.report.cells import Cell, Link, Table
+from workflow_scripts.cxrcam.report.cells import Link, Table
 from workflow_scripts.cxrcam.report.headline import Bar
+from workflow_scripts.cxrcam.report.matrix import check_matrix
 from workflow_scripts.cxrcam.report.pictures import Gallery, sureness_in_words
 from workflow_scripts.cxrcam.report.provenance import jobs_table, versions_table
 from workflow_scripts.cxrcam.report.tables import PREVALENCE
-from workflow_scripts.cxrcam.report.templating import NOTICE, TEMPLATES, page_environment
+from workflow_scripts.cxrcam.report.templating import TEMPLATES, notice, page_environment
 from workflow_scripts.cxrcam.starting_weights import starts_in_words
-from workflow_scripts.cxrcam.verdict.check import CONSEQUENCES, FAILED, NOT_ASSESSABLE, PASSED
+from workflow_scripts.cxrcam.verdict.check import IN_WORDS, SYMBOLS
 
 STATIC: Final = ("base.css", "report.css", "report.js")
 
@@ -49,10 +49,12 @@ class Report:
     Attributes
     ----------
     dataset : str
+    is_drawn : bool
+        Whether the images are phantoms.
     verdict : mapping
         audit/verdict.json.
     bars : sequence of Bar
-        The headline and its floors.
+        The headline, the same elsewhere, and its floors.
     runs : Table or None
     overview : Figure or None
         Accuracy of every run at a glance.
@@ -103,6 +105,7 @@ class Report:
     """
 
     dataset: str
+    is_drawn: bool
     verdict: Mapping[str, Any]
     bars: Sequence[Bar]
     runs: Table | None
@@ -138,52 +141,6 @@ class Report:
     configuration: str | None
 
 
-def checks_by_status(
-    checks: Sequence[Mapping[str, Any]], evidence: Mapping[str, str]
-) -> list[tuple[str, Table]]:
-    """A table of the checks of each status, failed ones first; all three are there.
-
-    Parameters
-    ----------
-    checks : sequence of mappings
-        `checks` of audit/verdict.json.
-    evidence : mapping of str to str
-        Link to each file that a check names, where there is one.
-    """
-    parts = []
-    for status in (FAILED, NOT_ASSESSABLE, PASSED):
-        rows = []
-        for check in checks:
-            if check["status"] != status:
-                continue
-            file = str(check["file"])
-            links = [Link(file, evidence[file])] if file in evidence else []
-            rows.append(
-                [
-                    Cell(f"{check['name']}. {check['question']}"),
-                    Cell(check["subject"] or "the data"),
-                    Cell(check["finding"]),
-                    Cell(check["why"]),
-                    Cell("" if links else file, links=links),
-                ]
-            )
-        columns = ("Check", "Of", "Found", "Why", "Evidence")
-        parts.append((status, Table(f"Checks: {status}", columns, rows)))
-    return parts
-
-
-def _failures_by_meaning(checks: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """What the failures mean: names of the checks, and the consequence."""
-    failed = sorted(
-        (check for check in checks if check["status"] == FAILED),
-        key=lambda check: list(CONSEQUENCES).index(check["about"]),
-    )
-    return [
-        (", ".join(dict.fromkeys(check["name"] for check in group)), CONSEQUENCES[about])
-        for about, group in groupby(failed, key=lambda check: check["about"])
-    ]
-
-
 def gap_check(verdict: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The check that sets the headline against its best floor; None where there is none."""
     headline = verdict["headline"]
@@ -206,30 +163,32 @@ def render_report(report: Report) -> str:
     str
         HTML. Links and pictures are relative to the page, and nothing is loaded from a network.
     """
-    checks = report.verdict["checks"]
     return (
         page_environment()
         .get_template("index.html")
         .render(
             report=report,
-            notice=NOTICE,
+            notice=notice(report.is_drawn),
             prevalence=PREVALENCE,
             gap=gap_check(report.verdict),
             starts=starts_in_words(report.verdict["starts"]),
             sureness=sureness_in_words(),
-            check_tables=checks_by_status(checks, report.evidence),
-            meanings=_failures_by_meaning(checks),
+            matrix=check_matrix(report.verdict, report.evidence),
+            words=IN_WORDS,
+            symbols=SYMBOLS,
         )
     )
 
 
-def render_provenance(dataset: str, made: Sequence[tuple[str, str]], benchmarks: Path) -> str:
+def render_provenance(
+    dataset: str, is_drawn: bool, made: Sequence[tuple[str, str]], benchmarks: Path
+) -> str:
     """The page of what differs from one making to the next; `made` as from `provenance.making`."""
     tables = [versions_table(), jobs_table(benchmarks)]
     return (
         page_environment()
         .get_template("provenance.html")
-        .render(dataset=dataset, made=made, tables=tables, notice=NOTICE)
+        .render(dataset=dataset, made=made, tables=tables, notice=notice(is_drawn))
     )
 
 

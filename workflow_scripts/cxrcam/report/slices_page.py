@@ -9,7 +9,7 @@ from PIL import Image
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.audit.slices import LEAST_ODDS, LEVEL
-from workflow_scripts.cxrcam.report.templating import NOTICE, jpeg_uri, page_environment
+from workflow_scripts.cxrcam.report.templating import jpeg_uri, notice, page_environment
 
 _SIDE = 160  # pixels
 
@@ -36,6 +36,7 @@ def render_slices(
     pictures: Mapping[str, UInt8Array],
     *,
     dataset: str,
+    is_drawn: bool,
     runs: Sequence[Mapping[str, Any]],
 ) -> str:
     """Write the page.
@@ -49,6 +50,8 @@ def render_slices(
     pictures : mapping of str to uint8 array, shape (size, size)
         Cached pixels of all images in `members`.
     dataset : str
+    is_drawn : bool
+        Whether the images are phantoms.
     runs : sequence of mapping
         Networks that were looked at: `task`, `scheme`, `fold`, `seed`.
 
@@ -78,7 +81,7 @@ def render_slices(
             reasons=table[table["n"].isna()].to_dict("records"),
             level=LEVEL,
             odds=LEAST_ODDS,
-            notice=NOTICE,
+            notice=notice(is_drawn),
         )
     )
 

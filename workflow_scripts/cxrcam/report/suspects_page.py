@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
-from workflow_scripts.cxrcam.report.templating import NOTICE, jpeg_uri, page_environment
+from workflow_scripts.cxrcam.report.templating import jpeg_uri, notice, page_environment
 
 #: Images that are drawn. Every one stands in audit/suspect_images.csv.
 MOST_PICTURES: Final = 200
@@ -34,7 +34,12 @@ def drawn_images(suspects: pd.DataFrame) -> list[str]:
 
 
 def render_suspects(
-    suspects: pd.DataFrame, pictures: UInt8Array, images: pd.DataFrame, *, dataset: str
+    suspects: pd.DataFrame,
+    pictures: UInt8Array,
+    images: pd.DataFrame,
+    *,
+    dataset: str,
+    is_drawn: bool = False,
 ) -> str:
     """Write the page.
 
@@ -47,6 +52,8 @@ def render_suspects(
     images : DataFrame
         `image_id`, `label`, `width` and `height` of all images of the data set.
     dataset : str
+    is_drawn : bool
+        Whether the images are phantoms.
 
     Returns
     -------
@@ -80,7 +87,7 @@ def render_suspects(
             kinds=suspects["why"].value_counts(sort=False).to_dict(),
             classes=[(label, int(n_of.get(label, 0)), n) for label, n in n_images.items()],
             cards=cards,
-            notice=NOTICE,
+            notice=notice(is_drawn),
         )
     )
 

@@ -274,8 +274,8 @@ def columns_table(columns: Mapping[str, Any]) -> Table | None:
         for task, of_task in columns.items()
         for name, found in of_task.items()
     ]
-    names = ("Task", "Column", "Values", "Cramér's V", "Right by it alone", "Guessing", "Found")
-    return Table("Class by what else is known of the images", names, rows) if rows else None
+    names = ("Task", "Column", "Values", "Cramér's V", "Right by this alone", "Guessing", "Found")
+    return Table("Class by view, age, sex and other columns", names, rows) if rows else None
 
 
 def subgroup_tables(table: pd.DataFrame) -> list[Table]:
@@ -323,9 +323,9 @@ def subgroup_tables(table: pd.DataFrame) -> list[Table]:
         ]
         for row in table[is_gap].to_dict("records")
     ]
-    columns = ("Trait", "Number", "Groups", "Gap", "Largest that is not ruled out")
+    columns = ("Trait", "Number", "Groups", "Gap", "Possible up to")
     caption = (
-        "The surest, else the largest gap between groups, with intervals for all pairs at once"
+        "The surest gap between groups, or if none is sure the largest; intervals for all pairs"
     )
     return [groups, Table(caption, columns, gaps)] if gaps else [groups]
 
@@ -335,17 +335,42 @@ def _metric_in_words(metric: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def external_rows(external: pd.DataFrame) -> Table:
-    """Accuracy on images from elsewhere, as audit/external.csv has it."""
-    rows = [
-        [
-            number_cell(value) if isinstance(value, float) else Cell(str(value))
-            for value in row.values()
-        ]
-        for row in external.to_dict("records")
-    ]
-    columns = [str(name).replace("_", " ").capitalize() for name in external.columns]
-    return Table("Every run on every other data set", columns, rows)
+def external_table(external: pd.DataFrame) -> Table:
+    """One row a run and other data set: its accuracy there and here.
+
+    Parameters
+    ----------
+    external : DataFrame
+        audit/external.csv.
+    """
+    rows = []
+    for run in external.to_dict("records"):
+        removed = f" ({run['n_removed']:,} more are here, too)" if run["n_removed"] else ""
+        n = int(run["n"]) if is_number(run["n"]) else 0
+        there = _with_interval(run, "accuracy")
+        if not is_number(run["accuracy"]):
+            there = Cell(str(run["reason"]), there.order)
+        rows.append(
+            [
+                Cell(str(run["data_set"])),
+                Cell(f"{run['task']}, {run['scheme']}"),
+                Cell(f"{run['fold']}, {run['seed']}"),
+                Cell(f"{n:,}{removed}", float(n)),
+                there,
+                _with_interval(run, "internal_accuracy"),
+                number_cell(run["majority_share"]),
+                _with_interval(run, "macro_auroc"),
+            ]
+        )
+    columns = (
+        *("Data set", "Design", "Fold, seed", "Images", "Accuracy (95 %)", "Here (95 %)"),
+        *("Commonest class", "AUROC (95 %)"),
+    )
+    return Table("Every run on every other data set, beside its test images here", columns, rows)
+
+
+def _with_interval(run: Mapping[Any, Any], name: str) -> Cell:
+    return interval_cell(run.get(name), run.get(f"{name}_low"), run.get(f"{name}_high"))
 
 
 def counted_labels(judged: pd.DataFrame) -> list[tuple[str, int, int]]:

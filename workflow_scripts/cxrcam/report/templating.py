@@ -2,11 +2,13 @@
 
 import base64
 import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from PIL import Image
 
 from workflow_scripts.cxrcam.terms import DRAWN
@@ -16,11 +18,17 @@ MOST_HEIGHT: Final = 384
 """Of a picture within a page, in pixels: pages of hundreds of them are to be mailed."""
 _JPEG_QUALITY: Final = 85
 NOTICE: Final = "Research use only. Nothing here is a diagnosis."
+_CODE: Final = re.compile(r"`([^`]+)`")
 
 
-def notice_of(is_drawn: bool) -> str:
-    """The notice of pages about new images; networks of phantoms have seen no X-ray."""
-    return f"{NOTICE} Trained on {DRAWN[0].lower()}{DRAWN[1:]}." if is_drawn else NOTICE
+def notice(is_drawn: bool) -> str:
+    """What every page says first; of phantoms that they are drawn."""
+    return f"{DRAWN}. {NOTICE}" if is_drawn else NOTICE
+
+
+def trained_notice(is_drawn: bool) -> str:
+    """What every page of new images says first, of networks that learnt from phantoms too."""
+    return f"Trained on {DRAWN[0].lower()}{DRAWN[1:]}. {NOTICE}" if is_drawn else NOTICE
 
 
 def page_environment() -> Environment:
@@ -33,7 +41,14 @@ def page_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["named_alike"] = choices
+    environment.filters["with_code"] = with_code
     return environment
+
+
+def with_code(text: str) -> Markup:
+    """Text, escaped; what stands between backticks is a setting, and per cents never wrap."""
+    unbroken = str(escape(text)).replace(" %", "\u00a0%")
+    return Markup(_CODE.sub(r"<code>\1</code>", unbroken))  # noqa: S704
 
 
 def jpeg_uri(picture: Image.Image) -> str:

@@ -165,6 +165,19 @@ class Study:
         honest: Design = {"task": first["task"], "scheme": self.parts.honest or ""}
         return honest if honest in self.designs else first
 
+    @property
+    def headline_reason(self) -> str:
+        """Sentence on why the headline is the headline."""
+        if self.headline["scheme"] == self.parts.honest:
+            return (
+                "It is the headline because nothing in its training saw a test image, its patient "
+                "or its copies."
+            )
+        return (
+            "It is the headline as the first design: none has `grouped`, `validation_fraction` and "
+            "`keep: best_validation` together."
+        )
+
     @cached_property
     def headline_tasks(self) -> list[str]:
         """Task of the headline; where its networks have several findings, those of all of them."""

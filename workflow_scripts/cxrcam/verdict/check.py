@@ -11,20 +11,29 @@ from typing import Any, Final, Literal, get_args
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 
 Status = Literal["passed", "failed", "not assessable"]
-Consequence = Literal["shortcut", "inflation", "explanation", "limits"]
+Consequence = Literal["elsewhere", "shortcut", "inflation", "explanation", "limits"]
 
 PASSED: Final = "passed"
 FAILED: Final = "failed"
 NOT_ASSESSABLE: Final = "not assessable"
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 
+IN_WORDS: Final[dict[str, str]] = {PASSED: "passed", FAILED: "failed", NOT_ASSESSABLE: "unknown"}
+"""What readers see of each status."""
+
+SYMBOLS: Final[dict[str, str]] = {PASSED: "✓", FAILED: "✗", NOT_ASSESSABLE: "?"}
+
 CONSEQUENCES: Final[dict[Consequence, str]] = {
+    "elsewhere": "on images from elsewhere the network is no better than guessing",
     "shortcut": "the classes can be told apart, or the network tells them apart, without the lungs",
-    "inflation": "the number is higher than it would be on images that are new to the network",
-    "explanation": "the maps are not shown to explain the network",
-    "limits": "the number stands, with less weight than it seems to have",
+    "inflation": "the number is higher than on images that are new to the network",
+    "explanation": "the maps do not explain the answers",
+    "limits": "the number stands, but says less than it seems to",
 }
 """What it means that a check failed, the gravest first."""
+
+ALARMS: Final[tuple[Consequence, ...]] = ("elsewhere", "shortcut", "inflation")
+"""What puts the number itself in doubt."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +55,11 @@ class Check:
         Where the evidence stands, relative to ``results/<dataset>/``.
     order : int
         Place on the page and weight in the sentence, the smallest first.
-    about : {"shortcut", "inflation", "explanation", "limits"}
+    about : {"elsewhere", "shortcut", "inflation", "explanation", "limits"}
         What a failure means, see `CONSEQUENCES`.
     clause : str
-        What the sentence says of this check, to stand after a colon; empty: not mentioned.
+        What the answer says of this check: a sentence of at most 25 words, without capital and
+        full stop; empty: not mentioned.
     subject : str
         What was checked: "" the data set, "<task>", or "<task>, <scheme>".
     advice : str
@@ -184,6 +194,8 @@ class Headline:
         Test images.
     findings : mapping of str to str
         Of a network with several findings, each finding by the task that asks for it.
+    why : str
+        Sentence on why this design is the headline.
 
     Raises
     ------
@@ -199,6 +211,7 @@ class Headline:
     high: float
     n: int
     findings: Mapping[str, str] = field(default_factory=dict)
+    why: str = ""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.low <= self.accuracy <= self.high <= 1.0:
@@ -215,11 +228,12 @@ class Headline:
 
     @property
     def number(self) -> str:
-        """The number in words: "93 % (86 to 97 %, n = 90)"."""
-        if not self.findings:
-            return share_in_words(self.accuracy, self.low, self.high, self.n)
-        interval = f"{self.low:.2f} to {self.high:.2f}, n = {self.n:,}"
-        return f"mean AUROC of {self.accuracy:.2f} ({interval})"
+        """The number in words: "93 % right (86–97, n = 90)"."""
+        if self.findings:
+            interval = f"{self.low:.2f}–{self.high:.2f}, n = {self.n:,}"
+            return f"Mean AUROC {self.accuracy:.2f} ({interval})"
+        low, high = map(_number_of_per_cent, (self.low, self.high))
+        return f"{per_cent(self.accuracy)} right ({low}–{high}, n = {self.n:,})"
 
     def without(self, subjects: Collection[str]) -> list[str]:
         """Findings of which no check is among `subjects`."""

@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 
 from workflow_scripts.cxrcam.metrics.findings import MEAN, NETWORK
+from workflow_scripts.cxrcam.verdict.answer import told_of, word_of
 from workflow_scripts.cxrcam.verdict.check import FAILED, Check, Headline, ordered
 from workflow_scripts.cxrcam.verdict.checks.given_away import SEES
-from workflow_scripts.cxrcam.verdict.page import short_answer
 
 
 def finding_rows(
@@ -30,7 +30,7 @@ def finding_rows(
         In the order of the findings, the mean of all last: ``finding``, ``n``, ``n_present``,
         ``auroc``, ``auprc``, ``sensitivity`` and ``specificity`` (at the threshold of validation),
         ``floor`` (the best one), ``floor_auroc``, ``gap``, each with its interval (``_low``,
-        ``_high``) where it has one; ``answer`` (`page.short_answer`) and ``reason``, what failed.
+        ``_high``) where it has one; ``answer`` (`answer.word_of`) and ``reason``, what failed.
     """
     of_design = findings[
         (findings["task"] == headline.task) & (findings["scheme"] == headline.scheme)
@@ -62,6 +62,6 @@ def _answer(task: str, name: str, headline: Headline, checks: Sequence[Check]) -
     failed = [c for c in ordered(checks) if c.status == FAILED and c.subject in own.subjects]
     of_finding = [check for check in failed if check.subject]
     return {
-        "answer": short_answer(checks, own),
-        "reason": next((check.clause for check in of_finding if check.clause), ""),
+        "answer": f"{word_of(checks, own).capitalize()}.",
+        "reason": next((told_of(check) for check in of_finding if check.clause), ""),
     }

@@ -5,6 +5,7 @@ nothing, and maps inside the lungs do not clear a network (Arun et al. 2021, Sap
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -23,6 +24,13 @@ def parts_of_designs(runs: OfRuns, part: str) -> list[tuple[str, dict[Run, Any]]
     for run, content in runs.items():
         by_design.setdefault(f"{run.task}, {run.scheme}", {})[run] = content.get(part)
     return list(by_design.items())
+
+
+def with_file(check: Check, entries: Mapping[Run, Any], name: str) -> Check:
+    """The check of a design, with a file of its first run as evidence."""
+    task, scheme, fold, seed = min(entries)
+    file = f"audit/{task}/{scheme}/fold-{fold}/seed-{seed}/{name}"
+    return replace(check, file=file)
 
 
 def table_of_runs(
@@ -99,6 +107,7 @@ def judge_alike(
     entries: Mapping[Run, Numbers | None],
     floor: Estimate | None,
     words: str,
+    clause: str,
 ) -> Check:
     """Check that maps which ought to be alike are: passed above the bar, failed below it."""
     found, reason = pooled_mean(entries)
@@ -107,8 +116,9 @@ def judge_alike(
     bar, limit = similarity_bar(floor)
     finding = f"{words} {correlation_in_words(found, floor)}"
     if found.low > bar:
-        return kind.passed(finding, f"above {limit}", subject=subject)
+        return kind.passed(finding, f"the whole interval is above {limit}", subject=subject)
     if found.high < bar:
-        clause = f"they change where they should not ({kind.name})"
-        return kind.failed(finding, f"below {limit}", subject=subject, clause=clause)
-    return kind.not_assessable(f"the interval holds {limit}", finding=finding, subject=subject)
+        why = f"the whole interval is below {limit}"
+        clause = f"{clause} (correlation {found.value:.2f})"
+        return kind.failed(finding, why, subject=subject, clause=clause)
+    return kind.not_assessable(f"the interval includes {limit}", finding=finding, subject=subject)

@@ -110,10 +110,11 @@ def headline_of(
         raise ValueError(f"no run of {task}/{scheme} among the metrics")
     names = classes[task]
     recognised = names[1] if len(names) == 2 else f"the {len(names)} classes"
-    return Headline(task, scheme, recognised, share.value, share.low, share.high, share.n)
+    number = (share.value, share.low, share.high, share.n)
+    return Headline(task, scheme, recognised, *number, why=design.get("why", ""))
 
 
-def findings_headline(findings: pd.DataFrame, design: Mapping[str, Any]) -> Headline:
+def findings_headline(findings: pd.DataFrame, design: Mapping[str, Any], why: str = "") -> Headline:
     """The number that is judged of a network with several findings: their mean AUROC.
 
     `design` has the ``task`` of the network, its ``scheme``, ``findings`` and ``questions``.
@@ -131,4 +132,39 @@ def findings_headline(findings: pd.DataFrame, design: Mapping[str, Any]) -> Head
         high=float(row["auroc_high"]),
         n=int(row["n"]),
         findings=dict(zip(design["questions"], design["findings"], strict=True)),
+        why=why,
     )
+
+
+def headlines(
+    tables: AuditTables,
+    chosen: Mapping[str, str],
+    classes: Mapping[str, list[str]],
+    findings_designs: Sequence[Mapping[str, Any]],
+) -> list[Headline]:
+    """The number of every design, that of the headline first.
+
+    Parameters
+    ----------
+    tables : AuditTables
+    chosen : mapping of str to str
+        ``task``, ``scheme`` and ``why`` of the headline.
+    classes : mapping of str to list of str
+        By task.
+    findings_designs : sequence of mapping
+        As for `findings_headline`.
+    """
+    runs = tables.of_classes(tables.runs)
+    if runs is None or tables.runs is None:
+        return []
+    numbers = []
+    for design in findings_designs:
+        is_chosen = chosen["task"] in design["questions"] and chosen["scheme"] == design["scheme"]
+        if tables.findings is not None:
+            why = chosen["why"] if is_chosen else ""
+            numbers.append((is_chosen, findings_headline(tables.findings, design, why)))
+    for task, scheme in runs[["task", "scheme"]].drop_duplicates().itertuples(index=False):
+        is_chosen = (task, scheme) == (chosen["task"], chosen["scheme"])
+        design = dict(chosen) if is_chosen else {"task": task, "scheme": scheme}
+        numbers.append((is_chosen, headline_of(tables.runs, design, classes)))
+    return [number for is_chosen, number in sorted(numbers, key=lambda one: not one[0])]

@@ -175,10 +175,14 @@ function makeCopier(button) {
   });
 }
 
-// A link into a closed part opens it.
+// A link into a closed part opens it, and the keyboard goes on from there.
 function openTarget() {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (target instanceof HTMLDetailsElement) target.open = true;
+  const part = target?.closest("details");
+  if (!part || part.open) return;
+  part.open = true;
+  target.scrollIntoView();
+  if (target.hasAttribute("tabindex")) target.focus({ preventScroll: true });
 }
 
 document.querySelectorAll("table.sortable").forEach(makeSortable);

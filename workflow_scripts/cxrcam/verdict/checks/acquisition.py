@@ -13,10 +13,10 @@ KIND = CheckKind(
     about="shortcut",
     order=40,
     file="audit/acquisition.json",
-    advice="Train on images of all classes that were made alike, from the same hospitals and "
-    "machines; audit/acquisition.json says by what they differ.",
+    advice="Train on images of all classes from the same hospitals and machines; "
+    "audit/acquisition.json says by what they differ.",
     to_assess="Give the original files, at least 30 images of each class.",
-    untested="traces of how the images were made were not compared",
+    untested="it was not tested whether the classes differ in how their images were made",
 )
 
 MOST_KINDS: Final = 3
@@ -35,7 +35,11 @@ def judge(tables: AuditTables) -> list[Check]:
     checks = []
     for task, traces in (tables.acquisition or {"": {}}).items():
         if not traces:
-            checks.append(KIND.not_assessable("no trace was compared", subject=task))
+            checks.append(
+                KIND.not_assessable(
+                    "no trace of how the images were made was compared", subject=task
+                )
+            )
         checks += [_of_trace(task, name, trace) for name, trace in traces.items()]
     return checks
 
@@ -48,9 +52,9 @@ def _of_trace(task: str, name: str, trace: Numbers) -> Check:
     auroc = f"AUROC {trace['auroc']:.2f}"
     finding = f"{auroc} ({trace['low']:.2f} to {trace['high']:.2f}, n = {trace['n']:,})"
     finding += f"; {by_class}" if by_class else ""
-    result, above = (KIND.failed, "above") if trace["fails"] else (KIND.passed, "not above")
-    why = f"the lower bound is {above} {trace['threshold']:.2f}; chance is 0.50"
-    clause = f"the classes can be told apart by {trace['trace']} alone ({auroc}, chance 0.50)"
+    result, exceeds = (KIND.failed, "exceeds") if trace["fails"] else (KIND.passed, "is within")
+    why = f"the lower bound {exceeds} the limit of {trace['threshold']:.2f}; chance is 0.50"
+    clause = f"the classes can be told apart without the lungs, by {trace['trace']} ({auroc})"
     # That of the corners, where letters have an edge of their own.
     mend = BLANK_CORNERS if name == "spectrum" else ""
     return result(finding, why, subject=task, clause=clause, detail=name, mend=mend)

@@ -20,11 +20,11 @@ KIND = CheckKind(
     about="shortcut",
     order=30,
     file="tables/metrics.csv",
-    advice="Take away what the best floor sees (`image: {blank: corners}`, or a scheme with "
-    "`input: lungs_only`), and train again.",
+    advice="Take away what gives the class away, and train again: `image: {blank: corners}`, or a "
+    "scheme with `input: lungs_only`.",
     to_assess="Test more images: a larger `test_fraction`, or a scheme of the kind "
     "`stratified_kfold`.",
-    untested="the network is not shown to beat a classifier that cannot see lung detail",
+    untested="it is not clear whether the network beats a classifier that cannot see lung detail",
 )
 
 
@@ -68,29 +68,29 @@ def _of_design(subject: str, rows: pd.DataFrame, comparisons: int, gives_away: b
     sees = given_away.SEES.get(name, f"sees only {name}")
     mend = given_away.mend_of([name])
     finding = (
-        f"network {per_cent(network.value)}, {name} {per_cent(floor.value)}; gap"
-        f" {_points(gap)} (n = {gap.n:,})"
+        f"right on {per_cent(network.value)}, the best floor ({name.replace('_', ' ')}) on"
+        f" {per_cent(floor.value)}: a difference of {_points(gap)}"
     )
     clause = (
         f"a classifier that {sees} is as good, {per_cent(floor.value)} against"
         f" {per_cent(network.value)}"
     )
     # Tables show each run's interval at 95 %: a reader who compares must see why this one is wider.
-    judged = f" ({comparisons} designs judged)" if comparisons > 1 else ""
-    interval = f"the {100 * confidence_of(comparisons):.1f} % interval{judged}"
+    judged = f", as {comparisons} designs were judged" if comparisons > 1 else ""
+    width = f"({100 * confidence_of(comparisons):.1f} % interval{judged})"
     if gap.low > 0.0:
-        return KIND.passed(finding, f"{interval} lies above 0", subject=subject)
+        return KIND.passed(finding, f"the whole interval is above 0 {width}", subject=subject)
     if gap.high < 0.0:
         clause = clause.replace("is as good", "is better")
-        why = f"{interval} lies below 0"
+        why = f"the whole interval is below 0 {width}"
         return KIND.failed(finding, why, subject=subject, clause=clause, mend=mend)
     if gives_away:
-        why = f"{interval} holds 0, and the data give the classes away"
+        why = f"no clear difference {width}, and the data give the classes away"
         return KIND.failed(finding, why, subject=subject, clause=clause, mend=mend)
-    why = f"{interval} holds 0: {gap.n:,} test images do not tell the two apart"
+    why = f"no clear difference: {gap.n:,} test images are too few {width}"
     return KIND.not_assessable(why, finding=finding, subject=subject)
 
 
 def _points(gap: Estimate) -> str:
     low, high = 100 * gap.low, 100 * gap.high
-    return f"{100 * gap.value:+.0f} points ({low:+.0f} to {high:+.0f})"
+    return f"{100 * gap.value:+.0f} points ({low:+.0f} to {high:+.0f}, n = {gap.n:,})"

@@ -23,7 +23,7 @@ KIND = CheckKind(
 )
 
 CALIBRATION_ERROR = 0.05
-"""Expected calibration error that is forgiven."""
+"""Expected calibration error that is no failure."""
 
 
 def calibration_rows(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -71,13 +71,13 @@ def judge(tables: AuditTables) -> list[Check]:
         error = after.value if scaled and after is not None else before.value
         # Errors are averaged over the folds, each with the noise of its own images.
         noise = calibration_noise(share.value, max(1, round(float(rows["n"].mean()))))
-        scaling = f"after temperature scaling {error:.3f}"
+        scaling = f"{error:.3f} after temperature scaling"
         if not scaled:
-            scaling = f"no temperature ({first_reason(rows, 'none was fitted')})"
-        finding = f"expected calibration error {before.value:.3f}, {scaling} (n = {share.n:,})"
-        rule = f"chance alone gives up to {noise:.3f}, and {CALIBRATION_ERROR:.2f} is forgiven"
+            scaling = f"not rescaled: {first_reason(rows, 'no temperature was fitted')}"
+        finding = f"expected calibration error {before.value:.3f} (n = {share.n:,}); {scaling}"
+        rule = f"the limit is {CALIBRATION_ERROR:.2f}, and chance alone can give {noise:.3f}"
         if error > CALIBRATION_ERROR + noise:
-            clause = "its probabilities cannot be taken at their word"
+            clause = f"its probabilities are off by {100 * error:.0f} points on average"
             checks.append(KIND.failed(finding, rule, subject=subject, clause=clause))
         elif noise > CALIBRATION_ERROR:
             why = f"too few test images: {rule}"

@@ -5,7 +5,7 @@ from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, per_cent, re
 
 KIND = CheckKind(
     name="class by column",
-    question="Are the classes alike in what else is known of the images?",
+    question="Are the classes alike in view, age, sex and whatever else is known?",
     about="shortcut",
     order=51,
     file="audit/columns.json",
@@ -13,7 +13,7 @@ KIND = CheckKind(
     "what they differ.",
     to_assess="Add columns such as `view`, `age` and `sex` to the table of the images, for more of "
     "them.",
-    untested="view, age, sex or scanner of the images are not known",
+    untested="it is not known from which views, ages, sexes or scanners the images are",
 )
 
 
@@ -31,7 +31,7 @@ def judge(tables: AuditTables) -> list[Check]:
     for task, columns in (tables.columns or {"": {}}).items():
         judged = {name: one for name, one in columns.items() if one["finding"] != "not judged"}
         if not judged:
-            why = "the table has no column by which images can be told apart"
+            why = "nothing else is known of the images, such as view, age or sex"
             checks.append(KIND.not_assessable(why, subject=task))
         checks += [_of_column(task, name, found) for name, found in judged.items()]
     return checks
@@ -44,11 +44,11 @@ def _of_column(task: str, name: str, found: Numbers) -> Check:
     if finding == "not assessable":
         return KIND.not_assessable(words, **also)
     if finding == "not associated":
-        return KIND.passed(words, "the interval of Cramér's V lies below 0.3", **also)
+        return KIND.passed(words, "even the upper bound of Cramér's V is below 0.3", **also)
     known, guessed = (per_cent(found[f"{of}accuracy"]) for of in ("", "majority_"))
     clause = (
-        f"one who knows only {name!r} is right on {known} of the images, where guessing gives"
+        f"{name!r} alone gives the class away: it is right on {known}, where guessing gives"
         f" {guessed}"
     )
-    why = f"{finding}; the interval of Cramér's V excludes 0"
+    why = f"{finding}; the lower bound of Cramér's V is above 0"
     return KIND.failed(words, why, clause=clause, **also)

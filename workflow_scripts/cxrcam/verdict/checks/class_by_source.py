@@ -17,7 +17,7 @@ KIND = CheckKind(
     to_assess="Add the column `source` to the table of the images, or describe them as a `union` "
     "of their data sets.",
     mend=BALANCE_SOURCES,
-    untested="nobody knows which hospital an image comes from",
+    untested="it is not known which hospital each image comes from",
 )
 
 
@@ -30,7 +30,7 @@ def judge(tables: AuditTables) -> list[Check]:
     `audit.class_by_source` and Garcia Santa Cruz et al. 2021, Med Image Anal 74:102225.
     """
     if not tables.sources:
-        return [KIND.not_assessable("nobody looked at the sources")]
+        return [KIND.not_assessable("sources were not looked at")]
     return [_of_task(task, sources) for task, sources in tables.sources.items()]
 
 
@@ -49,7 +49,7 @@ def _of_task(task: str, sources: Numbers) -> Check:
     else:
         known, guessed = (per_cent(sources[f"{k}_accuracy"]) for k in ("source_only", "majority"))
         clause = (
-            f"one who knows only the hospital is right on {known} of the images, where guessing"
+            f"the hospital alone gives the class away: it is right on {known}, where guessing"
             f" gives {guessed}"
         )
     failed = KIND.failed(words, f"{finding}{also}", subject=task, clause=clause)

@@ -20,7 +20,9 @@ KIND = CheckKind(
 def judge(tables: AuditTables) -> list[Check]:
     """One check of the data set: failed if one count or size differs."""
     if tables.expected is None or tables.expected.empty:
-        return [KIND.not_assessable("nothing is expected of this data set (`expected:`)")]
+        return [
+            KIND.not_assessable("the configuration does not say what to expect of it (`expected`)")
+        ]
     agrees = bool(tables.expected["agrees"].astype(bool).all())
     return [
         KIND.result(

@@ -1,15 +1,15 @@
-"""Whether the answer hangs on what the maps call important."""
+"""Whether the answer depends on the places that the maps show."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables, Numbers, Run
 from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, register
-from workflow_scripts.cxrcam.verdict.map_numbers import parts_of_designs, pooled_mean
+from workflow_scripts.cxrcam.verdict.map_numbers import parts_of_designs, pooled_mean, with_file
 
 KIND = CheckKind(
     name="faithfulness",
-    question="Does the answer hang on what the maps call important?",
+    question="Does the answer depend on the places that the maps show?",
     about="explanation",
     order=145,
     file="audit/*/*/fold-*/seed-*/map_tests.json",
@@ -33,10 +33,10 @@ def judge(tables: AuditTables) -> list[Check]:
     reported only. Petsiuk et al. 2018; Rong et al. 2022.
     """
     if not tables.map_tests:
-        why = "the maps were not put to the test"
+        why = "the maps were not tested"
         return [KIND.not_assessable(why, detail=test) for test in MAP_TESTS]
     return [
-        _of_design(subject, test, entries)
+        with_file(_of_design(subject, test, entries), entries, "map_tests.json")
         for subject, entries in parts_of_designs(tables.map_tests, "faithfulness")
         for test in MAP_TESTS
     ]
@@ -71,11 +71,12 @@ def _of_design(subject: str, test: str, entries: Mapping[Run, Any]) -> Check:
             undecided.append(control)
     finding = f"advantage over {', '.join(advantages)}"
     if lost:
-        why = f"beaten by {' and '.join(lost)}"
-        clause = f"{CONTROLS[lost[-1]]} name the important pixels better"
+        why = f"{' and '.join(CONTROLS[control] for control in lost)} did better"
+        clause = f"{CONTROLS[lost[-1]]} did better than the network's maps at naming what matters"
         return KIND.failed(finding, why, subject=subject, clause=clause, detail=test)
     if undecided:
-        why = f"not told apart from {' and '.join(undecided)}: the interval holds 0"
+        named = " and ".join(CONTROLS[control] for control in undecided)
+        why = f"no clear difference to {named}: the interval includes 0"
         return KIND.not_assessable(why, finding=finding, subject=subject, detail=test)
-    why = "better than random maps and the centre"
+    why = "better than random maps and than a blob in the centre"
     return KIND.passed(finding, why, subject=subject, detail=test)

@@ -5,7 +5,8 @@ Most findings are rare, so that shares of right answers tell nothing: all is jud
 number (Bonferroni).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pandas as pd
 
@@ -23,8 +24,8 @@ GIVEN_AWAY = CheckKind(
     about="shortcut",
     order=given_away.KIND.order,
     file="tables/findings.csv",
-    advice="Take away what that floor sees (`image: {blank: corners}`, or a scheme with `input: "
-    "lungs_only`), and train again.",
+    advice="Take away what gives the finding away, and train again: `image: {blank: corners}`, or "
+    "a scheme with `input: lungs_only`.",
     to_assess="Test more images with the finding: a larger `test_fraction`.",
 )
 BETTER = CheckKind(
@@ -34,10 +35,10 @@ BETTER = CheckKind(
     about="shortcut",
     order=better.KIND.order,
     file="tables/findings.csv",
-    advice="Take away what the best floor sees (`image: {blank: corners}`, or a scheme with "
-    "`input: lungs_only`), and train again.",
+    advice="Take away what gives the finding away, and train again: `image: {blank: corners}`, or "
+    "a scheme with `input: lungs_only`.",
     to_assess="Test more images with the finding: a larger `test_fraction`.",
-    untested="the network is not shown to beat a classifier that cannot see lung detail",
+    untested="it is not clear whether the network beats a classifier that cannot see lung detail",
 )
 COVERED = CheckKind(
     name="finding on covered images",
@@ -60,7 +61,7 @@ ELSEWHERE = CheckKind(
     "hospitals.",
     to_assess="Name a data set from elsewhere, with at least some dozens of images with the "
     "finding, under `external`.",
-    untested="external data were not tested",
+    untested="the network was not tested on images from elsewhere",
 )
 
 FORGIVEN = {"border": 0.60, "corners": 0.60, "histogram": 0.90, "centre_black": 0.90}
@@ -131,24 +132,26 @@ def _given_away(rows: dict[str, pd.Series], subject: str, name: str, looks: int)
     }
     if not known:
         return GIVEN_AWAY.not_assessable("no floor could be judged", subject=subject)
-    finding = "; ".join(f"{floor} {in_words(found)}" for floor, found in known.items())
+    finding = "; ".join(
+        f"{floor.replace('_', ' ')} {in_words(found)}" for floor, found in known.items()
+    )
     alarms = [floor for floor, found in known.items() if found.low > FORGIVEN[floor]]
     if alarms:
         sees = given_away.SEES[alarms[0]]
-        clause = (
-            f"{name} can be told by a classifier that {sees}, AUROC {known[alarms[0]].value:.2f}"
-        )
-        why = ", ".join(f"{floor} is above {FORGIVEN[floor]:.2f}" for floor in alarms)
+        clause = f"a classifier that {sees} can tell {name}, AUROC {known[alarms[0]].value:.2f}"
+        why = f"even the lower bounds exceed the limits: {_limits(alarms)}"
         mend = given_away.mend_of(alarms)
         return GIVEN_AWAY.failed(finding, why, subject=subject, clause=clause, mend=mend)
     unclear = [floor for floor, found in known.items() if found.high > FORGIVEN[floor] + NOTICED]
     if unclear:
-        why = f"too few images to tell for {', '.join(unclear)}"
+        why = f"too few images to tell for {', '.join(unclear).replace('_', ' ')}"
         return GIVEN_AWAY.not_assessable(why, finding=finding, subject=subject)
-    limits = ", ".join(f"{floor} {FORGIVEN[floor]:.2f}" for floor in known)
-    return GIVEN_AWAY.passed(
-        finding, f"none lies above what is forgiven: {limits}", subject=subject
-    )
+    why = f"no lower bound exceeds its limit: {_limits(known)}"
+    return GIVEN_AWAY.passed(finding, why, subject=subject)
+
+
+def _limits(floors: Iterable[str]) -> str:
+    return ", ".join(f"{floor.replace('_', ' ')} {FORGIVEN[floor]:.2f}" for floor in floors)
 
 
 def _against_floors(
@@ -159,25 +162,27 @@ def _against_floors(
     network = _estimate(rows[NETWORK], "auroc")
     gap = _estimate(floors[best], "gap", looks) if best else None
     if best is None or network is None or gap is None:
-        return BETTER.not_assessable("there is no gap to a floor", subject=subject)
+        return BETTER.not_assessable("it was not compared with a floor", subject=subject)
     finding = (
-        f"AUROC {in_words(network)}, {best} {floors[best]['auroc']:.2f}; gap {gap.value:+.2f} "
+        f"AUROC {in_words(network)}, the best floor ({best.replace('_', ' ')}) "
+        f"{floors[best]['auroc']:.2f}: a difference of {gap.value:+.2f} "
         f"({gap.low:+.2f} to {gap.high:+.2f}), {rows[NETWORK]['n_present']:,} of "
         f"{network.n:,} images with {name}"
     )
     sees = given_away.SEES[best]
-    clause = f"for {name} a classifier that {sees} is as good, {floors[best]['auroc']:.2f}"
-    interval, mend = "its interval", given_away.mend_of([best])
+    clause = f"for {name} a classifier that {sees} is as good, AUROC {floors[best]['auroc']:.2f}"
+    mend = given_away.mend_of([best])
     if gap.low > 0:
-        return BETTER.passed(finding, f"{interval} lies above 0", subject=subject)
+        return BETTER.passed(finding, "the whole interval is above 0", subject=subject)
     if gap.high < 0:
         better_clause = clause.replace("is as good", "is better")
-        why = f"{interval} lies below 0"
+        why = "the whole interval is below 0"
         return BETTER.failed(finding, why, subject=subject, clause=better_clause, mend=mend)
     if gives_away:
-        why = f"{interval} holds 0, and the data give the finding away"
+        why = "no clear difference, and the data give the finding away"
         return BETTER.failed(finding, why, subject=subject, clause=clause, mend=mend)
-    return BETTER.not_assessable(f"{interval} holds 0", finding=finding, subject=subject)
+    why = "no clear difference: the interval includes 0"
+    return BETTER.not_assessable(why, finding=finding, subject=subject)
 
 
 def _on_covered(rows: dict[str, pd.Series], subject: str, name: str, looks: int) -> Iterator[Check]:
@@ -186,7 +191,7 @@ def _on_covered(rows: dict[str, pd.Series], subject: str, name: str, looks: int)
     for variant in (lungs, BORDER_ONLY):
         detail = variant.removeprefix("network, ")
         if network is None or network.low <= CHANCE:
-            why = "the network itself is not shown to be better than chance"
+            why = "the network itself is not clearly better than chance"
             yield COVERED.not_assessable(why, subject=subject, detail=detail)
             continue
         kept = _estimate(rows[variant], "kept", 2 * looks) if variant in rows else None
@@ -195,9 +200,12 @@ def _on_covered(rows: dict[str, pd.Series], subject: str, name: str, looks: int)
             continue
         finding = f"AUROC {rows[variant]['auroc']:.2f}, whole images {network.value:.2f}"
         low, value, high = (100 * min(max(x, 0.0), 1.0) for x in (kept.low, kept.value, kept.high))
-        why = f"{value:.0f} % ({low:.0f} to {high:.0f} %) of what is above chance is left"
+        why = (
+            f"{value:.0f} % ({low:.0f} to {high:.0f} %) of the AUROC above chance is left; the"
+            " limit is half of it"
+        )
         if kept.low > masked_input.KEPT:
-            clause = f"with {detail} {name} is still told, AUROC {rows[variant]['auroc']:.2f}"
+            clause = f"with {detail} {name} can still be told, AUROC {rows[variant]['auroc']:.2f}"
             yield COVERED.failed(finding, why, subject=subject, clause=clause, detail=detail)
         elif kept.high <= masked_input.KEPT:
             yield COVERED.passed(finding, why, subject=subject, detail=detail)
@@ -214,7 +222,7 @@ def _elsewhere(
         tested = tested[(tested["task"] == question) & (tested["scheme"] == scheme)]
     if tested.empty:
         yield ELSEWHERE.not_assessable(
-            "no external data set was given (`external:`)", subject=subject
+            "no data set from elsewhere is named (`external`)", subject=subject
         )
         return
     for data_set, rows in tested.groupby("data_set", sort=False):
@@ -228,19 +236,23 @@ def _elsewhere(
             continue
         fall = difference_of_shares(inside, outside)
         finding = (
-            f"AUROC {in_words(outside)}, here {in_words(inside)}; fall of {in_words(fall)}, "
+            f"AUROC {in_words(outside)}, here {in_words(inside)}: a fall of {in_words(fall)}, "
             f"n = {outside.n:,}"
         )
-        clause = f"on images from elsewhere ({detail}) the AUROC of {name} is {outside.value:.2f}"
-        if fall.low > external_data.LARGEST_DROP:
-            why = "the AUROC falls by more than 0.05"
-            yield ELSEWHERE.failed(finding, why, subject=subject, clause=clause, detail=detail)
-        elif outside.high <= CHANCE:
+        clause = (
+            f"on images from elsewhere ({detail}) the AUROC of {name} is {outside.value:.2f}, here"
+            f" {inside.value:.2f}"
+        )
+        if outside.high <= CHANCE:
             why = "it is no better than chance"
+            lost = ELSEWHERE.failed(finding, why, subject=subject, clause=clause, detail=detail)
+            yield replace(lost, about="elsewhere")
+        elif fall.low > external_data.LARGEST_DROP:
+            why = "the AUROC falls by more than 0.05"
             yield ELSEWHERE.failed(finding, why, subject=subject, clause=clause, detail=detail)
         elif outside.low > CHANCE and fall.high <= external_data.EXCLUDED_DROP:
             why = "better than chance, and a fall by more than 0.10 is ruled out"
             yield ELSEWHERE.passed(finding, why, subject=subject, detail=detail)
         else:
-            why = f"{outside.n:,} images rule out neither a fall by 0.10 nor none"
+            why = f"{outside.n:,} images are too few: it may fall by 0.10, or not at all"
             yield ELSEWHERE.not_assessable(why, finding=finding, subject=subject, detail=detail)

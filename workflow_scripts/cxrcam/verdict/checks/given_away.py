@@ -27,12 +27,11 @@ KIND = CheckKind(
     about="shortcut",
     order=20,
     file="audit/floors.csv",
-    advice="Take away what that floor sees (`image: {blank: corners}`, or a scheme with `input: "
-    "lungs_only`), or take images that were made alike; audit/floors.csv has what each "
-    "floor reaches.",
+    advice="Take away what gives the class away, and train again: `image: {blank: corners}`, or a "
+    "scheme with `input: lungs_only`.",
     to_assess="Take more images: the floors are cross-validated over all of them.",
     mend=LUNGS_ONLY,
-    untested="too little is known of what classifiers reach that cannot see the lungs",
+    untested="it is not clear what classifiers reach that cannot see the lungs",
 )
 
 SEES = {
@@ -88,6 +87,10 @@ def mend_of(floors: Iterable[str]) -> str:
     return BLANK_CORNERS if "corners" in floors else LUNGS_ONLY
 
 
+def _in_words(floor: str) -> str:
+    return floor.replace("_", " ")
+
+
 @register(KIND)
 def judge(tables: AuditTables) -> list[Check]:
     """One check a design, or a task where floors were cross-validated over all its images.
@@ -133,7 +136,7 @@ def _of_design(subject: str, rows: pd.DataFrame, comparisons: int) -> Check:
         share = pooled_share(of_floor, confidence=confidence)
         if share is None or majority is None or name == "majority":
             continue
-        findings.append(f"{name} {share}")
+        findings.append(f"{_in_words(name)} {share}")
         if name in NOT_JUDGED:
             continue
         judged += 1
@@ -144,23 +147,23 @@ def _of_design(subject: str, rows: pd.DataFrame, comparisons: int) -> Check:
             alarms.append((share.low - forgiven, name, share, forgiven))
         elif least is None or _gain(least, majority.value) > largest_gain:
             needed = "no accuracy" if least is None else f"only {per_cent(least)} or more"
-            unnoticed.append(f"of {name} {needed} would have been noticed with n = {share.n:,}")
+            unnoticed.append(f"of {_in_words(name)} {needed} would stand out, n = {share.n:,}")
     if not judged or majority is None:
         why = first_reason(rows, "no floor that could be judged has an accuracy")
         return KIND.not_assessable(why, subject=subject)
     finding = f"{'; '.join(findings)}; commonest class {per_cent(majority.value)}"
-    rule = f"intervals at {100 * confidence:.1f} %, as {comparisons} floors were judged"
+    rule = f"{100 * confidence:.1f} % intervals, as {comparisons} floors were judged"
     if alarms:
         # Border and corners first: what they find needs no explanation.
         _, name, share, _ = max(alarms, key=lambda a: (a[1] in BLIND, a[0]))
-        limits = ", ".join(f"{a[1]} above {per_cent(a[3])}" for a in alarms)
+        limits = ", ".join(f"{_in_words(a[1])} {per_cent(a[3])}" for a in alarms)
         clause = (
             f"a classifier that {SEES.get(name, f'sees only {name}')} reaches"
             # The figure beside the sentence has another number: that of the headline's test images.
             f" {per_cent(share.value)} (cross-validated, n = {share.n:,}), where guessing gives"
             f" {per_cent(majority.value)}"
         )
-        why = f"lower bounds: {limits} ({rule})"
+        why = f"even the lower bounds exceed the limits: {limits} ({rule})"
         mend = mend_of(a[1] for a in alarms)
         return KIND.failed(finding, why, subject=subject, clause=clause, mend=mend)
     if unnoticed:

@@ -59,7 +59,7 @@ def judge(tables: AuditTables) -> list[Check]:
     """
     pairs = tables.duplicates
     if pairs is None:
-        return [KIND.not_assessable("nobody looked for duplicates")]
+        return [KIND.not_assessable("copies were not looked for")]
     # Two exposures of one patient are two pictures, and may rightly bear two labels.
     pairs = pairs[pairs["kind"] != OTHER_EXPOSURE]
     among = "" if tables.images is None else f" among {len(tables.images):,} images"
@@ -81,7 +81,7 @@ def judge(tables: AuditTables) -> list[Check]:
         return [KIND.failed(finding, why, clause=clause)]
     if labelled.empty:
         return [KIND.not_assessable("no pair has two known labels", finding=finding)]
-    why = f"no conflict in {len(labelled)} pair(s) with known labels"
+    why = f"one label in each of {len(labelled):,} pairs whose labels are known"
     return [KIND.passed(finding, why)]
 
 
@@ -90,7 +90,4 @@ def _clusters_in_words(pairs: pd.DataFrame) -> str:
     codes, names = pd.factorize(ends.ravel())
     clusters = cluster_labels(len(names), codes.reshape(-1, 2).astype(np.int64))
     kinds = ", ".join(f"{n} {kind}" for kind, n in pairs["kind"].value_counts().items())
-    return (
-        f"{len(np.unique(clusters))} cluster(s) of {len(names)} images that show one picture"
-        f" (pairs: {kinds})"
-    )
+    return f"{len(names)} images in {len(np.unique(clusters))} sets of copies (pairs: {kinds})"

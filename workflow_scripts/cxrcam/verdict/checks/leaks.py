@@ -19,7 +19,7 @@ KNOWN_PATIENTS = 0.95
 
 COPIES = CheckKind(
     name="copies across the split",
-    question="Is no test image a copy of a training image?",
+    question="Are the test images free of copies of training images?",
     about="inflation",
     order=70,
     file="audit/leaks.csv",
@@ -30,14 +30,14 @@ COPIES = CheckKind(
 )
 PATIENTS = CheckKind(
     name="patients across the split",
-    question="Is no patient both in training and in test?",
+    question="Are the patients of the test images new to the network?",
     about="inflation",
     order=71,
     file="audit/leaks.csv",
     advice="Set `grouped: true` in the scheme: it keeps patients on one side.",
     to_assess="Add the column `patient` to the table of the images, for at least 95 % of them.",
     mend=WITHOUT_TWINS,
-    untested="it is not known whether training and test images share patients",
+    untested="it is not known whether patients are in both training and test images",
 )
 
 
@@ -51,7 +51,7 @@ def judge(tables: AuditTables) -> list[Check]:
     patient of 95 % of the test images. Validation images are told, not judged.
     """
     if tables.leaks is None or tables.leaks.empty:
-        why = "nobody counted what crosses the splits"
+        why = "copies and patients across the split were not counted"
         return [COPIES.not_assessable(why), PATIENTS.not_assessable(why)]
     needed = ("fold", "grouped", "role", "kind", "n_images", "n_leaked")
     return [
@@ -80,7 +80,7 @@ def _leak(kind: CheckKind, name: str, subject: str, rows: pd.DataFrame) -> Check
         why = "the split is not grouped; `grouped: true` keeps copies and patients together"
         is_fault = rows["grouped"].astype(bool).all()
         if is_fault:
-            why = "the split is grouped and must not let any through: this is a fault"
+            why = "the split is grouped and should have kept them apart: a fault of the program"
         failed = kind.failed(finding, why, subject=subject, clause=finding.split(";")[0])
         return replace(failed, advice=REPORT, mend="") if is_fault else failed
     if len(unknown):
@@ -90,4 +90,4 @@ def _leak(kind: CheckKind, name: str, subject: str, rows: pd.DataFrame) -> Check
     if name == PATIENT and n < KNOWN_PATIENTS * everyone:
         why = f"the patient is known of {n:,} of {int(everyone):,} test images only"
         return kind.not_assessable(why, finding=finding, subject=subject)
-    return kind.passed(finding, f"none in {len(known)} fold(s)", subject=subject)
+    return kind.passed(finding, "none in any fold", subject=subject)

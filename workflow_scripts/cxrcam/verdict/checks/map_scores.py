@@ -4,14 +4,15 @@ from collections.abc import Mapping
 
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables, Numbers, Run
 from workflow_scripts.cxrcam.verdict.check import Check, CheckKind, per_cent, register
-from workflow_scripts.cxrcam.verdict.map_numbers import parts_of_designs, table_of_runs
+from workflow_scripts.cxrcam.verdict.map_numbers import (
+    parts_of_designs,
+    table_of_runs,
+    with_file,
+)
 from workflow_scripts.cxrcam.verdict.pooling import Estimate, pooled_estimate
 
-BORDER_RATIO = 1.5
-"""Share of the border's area that the maps may give to the border."""
-
-LESION_RATIO = 1.5
-"""Ratio to chance that must be ruled out before maps are said not to find lesions."""
+RATIO = 1.5
+"""How many times chance is a preference worth the name; to less, a radiologist gives nothing."""
 
 
 def _kind(name: str, question: str, order: int) -> CheckKind:
@@ -30,27 +31,29 @@ def _kind(name: str, question: str, order: int) -> CheckKind:
 
 MEASURES = {
     "lung_share": (
-        _kind("maps in the lungs", "Do the maps prefer the lungs?", 140),
-        "share of the maps in the lungs",
-        "they avoid the lungs",
+        _kind(
+            "maps in the lungs", "Do the maps lie in the lungs, clearly more than by chance?", 140
+        ),
+        "of the evidence in the lungs",
+        "the maps avoid the lungs",
     ),
     "border_share": (
-        _kind("maps at the border", "Do the maps leave the border alone?", 141),
-        "share of the maps at the border",
-        "they favour the border of the image",
+        _kind("maps at the border", "Do the maps leave the border of the image alone?", 141),
+        "of the evidence at the border",
+        "the maps favour the border of the image",
     ),
     "pointing_game": (
-        _kind("pointing game", "Is the hottest point in the lesion?", 142),
-        "hottest point in the lesion",
-        "they do not find the lesions that are known",
+        _kind("pointing game", "Is the hottest point in the lesion, more than by chance?", 142),
+        "of the hottest points in the lesion",
+        "the maps do not find the lesions that are known",
     ),
     "intersection_over_union": (
-        _kind("overlap with lesions", "Do the maps cover the lesions?", 143),
+        _kind("overlap with lesions", "Do the maps cover the lesions, more than by chance?", 143),
         "intersection over union",
-        "they do not find the lesions that are known",
+        "the maps do not cover the lesions that are known",
     ),
 }
-"""Of each measure in maps.json: its check, its name, and what the sentence says of a failure."""
+"""Of each measure in maps.json: its check, its name, and what the answer says of a failure."""
 
 KINDS = [kind for kind, _, _ in MEASURES.values()]
 
@@ -59,13 +62,15 @@ KINDS = [kind for kind, _, _ in MEASURES.values()]
 def judge(tables: AuditTables) -> list[Check]:
     """Four checks a design.
 
-    Chance is what a map without preference gives. Intervals are at 95 %, over the runs together.
+    Chance is what a map without preference gives; what is less than 1.5 times chance is told, not
+    passed. Intervals are at 95 %, over the runs together.
 
-    - lungs (López-Cabrera et al. 2021): passed if the share lies above chance, failed if below
-      (the maps avoid the lungs), not assessable if the interval holds chance;
+    - lungs (López-Cabrera et al. 2021): passed if the share lies above 1.5 times chance, failed if
+      below chance (the maps avoid the lungs), otherwise not assessable;
     - border: failed if the share lies above 1.5 times chance, passed if below that;
-    - pointing game (Zhang et al. 2018) and intersection over union: passed if above chance; failed
-      if even 1.5 times chance is ruled out; otherwise too few lesions to tell.
+    - pointing game (Zhang et al. 2018) and intersection over union: passed if above 1.5 times
+      chance; failed if below chance, or if the interval holds chance and even 1.5 times chance is
+      ruled out; otherwise not assessable.
     """
     if not tables.maps:
         return [kind.not_assessable("the maps were not scored") for kind in KINDS]
@@ -86,30 +91,35 @@ def _of_design(measure: str, subject: str, entries: Mapping[Run, Numbers | None]
     # Intervals of a share that is nearly none or all may reach over the edge when pooled.
     share = Estimate(share.value, max(0.0, share.low), min(1.0, share.high), share.n)
     chance = float((known["chance"] * known["n"]).sum() / known["n"].sum())
-    finding = f"{words} {share}; without preference {per_cent(chance)}"
+    times = f", {share.value / chance:.1f} times that" if chance > 0.0 else ""
+    finding = f"{share} {words}; chance gives {per_cent(chance)}{times}"
     passes, why = _passes(measure, share, chance)
     if len(known) < len(table):
         why += f"; {len(table) - len(known)} of {len(table)} runs: {reason or 'chance unknown'}"
     if passes is None:
-        return kind.not_assessable(why, finding=finding, subject=subject)
-    result = kind.passed if passes else kind.failed
-    return result(finding, why, subject=subject, clause=clause)
+        check = kind.not_assessable(why, finding=finding, subject=subject)
+    else:
+        result = kind.passed if passes else kind.failed
+        check = result(finding, why, subject=subject, clause=clause)
+    return with_file(check, entries, "maps.json")
 
 
 def _passes(measure: str, share: Estimate, chance: float) -> tuple[bool | None, str]:
     """Whether the check passes, None if that cannot be told; and why."""
+    limit = RATIO * chance
+    in_words = f"1.5 times chance, {per_cent(min(1.0, limit))}"
     if measure == "border_share":
-        limit = BORDER_RATIO * chance
-        area = f"1.5 times the border's area, {per_cent(limit)}"
         if share.low > limit:
-            return False, f"the interval lies above {area}"
+            return False, f"the whole interval is above {in_words}"
         if share.high <= limit:
-            return True, f"the interval lies below {area}"
-        return None, f"the interval holds {area}"
-    if share.low > chance:
-        return True, "the interval lies above chance"
+            return True, f"the whole interval is below {in_words}"
+        return None, f"the interval includes {in_words}"
+    if share.low > limit:
+        return True, f"the whole interval is above {in_words}"
     if share.high < chance:
-        return False, "the interval lies below chance"
-    if measure != "lung_share" and share.high < LESION_RATIO * chance:
-        return False, "the interval holds chance and rules out 1.5 times chance"
-    return None, "the interval holds chance: no preference is shown, nor excluded"
+        return False, "the whole interval is below chance"
+    if share.low > chance:
+        return None, f"above chance, but not clearly above {in_words}: too little to count on"
+    if measure != "lung_share" and share.high < limit:
+        return False, f"no clear difference from chance, and below {in_words}"
+    return None, "no clear difference from chance, and too few images to rule one out"

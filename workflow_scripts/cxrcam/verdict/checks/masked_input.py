@@ -129,8 +129,8 @@ def _lungs_before_centre(of_variants: dict[str, Check], counts: pd.Series) -> di
         if known is None or known.status != PASSED or counts[variant] != counts["centre_black"]:
             return of_variants
     why = (
-        f"{centre.why}; the gain is gone with the lungs covered and stays with the lungs alone: "
-        "what is left is lung beside the square"
+        f"{centre.why}; but with the lungs covered the gain is lost, and with the lungs alone it "
+        "stays: what is left here comes from lung beside the square"
     )
     advice = "Go by the lines of covered lungs and of the lungs only: they are of the same images."
     taken_back = replace(
@@ -152,38 +152,41 @@ def _of_variant(
     majority = pooled_share(rows, "majority_share")
     original = pooled_share(rows, "original_accuracy")
     if majority is None or original is None or original.low <= majority.value:
-        why = "the network itself is not shown to be better than the commonest class"
+        why = "the network itself is not clearly better than the commonest class"
         return KIND.not_assessable(why, finding=str(share), subject=subject, detail=detail)
     gain = original.value - majority.value
     low, value, high = ((x - majority.value) / gain for x in (share.low, share.value, share.high))
-    other = "whole images" if retrained else "before covering"
     finding = (
-        f"{share}, {other} {per_cent(original.value)}, commonest class {per_cent(majority.value)}"
+        f"right on {share}, on whole images {per_cent(original.value)}; the commonest class alone"
+        f" gives {per_cent(majority.value)}"
     )
     # Below the commonest class nothing of the gain is left, however far below.
     kept = [f"{100 * min(max(x, 0.0), 1.0):.0f}" for x in (value, low, high)]
     rule = (
-        f"it keeps {kept[0]} % ({kept[1]} to {kept[2]} %) of its gain over the commonest class; "
-        f"interval at {100 * confidence_of(comparisons):.1f} %"
+        f"{kept[0]} % ({kept[1]} to {kept[2]} %) of its gain over the commonest class is left; the "
+        f"limit is half of it ({100 * confidence_of(comparisons):.1f} % interval)"
     )
     if variant.name == "lungs_only":
         if low > KEPT:
             return KIND.passed(finding, rule, subject=subject, detail=detail)
-        unseen = "what is lost may be the place of the lungs in the image"
+        unseen = "the loss may come from not seeing where the lungs lie in the image"
         if not retrained:
-            unseen = "the network has not seen such images, so that a loss proves nothing"
+            unseen = "the network was never trained on such images, so a loss proves nothing"
         why = f"{rule}; {unseen}"
         return KIND.not_assessable(why, finding=finding, subject=subject, detail=detail)
     if low > KEPT:
         covered = variant.title.replace("border only", "all but the border covered")
-        clause = f"with {covered} it is still right on {per_cent(share.value)}"
+        clause = (
+            f"with {covered} the network is still right on {per_cent(share.value)}, on whole"
+            f" images on {per_cent(original.value)}"
+        )
         if retrained:
             clause = (
                 f"a network trained with {covered} is right on {per_cent(share.value)},"
-                f" where whole images give {per_cent(original.value)}"
+                f" one trained on whole images on {per_cent(original.value)}"
             )
         return KIND.failed(finding, rule, subject=subject, clause=clause, detail=detail)
     if high <= KEPT:
         return KIND.passed(finding, rule, subject=subject, detail=detail)
-    why = f"{rule}: the interval holds one half"
+    why = f"{rule}, which the interval includes"
     return KIND.not_assessable(why, finding=finding, subject=subject, detail=detail)

@@ -7,6 +7,7 @@ from workflow_scripts.cxrcam.verdict.map_numbers import (
     inner,
     judge_alike,
     parts_of_designs,
+    with_file,
 )
 
 KIND = CheckKind(
@@ -29,11 +30,15 @@ def judge(tables: AuditTables) -> list[Check]:
     below.
     """
     if not tables.map_tests:
-        return [KIND.not_assessable("the maps were not put to the test")]
+        return [KIND.not_assessable("the maps were not tested")]
     cascades = dict(parts_of_designs(tables.map_tests, "randomisation"))
-    words = "Spearman correlation with the mirrored map"
+    words = (
+        "Spearman correlation with the mirrored map",
+        "the map of a mirror image is not the mirrored map",
+    )
     checks = []
     for subject, entries in parts_of_designs(tables.map_tests, "flip"):
         spearman = {run: inner(flip, "spearman") for run, flip in entries.items()}
-        checks.append(judge_alike(KIND, subject, spearman, floor_of(cascades[subject]), words))
+        check = judge_alike(KIND, subject, spearman, floor_of(cascades[subject]), *words)
+        checks.append(with_file(check, entries, "map_tests.json"))
     return checks

@@ -12,17 +12,17 @@ from workflow_scripts.cxrcam.verdict.map_numbers import (
     parts_of_designs,
     pooled_mean,
     similarity_bar,
+    with_file,
 )
 
 KIND = CheckKind(
     name="randomisation",
-    question="Do the maps depend on what was learnt?",
+    question="Do the maps depend on what the network has learnt?",
     about="explanation",
     order=144,
     file="audit/*/*/fold-*/seed-*/map_tests.json",
-    advice="Do not show the maps as the reason of an answer; end the network earlier (`model: "
-    "{last_stage: 3}`), or compare other maps with `audit: {map_methods: [grad_cam, "
-    "layer_cam]}`.",
+    advice="Do not show the maps as reasons; end the network earlier (`model: {last_stage: 3}`), "
+    "or try other maps (`audit: {map_methods: [grad_cam]}`).",
     to_assess="Raise `audit: {explanation_images: N}`.",
 )
 
@@ -41,9 +41,12 @@ def judge(tables: AuditTables) -> list[Check]:
     Not assessable where even maps of different images correlate above 0.9, as constant ones do.
     """
     if not tables.map_tests:
-        return [KIND.not_assessable("the maps were not put to the test")]
+        return [KIND.not_assessable("the maps were not tested")]
     cascades = parts_of_designs(tables.map_tests, "randomisation")
-    return [_of_design(subject, entries) for subject, entries in cascades]
+    return [
+        with_file(_of_design(subject, entries), entries, "map_tests.json")
+        for subject, entries in cascades
+    ]
 
 
 def _of_design(subject: str, entries: Mapping[Run, Any]) -> Check:
@@ -54,13 +57,23 @@ def _of_design(subject: str, entries: Mapping[Run, Any]) -> Check:
     floor = floor_of(entries)
     bar, words = similarity_bar(floor)
     also = f", SSIM {ssim.value:.2f}" if ssim is not None else ""
-    finding = f"all layers untrained: Spearman {correlation_in_words(last, floor, also)}"
+    correlation = correlation_in_words(last, floor, also)
+    finding = f"correlation with the maps of an untrained network: Spearman {correlation}"
     if last.low > bar:
         clause = "an untrained network draws much the same maps"
-        return KIND.failed(finding, f"still above {words}", subject=subject, clause=clause)
+        return KIND.failed(
+            finding,
+            f"even the lower bound is above the limit, {words}",
+            subject=subject,
+            clause=clause,
+        )
     if bar > NO_ROOM:
-        why = f"maps of different images are alike as well ({words}): nothing can be told from it"
+        why = f"maps of different images are as alike ({words}), so this test cannot tell"
         return KIND.not_assessable(why, finding=finding, subject=subject)
     if last.high <= bar:
-        return KIND.passed(finding, f"no more than {words}", subject=subject)
-    return KIND.not_assessable(f"holds {words}", finding=finding, subject=subject)
+        return KIND.passed(
+            finding, f"the upper bound is within the limit, {words}", subject=subject
+        )
+    return KIND.not_assessable(
+        f"the interval includes the limit, {words}", finding=finding, subject=subject
+    )

@@ -39,7 +39,7 @@ def judge(tables: AuditTables) -> list[Check]:
         found = f"{per_cent(min(values))} to {per_cent(max(values))}"
         result, more = (KIND.failed, "more") if spread > width else (KIND.passed, "no more")
         finding = f"{len(values)} seeds: {found} (n = {share.n:,} each)"
-        why = f"the range is {more} than the width of the 95 % interval, {100 * width:.0f} points"
-        clause = f"another seed gives {found}"
+        why = f"the range is {more} than the 95 % interval is wide, {100 * width:.0f} points"
+        clause = f"trainings that differ only in their seed reach {found}"
         checks.append(result(finding, why, subject=subject, clause=clause))
     return checks

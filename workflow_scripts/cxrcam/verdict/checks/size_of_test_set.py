@@ -43,14 +43,15 @@ def judge(tables: AuditTables) -> list[Check]:
         width = share.high - share.low
         smallest = rows.groupby("fold")[["smallest_class", "n_smallest_class"]].first()
         rarest, name = int(smallest["n_smallest_class"].sum()), smallest["smallest_class"].iloc[0]
-        faults, clause = [], f"{share.n:,} test images are too few to tell"
+        faults = []
+        clause = f"{share.n:,} test images are few: the interval is {100 * width:.0f} points wide"
         if rarest < FEWEST_PER_CLASS:
             faults.append(f"the rarest class, {name}, has {rarest} test images, fewer than 30")
-            clause = f"only {rarest} test images are of the rarest class, {name}"
+            clause = f"only {rarest} test images are of {name}, the rarest class"
         if width > WIDEST_INTERVAL:
             faults.append(f"the interval is {100 * width:.0f} points wide, more than 20")
         finding = f"{share}, {100 * width:.0f} points wide; {rarest:,} of the rarest class, {name}"
-        good = "the interval is at most 20 points wide, each class has at least 30"
+        good = "the interval is at most 20 points wide, and each class has at least 30 images"
         result, why = (KIND.failed, "; ".join(faults)) if faults else (KIND.passed, good)
         checks.append(result(finding, why, subject=subject, clause=clause))
     return checks

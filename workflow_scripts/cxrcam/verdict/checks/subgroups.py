@@ -38,7 +38,7 @@ def judge(tables: AuditTables) -> list[Check]:
     al. 2021, Nat Med 27:2176, for gaps of chest X-ray classifiers by sex and age.
     """
     if tables.subgroups is None or tables.subgroups.empty:
-        why = "nothing is known of the images by which groups could be told apart"
+        why = "nothing is known of the images by which to group them, such as sex, age or view"
         return [KIND.not_assessable(why)]
     found = designs(tables.subgroups, ["group", "against", "value", "low", "at_most"])
     return [_of_design(subject, rows) for subject, rows in found]
@@ -52,14 +52,16 @@ def _of_design(subject: str, rows: pd.DataFrame) -> Check:
     failed = gaps[(gaps["low"] > 0) & (gaps["value"] >= LEAST_GAP)]
     worst = (failed if len(failed) else gaps).sort_values("value").iloc[-1].to_dict()
     n = int(worst["comparisons"])
-    finding = _in_words(worst) + (f"; the surest, else largest of {n:,} gaps" if n > 1 else "")
+    finding = _in_words(worst) + (
+        f"; of {n:,} gaps the surest, or if none is sure the largest" if n > 1 else ""
+    )
     if len(failed):
-        why = "the interval excludes 0, and the gap is 5 points or more"
-        clause = f"it is better in one group than in another: {_in_words(worst)}"
+        why = "the gap is 5 points or more, and its interval is above 0"
+        clause = f"the network is better in one group than in another: {_in_words(worst)}"
         return KIND.failed(finding, why, subject=subject, clause=clause)
     if gaps["at_most"].max() <= RULED_OUT:
         return KIND.passed(finding, "a gap above 10 points is ruled out", subject=subject)
-    why = "a gap above 10 points is not ruled out: the groups have too few test images"
+    why = "the groups have too few test images to rule out a gap above 10 points"
     return KIND.not_assessable(why, finding=finding, subject=subject)
 
 

@@ -32,17 +32,17 @@ def judge(tables: AuditTables) -> list[Check]:
     of their share; passed if no more do. In between, there are too few images to tell.
     """
     if tables.suspects is None or tables.images is None:
-        return [KIND.not_assessable("nobody looked at the images")]
+        return [KIND.not_assessable("the images were not looked at")]
     n_images = len(tables.images)
     n_suspects = tables.suspects["image_id"].nunique()
     finding = _in_words(tables.suspects, n_suspects, n_images)
-    usual = f"{per_cent(FALSE_ALARMS)} of sound X-rays may"
+    usual = f"of sound X-rays up to {per_cent(FALSE_ALARMS)} do"
     if n_suspects <= FALSE_ALARMS * n_images:
-        return [KIND.passed(finding, f"no more stand out than {usual}")]
+        return [KIND.passed(finding, f"no more than usual: {usual}")]
     low, high = wilson_interval(n_suspects, n_images)
     interval = f"{100 * low:.1f} to {100 * high:.1f} % (95 %)"
     if low <= FALSE_ALARMS:
-        why = f"{usual}, and {n_images:,} images are too few to tell: {interval} stand out"
+        why = f"{n_images:,} images are too few to tell: {interval} stand out; {usual}"
         return [KIND.not_assessable(why, finding=finding)]
     clause = f"{n_suspects:,} of {n_images:,} images do not look like the X-rays beside them"
     return [KIND.failed(finding, f"{interval} stand out; {usual}", clause=clause)]

@@ -95,7 +95,7 @@ export function inputFault(seen, { least_contrast, most_colour, least_similarity
       `undone, ${similarity.toFixed(2)} as it is)`;
   }
   if (similarity < least_similarity || gain > most_gain) {
-    return `it looks like no training image: the most similar one correlates at ${similarity.toFixed(2)}, and usual ` +
+    return `it is unlike every training image: the most similar one correlates at ${similarity.toFixed(2)}, and usual ` +
       `images reach ${least_similarity.toFixed(2)}`;
   }
   return null;
