@@ -38,7 +38,9 @@ if __name__ == "__main__":
     log = start_log(snakemake.log[0], snakemake.input)
     given, made, threads = snakemake.input, snakemake.output, snakemake.threads
     sizes = pd.read_parquet(given.listing, columns=["image_id", "size_bytes"])
-    images = pd.read_parquet(given.images).merge(sizes, on="image_id", validate="one_to_one")
+    images = pd.read_parquet(given.images)
+    # No column of the index: a manifest may have one of that name.
+    n_bytes = images["image_id"].map(sizes.set_index("image_id")["size_bytes"])
     sources = [name if isinstance(name, str) else None for name in images["source"]]
     tasks, findings = snakemake.params.tasks, snakemake.params.findings
     labels = {task: labels_in_task(images, findings.get(task)) for task in tasks}
@@ -64,7 +66,9 @@ if __name__ == "__main__":
         for sentence in not_judged_in_words(columns):
             log.warning("%s: %s", task, sentence)
         acquisition[task] = {}
-        for name, (words, trace, threshold) in traces_of(chosen, features).items():
+        for name, (words, trace, threshold) in traces_of(
+            chosen.assign(size_bytes=n_bytes[of_task]), features
+        ).items():
             found = trace_separability(
                 *(trace, chosen["label"].to_numpy(), chosen["group"].to_numpy()),
                 generator(0, "acquisition", task, name),

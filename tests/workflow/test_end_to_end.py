@@ -149,6 +149,11 @@ def test_nothing_half_written_is_left(finished: Project) -> None:
     assert {name for name in files if ".part" in name or name.startswith(".")} == set()
 
 
+def test_what_the_workflow_measures_of_files_is_no_column_of_the_data(finished: Project) -> None:
+    columns = finished.folder / "results/small/audit/columns.json"
+    assert json.loads(columns.read_text(encoding="utf-8")) == {task: {} for task in TASKS}
+
+
 def test_every_job_has_a_log_and_a_benchmark(finished: Project) -> None:
     header, *rows = finished.snakemake("--summary").stdout.splitlines()
     columns = header.split("\t")

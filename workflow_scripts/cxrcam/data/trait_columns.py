@@ -8,12 +8,12 @@ import pandas as pd
 
 from workflow_scripts.cxrcam.data.spellings import is_missing
 from workflow_scripts.cxrcam.data.traits import NOT_KNOWN, age_bin, readings, trait_of
-from workflow_scripts.cxrcam.terms import INDEX_COLUMNS
+from workflow_scripts.cxrcam.terms import INDEX_COLUMNS, LESION_REGIONS
 
 NO_TRAITS: Final = frozenset(
     # Modality and mending are among the traces of acquisition, source has a check of its own.
     {*INDEX_COLUMNS} - {name for name in INDEX_COLUMNS if name.startswith("dicom_")}
-    | {"dicom_modality", "dicom_patient"}
+    | {"dicom_modality", "dicom_patient", LESION_REGIONS}
 )
 
 
