@@ -73,6 +73,7 @@ if __name__ == "__main__":
         division=params.division,
         split=pd.read_parquet(given.split, columns=["label", "role"]),
         runs=metrics[judged],
+        is_drawn=params.is_drawn,
     )
     bars = headline_bars(metrics, verdict["headline"], external)
     write_static(folder)

@@ -39,6 +39,7 @@ def headline(**changes: object) -> Headline:
         "start": {"kind": "imagenet", "origin": "resnet18.pth sha256:5c"},
         "division": {"kind": "holdout", "test_fraction": 0.3, "grouped": True},
         "runs": example_metrics().assign(macro_auroc=[0.9, 0.8, 0.7]),
+        "is_drawn": False,
     }
     return Headline(**fields | changes)  # type: ignore[arg-type]
 
@@ -67,6 +68,10 @@ def test_the_methods_paragraph_has_every_number_of_the_study() -> None:
         f"torch {dict(library_versions())['torch']}",
     ):
         assert words in text
+
+
+def test_drawn_images_are_not_called_x_rays() -> None:
+    assert "100 drawn images of the data set mine" in paragraph(headline(is_drawn=True))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from workflow_scripts.cxrcam.verdict.answer import (
+    MEND,
     NO_NUMBER,
     NOT_BELIEVABLE,
     NOT_PROVEN,
@@ -177,7 +178,10 @@ def test_what_to_do_starts_with_the_alarm_and_says_nothing_twice():
         advised("failed", "shortcut", "Blank the corners, and train again.", "blank", order=4),
         advised("failed", "limits", "Look at the images.", order=9),
     ]
-    assert to_do(checks) == ["Blank the corners.", "Name another hospital.", "Test more images."]
+    assert to_do(checks) == ["Blank the corners.", "Name another hospital.", MEND]
+    same = [replace(one, mend="") for one in checks[1:3]]
+    also = replace(same[1], mend="", name="another", subject="two_class")
+    assert to_do([*same, also]) == ["Blank the corners.", "Name another hospital."]
     assert to_do([check()]) == ["Test it on images from further hospitals."]
 
 

@@ -44,6 +44,8 @@ class Headline:
         `label` and `role` of each image, in the first fold.
     runs : DataFrame
         Rows of tables/metrics.csv.
+    is_drawn : bool
+        Whether the images are phantoms.
     """
 
     dataset: str
@@ -53,6 +55,7 @@ class Headline:
     division: Mapping[str, Any]
     split: pd.DataFrame
     runs: pd.DataFrame
+    is_drawn: bool
 
 
 def read_card(model: str | Path) -> dict[str, Any]:
@@ -118,7 +121,8 @@ def _data(headline: Headline) -> list[str]:
         else "Images of one patient, or near-duplicates, may lie on both sides."
     )
     return [
-        f"For the task {headline.task}, {len(used):,} chest X-rays of the data set "
+        f"For the task {headline.task}, {len(used):,} "
+        f"{'drawn images' if headline.is_drawn else 'chest X-rays'} of the data set "
         f"{headline.dataset} ({counts}) were {division} ({sides}).",
         grouped,
     ]

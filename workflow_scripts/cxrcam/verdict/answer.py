@@ -40,6 +40,8 @@ REASONS: Final[dict[Consequence, str]] = {
 }
 """Why a number is not believable, the gravest first."""
 
+MEND: Final = "`snakemake mend` writes what the tool can mend itself, as a second study."
+
 MOST_SENTENCES: Final = 3
 """Sentences of each point; what is left out is counted."""
 
@@ -147,7 +149,10 @@ def unknown(checks: Sequence[Check]) -> list[str]:
 
 
 def to_do(checks: Sequence[Check]) -> list[str]:
-    """What to do next, the most pressing first: an alarm, what is unknown, other failures."""
+    """What to do next, the most pressing first: an alarm, what is unknown, other failures.
+
+    Where the tool can mend something itself, the last sentence says how.
+    """
     urgent = [
         *alarms(checks),
         *(check for check in ordered(checks) if check.status == NOT_ASSESSABLE),
@@ -158,7 +163,10 @@ def to_do(checks: Sequence[Check]) -> list[str]:
     for check in urgent:
         if check.advice:
             advice.setdefault(check.mend or check.advice, check.advice)
-    return list(advice.values())[:MOST_SENTENCES] or ["Test it on images from further hospitals."]
+    told = list(dict.fromkeys(advice.values()))
+    if any(check.mend for check in checks if check.status == FAILED):
+        return [*told[: MOST_SENTENCES - 1], MEND]
+    return told[:MOST_SENTENCES] or ["Test it on images from further hospitals."]
 
 
 def sentence(checks: Sequence[Check], headline: Headline | None) -> str:
