@@ -95,7 +95,7 @@ def run_twice(
 def job_order(project: Project) -> list[str]:
     """Messages of the jobs in the order in which they began."""
     printed = (project.folder / "printed.txt").read_text(encoding="utf-8")
-    return re.findall(r"^Job \d+: (.+)$", printed, re.MULTILINE)
+    return re.findall(r"^\[\d+ of \d+ done.*?\] (.+)$", printed, re.MULTILINE)
 
 
 def results(project: Project, pattern: str = "*") -> dict[str, bytes]:
