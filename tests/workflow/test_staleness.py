@@ -260,8 +260,8 @@ CASES = [
     Case(
         "code of the metrics",
         function("cxrcam/metrics/classification.py", "classification_metrics"),
-        # No network is trained or run again, and no curve drawn.
-        per_run(ALL_RUNS, "evaluate") | {"tables"} | REPORT,
+        # No network is trained or run again. Curves show the intervals that stand in the metrics.
+        per_run(ALL_RUNS, "evaluate") | figures_of(ALL_RUNS) | {"tables"} | REPORT,
     ),
     Case(
         "code of the overlays",
@@ -291,6 +291,7 @@ CASES = [
         function("cxrcam/floors/floors.py", "floor_predictions"),
         per_run({run.rsplit("/", 1)[0] for run in ALL_RUNS}, "audit_floors")
         | per_run(ALL_RUNS, "evaluate")
+        | figures_of(ALL_RUNS)
         | {"tables", "audit_data"}
         | REPORT,
     ),

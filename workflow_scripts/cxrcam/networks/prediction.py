@@ -10,10 +10,10 @@ from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.cam import (
     captured_features,
     logits_and_class_maps,
-    pooled_inputs,
 )
 from workflow_scripts.cxrcam.networks.devices import autocast
 from workflow_scripts.cxrcam.networks.evidence import evidence_maps
+from workflow_scripts.cxrcam.networks.head_inputs import pooled_inputs
 from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard
 from workflow_scripts.cxrcam.networks.parts import Normalisation
@@ -26,7 +26,7 @@ class Predictions:
     logits: Float32Array  # (n, c)
     probabilities: Float32Array  # (n, c), softmax of the logits; of findings, their sigmoid
     class_maps: Float32Array  # (n, c, h, w), see `cam.logits_and_class_maps`
-    features: Float32Array  # (n, k), what the last layer gets, see `cam.pooled_inputs`
+    features: Float32Array  # (n, k), what the last layer gets, see `head_inputs.pooled_inputs`
 
     @property
     def evidence(self) -> Float32Array:
