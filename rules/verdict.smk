@@ -13,7 +13,7 @@ rule audit_verdict:
         sources=rules.audit_data.output.sources,
         columns=rules.audit_data.output.columns,
         subgroups=rules.audit_subgroups.output.table,
-        slices=rules.audit_slices.output.table,
+        slices=rules.audit_slices.output.table if SLICED_RUNS else [],
         probes=of_runs(rules.audit_probes.output[0], PROBED_RUNS),
         acquisition=rules.audit_data.output.acquisition,
         floors=rules.audit_data.output.floors,

@@ -62,7 +62,8 @@ if __name__ == "__main__":
         for run, file in zip(params.map_runs, given.galleries, strict=True)
     }
     files = (given.verdict_page, given.checklist, given.metrics, given.summary, given.comparisons)
-    for table in (given.duplicates_table, given.suspects, given.labels_table, given.slices):
+    linked = (given.duplicates_table, given.suspects, given.labels_table, given.slices)
+    for table in filter(None, linked):
         enclose(table, folder)  # the pages beside them link them
     judged = (metrics["task"] == shown["task"]) & (metrics["scheme"] == shown["scheme"])
     headline = Headline(
@@ -97,8 +98,8 @@ if __name__ == "__main__":
         sources=source_tables(read_json(given.sources), params.small_groups),
         subgroups=plain(given.subgroup_figure, folder),
         subgroup_tables=subgroup_tables(pd.read_csv(given.subgroups)),
-        slices=slices_in_words(pd.read_csv(given.slices)),
-        slices_page=enclose(given.slices_page, folder),
+        slices=slices_in_words(pd.read_csv(given.slices) if given.slices else None),
+        slices_page=enclose(given.slices_page, folder) if given.slices else None,
         columns=columns_table(read_json(given.columns)),
         splits=splits_table(params.splits, map(pd.read_parquet, given.splits), params.classes),
         leaks=leaks_table(pd.read_csv(given.leaks)),

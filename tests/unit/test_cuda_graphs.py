@@ -130,7 +130,7 @@ def fitted(
         monkeypatch.setattr(training_step, "RecordedStep", recording)
     torch.manual_seed(2)
     run = training._Loop(learner, {}, np.random.default_rng(0))
-    run.run(lambda _: None, lambda _: None)
+    run.run(lambda _: None)
     for record in run.at.history:
         del record["seconds"], record["wall_seconds"]
     return model, run.at.history

@@ -107,14 +107,14 @@ def test_the_verdict_reads_the_table():
     table = as_table(untested_row(reason, INTERNAL, n=9, removed=0))
     (check,) = judged(table)
     assert check.status == "not assessable" and check.why == reason
-    assert check.clause == "external data were not tested"
+    assert check.clause == "the network was not tested on images from elsewhere"
     assert reason == "it has no image of 'COVID'; tasks that it can test: other"
 
 
 def test_too_few_images_are_not_said_to_be_untested():
     (check,) = judged(as_table(row(["Normal", "COVID"] * 5, 9)))
     assert check.status == "not assessable"
-    assert check.clause == "images from elsewhere (elsewhere) are too few to tell"
+    assert check.clause == "there are too few images from elsewhere (elsewhere) to tell"
 
 
 def test_each_data_set_names_the_tasks_that_it_can_test():

@@ -167,7 +167,6 @@ def test_the_first_screen_and_the_terminal_list_each_finding(chest: Project) -> 
 
 
 UNCHANGED = {"cache", "listing", "index", "masks", "audit_duplicates", "audit_suspects"}
-UNCHANGED |= {"audit_slices"}  # which looks at no findings
 STALE = {
     *("run_config", "splits", "finding_split", "train", "predict_run", "finding", "evaluate"),
     *("audit_data", "audit_leaks", "audit_floors", "audit_run", "audit_explanations", "cam"),

@@ -73,7 +73,7 @@ class Report:
         These numbers, and the largest gaps between groups; empty where no groups are known.
     slices : str
         Groups of images that nobody named, in a sentence.
-    slices_page : str
+    slices_page : str or None
         Link to their page.
     columns : Table or None
         Class by what else is known of the images.
@@ -120,7 +120,7 @@ class Report:
     subgroups: Figure | None
     subgroup_tables: Sequence[Table]
     slices: str
-    slices_page: str
+    slices_page: str | None
     columns: Table | None
     splits: Table | None
     leaks: Table | None

@@ -14,11 +14,11 @@ from workflow_scripts.cxrcam.report.templating import jpeg_uri, notice, page_env
 _SIDE = 160  # pixels
 
 
-def slices_in_words(table: pd.DataFrame) -> str:
-    """What was found, in a sentence; `table` is audit/slices.csv."""
-    n_found, n_tested = int(table["is_found"].sum()), int(table["n"].notna().sum())
-    if table.empty:
+def slices_in_words(table: pd.DataFrame | None) -> str:
+    """What was found, in a sentence; `table` is audit/slices.csv, which findings do not have."""
+    if table is None:
         return "Groups are searched among mistakes, and of findings nothing says what is one."
+    n_found, n_tested = int(table["is_found"].sum()), int(table["n"].notna().sum())
     if not n_tested:
         return "No class has enough test images and mistakes to look for groups of mistakes."
     if not n_found:

@@ -94,7 +94,7 @@ def read_tables(
         external=pd.read_csv(files["external"]) if files.get("external") else None,
         findings=pd.read_csv(files["findings"]) if files.get("findings") else None,
         subgroups=pd.read_csv(files["subgroups"]),
-        slices=pd.read_csv(files["slices"]),
+        slices=pd.read_csv(files["slices"]) if files.get("slices") else None,
         probes=read_probes(files["probes"]),
         questions=questions,
     )
