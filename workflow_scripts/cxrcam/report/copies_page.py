@@ -12,7 +12,7 @@ from PIL import Image
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.duplicates.risk import has_two_labels
-from workflow_scripts.cxrcam.report.templating import jpeg_uri, notice, page_environment
+from workflow_scripts.cxrcam.report.templating import Embedded, embedded, notice, page_environment
 
 #: Pairs that are drawn. Every pair stands in audit/duplicates.csv.
 MOST_PAIRS: Final = 200
@@ -31,7 +31,7 @@ class _Pair:
 
     row: dict[Hashable, Any]
     two_labels: bool
-    picture: str
+    picture: Embedded
     named: str
 
 
@@ -77,7 +77,7 @@ def render_copies(
     drawn = drawn_pairs(copies)
     two_labels = has_two_labels(drawn)
     pairs = [
-        _Pair(row, two, _data_uri(picture), _csv_row(row[name] for name in DECISION))
+        _Pair(row, two, _embedded(picture), _csv_row(row[name] for name in DECISION))
         for row, two, picture in zip(drawn.to_dict("records"), two_labels, pictures, strict=True)
     ]
     n_pairs = copies["cluster"].value_counts()
@@ -109,7 +109,7 @@ def _csv_row(cells: Iterable[object]) -> str:
     return line.getvalue()
 
 
-def _data_uri(pictures: UInt8Array) -> str:
+def _embedded(pictures: UInt8Array) -> Embedded:
     """Three pictures side by side, at their own size, as a JPEG within the page."""
     gap = np.full((pictures.shape[1], _GAP), 128, np.uint8)
-    return jpeg_uri(Image.fromarray(np.hstack([pictures[0], gap, pictures[1], gap, pictures[2]])))
+    return embedded(Image.fromarray(np.hstack([pictures[0], gap, pictures[1], gap, pictures[2]])))

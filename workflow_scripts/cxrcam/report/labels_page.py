@@ -11,7 +11,7 @@ from PIL import Image
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.audit.suspect_labels import FEWEST_COUNTED
 from workflow_scripts.cxrcam.duplicates.likeness import nearest
-from workflow_scripts.cxrcam.report.templating import jpeg_uri, notice, page_environment
+from workflow_scripts.cxrcam.report.templating import Embedded, embedded, notice, page_environment
 
 #: Images that are drawn, of all tasks together. All stand in audit/suspect_labels.csv.
 MOST_PICTURES: Final = 60
@@ -42,8 +42,8 @@ class _Card:
     """What the page shows of an image; pictures are data URIs."""
 
     row: Mapping[str, object]
-    picture: str
-    neighbours: list[tuple[Neighbour, str]]
+    picture: Embedded
+    neighbours: list[tuple[Neighbour, Embedded]]
 
 
 def drawn_suspects(suspects: pd.DataFrame) -> pd.DataFrame:
@@ -127,8 +127,8 @@ def render_labels(
     """
     cards: dict[str, list[_Card]] = {of.task: [] for of in judged}
     for row, those in zip(shown.to_dict("records"), neighbours, strict=True):
-        beside = [(one, _data_uri(pixels[one.image_id])) for one in those]
-        picture = _data_uri(pixels[row["image_id"]])
+        beside = [(one, _embedded(pixels[one.image_id])) for one in those]
+        picture = _embedded(pixels[row["image_id"]])
         cards[row["task"]].append(_Card({str(k): v for k, v in row.items()}, picture, beside))
     return (
         page_environment()
@@ -142,5 +142,5 @@ def render_labels(
     )
 
 
-def _data_uri(pixels: UInt8Array) -> str:
-    return jpeg_uri(Image.fromarray(np.ascontiguousarray(pixels)))
+def _embedded(pixels: UInt8Array) -> Embedded:
+    return embedded(Image.fromarray(np.ascontiguousarray(pixels)))

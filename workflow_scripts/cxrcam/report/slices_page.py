@@ -9,7 +9,7 @@ from PIL import Image
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.audit.slices import LEAST_ODDS, LEVEL
-from workflow_scripts.cxrcam.report.templating import jpeg_uri, notice, page_environment
+from workflow_scripts.cxrcam.report.templating import Embedded, embedded, notice, page_environment
 
 _SIDE = 160  # pixels
 
@@ -64,7 +64,7 @@ def render_slices(
         (
             table.loc[number].to_dict(),
             [
-                (image, _data_uri(pictures[image["image_id"]]))
+                (image, _embedded(pictures[image["image_id"]]))
                 for image in images.to_dict("records")
             ],
         )
@@ -86,6 +86,6 @@ def render_slices(
     )
 
 
-def _data_uri(pixels: UInt8Array) -> str:
+def _embedded(pixels: UInt8Array) -> Embedded:
     picture = Image.fromarray(np.ascontiguousarray(pixels))
-    return jpeg_uri(picture.resize((_SIDE, _SIDE), Image.Resampling.BOX))
+    return embedded(picture.resize((_SIDE, _SIDE), Image.Resampling.BOX))

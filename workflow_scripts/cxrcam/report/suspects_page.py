@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from workflow_scripts.cxrcam.arrays import UInt8Array
-from workflow_scripts.cxrcam.report.templating import jpeg_uri, notice, page_environment
+from workflow_scripts.cxrcam.report.templating import Embedded, embedded, notice, page_environment
 
 #: Images that are drawn. Every one stands in audit/suspect_images.csv.
 MOST_PICTURES: Final = 200
@@ -25,7 +25,7 @@ class _Card:
     label: str
     size: str
     reasons: list[dict[Hashable, Any]]
-    picture: str
+    picture: Embedded
 
 
 def drawn_images(suspects: pd.DataFrame) -> list[str]:
@@ -72,7 +72,7 @@ def render_suspects(
                 label=rows["label"].iloc[0],
                 size=f"{width} × {height}",
                 reasons=rows.to_dict("records"),
-                picture=_data_uri(picture, width, height),
+                picture=_embedded(picture, width, height),
             )
         )
     n_of = suspects.drop_duplicates("image_id")["label"].value_counts()
@@ -92,10 +92,10 @@ def render_suspects(
     )
 
 
-def _data_uri(pixels: UInt8Array, width: int, height: int) -> str:
+def _embedded(pixels: UInt8Array, width: int, height: int) -> Embedded:
     """Cached pixels, square whatever the image, at the image's own aspect within the page."""
     longer = max(width, height)
     side = len(pixels)
     across, down = (max(_LEAST_SIDE, round(side * of / longer)) for of in (width, height))
     picture = Image.fromarray(np.ascontiguousarray(pixels))
-    return jpeg_uri(picture.resize((across, down), Image.Resampling.BOX))
+    return embedded(picture.resize((across, down), Image.Resampling.BOX))

@@ -4,6 +4,7 @@ import base64
 import io
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -51,7 +52,16 @@ def with_code(text: str) -> Markup:
     return Markup(_CODE.sub(r"<code>\1</code>", unbroken))  # noqa: S704
 
 
-def jpeg_uri(picture: Image.Image) -> str:
+@dataclass(frozen=True)
+class Embedded:
+    """A picture within a page; width and height in pixels, so that nothing moves as it comes."""
+
+    uri: str
+    width: int
+    height: int
+
+
+def embedded(picture: Image.Image) -> Embedded:
     """A grey picture as an address that holds all of it: the page needs no file beside it.
 
     It is made smaller where it is higher than `MOST_HEIGHT`.
@@ -61,7 +71,8 @@ def jpeg_uri(picture: Image.Image) -> str:
         picture = picture.resize((width, MOST_HEIGHT), Image.Resampling.BOX)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return Embedded(uri, *picture.size)
 
 
 def choices(values: Iterable[object]) -> list[tuple[object, object]]:
