@@ -481,6 +481,18 @@ def test_the_confusion_matrix_of_a_design_adds_its_runs_up() -> None:
     ]
 
 
+def test_of_many_classes_the_mistakes_are_told_the_most_frequent_first() -> None:
+    classes = [f"c{k}" for k in range(11)]
+    counts = np.eye(11, dtype=int) * 8
+    counts[2, 5], counts[7, 1] = 2, 4
+    table = confusion_table([{"classes": classes, "confusion_matrix": counts.tolist()}], "t, s")
+    assert table.caption.endswith("88 of 94 images are right")
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["c7", "c1", "4", "0.333"],
+        ["c2", "c5", "2", "0.200"],
+    ]
+
+
 def test_links_lead_to_what_is_there_under_its_own_name(tmp_path: Path) -> None:
     folder = tmp_path / "report"
     for name in ("cam/1/a%2Fb.png", "cam/1/COVID.png", "audit/leaks.csv"):

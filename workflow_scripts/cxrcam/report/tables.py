@@ -20,6 +20,9 @@ from workflow_scripts.cxrcam.report.cells import (
     without_constant,
 )
 
+MOST_IN_A_MATRIX: Final = 10
+"""Classes of a confusion matrix in words; of more, nobody reads the zeros."""
+
 PREVALENCE: Final = 0.1
 """Share of images with the class, at which the page first shows the predictive value."""
 
@@ -112,7 +115,7 @@ def _rate_cells(run: Mapping[Any, Any], classes: Sequence[str]) -> list[Cell]:
 
 
 def confusion_table(metrics: Sequence[Mapping[str, Any]], name: str) -> Table:
-    """The confusion matrix of a design: all of its runs together.
+    """The confusion matrix of a design, all of its runs together; of many classes the mistakes.
 
     Parameters
     ----------
@@ -126,6 +129,8 @@ def confusion_table(metrics: Sequence[Mapping[str, Any]], name: str) -> Table:
         [sum(run["confusion_matrix"][i][k] for run in metrics) for k in range(len(classes))]
         for i in range(len(classes))
     ]
+    if len(classes) > MOST_IN_A_MATRIX:
+        return _mistakes_table(classes, counts, name)
     rows = [
         [
             Cell(f"is {label}"),
@@ -136,6 +141,26 @@ def confusion_table(metrics: Sequence[Mapping[str, Any]], name: str) -> Table:
     ]
     columns = ("Image", *(f"named {label}" for label in classes), "Sensitivity")
     return Table(f"Confusion matrix of {name}, all runs together", columns, rows)
+
+
+def _mistakes_table(classes: Sequence[str], counts: Sequence[Sequence[int]], name: str) -> Table:
+    """What is taken for what, the most frequent mistake first."""
+    total = sum(map(sum, counts))
+    right = sum(of_label[k] for k, of_label in enumerate(counts))
+    mistakes = [
+        (n, i, k) for i, row in enumerate(counts) for k, n in enumerate(row) if n and i != k
+    ]
+    rows = [
+        [
+            Cell(classes[i]),
+            Cell(classes[k]),
+            Cell(f"{n:,}", float(n)),
+            number_cell(n / sum(counts[i])),
+        ]
+        for n, i, k in sorted(mistakes, key=lambda one: -one[0])
+    ]
+    caption = f"Mistakes of {name}, all runs together: {right:,} of {total:,} images are right"
+    return Table(caption, ("Is", "Named", "Images", "Share of the class"), rows)
 
 
 def fold_in_words(run: Mapping[Any, Any]) -> str:
