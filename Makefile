@@ -74,8 +74,9 @@ benchmark: $(READY)  ## how fast it is here; run it with nothing else running
 	python -m benchmarks.slices
 	python -m benchmarks.predict_images
 
-benchmark-audit: $(READY)  ## does the audit find planted shortcuts and leave clean data alone? (120 small sets, 30 of them with a network; hours)
+benchmark-audit: $(READY)  ## does the audit find what was planted and leave clean data alone? (140 small studies)
 	python -m benchmarks.planted_truth
+	python -m benchmarks.planted_probe
 
 benchmark-scale: $(READY)  ## time and memory at 1, 10 and 100 times the images, and of a million rows (hours)
 	python -m benchmarks.scale
