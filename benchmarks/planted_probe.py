@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from benchmarks.planted_truth import RECIPE, report, run, summary
+from benchmarks.planted_truth import RECIPE, finish, report, run
 from benchmarks.workflow import copy_project
 from workflow_scripts.cxrcam.phantom.dataset import draw_phantom, phantom_rng
 from workflow_scripts.cxrcam.phantom.imaging import stamp
@@ -111,11 +111,7 @@ def main() -> None:
             for planted in chosen.planted
             for seed in range(chosen.seeds)
         )
-    print("\n" + summary(table).to_string())
-    target = Path("results/benchmarks/planted_probe.csv")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(target, index=False)
-    print(f"Written to {target}")
+    finish(table, "planted_probe")
 
 
 if __name__ == "__main__":

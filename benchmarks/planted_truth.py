@@ -207,6 +207,15 @@ def in_words(k: int, n: int) -> str:
     return f"{k} ({low:.2f}-{high:.2f})"
 
 
+def finish(table: pd.DataFrame, name: str) -> None:
+    """Print the counts of all sets, and write the sets themselves."""
+    print("\n" + summary(table).to_string())
+    target = Path(f"results/benchmarks/{name}.csv")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(target, index=False)
+    print(f"Written to {target}")
+
+
 def main() -> None:
     """Run all sets, as many at a time as there are cores."""
     parser = argparse.ArgumentParser(
@@ -235,11 +244,7 @@ def main() -> None:
             table = report(rows)
         finally:  # a fault is told at once, not after all other sets
             pool.shutdown(cancel_futures=True)
-    print("\n" + summary(table).to_string())
-    target = Path("results/benchmarks/planted_truth.csv")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(target, index=False)
-    print(f"Written to {target}")
+    finish(table, "planted_truth")
 
 
 if __name__ == "__main__":
