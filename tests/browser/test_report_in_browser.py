@@ -131,6 +131,22 @@ def test_arrows_go_on_to_the_next_card_that_is_not_hidden_and_stop_at_the_ends(
     assert shown(opened, "#large") == []
 
 
+def test_pictures_of_the_first_screen_show_the_xray_beside_them_only_when_large(
+    opened: Browser,
+) -> None:
+    links = shown(opened, ".outside a.enlarge")
+    assert len(links) > 1
+    assert shown(opened, ".outside .pair > img") == [] and shown(opened, ".outside .evidence")
+    wanted = [str(link.get_attribute("href")).split("/pictures/")[1] for link in links]
+    links[0].click()
+    assert shown(opened, "#large .pair > img") and large_names(opened)[0] == wanted[0]
+    for _ in wanted:
+        opened.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    assert large_names(opened)[0] == wanted[-1]
+    opened.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert opened.switch_to.active_element == links[-1]
+
+
 def test_when_and_where_it_was_made_stands_on_the_first_screen(opened: Browser) -> None:
     words = opened.find_element(By.ID, "made").text
     assert words == f"Written: 2026-01-01 00:00 UTC. Machine: {EVIL}. Command: snakemake."
@@ -161,7 +177,7 @@ def test_cards_of_a_fold_or_of_some_sureness_are_picked_out(
 
 
 def test_outlines_can_be_hidden(opened: Browser) -> None:
-    assert len(shown(opened, ".outline")) == 6
+    assert len(shown(opened, "#cards .outline")) == 6
     opened.find_element(By.CSS_SELECTOR, ".controls [data-layer=outline]").click()
     assert shown(opened, ".outline") == []
 

@@ -119,6 +119,7 @@ def example_runs(folder: Path) -> dict[int, RunPictures]:
         )
     table = pd.DataFrame(rows)
     maps = RawMaps(generator.random((N, 1, 4, 4)).astype("f4"), 64, 16.0, 7.5)
+    maps.values[::2, :, 1:3, 1:3] = 0.0  # evidence around the centre
     records = table[["image_id", "label", "predicted", "probability", "correct"]]
     index = table.set_index("image_id")
     return {

@@ -36,9 +36,12 @@ from workflow_scripts.cxrcam.report.headline import headline_bars
 from workflow_scripts.cxrcam.report.matrix import check_matrix
 from workflow_scripts.cxrcam.report.page import gap_check
 from workflow_scripts.cxrcam.report.pictures import (
+    OUTSIDE_AREA,
     PICTURE_SIDE,
     Card,
     choose_images,
+    most_outside,
+    outside_shares,
     sureness_in_words,
     write_gallery,
 )
@@ -87,7 +90,8 @@ def test_every_picture_says_what_it_shows(page: Page) -> None:
     # The second copy of an X-ray, under its map, and the outlines say nothing new.
     silent = [str(picture["src"]) for picture in pictures if not picture["alt"]]
     assert all(name.startswith("pictures/") for name in silent)
-    assert len(silent) == 12 + 6
+    # Six of the twelve have outlines. Those on the first screen stand in the gallery, too.
+    assert [silent.count(name) in (1, 2) for name in set(silent)] == [True] * (12 + 6)
 
 
 def test_nothing_comes_from_a_network(file: Path) -> None:
@@ -139,6 +143,60 @@ def test_a_random_sample_comes_first_and_then_the_other_mistakes_the_surest_firs
     half = choose_images(often, 600)
     share = (~half[half["is_drawn"]]["correct"]).mean()
     assert abs(share - 0.1) < 0.04
+
+
+def test_evidence_outside_the_centre_is_measured_on_the_image(tmp_path: Path) -> None:
+    run = example_runs(tmp_path / "images")[1]
+    maps = np.zeros((len(run.records), 1, 10, 10), dtype=np.float32)
+    maps[0, 0, 4:6, 4:6] = 1.0  # in the middle
+    maps[1, 0, 0, 0] = 1.0  # in a corner
+    maps[2] = 1.0  # everywhere
+    maps[3] = -1.0  # against the class only
+    placed = replace(run, maps=replace(run.maps, values=maps, stride=6.4, offset=2.7))
+    shares = outside_shares(placed)
+    assert shares[:3] == pytest.approx([0.0, 1.0, 0.64], abs=1e-6)
+    assert np.isnan(shares[3])
+    assert OUTSIDE_AREA == pytest.approx(0.64)
+
+
+def test_images_with_the_most_evidence_outside_are_a_third_mistakes_and_more_than_by_chance() -> (
+    None
+):
+    shares = [0.99, 0.7, 0.8, 0.9, 0.95, 0.85, 0.63, 0.97, np.nan]
+    wrong = [1, 2, 3, 6]
+    records = pd.DataFrame({"outside": shares, "correct": [k not in wrong for k in range(9)]})
+    assert most_outside(records, 6).index.tolist() == [3, 2, 0, 7, 4, 5]
+    assert most_outside(records, 3).index.tolist() == [3, 0, 7]
+    assert most_outside(records.assign(outside=0.6)).empty
+
+
+def test_images_with_the_most_evidence_outside_stand_on_the_first_screen(tmp_path: Path) -> None:
+    runs = example_runs(tmp_path / "images")
+    for run in runs.values():
+        run.maps.values[:, :, 1:3, 1:3] = 0.0
+    gallery = write_gallery(runs, len(CLASSES), tmp_path / "d/report/pictures", 0.5, most=2)
+    outside = gallery.outside_cards
+    assert len(outside) == 6 and [card.is_mistake for card in outside] == [True] * 2 + [False] * 4
+    for part in (outside[:2], outside[2:]):
+        shares = [card.outside for card in part]
+        assert shares == sorted(shares, key=lambda share: -share)
+    # They come on top of the sample, and none is drawn twice.
+    assert len({card.image_id for card in gallery.cards}) == len(gallery.cards) <= 8
+    page = Page(make_report(tmp_path, gallery=gallery))
+    alts = [str(picture.get("alt")) for picture in page.of("img")]
+    for card in outside:
+        assert alts.count(f"X-ray {card.image_id}, {card.label}") == 2
+    assert f"{100 * (outside[0].outside or 0):.0f} % of the evidence outside" in page.text
+
+
+def test_without_evidence_outside_the_first_screen_says_nothing_of_it(tmp_path: Path) -> None:
+    runs = example_runs(tmp_path / "images")
+    for run in runs.values():
+        run.maps.values[:] = 0.0
+        run.maps.values[:, :, 1:3, 1:3] = 1.0
+    gallery = write_gallery(runs, len(CLASSES), tmp_path / "d/report/pictures", 0.5, most=2)
+    assert gallery.outside_cards == []
+    assert "farthest out" not in Page(make_report(tmp_path, gallery=gallery)).text
 
 
 def test_mistakes_take_no_more_than_half_of_the_pictures() -> None:

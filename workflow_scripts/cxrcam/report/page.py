@@ -11,7 +11,7 @@ from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.report.cells import Link, Table
 from workflow_scripts.cxrcam.report.headline import Bar
 from workflow_scripts.cxrcam.report.matrix import check_matrix
-from workflow_scripts.cxrcam.report.pictures import Gallery, sureness_in_words
+from workflow_scripts.cxrcam.report.pictures import OUTSIDE_AREA, Gallery, sureness_in_words
 from workflow_scripts.cxrcam.report.provenance import jobs_table, versions_table
 from workflow_scripts.cxrcam.report.tables import PREVALENCE
 from workflow_scripts.cxrcam.report.templating import TEMPLATES, notice, page_environment
@@ -163,6 +163,9 @@ def render_report(report: Report) -> str:
     str
         HTML. Links and pictures are relative to the page, and nothing is loaded from a network.
     """
+    starts = report.verdict["starts"]
+    # What is as it should be stands in the line of the network.
+    usual = all(start["kind"] == "imagenet" for start in starts.values())
     return (
         page_environment()
         .get_template("index.html")
@@ -171,8 +174,9 @@ def render_report(report: Report) -> str:
             notice=notice(report.is_drawn),
             prevalence=PREVALENCE,
             gap=gap_check(report.verdict),
-            starts=starts_in_words(report.verdict["starts"]),
+            starts=[] if usual else starts_in_words(starts),
             sureness=sureness_in_words(),
+            outside_area=OUTSIDE_AREA,
             matrix=check_matrix(report.verdict, report.evidence),
             words=IN_WORDS,
             symbols=SYMBOLS,

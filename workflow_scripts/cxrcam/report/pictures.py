@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from workflow_scripts.cxrcam.arrays import Float64Array
 from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.images.covering import CENTRE_SIDE, border_mask
+from workflow_scripts.cxrcam.map_tests.scores import energy_share
 from workflow_scripts.cxrcam.maps.overlays import (
     Picture,
     against_layer,
@@ -31,6 +34,12 @@ LARGE: Final = "large"
 """Folder of the large pictures, beside the small ones and under the same names."""
 _JPEG_QUALITY: Final = 85
 
+OUTSIDE_AREA: Final = 1.0 - CENTRE_SIDE**2
+"""Share of the image outside the central square that the audit covers."""
+MOST_OUTSIDE: Final = 6
+_MAP_SIDE: Final = 60  # pixels; the ring's width is a whole number of them
+_MAPS_AT_A_TIME: Final = 512
+
 #: How sure the network is: name, and the probability of the class that it named from which on.
 _SURENESS: Final = (("very sure", 0.95), ("sure", 0.75), ("unsure", 0.0))
 
@@ -39,7 +48,9 @@ _SURENESS: Final = (("very sure", 0.95), ("sure", 0.75), ("unsure", 0.0))
 class Card:
     """One image of the gallery; the files are relative to the page, `large` is the large X-ray.
 
-    `is_drawn` says whether the image is of the random sample.
+    `is_drawn` says whether the image is of the random sample, `is_outside` whether it is one of
+    those with the most evidence outside the central square, and `outside` how much of it, in [0, 1]
+    (None without evidence).
     """
 
     image_id: str
@@ -51,9 +62,15 @@ class Card:
     large: str
     evidence: str
     is_drawn: bool
+    is_outside: bool = False
+    outside: float | None = None
     outline: str | None = None
     against: str | None = None
-    has_evidence: bool = True
+
+    @property
+    def has_evidence(self) -> bool:
+        """Whether the network found any for the class that it named."""
+        return self.outside is not None
 
     @property
     def is_mistake(self) -> bool:
@@ -76,6 +93,53 @@ class Gallery:
     log_odds: float
     """At full colour."""
     has_lesions: bool
+    outside: float | None
+    """Median over all images of the share of evidence outside the central square."""
+
+    @property
+    def outside_cards(self) -> list[Card]:
+        """Those of `most_outside`: mistakes first, then the largest share."""
+        chosen = [card for card in self.cards if card.is_outside]
+        return sorted(chosen, key=lambda card: (not card.is_mistake, -(card.outside or 0.0)))
+
+
+def outside_shares(run: RunPictures) -> Float64Array:
+    """Share of the evidence outside the central square, of each image of a run.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        In [0, 1]; NaN where there is no evidence for the class that was named.
+    """
+    shares = np.full(len(run.records), np.nan)
+    ring = border_mask(_MAP_SIDE, (1.0 - CENTRE_SIDE) / 2.0)
+    for start in range(0, len(shares), _MAPS_AT_A_TIME):
+        part = slice(start, start + _MAPS_AT_A_TIME)
+        placed = run.maps.place(run.maps.values[part, 0], _MAP_SIDE)
+        score = energy_share(placed, np.broadcast_to(ring, placed.shape))
+        shares[part] = np.where(score.without_energy, np.nan, score.values)
+    return shares
+
+
+def most_outside(records: pd.DataFrame, most: int = MOST_OUTSIDE) -> pd.DataFrame:
+    """Images whose evidence lies outside the central square, more than if it lay anywhere.
+
+    Parameters
+    ----------
+    records : DataFrame
+        One row an image: `correct`, and `outside` as from `outside_shares`.
+    most : int
+        Images at most; a third of them may be mistakes, which come first.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `records`, among mistakes and others those with the largest share first.
+    """
+    far = records[records["outside"] > OUTSIDE_AREA]
+    far = far.sort_values("outside", ascending=False, kind="stable")
+    mistakes = far[~far["correct"]].head(most // 3)
+    return pd.concat([mistakes, far[far["correct"]].head(most - len(mistakes))])
 
 
 def sureness_in_words() -> list[tuple[str, str]]:
@@ -110,6 +174,14 @@ def choose_images(records: pd.DataFrame, most: int) -> pd.DataFrame:
     return pd.concat([drawn, added.head(most - n_drawn).assign(is_drawn=False)])
 
 
+def choose_cards(records: pd.DataFrame, most: int) -> pd.DataFrame:
+    """`choose_images`, and behind them those of `most_outside`, with `is_outside`."""
+    chosen, outside = choose_images(records, most), most_outside(records)
+    added = outside.drop(chosen.index, errors="ignore").assign(is_drawn=False)
+    cards = pd.concat([chosen, added])
+    return cards.assign(is_outside=cards.index.isin(outside.index))
+
+
 def write_gallery(
     runs: Mapping[int, RunPictures],
     n_classes: int,
@@ -130,7 +202,7 @@ def write_gallery(
     opacity : float
         Of full colour, in [0, 1].
     most : int
-        Images, see `choose_images`.
+        Images, see `choose_images`; those of `most_outside` come on top.
     against : bool, default False
         Whether to write evidence against the class too.
 
@@ -141,11 +213,12 @@ def write_gallery(
     """
     scale = float(np.mean([run.scale for run in runs.values()]))
     on_scale = {fold: replace(run, scale=scale) for fold, run in runs.items()}
-    records = pd.concat(run.records.assign(fold=fold) for fold, run in runs.items())
+    tables = (run.records.assign(fold=f, outside=outside_shares(run)) for f, run in runs.items())
+    records = pd.concat(tables, ignore_index=True)
     cards = []
     has_lesions = False
     # Numbered: an image id may hold anything, and would have to be escaped.
-    for number, row in enumerate(choose_images(records, most).to_dict("records"), start=1):
+    for number, row in enumerate(choose_cards(records, most).to_dict("records"), start=1):
         run, image_id = on_scale[row["fold"]], row["image_id"]
         own_side = int(run.index.loc[image_id, ["width", "height"]].max())
         side, name = max(PICTURE_SIDE, min(own_side, LARGEST_SIDE)), f"{number:02d}"
@@ -159,12 +232,13 @@ def write_gallery(
         files["large"] = f"{folder.name}/{LARGE}/{xray}"
         lesion = picture["lesion_mask"]
         has_lesions |= lesion is not None and bool(lesion.any())
-        facts = ("image_id", "label", "predicted", "probability", "fold", "is_drawn")
-        has_evidence = bool(picture["evidence"].max() > 0.0)
-        cards.append(Card(**{key: row[key] for key in facts}, **files, has_evidence=has_evidence))
+        facts = ("image_id", "label", "predicted", "probability", "fold", "is_drawn", "is_outside")
+        outside = None if np.isnan(row["outside"]) else row["outside"]
+        cards.append(Card(**{key: row[key] for key in facts}, **files, outside=outside))
     save_png(colour_bar(160, 20, opacity), folder / "evidence-scale.png")
-    mistakes = int((~records["correct"]).sum())
-    return Gallery(cards, len(records), mistakes, log_odds(scale, n_classes), has_lesions)
+    mistakes, median = int((~records["correct"]).sum()), float(records["outside"].median())
+    outside = None if np.isnan(median) else median
+    return Gallery(cards, len(records), mistakes, log_odds(scale, n_classes), has_lesions, outside)
 
 
 def _write_xray(picture: Picture, folder: Path, number: str) -> str:

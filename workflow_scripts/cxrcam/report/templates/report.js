@@ -124,7 +124,7 @@ function makeGallery(list) {
 }
 
 // A card as large as the screen allows, from the X-ray at its own size. Escape closes it, arrows go on.
-function makeEnlarger(dialog, list) {
+function makeEnlarger(dialog, lists) {
   let shown;
   const show = (card) => {
     if (card === undefined) return;
@@ -141,15 +141,17 @@ function makeEnlarger(dialog, list) {
     if (!dialog.open) dialog.showModal();
   };
   const step = (by) => {
-    const cards = [...list.children].filter((card) => !card.hidden);
+    const cards = [...shown.parentElement.children].filter((card) => !card.hidden);
     show(cards[cards.indexOf(shown) + by]);
   };
-  list.addEventListener("click", (event) => {
-    const link = event.target.closest("a.enlarge");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    show(link.closest("li"));
-  });
+  for (const list of lists) {
+    list.addEventListener("click", (event) => {
+      const link = event.target.closest("a.enlarge");
+      if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      show(link.closest("li"));
+    });
+  }
   dialog.addEventListener("keydown", ({ key }) => {
     if (key === "ArrowLeft") step(-1);
     if (key === "ArrowRight") step(1);
@@ -193,7 +195,7 @@ if (prevalence) showPredictiveValues(prevalence);
 const cards = document.getElementById("cards");
 if (cards) makeGallery(cards);
 const large = document.getElementById("large");
-if (large) makeEnlarger(large, cards);
+if (large) makeEnlarger(large, document.querySelectorAll(".cards"));
 document.querySelectorAll("[data-copy]").forEach(makeCopier);
 window.addEventListener("hashchange", openTarget);
 openTarget();
