@@ -93,8 +93,8 @@ class Gallery:
     log_odds: float
     """At full colour."""
     has_lesions: bool
-    outside: float | None
-    """Median over all images of the share of evidence outside the central square."""
+    n_outside: int
+    """Of all images, those with more evidence outside the central square than by chance."""
 
     @property
     def outside_cards(self) -> list[Card]:
@@ -236,9 +236,9 @@ def write_gallery(
         outside = None if np.isnan(row["outside"]) else row["outside"]
         cards.append(Card(**{key: row[key] for key in facts}, **files, outside=outside))
     save_png(colour_bar(160, 20, opacity), folder / "evidence-scale.png")
-    mistakes, median = int((~records["correct"]).sum()), float(records["outside"].median())
-    outside = None if np.isnan(median) else median
-    return Gallery(cards, len(records), mistakes, log_odds(scale, n_classes), has_lesions, outside)
+    mistakes, n_outside = ((~records["correct"]).sum(), (records["outside"] > OUTSIDE_AREA).sum())
+    counts = {"total": len(records), "mistakes": int(mistakes), "n_outside": int(n_outside)}
+    return Gallery(cards, **counts, log_odds=log_odds(scale, n_classes), has_lesions=has_lesions)
 
 
 def _write_xray(picture: Picture, folder: Path, number: str) -> str:
