@@ -11,7 +11,7 @@ MILLION = 1_000_000
     ("amount", "little", "much"),
     [
         (resources.decoding_memory_mb, 1500, 2000),
-        (resources.search_memory_mb, 3000, 33000),
+        (resources.search_memory_mb, 2000, 62000),
         (resources.suspects_memory_mb, 2000, 6000),
         (resources.search_minutes, 30, 180),
         (resources.search_threads, 1, 8),
