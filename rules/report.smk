@@ -10,8 +10,6 @@ REPORT = "results/{dataset}/report"
 REPORT_TEMPLATES = text_fingerprint(
     sorted((PROJECT / "workflow_scripts/cxrcam/report/templates").glob("*.*"))
 )
-# As in rule export_card.
-MODEL_CARD = "export/{task}/{scheme}/fold-{fold}/seed-{seed}/README.md"
 
 # What some studies do without, for the picture of their rules.
 SHOWN_SETS = [config["dataset"], *config["external"]]
@@ -96,7 +94,6 @@ rule report:
         reweighted=STUDY.reweighted,
         division=STUDY.split_settings(STUDY.headline["scheme"])["design"],
         map_runs=STUDY.explained_runs,
-        model_card=MODEL_CARD.format(**STUDY.headline_run),
         rules_not_used=sorted(name for name, use in USES.items() if not use),
         gallery_runs=STUDY.headline_folds,
         most_pictures=config["report"]["pictures"],

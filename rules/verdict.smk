@@ -30,14 +30,14 @@ rule audit_verdict:
         findings=findings_table,
     output:
         page=in_report(
-            "results/{dataset}/audit/verdict.md", "A verdict", page="can the number be believed?"
+            "results/{dataset}/audit/verdict.md", "Answer", result="can the number be believed?"
         ),
         json="results/{dataset}/audit/verdict.json",
         checklist="results/{dataset}/audit/claim_2024.md",
         masked=in_report(
             "results/{dataset}/audit/masked_inputs.csv",
-            "A verdict",
-            page="accuracy on covered images",
+            "Answer",
+            result="accuracy on covered images",
         ),
         calibration="results/{dataset}/audit/calibration.csv",
         repeatability="results/{dataset}/audit/repeatability.json",

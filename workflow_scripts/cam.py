@@ -44,7 +44,7 @@ if __name__ == "__main__":
     folders = Path(snakemake.output.overlays), Path(snakemake.output.galleries)
     write_run_pictures(run, chosen, *folders, style)
     for name, rows in chosen.galleries.items():
-        if rows.empty:
+        if rows.empty and settings["gallery_images"]:
             log.warning("No test image of class %s: no gallery.", name)
     mistakes = (~chosen.records["correct"]).sum()
     log.info("Drew %d overlays; %d mistakes in all.", len(chosen.overlays), mistakes)

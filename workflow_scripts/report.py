@@ -116,7 +116,6 @@ if __name__ == "__main__":
         ],
         network=network_in_words(headline.card, headline.start),
         methods=methods(headline, verdict, bars),
-        model_card=params.model_card,
         size="",
         configuration=Path(given.configuration).read_text(encoding="utf-8"),
     )

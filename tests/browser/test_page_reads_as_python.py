@@ -32,7 +32,7 @@ Browser = webdriver.Chrome
 
 MOST_PIXELS = 10**8
 READ = "is read"
-PREDICT = "run snakemake predict"
+PREDICT = "snakemake predict"
 
 #: What the workflow says of a file, and what the page says; by the start of the name.
 DIFFERENT = {

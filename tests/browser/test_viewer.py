@@ -191,6 +191,9 @@ def test_what_is_no_xray_is_refused_in_a_sentence(
     said = choose(loaded, file)
     assert words in said
     assert said.startswith(name)
+    # What the workflow reads, the page sends there.
+    is_read_there = name in ("packed.dcm", "scan.tif", "huge.png")
+    assert ("snakemake predict --config predict_images=FILE" in said) == is_read_there
     assert not loaded.find_element(By.ID, "result").is_displayed()
 
 

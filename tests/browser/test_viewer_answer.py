@@ -65,7 +65,7 @@ def test_on_a_phone_the_answer_is_in_sight_focused_and_announced(
         probabilities, unlike = phone.execute_script("return window.last")
         name, share = max(zip(CLASSES, probabilities, strict=True), key=lambda one: one[1])
         number = f"{100 * share:.0f}" if share <= 0.99 else "over 99"
-        answer = f"{name} {number} %, not to be believed"
+        answer = f"{name} {number} %, not believable"
         answered.add(not unlike)
         assert title.text == ("No answer" if unlike else answer)
         announced = f"{title.text}: {unlike}" if unlike else title.text
@@ -116,6 +116,6 @@ def test_a_network_of_phantoms_names_no_class_of_what_is_none(
         said = browser.find_element(By.ID, "result").text
         assert ONLY_DRAWN in said
         assert not [name for name in CLASSES if name in said]
-        assert "not to be believed" in choose(browser, drawn)
+        assert "not believable" in choose(browser, drawn)
         assert "Drawn image" in browser.find_element(By.ID, "result").text
         server.shutdown()

@@ -31,7 +31,7 @@ from workflow_scripts.cxrcam.viewer.training_pictures import TrainingPictures
 Browser = webdriver.Chrome
 
 CLASSES = ["Normal", "<i>odd & name</i>", "Viral Pneumonia"]
-ANSWER = "No."
+ANSWER = "92 % right (82–96, n = 60): not believable, because a shortcut can explain it."
 SENTENCE = "The number cannot be believed: the image border alone reaches <b>81 %</b>."
 TEMPERATURE = 1.7
 SIZE = 96

@@ -213,7 +213,6 @@ def make_report(root: Path, **changes: object) -> Path:
         "size": "1.0 MB",
         "network": f"resnet18, started from {EVIL}",
         "methods": [f"X-rays of {EVIL} were divided.", "Software: CXR-CAM."],
-        "model_card": "export/README.md",
         "configuration": f"name: {EVIL}\n",
     }
     write_static(folder)

@@ -21,6 +21,11 @@ def test_a_wide_interval_fails():
     assert wide.status == "failed" and "more than 20" in wide.why
 
 
+def test_a_single_image_is_named_as_one():
+    (check,) = judged(runs((1, 0, 60, 0.9)).assign(n_smallest_class=1))
+    assert check.clause == "only 1 test image is of COVID, the rarest class"
+
+
 def test_folds_add_up_and_seeds_do_not():
     folds = runs(*((fold, 0, 40, 0.9) for fold in range(4))).assign(n_smallest_class=10)
     assert status(judged(folds)) == "passed"

@@ -160,7 +160,8 @@ def run_and_table(scheme: str, seed: int) -> tuple[dict, pd.DataFrame]:
     rng = np.random.default_rng(seed)
     label = np.tile(["a", "b"], 20)
     score = np.clip((label == "b") * 0.3 * seed + rng.random(40) * 0.7, 0, 1)
-    table = pd.DataFrame({"label": label, "probability_b": score})
+    both = {"probability_a": 1 - score, "probability_b": score}
+    table = pd.DataFrame({"label": label} | both)
     table["correct"] = (table["probability_b"] > 0.5) == (table["label"] == "b")
     run = {"task": "two", "fold": 1, "division": "once", "scheme": scheme, "seed": seed}
     return run, table
@@ -187,3 +188,11 @@ def test_with_more_than_two_classes_there_is_no_auroc_to_compare():
     runs, tables = zip(*(run_and_table("x", seed) for seed in (1, 2)), strict=True)
     (row,) = compared_runs(runs, tables, ["a", "b", "c"])
     assert "auroc_a" not in row and row["mcnemar_p"] is not None
+
+
+def test_networks_so_sure_that_every_probability_rounds_to_one_are_ranked_all_the_same():
+    run, table = run_and_table("x", 1)
+    rank = table["probability_b"].rank().to_numpy()
+    sure = table.assign(probability_a=np.float32(10.0**-20) / rank, probability_b=np.float32(1.0))
+    (row,) = compared_runs([run, {**run, "seed": 2}], [table, sure], ["a", "b"])
+    assert row["auroc_a"] == row["auroc_b"] != 0.5

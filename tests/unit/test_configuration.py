@@ -877,10 +877,15 @@ def against(images, **schemes):
         (
             {"Normal": 9, "COVID": 2},
             {"kind": "stratified_kfold", "folds": 2, "validation_fraction": 0.3},
-            ["schemes.s leaves no image", "to train on"],
+            ["schemes.s needs an image", "(training, validation, test)", "add images"],
         ),
         (
-            {"Normal": 9, "COVID": 2},
+            {"Normal": 9, "COVID": 1},
+            {"kind": "holdout", "test_fraction": 0.3},
+            ["schemes.s needs an image", "(training, test)", "'COVID' has 1 image in"],
+        ),
+        (
+            {"Normal": 9, "COVID": 3},
             {"kind": "holdout", "test_fraction": 0.5, "validation_fraction": 0.3},
             ["schemes.s leaves no image", "to train on"],
         ),

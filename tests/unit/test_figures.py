@@ -25,6 +25,7 @@ from workflow_scripts.cxrcam.figures.history import history_figure
 from workflow_scripts.cxrcam.figures.overview import accuracy_overview_figure
 from workflow_scripts.cxrcam.figures.reliability import reliability_figure
 from workflow_scripts.cxrcam.maps.gallery import choose_images, gallery
+from workflow_scripts.cxrcam.metrics.classification import classification_metrics
 from workflow_scripts.cxrcam.terms import DRAWN
 
 MODULES = Path(__file__).parents[2] / "workflow_scripts" / "cxrcam"
@@ -248,6 +249,24 @@ def test_the_interval_of_a_single_run_is_the_one_that_its_metrics_have():
     for draw, interval in ((roc_figure, "0.123–0.456"), (precision_recall_figure, "0.234–0.567")):
         shown = lines_of(draw(table, ["Normal", "COVID"], title="Curves", metrics=metrics))
         assert f"95 % CI {interval}" in shown
+
+
+def test_the_curve_of_a_sure_network_has_the_area_that_its_metrics_have():
+    table = predictions(["Normal", "COVID"], n=40)
+    # Log-odds of 20 and more: in float32 the probability of COVID is 1 for every image.
+    odds = 20.0 + 10.0 * table["probability_COVID"].to_numpy()
+    table["probability_COVID"] = (1 / (1 + np.exp(-odds))).astype(np.float32)
+    table["probability_Normal"] = (1 / (1 + np.exp(odds))).astype(np.float32)
+    assert table["probability_COVID"].nunique() == 1
+    columns = ["probability_Normal", "probability_COVID"]
+    metrics = classification_metrics(
+        table["label"], table[columns].to_numpy(), ["Normal", "COVID"], seed=0
+    )
+    areas = {metrics["macro_auroc"], *(one["auroc"] for one in metrics["per_class"].values())}
+    assert max(areas) - min(areas) < 1e-12
+    assert min(areas) > 0.6
+    shown = lines_of(roc_figure(table, ["Normal", "COVID"], title="ROC"))
+    assert f"AUROC {metrics['macro_auroc']:.3f} 95 %" in shown
 
 
 def test_a_class_without_test_images_is_not_assessable():

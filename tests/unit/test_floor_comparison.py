@@ -55,3 +55,8 @@ def test_the_order_of_the_images_does_not_matter():
 def test_a_floor_that_skipped_an_image_is_refused():
     with pytest.raises(ValueError, match="'border' was not asked"):
         compared(floors=FLOORS.iloc[:-1])
+
+
+def test_a_floor_so_sure_that_every_probability_rounds_to_one_has_an_auroc():
+    sure = FLOORS.assign(probability_b=1.0, probability_a=FLOORS["probability_a"] * 1e-20)
+    assert compared(floors=sure)["floors"]["border"]["macro_auroc"] == pytest.approx(0.75)

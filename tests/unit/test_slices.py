@@ -93,6 +93,7 @@ def test_p_values_are_corrected_over_classes_and_networks():
     ("n", "wrong", "width", "reason"),
     [
         (39, 10, 5, "fewer than 40 test images (patients)"),
+        (1, 0, 5, "fewer than 40 test images (patients)"),
         (100, 7, 5, "fewer than 8 mistakes"),
         (100, 81, 5, "fewer than 20 right answers"),
         (100, 20, 0, "no numbers before the last layer of this network"),

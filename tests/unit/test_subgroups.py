@@ -155,6 +155,15 @@ def test_three_classes_have_a_macro_auroc():
     assert row_of(table, "M", "macro_auroc")["value"] == 1.0
     assert row_of(table, "M", "macro_auroc")["low"] < 0.95, "an AUROC of 1 has an interval"
     assert row_of(table, "F", "macro_auroc")["value"] < 0.3
+
+
+def test_a_network_so_sure_that_probabilities_round_to_one_has_the_macro_auroc_of_its_ranking():
+    truth = np.eye(3)[np.arange(N) // 2 % 3]
+    # The first class is named every time; how sure it is still tells the classes apart.
+    small = 1e-20 * (1 + truth)
+    scores = np.column_stack([np.ones(N), small[:, 1:]])
+    table = table_of([answers(truth, scores, names=("a", "b", "c"))])
+    assert row_of(table, "F", "macro_auroc")["value"] == 1.0
     assert not {"sensitivity", "auroc a"} & set(table["metric"].dropna())
 
 

@@ -25,13 +25,23 @@ from workflow_scripts.cxrcam.images.keypoints import Keypoints
 from workflow_scripts.cxrcam.networks.models import ModelCard
 from workflow_scripts.cxrcam.new_images.answers import ONLY_DRAWN
 from workflow_scripts.cxrcam.terms import DRAWN
+from workflow_scripts.cxrcam.verdict.answer import (
+    NO_NUMBER,
+    NOT_BELIEVABLE,
+    NOT_PROVEN,
+    NOTHING_AGAINST,
+    REASONS,
+    TOO_HIGH,
+)
 from workflow_scripts.cxrcam.viewer import bundle, serve, training_pictures
 from workflow_scripts.cxrcam.viewer.bundle import PAGE, find_node, page_sources, page_with_words
 from workflow_scripts.cxrcam.viewer.network_card import in_short, network_card
 from workflow_scripts.cxrcam.viewer.serve import content_policy, make_server
 from workflow_scripts.cxrcam.viewer.training_pictures import TrainingPictures
 
-VERDICT = {"answer": "No.", "sentence": "The number cannot be believed.", "checks": []}
+ANSWER = "92 % right (82–96, n = 60): not proven."
+SENTENCE = "The number says less than it seems to."
+VERDICT = {"answer": ANSWER, "sentence": SENTENCE, "checks": []}
 TRAINED_ON = TrainingPictures(np.zeros((2, 32, 32), np.uint8), [0, 1], 2, Thresholds(0.7, 0.1))
 
 
@@ -88,8 +98,8 @@ def get(address: str) -> HTTPResponse:
 
 def test_the_card_holds_verdict_and_colours_beside_the_export() -> None:
     card = card_of()
-    assert card["verdict"]["answer"] == "No."
-    assert card["verdict"]["sentence"] == "The number cannot be believed."
+    assert card["verdict"]["answer"] == ANSWER
+    assert card["verdict"]["sentence"] == SENTENCE
     assert re.fullmatch("([0-9a-f]{6}){256}", card["evidence_colours"])
     # As the cache decodes images of 224 pixels.
     assert card["jpeg_least_side"] == 448
@@ -103,16 +113,18 @@ def test_the_card_tells_from_where_on_a_picture_is_unlike() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("word", "words"),
     [
-        ("No.", "not to be believed"),
-        ("Not as it stands.", "not proven"),
-        ("Nothing speaks against it.", "not proven"),
-        ("Not for Mass.", "not proven"),
+        (f"{NOT_BELIEVABLE}, because {REASONS['shortcut']}", "not believable"),
+        (f"{NOT_BELIEVABLE} for Mass", "not believable"),
+        (TOO_HIGH, "not proven"),
+        (NOT_PROVEN, "not proven"),
+        (NOTHING_AGAINST, "not proven"),
     ],
 )
-def test_beside_a_probability_stands_that_it_is_not_proven(answer: str, words: str) -> None:
-    assert in_short(answer) == words
+def test_beside_a_probability_stands_that_it_is_not_proven(word: str, words: str) -> None:
+    assert in_short(f"92 % right (82–96, n = 60): {word}.") == words
+    assert in_short(NO_NUMBER) == "not proven"
 
 
 def test_the_card_says_what_the_workflow_would_set_apart() -> None:
@@ -126,7 +138,7 @@ def test_the_card_says_what_the_workflow_would_set_apart() -> None:
 
 def test_the_page_holds_the_verdict_before_any_script_runs() -> None:
     page = page_with_words(card_of() | {"scheme": "<b>x</b>"})
-    assert "<b>No.</b> The number cannot be believed." in page
+    assert f"<b>{ANSWER}</b> {SENTENCE}" in page
     assert "&lt;b&gt;x&lt;/b&gt;" in page and "<b>x</b>" not in page
     assert page.count(NOTICE) == 2
     assert "all 2 training images" in page and DRAWN.lower() not in page.lower()

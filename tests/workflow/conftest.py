@@ -60,6 +60,18 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="session")
+def exported(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of that run, in which ``snakemake export`` ran too. Look, do not touch."""
+
+    def make(folder: Path) -> tuple[Project, str]:
+        project = finished.copy(folder)
+        (folder / "printed.txt").unlink()  # what the first run printed
+        return project, project.run("export")
+
+    return made_once(tmp_path_factory, "exported", make)
+
+
+@pytest.fixture(scope="session")
 def findings(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A manifest with other classes through every kind of scheme, and the paper's targets."""
 

@@ -14,9 +14,11 @@ FILES = {
 }
 
 
-def test_export_writes_the_headline_network_and_makes_nothing_else_anew(project: Project) -> None:
-    before = project.results()
-    printed = project.run("export")
+def test_export_writes_the_headline_network_and_makes_nothing_else_anew(
+    finished: Project, exported: Project
+) -> None:
+    before, project = finished.results(), exported
+    printed = (project.folder / "printed.txt").read_text(encoding="utf-8")
     after = project.results()
     stale = {name for name in before if after.get(name) != before[name]}
     assert stale == set(), "exporting makes other results anew"

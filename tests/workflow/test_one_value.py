@@ -1,4 +1,7 @@
-"""One quantity has one value, wherever a study shows it: tables, figures, verdict and report."""
+"""One quantity has one value, wherever a study shows it.
+
+Tables, figures, verdict, report, what the run prints, and the exported network's card and facts.
+"""
 
 import json
 import re
@@ -6,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from tests.workflow.small_project import Project
 from workflow_scripts.cxrcam.report.cells import interval_cell
@@ -130,3 +134,100 @@ def test_a_gap_of_one_run_is_the_same_in_table_and_verdict(results: Path) -> Non
             if c["name"] == "better than a blind classifier" and c["subject"] == subject
         )
         assert f"{100 * run['gap']:+.0f} points" in check["finding"]
+
+
+def test_curves_have_the_areas_and_errors_of_the_table(results: Path) -> None:
+    table = pd.read_csv(results / "tables/metrics.csv")
+    alone = table.groupby(["task", "scheme"]).filter(lambda runs: len(runs) == 1)
+    two = alone[alone["auroc_Viral Pneumonia"].isna()]
+    assert len(two) > 0
+    for run in alone.to_dict("records"):
+        design = f"{run['task']}-{run['scheme']}"
+        reliability = read(results / f"figures/reliability-{design}.svg")
+        assert f"ECE {run['expected_calibration_error']:.3f}" in reliability
+    for run in two.to_dict("records"):
+        curve = read(results / f"figures/roc-{run['task']}-{run['scheme']}.svg")
+        area, low, high = (run[f"macro_auroc{end}"] for end in ("", "_low", "_high"))
+        assert f"<!-- AUROC {area:.3f} -->" in curve
+        assert f"<!-- 95 % CI {low:.3f}–{high:.3f} -->" in curve
+        assert run["auroc_Normal"] == pytest.approx(run["auroc_COVID"], abs=1e-12)
+
+
+@pytest.fixture(scope="module")
+def run(exported: Project) -> pd.Series:
+    """The exported run, in the table of all runs."""
+    table = pd.read_csv(exported.folder / "results/small/tables/metrics.csv")
+    keys = ["task", "scheme", "fold", "seed"]
+    return table.set_index(keys, drop=False).loc[("two_class", "holdout", 1, 0)]
+
+
+@pytest.fixture(scope="module")
+def export(exported: Project) -> Path:
+    return exported.folder / "results/small/export/two_class/holdout/fold-1/seed-0"
+
+
+def cells(card: str, first: str) -> list[str]:
+    """Cells of a row of the model card."""
+    (row,) = (line for line in card.splitlines() if line.startswith(f"| {first}"))
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def in_words(run: pd.Series, name: str, sign: bool = False) -> str:
+    return interval_cell(*(run[f"{name}{end}"] for end in ("", "_low", "_high")), sign=sign).text
+
+
+def test_the_model_card_has_the_numbers_of_the_table(run: pd.Series, export: Path) -> None:
+    _, head, card = read(export / "README.md").split("---\n", 2)
+    assert f"On {run['n']:,} test images" in card
+    _, accuracy, interval = cells(card, "this network")
+    assert f"{accuracy} ({interval})" == in_words(run, "accuracy")
+    floors = [name.removeprefix("floor_") for name in run.index if name.startswith("floor_")]
+    assert len(floors) > 3
+    for name in floors:
+        _, accuracy, _ = cells(card, f"{name.replace('_', ' ')}:")
+        assert accuracy == f"{run[f'floor_{name}']:.3f}"
+    best = run["best_floor"].replace("_", " ")
+    assert f"Against the best of them, {best}, it gains {in_words(run, 'gap', sign=True)}." in card
+    for name in ("Normal", "COVID"):
+        _, n, sensitivity, specificity, auroc = cells(card, f"{name} |")
+        assert n == str(run[f"n_{name}"])
+        for shown, metric in ((sensitivity, "sensitivity"), (specificity, "specificity")):
+            assert shown.startswith(f"{run[f'{metric}_{name}']:.3f} (")
+        # Of two classes each has the AUROC of the task.
+        assert auroc == in_words(run, "macro_auroc")
+    error = run["expected_calibration_error_calibrated"]
+    assert f"The expected calibration error on the test images is {error:.3f}." in card
+
+    accuracy, area = yaml.safe_load(head)["model-index"][0]["results"][0]["metrics"]
+    assert accuracy["value"] == round(run["accuracy"], 4)
+    low, high = run["accuracy_low"], run["accuracy_high"]
+    assert f"{low:.3f} to {high:.3f}, n = {run['n']};" in accuracy["name"]
+    assert f"{best}, reaches {run['best_floor_accuracy']:.3f})" in accuracy["name"]
+    assert area["value"] == round(run["macro_auroc"], 4)
+
+
+def test_the_model_card_gives_the_answer_and_the_checks_of_the_verdict(
+    exported: Project, export: Path
+) -> None:
+    card = read(export / "README.md")
+    verdict = json.loads(read(exported.folder / "results/small/audit/verdict.json"))
+    counts = verdict["counts"]
+    assert verdict["answer"] in card
+    assert (
+        f"Of the checks of this network {counts['failed']} failed, {counts['not assessable']} could"
+        f" not be made and {counts['passed']} passed." in card
+    )
+    listed = [check for check in verdict["checks"] if check["status"] == "failed"]
+    assert 0 < card.count("- Failed: ") == counts["failed"] <= len(listed)
+
+
+def test_the_exported_facts_and_differences_are_of_the_same_run(
+    run: pd.Series, export: Path
+) -> None:
+    facts, parity = (json.loads(read(export / f"{name}.json")) for name in ("model", "parity"))
+    assert [facts[key] for key in ("task", "scheme", "fold", "seed")] == list(run.name)
+    assert facts["temperature"] == run["temperature"]
+    assert parity["n_test_images"] == run["n"]
+    loss = parity["files"]["model.onnx"]["loss"]
+    assert loss["n"] == run["n"]
+    assert loss["accuracy_of_run"] == pytest.approx(run["accuracy"], abs=1e-12)

@@ -12,6 +12,9 @@ UNUSED: Final = "unused"
 SHARED_TEST: Final = "shared_test"
 REST: Final = "rest"
 
+ROLES: Final = (TRAIN, VALIDATION, TEST, SHARED_TEST, REST, UNUSED)
+"""Parts of a division, in the order of tables."""
+
 # What a network sees of each image, where that is not a part of it.
 WHOLE: Final = "whole"
 

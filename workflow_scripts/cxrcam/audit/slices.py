@@ -122,10 +122,10 @@ def worst_slice(
     """
     if not features.shape[1]:
         return "no numbers before the last layer of this network"
-    if not np.ptp(features, axis=0).any():
-        return "all images are alike to this network"
     if reason := _why_too_few(is_wrong):
         return reason
+    if not np.ptp(features, axis=0).any():
+        return "all images are alike to this network"
     is_tested = _half(is_wrong, rng)
     seed = int(rng.integers(2**31))
     with threadpool_limits(1):  # sums of several threads come in any order

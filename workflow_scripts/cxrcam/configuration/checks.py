@@ -369,6 +369,12 @@ def _too_few_images(
     if kind == "random_subsample":
         n = design["images_per_class"]
         have = f"{scheme}.images_per_class is {n}"
+    parts = ["training", *(["validation"] if design["validation_fraction"] else []), "test"]
+    if n < len(parts):  # no fraction would do
+        return (
+            f"{scheme} needs an image of each class for each part ({', '.join(parts)}), but "
+            f"{have}: add images"
+        )
     sizes = {"validation": part_size(n, design["validation_fraction"])}
     if kind == "stratified_kfold":
         sizes["test"] = math.ceil(n / design["folds"])

@@ -6,7 +6,7 @@ Markdown page with a YAML head.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -14,11 +14,8 @@ import yaml
 from workflow_scripts.cxrcam.configuration.class_balance import reweighting, shares_sentence
 from workflow_scripts.cxrcam.export.pages import render_page
 from workflow_scripts.cxrcam.starting_weights import RANDOM, start_sentence
-from workflow_scripts.cxrcam.terms import REST, SHARED_TEST, TEST, TRAIN, UNUSED, VALIDATION
+from workflow_scripts.cxrcam.terms import ROLES
 from workflow_scripts.cxrcam.verdict.check import FAILED, NOT_ASSESSABLE, PASSED, is_judged
-
-ROLES: Final = (TRAIN, VALIDATION, TEST, SHARED_TEST, REST, UNUSED)
-"""Parts of a division, in the order of the table."""
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from workflow_scripts.cxrcam.metrics.intervals import (
     weighted_auroc,
     weighted_average_precision,
 )
+from workflow_scripts.cxrcam.metrics.ranking import class_log_odds
 
 Metrics = Sequence[Mapping[str, Any]]
 
@@ -152,6 +153,8 @@ def _curve_figure(
 ) -> Figure:
     """Draw a panel for each class, or for the second of two."""
     names = list(classes)
+    odds = class_log_odds(predictions[[f"probability_{name}" for name in names]])
+    predictions = predictions.assign(**{f"odds_{name}": odds[:, k] for k, name in enumerate(names)})
     # In a two-class task the curve of one class is the mirror of the other's.
     two = len(names) == 2
     drawn = names[1:] if two else names
@@ -189,9 +192,9 @@ def _panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
 
 
 def _truth_and_scores(predictions: pd.DataFrame, name: str) -> tuple[BoolArray, Float64Array]:
-    """Whether each image is of the class, and the class's probability."""
+    """Whether each image is of the class, and the class's log-odds."""
     positive = (predictions["label"] == name).to_numpy(dtype=bool)
-    return positive, predictions[f"probability_{name}"].to_numpy(dtype=np.float64)
+    return positive, predictions[f"odds_{name}"].to_numpy(dtype=np.float64)
 
 
 def _draw_curves(

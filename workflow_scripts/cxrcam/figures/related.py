@@ -25,6 +25,7 @@ from workflow_scripts.cxrcam.drawing.style import (
     fitted,
     styled,
 )
+from workflow_scripts.cxrcam.metrics.ranking import class_log_odds
 from workflow_scripts.cxrcam.terms import TEST
 
 # Height of a network's line in inches, and the share of it that its divisions take together.
@@ -148,7 +149,9 @@ def threshold_figure(points: pd.DataFrame, predictions: Sequence[pd.DataFrame]) 
 def _draw_roc(axes: Axes, point: pd.Series, test: pd.DataFrame) -> None:
     """Draw one ROC curve with the chosen threshold on it."""
     positive = test["label"] == point["positive"]
-    scores = test[f"probability_{point['positive']}"]
+    probabilities = test.filter(regex="^probability_")
+    column = list(probabilities).index(f"probability_{point['positive']}")
+    scores = class_log_odds(probabilities)[:, column]
     false, true, _ = roc_curve(positive, scores)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.0)
     axes.plot(false, true, color=BLUE, drawstyle="steps-post")

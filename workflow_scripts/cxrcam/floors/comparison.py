@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from workflow_scripts.cxrcam.floors.descriptions import DESCRIPTIONS
 from workflow_scripts.cxrcam.floors.floors import accuracy_gap, best_floor
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
+from workflow_scripts.cxrcam.metrics.ranking import class_log_odds
 
 
 def compare_with_floors(
@@ -61,7 +62,7 @@ def compare_with_floors(
             "sees": DESCRIPTIONS[str(name)],
             "accuracy": right / len(truth),
             "accuracy_interval": list(wilson_interval(right, len(truth))),
-            "macro_auroc": _macro_auroc(truth, scores),
+            "macro_auroc": _macro_auroc(truth, class_log_odds(scores)),
         }
     best = best_floor({name: result["accuracy"] for name, result in results.items()})
     gap = accuracy_gap(truth, network, predicted[best], np.asarray(groups), rng)

@@ -1,8 +1,9 @@
 """What a set of predictions is worth: the numbers of a diagnostic-accuracy table.
 
-Two conventions hold everywhere in this module:
+These conventions hold everywhere in this module:
 
 - The predicted class is the one of the highest probability (the earlier class in a tie).
+- AUROC, AUPRC and their intervals rank images by log-odds, see `ranking`.
 - In a task of two classes the first class of the list is the negative one ("Normal") and the
   second is the positive one ("COVID"). With more classes every class is in turn the positive one
   against the rest.
@@ -57,6 +58,7 @@ from workflow_scripts.cxrcam.metrics.intervals import (
     weighted_average_precision,
     wilson_interval,
 )
+from workflow_scripts.cxrcam.metrics.ranking import class_log_odds
 
 Undefined = dict[str, str]
 """The numbers that do not exist, each with its reason."""
@@ -95,14 +97,14 @@ def classification_metrics(
         images; the message names the value.
     """
     truth, scores = _checked(labels, probabilities, classes)
-    names = list(classes)
+    names, ranking = list(classes), class_log_odds(scores)
     predicted = scores.argmax(axis=1)
     matrix = confusion_matrix(truth, predicted, labels=np.arange(len(names)))
     tables = multilabel_confusion_matrix(truth, predicted, labels=np.arange(len(names)))
     tables = tables.astype(np.int64)  # where no image is right, scikit-learn gives floats
     undefined: Undefined = {}
     per_class = {
-        name: _class_metrics(name, tables[k], truth == k, scores[:, k], undefined)
+        name: _class_metrics(name, tables[k], truth == k, ranking[:, k], undefined)
         for k, name in enumerate(names)
     }
     mcc = _matthews_correlation(truth, predicted, undefined)
@@ -117,7 +119,7 @@ def classification_metrics(
         **_scores_of_probabilities(truth, scores),
         "per_class": per_class,
     }
-    _add_bootstrap_intervals(result, truth, scores, groups, seed, undefined)
+    _add_bootstrap_intervals(result, truth, ranking, groups, seed, undefined)
     result["undefined"] = [{"metric": name, "reason": why} for name, why in undefined.items()]
     return result
 
@@ -195,7 +197,7 @@ def _class_metrics(
     name: str,
     table: Int64Array,
     positive: BoolArray,
-    scores: Float64Array,
+    ranking: Float64Array,
     undefined: Undefined,
 ) -> dict[str, Any]:
     """All numbers of one class against the rest but the bootstrap intervals."""
@@ -218,9 +220,9 @@ def _class_metrics(
     # formula would give a 0 that looks like a measurement.
     entry["f1"] = 2 * hits / (2 * hits + false_alarms + misses) if n_true else None
     if 0 < n_true < n:
-        entry["auroc"] = float(roc_auc_score(positive, scores))
+        entry["auroc"] = float(roc_auc_score(positive, ranking))
         # A sum of steps, which can exceed 1 by its rounding.
-        entry["auprc"] = min(1.0, float(average_precision_score(positive, scores)))
+        entry["auprc"] = min(1.0, float(average_precision_score(positive, ranking)))
     else:
         entry["auroc"] = entry["auprc"] = None
     for metric in ("f1", "auroc", "auprc"):
@@ -255,7 +257,7 @@ def _matthews_correlation(
 def _add_bootstrap_intervals(
     result: dict[str, Any],
     truth: Int64Array,
-    scores: Float64Array,
+    ranking: Float64Array,
     groups: npt.ArrayLike | None,
     seed: int | np.random.SeedSequence,
     undefined: Undefined,
@@ -268,7 +270,7 @@ def _add_bootstrap_intervals(
         if value is None:
             return None
         try:
-            return list(bootstrap_interval(statistic, truth, scores, groups=groups, seed=seed))
+            return list(bootstrap_interval(statistic, truth, ranking, groups=groups, seed=seed))
         except ValueError as error:
             undefined[of] = str(error)
             return None

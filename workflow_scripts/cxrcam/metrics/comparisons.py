@@ -19,6 +19,7 @@ from scipy.special import ndtri
 from scipy.stats import binomtest, chi2, norm, rankdata
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array
+from workflow_scripts.cxrcam.metrics.ranking import class_log_odds
 
 EXACT_BELOW: Final = 25
 """Fewer discordant images than this: exact binomial test (chi-squared needs about 10 a side)."""
@@ -226,7 +227,8 @@ def compared_runs(
             **{"mcnemar_p": paired.p, "mcnemar_method": paired.method},
         }  # fmt: skip
         if len(classes) == 2:
-            a_says, b_says = (t[f"probability_{classes[1]}"].to_numpy(float) for t in (of_a, of_b))
+            columns = [f"probability_{name}" for name in classes]
+            a_says, b_says = (class_log_odds(table[columns])[:, 1] for table in (of_a, of_b))
             test = delong_test((of_a["label"] == classes[1]).to_numpy(), a_says, b_says)
             row |= {
                 **{"auroc_a": test.auroc_a, "auroc_b": test.auroc_b},

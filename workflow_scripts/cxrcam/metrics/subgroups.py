@@ -23,6 +23,7 @@ from workflow_scripts.cxrcam.metrics.intervals import (
     difference_interval,
     wilson_interval,
 )
+from workflow_scripts.cxrcam.metrics.ranking import class_log_odds
 
 FEWEST_IMAGES: Final = 30
 """Test images of a group that is assessed."""
@@ -76,6 +77,12 @@ class Answers:
         called = self.scores.to_numpy().argmax(axis=1)
         right = self.truth.to_numpy()[np.arange(len(called)), called] == 1
         return pd.Series(right.astype(np.float64), self.group.index)
+
+    @property
+    def ranked(self) -> "Answers":
+        """The same with log-odds for probabilities, of classes that exclude one another."""
+        odds = class_log_odds(self.scores)
+        return replace(self, scores=pd.DataFrame(odds, self.scores.index, self.scores.columns))
 
 
 class Area(NamedTuple):
@@ -205,7 +212,7 @@ def _measures(runs: Sequence[Answers], findings: bool) -> Measures:
         ):
             measures[name] = _share(correct[of_kind], group, str(kind))
     else:
-        mean = _aurocs(runs, group)[MEAN_AUROC]
+        mean = _aurocs([run.ranked for run in runs], group)[MEAN_AUROC]
         whole = len(mean.areas) == 1 + len(others)
         measures[MACRO_AUROC] = (
             mean if whole else replace(mean, value=None, interval=None, areas={})

@@ -98,8 +98,6 @@ class Report:
         The headline's network and what it starts from, in words.
     methods : sequence of str
         Sentences for the methods section of a publication.
-    model_card : str
-        Where the card of the headline's network is written, as seen from the data set's folder.
     configuration : str or None
         As YAML.
     """
@@ -137,7 +135,6 @@ class Report:
     size: str
     network: str
     methods: Sequence[str]
-    model_card: str
     configuration: str | None
 
 

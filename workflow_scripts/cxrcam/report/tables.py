@@ -19,6 +19,7 @@ from workflow_scripts.cxrcam.report.cells import (
     number_cell,
     without_constant,
 )
+from workflow_scripts.cxrcam.terms import ROLES
 
 MOST_IN_A_MATRIX: Final = 10
 """Classes of a confusion matrix in words; of more, nobody reads the zeros."""
@@ -188,14 +189,17 @@ def splits_table(
     names = dict.fromkeys(name for of_task in classes.values() for name in of_task)
     rows = []
     for split, table in zip(splits, tables, strict=True):
-        for role, part in table.groupby("role", sort=False):
+        for role in ROLES:
+            part = table[table["role"] == role]
+            if part.empty:
+                continue
             counts = part["label"].value_counts()
             rows.append(
                 [
                     Cell(str(split["task"])),
                     Cell(str(split["scheme"])),
                     Cell(str(split["fold"]), float(split["fold"])),
-                    Cell(str(role).replace("_", " ")),
+                    Cell(role.replace("_", " ")),
                     Cell(f"{len(part):,}", float(len(part))),
                     Cell(f"{part['group'].nunique():,}", float(part["group"].nunique())),
                     *(
@@ -217,6 +221,7 @@ def leaks_table(leaks: pd.DataFrame) -> Table:
         audit/leaks.csv. Parts without images are left out.
     """
     kinds = list(dict.fromkeys(leaks["kind"]))
+    names = [kind.replace("_", " ").capitalize() for kind in kinds]
     rows = []
     for key, part in leaks.groupby(["task", "scheme", "fold", "grouped", "role"], sort=False):
         if part["n_images"].max() == 0:
@@ -236,7 +241,7 @@ def leaks_table(leaks: pd.DataFrame) -> Table:
                 *(_leaked_cell(found.get(kind, {})) for kind in kinds),
             ]
         )
-    columns = ("Task", "Design", "Fold", "Part", "Grouped", *(k.capitalize() for k in kinds))
+    columns = ("Task", "Design", "Fold", "Part", "Grouped", *names)
     return Table("Images with a twin, or their own patient, in training", columns, rows)
 
 

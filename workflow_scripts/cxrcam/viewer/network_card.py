@@ -8,12 +8,13 @@ from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.images.dicom_tags import NO_FRONTAL_CHEST, Accept
 from workflow_scripts.cxrcam.maps.overlays import EVIDENCE_COLOURS
 from workflow_scripts.cxrcam.new_images.answers import ONLY_DRAWN
+from workflow_scripts.cxrcam.verdict.answer import NOT_BELIEVABLE, NOT_PROVEN
 from workflow_scripts.cxrcam.viewer.training_pictures import TrainingPictures
 
 
 def in_short(answer: str) -> str:
     """The audit's answer in the few words that stand beside a probability; never "proven"."""
-    return "not to be believed" if answer.startswith("No.") else "not proven"
+    return NOT_BELIEVABLE if NOT_BELIEVABLE in answer else NOT_PROVEN
 
 
 def network_card(

@@ -46,8 +46,9 @@ def judge(tables: AuditTables) -> list[Check]:
         faults = []
         clause = f"{share.n:,} test images are few: the interval is {100 * width:.0f} points wide"
         if rarest < FEWEST_PER_CLASS:
-            faults.append(f"the rarest class, {name}, has {rarest} test images, fewer than 30")
-            clause = f"only {rarest} test images are of {name}, the rarest class"
+            images, are = ("image", "is") if rarest == 1 else ("images", "are")
+            faults.append(f"the rarest class, {name}, has {rarest} test {images}, fewer than 30")
+            clause = f"only {rarest} test {images} {are} of {name}, the rarest class"
         if width > WIDEST_INTERVAL:
             faults.append(f"the interval is {100 * width:.0f} points wide, more than 20")
         finding = f"{share}, {100 * width:.0f} points wide; {rarest:,} of the rarest class, {name}"

@@ -3,9 +3,8 @@
 
 import { readPart10Header, parseDicom } from "dicom-parser";
 import { render } from "./dicom_grey.js";
-import { Refusal } from "./refusal.js";
+import { PREDICT, Refusal } from "./refusal.js";
 
-const PREDICT = "run snakemake predict on it.";
 const UNCOMPRESSED = { "1.2.840.10008.1.2": "Implicit VR Little Endian", "1.2.840.10008.1.2.1": "Explicit VR Little Endian" };
 const OTHER_SYNTAXES = {
   "1.2.840.10008.1.2.1.99": "Deflated Explicit VR Little Endian",
@@ -26,7 +25,7 @@ const SQUARE_ENOUGH = 1.01;
 const MOST_UNEQUAL = 4;
 
 export function notRead(what) {
-  return new Refusal(`The DICOM file ${what}, which this page does not read: ${PREDICT}`);
+  return new Refusal(`The DICOM file ${what}, which this page does not read: ${PREDICT}.`);
 }
 
 /** The elements of a file that decide on its grey levels. */

@@ -1,7 +1,7 @@
 // Stored values of a DICOM image as 8-bit grey, in which bone is bright; as cxrcam/images/dicom_grey.py.
 
 import { roundHalfToEven } from "./grey.js";
-import { Refusal } from "./refusal.js";
+import { PREDICT, Refusal } from "./refusal.js";
 
 const FEWEST_GREYS = 32;
 const CENTRAL = [0.005, 0.995];
@@ -24,7 +24,7 @@ export function render(elements, stored, layout) {
 }
 
 function modality(elements, stored) {
-  if (elements.has("x00283000")) throw new Refusal("The DICOM file has a modality table, which this page does not read: run snakemake predict on it.");
+  if (elements.has("x00283000")) throw new Refusal(`The DICOM file has a modality table, which this page does not read: ${PREDICT}.`);
   const slope = elements.decimal("x00281053") || 1;
   const intercept = elements.decimal("x00281052") || 0;
   return slope === 1 && intercept === 0 ? stored : Float64Array.from(stored, (value) => value * slope + intercept);
@@ -35,7 +35,7 @@ function padding(elements, stored, { signed, allocated }) {
   const ends = ["x00280120", "x00280121"].map((tag) => elements.word(tag));
   if (ends[0] === null) return null;
   if (allocated === 8 && ends.some((end) => end > 255)) {
-    throw new Refusal("The DICOM file pads with a value that no pixel can have: run snakemake predict on it.");
+    throw new Refusal(`The DICOM file pads with a value that no pixel can have: ${PREDICT}.`);
   }
   const span = 2 ** allocated;
   const [first, last] = [ends[0], ends[1] ?? ends[0]].map((end) => (signed && end >= span / 2 ? end - span : end));
@@ -69,7 +69,7 @@ function readTable(table, { signed }, hasNegative) {
   const { vr, dataOffset, length } = table.find("x00283006");
   const isSigned = (table.find("x00283002")?.vr ?? (signed ? "SS" : "US")) === "SS";
   if (start === null || (vr && !["US", "SS", "OW"].includes(vr)) || (isSigned && number >= 2 ** 15)) {
-    throw new Refusal("The DICOM file has a VOI table of a kind that this page does not read: run snakemake predict on it.");
+    throw new Refusal(`The DICOM file has a VOI table of a kind that this page does not read: ${PREDICT}.`);
   }
   const n = number || 65536;
   const data = table.bytes.slice(dataOffset, dataOffset + length);

@@ -3,7 +3,7 @@
 
 import { Colours } from "./colour.js";
 import { luma, overBlack, stretchTo8Bit } from "./grey.js";
-import { Refusal } from "./refusal.js";
+import { PREDICT, Refusal } from "./refusal.js";
 
 const GREY = 0;
 const COLOUR = 2;
@@ -217,7 +217,7 @@ export async function decodePng(bytes) {
   }
   const chunks = readChunks(bytes);
   if (chunks.acTL) throw new Refusal("The file holds several frames or pages; one image is expected.");
-  if (chunks.eXIf) throw new Refusal("The PNG may say in an EXIF block which side is up, which this page does not read.");
+  if (chunks.eXIf) throw new Refusal(`The PNG may say in an EXIF block which side is up, which this page does not read: ${PREDICT}.`);
   if (kind === PALETTE && !chunks.PLTE) throw new Refusal("The image data are damaged and cannot be decoded.");
   if (depth === 16 && kind === COLOUR && chunks.tRNS) {
     throw new Refusal(

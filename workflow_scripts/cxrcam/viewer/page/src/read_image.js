@@ -4,7 +4,7 @@ import { Colours } from "./colour.js";
 import { decodeDicom } from "./dicom.js";
 import { luma, roundHalfToEven } from "./grey.js";
 import { decodePng, pngHeader } from "./png.js";
-import { Refusal } from "./refusal.js";
+import { PREDICT, Refusal } from "./refusal.js";
 
 const MINIMUM_SIDE = 16;
 // The largest detectors give about 20 million; a tab that is asked for more may be killed.
@@ -56,7 +56,7 @@ export function jpegHeader(bytes) {
 function checkSize({ width, height }) {
   if (width * height > MOST_PIXELS) {
     throw new Refusal(`The image declares ${width} x ${height} pixels, more than the ${MOST_PIXELS / 1e6} million ` +
-      "that a page can take: run snakemake predict instead.");
+      `that a page can take: ${PREDICT}.`);
   }
   if (Math.min(width, height) < MINIMUM_SIDE) {
     throw new Refusal(`The image is ${width} x ${height} pixels: a side is smaller than ${MINIMUM_SIDE} pixels.`);
@@ -139,7 +139,7 @@ async function decode(bytes, name, leastSide, refused) {
   }
   if (isDicom(bytes, name)) return decodeDicom(bytes, checkSize, refused);
   const other = OTHER_FORMATS.find(([signature]) => startsWith(bytes, signature));
-  if (other) throw new Refusal(`This is ${other[1]}; the page reads PNG, JPEG and DICOM: run snakemake predict on it.`);
+  if (other) throw new Refusal(`This is ${other[1]}; the page reads PNG, JPEG and DICOM: ${PREDICT}.`);
   throw new Refusal("The file is not an image: the page reads X-rays as PNG, JPEG or DICOM.");
 }
 
