@@ -22,7 +22,7 @@ def decoding_threads(n_shards: int, cores: int | None) -> int:
 
 
 def search_memory_mb(n_images: int) -> int:
-    """Words of the images' keypoints, as stored and as sorted lists: 50 KB an image measured, 60 asked for."""
+    """Words of the images' keypoints, stored and sorted: 50 KB an image were measured."""
     return int(2000 + 60 * n_images / 1000)
 
 
