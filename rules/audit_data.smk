@@ -166,7 +166,7 @@ rule audit_labels:
         duplicates=rules.index.output.duplicates,
         facts=decoded_facts,
         shards=cache_shards,
-        predictions=of_runs(rules.predict_run.output.predictions, LABEL_RUNS),
+        predictions=of_runs(rules.predict_run.output.predictions, STUDY.label_runs),
     output:
         table="results/{dataset}/audit/suspect_labels.csv",
         page=in_report(
@@ -191,7 +191,7 @@ rule audit_labels:
         is_drawn=drawn_here,
         tasks=STUDY.classes,
         findings=STUDY.findings,
-        runs=LABEL_RUNS,
+        runs=STUDY.label_runs,
     message:
         "Looking for labels of {wildcards.dataset} that the images speak against"
     script:

@@ -36,7 +36,7 @@ rule mended_overlay:
 
 rule mended_table:
     input:
-        **first_study(),
+        **first_study_files(config["compare_with"]),
         metrics=rules.tables.output.metrics,
         verdict=rules.audit_verdict.output.json,
         external=rules.external_table.output[0] if config["external"] else [],

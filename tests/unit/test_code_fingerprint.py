@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 from workflow_scripts.cxrcam import code_fingerprint as module
-from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint, import_closure
+from workflow_scripts.cxrcam.code_fingerprint import (
+    code_fingerprint,
+    import_closure,
+    text_fingerprint,
+)
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = ("numpy", "PIL", "torch")
@@ -294,3 +298,16 @@ def test_a_memory_does_not_grow_without_end(project, memory, monkeypatch):
         edit(project, "cxrcam/layers.py", "n *", f"n * {number} *")
         of(project, memory=memory)
     assert len(json.loads(memory.read_text())["found"]) <= 8
+
+
+# --- other files ----------------------------------------------------------------------------------
+
+
+def test_the_text_of_a_template_counts_and_its_name_does_not(tmp_path):
+    one, same, other = (tmp_path / name for name in ("a.html", "b.html", "c.html"))
+    one.write_text("<p>", encoding="utf-8")
+    same.write_text("<p>", encoding="utf-8")
+    other.write_text("<b>", encoding="utf-8")
+    assert text_fingerprint([one]) == text_fingerprint([same])
+    assert text_fingerprint([one]) != text_fingerprint([other])
+    assert text_fingerprint([one, other]) != text_fingerprint([other, one])

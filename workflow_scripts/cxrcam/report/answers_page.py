@@ -14,6 +14,7 @@ from workflow_scripts.cxrcam.configuration.class_balance import shares_sentence
 from workflow_scripts.cxrcam.maps.placement import log_odds
 from workflow_scripts.cxrcam.maps.raw_maps import read_evidence_maps
 from workflow_scripts.cxrcam.metrics.conformal import fewest_images
+from workflow_scripts.cxrcam.networks.starting_weights import start_sentence
 from workflow_scripts.cxrcam.new_images.answers import ABSTAIN
 from workflow_scripts.cxrcam.new_images.reference import Reference, Share
 from workflow_scripts.cxrcam.report.answer_pictures import (
@@ -23,7 +24,6 @@ from workflow_scripts.cxrcam.report.answer_pictures import (
 )
 from workflow_scripts.cxrcam.report.cells import NONE, Cell, Link, Table, number_cell
 from workflow_scripts.cxrcam.report.templating import page_environment, trained_notice
-from workflow_scripts.cxrcam.starting_weights import start_sentence
 from workflow_scripts.cxrcam.terms import VALIDATION
 from workflow_scripts.cxrcam.verdict.check import is_judged
 

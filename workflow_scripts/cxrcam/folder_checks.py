@@ -21,6 +21,25 @@ def refuse_project_with_braces(project: Path) -> None:
         )
 
 
+def refuse_python_with_blanks(python: str) -> None:
+    """Refuse a Python under a path with a blank: Snakemake starts scripts without quoting it.
+
+    Parameters
+    ----------
+    python : str
+        ``sys.executable``.
+
+    Raises
+    ------
+    InputError
+    """
+    if len(python.split()) > 1:
+        raise InputError(
+            f"Python lies under a path with a blank ({python!r}), where Snakemake cannot start "
+            "scripts: set up the environment in a folder without blanks in its path."
+        )
+
+
 def refuse_read_only_results(results: Path) -> None:
     """Refuse a folder of results that may not be written, before any job; a look at it is fine.
 

@@ -1,4 +1,4 @@
-"""What the terminal shows of a run: a line a job, what is left, warnings and errors in full.
+"""The progress of a run: a line a job, what is left, warnings and errors in full.
 
 Snakemake's main process hands its events (`LogEvent`) to the handler. Without a terminal (a pipe, a
 cluster's log) the same lines are written, without a bar and without control characters.

@@ -13,7 +13,7 @@ from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultForma
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from workflow_scripts.cxrcam import terminal
+from workflow_scripts.cxrcam.terminal import progress
 
 ASKED = {"dryrun": False, "verbose": False, "debug_dag": False}
 
@@ -25,11 +25,11 @@ class Run:
         self.logger = logging.Logger("run")
         self.stream = stream
         usual = ColorizingTextHandler(stream=stream)
-        usual.name = terminal.USUAL_HANDLER
+        usual.name = progress.USUAL_HANDLER
         usual.setFormatter(DefaultFormatter(quiet, show_failed_logs=True))
         usual.addFilter(DefaultFilter(quiet, False, False, False, False))
         self.logger.addHandler(usual)
-        terminal.show_run(self.logger, SimpleNamespace(**ASKED | asked))
+        progress.show_run(self.logger, SimpleNamespace(**ASKED | asked))
 
     def event(self, event: LogEvent, text: str | None = None, **given: object) -> None:
         self.logger.info(text, extra={"event": event, **given})
@@ -58,7 +58,7 @@ def run() -> Run:
 @pytest.fixture
 def clock(monkeypatch) -> SimpleNamespace:
     watch = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: watch.now)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: watch.now)
     return watch
 
 
@@ -139,7 +139,7 @@ def test_a_plan_and_whoever_asks_for_more_get_what_snakemake_says(asked):
 def test_another_logger_of_the_user_stays_alone():
     logger = logging.Logger("run")
     logger.addHandler(other := logging.NullHandler())
-    terminal.show_run(logger, SimpleNamespace(**ASKED))
+    progress.show_run(logger, SimpleNamespace(**ASKED))
     assert logger.handlers == [other]
 
 
@@ -196,26 +196,26 @@ def test_a_terminal_has_a_bar_below_the_lines(in_terminal):
     [(0.4, "0 s"), (59.4, "59 s"), (60, "1 min"), (3599, "1 h 0 min"), (7500, "2 h 5 min")],
 )
 def test_durations_read_as_a_person_says_them(seconds, words):
-    assert terminal.in_words(seconds) == words
+    assert progress.in_words(seconds) == words
 
 
 def test_nothing_is_said_of_the_time_left_before_a_job_has_ended():
-    assert terminal.time_left({"train": 3}, {}, [("train", 5.0)], 5.0) == ""
+    assert progress.time_left({"train": 3}, {}, [("train", 5.0)], 5.0) == ""
 
 
 def test_the_time_left_counts_each_rule_by_its_own_jobs_and_what_has_run_of_them():
     took = {"cache": [1.0, 1.0], "train": [100.0]}
     # 10 caches and 2 trainings, one of them half done: 160 s of work, of which one second a second
     # was done until now.
-    left = terminal.time_left({"cache": 10, "train": 2}, took, [("train", 50.0)], 152.0)
+    left = progress.time_left({"cache": 10, "train": 2}, took, [("train", 50.0)], 152.0)
     assert left == "about 3 min left"
     # Twice as much side by side.
-    left = terminal.time_left({"cache": 10, "train": 2}, took, [("train", 50.0)], 76.0)
+    left = progress.time_left({"cache": 10, "train": 2}, took, [("train", 50.0)], 76.0)
     assert left == "about 1 min left"
 
 
 def test_jobs_of_which_nothing_is_known_make_it_a_lower_bound():
-    assert terminal.time_left({"train": 6, "cache": 2}, {"cache": [1.0]}, [], 1.0).startswith(
+    assert progress.time_left({"train": 6, "cache": 2}, {"cache": [1.0]}, [], 1.0).startswith(
         "at least"
     )
 
@@ -226,6 +226,6 @@ def test_the_module_is_read_by_the_main_process_only():
         line
         for file in rules.glob("*.smk")
         for line in file.read_text(encoding="utf-8").splitlines()
-        if "cxrcam.terminal" in line
+        if "terminal.progress" in line
     )
     assert line.startswith("    "), "every job of a cluster would import it"

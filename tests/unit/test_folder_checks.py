@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.places import (
+from workflow_scripts.cxrcam.folder_checks import (
     refuse_project_with_braces,
+    refuse_python_with_blanks,
     refuse_read_only_results,
     refuse_unwritable_records,
 )
@@ -43,3 +44,9 @@ def test_results_that_may_not_be_written_are_refused_and_absent_ones_are_not(tmp
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(InputError, match=r"results' is read-only for you.*--directory"):
         refuse_read_only_results(results)
+
+
+def test_a_python_under_a_path_with_a_blank_is_refused():
+    refuse_python_with_blanks("/home/me/.venv/bin/python")
+    with pytest.raises(InputError, match=r"'/home/my files/python'.*without blanks"):
+        refuse_python_with_blanks("/home/my files/python")
