@@ -6,7 +6,7 @@ from pathlib import Path
 from workflow_scripts.cxrcam.audit.claim_checklist import claim_checklist_markdown
 from workflow_scripts.cxrcam.files import atomic_path, write_json, write_text
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.networks.starting_weights import (
+from workflow_scripts.cxrcam.networks.weights.starting_weights import (
     planned_starts,
     start_of_model,
     starts_in_words,

@@ -220,10 +220,10 @@ def test_scripts_of_the_workflow_depend_on_what_they_should():
         return {path.relative_to(library).with_suffix("").as_posix() for path in inside}
 
     training = closure("train.py")
-    assert {"networks/training", "networks/models", "data/cache", "seeds"} <= training
+    assert {"networks/training/loop", "networks/models", "data/cache", "seeds"} <= training
     assert not [name for name in training if name.startswith(("maps/", "figures/", "metrics/"))]
     assert {"networks/prediction", "networks/cam"} <= closure("predict_run.py")
-    assert "networks/training" not in closure("cache.py")
+    assert "networks/training/loop" not in closure("cache.py")
     assert "networks/models" not in closure("splits.py")
 
 

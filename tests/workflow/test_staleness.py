@@ -233,7 +233,7 @@ CASES = [
     ),
     Case(
         "code of the training",
-        function("cxrcam/networks/training.py", "train"),
+        function("cxrcam/networks/training/loop.py", "train"),
         after_train(ALL_RUNS),
     ),
     Case(

@@ -14,7 +14,7 @@ from workflow_scripts.cxrcam.configuration.class_balance import shares_sentence
 from workflow_scripts.cxrcam.maps.placement import log_odds
 from workflow_scripts.cxrcam.maps.raw_maps import read_evidence_maps
 from workflow_scripts.cxrcam.metrics.conformal import fewest_images
-from workflow_scripts.cxrcam.networks.starting_weights import start_sentence
+from workflow_scripts.cxrcam.networks.weights.starting_weights import start_sentence
 from workflow_scripts.cxrcam.new_images.answers import ABSTAIN
 from workflow_scripts.cxrcam.new_images.reference import Reference, Share
 from workflow_scripts.cxrcam.report.answer_pictures import (

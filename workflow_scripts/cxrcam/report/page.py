@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from workflow_scripts.cxrcam.files import atomic_path
-from workflow_scripts.cxrcam.networks.starting_weights import starts_in_words
+from workflow_scripts.cxrcam.networks.weights.starting_weights import starts_in_words
 from workflow_scripts.cxrcam.report.cells import Link, Table
 from workflow_scripts.cxrcam.report.headline import Bar
 from workflow_scripts.cxrcam.report.matrix import check_matrix

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.cxrcam.configuration.resolution import read_yaml
-from workflow_scripts.cxrcam.networks.starting_weights import starts_in_words
+from workflow_scripts.cxrcam.networks.weights.starting_weights import starts_in_words
 
 MOST_FILES = 8
 """If a target makes more files, only its pages are named."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from workflow_scripts.cxrcam.networks.augmentation import Augmentation
+from workflow_scripts.cxrcam.networks.training.augmentation import Augmentation
 
 MINIMUM_SIDE = 32
 """Pixels; below it a network that divides the side by 32 has no feature map left."""

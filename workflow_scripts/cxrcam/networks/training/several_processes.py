@@ -13,8 +13,8 @@ import torch.multiprocessing as mp
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import machine_fault, start_log
-from workflow_scripts.cxrcam.networks.checkpoints import TrainingStopped
-from workflow_scripts.cxrcam.networks.training_job import TrainingJob, train_classifier
+from workflow_scripts.cxrcam.networks.training.checkpoints import TrainingStopped
+from workflow_scripts.cxrcam.networks.training.job import TrainingJob, train_classifier
 
 STOPPED = 128 + signal.SIGTERM  # exit code of a process that wrote its state as it was asked to
 GRACE_SECONDS = 15  # that the others have to end by themselves, after the first one that did not

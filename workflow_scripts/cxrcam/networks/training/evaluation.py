@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.networks.devices import autocast
-from workflow_scripts.cxrcam.networks.distributed import rank, total, world_size
-from workflow_scripts.cxrcam.networks.findings_loss import right_answers
 from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
+from workflow_scripts.cxrcam.networks.training.distributed import rank, total, world_size
+from workflow_scripts.cxrcam.networks.training.findings_loss import right_answers
 
 BATCH_SIZE = 128
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from workflow_scripts.cxrcam.networks import distributed
-from workflow_scripts.cxrcam.networks.checkpoints import State
-from workflow_scripts.cxrcam.networks.training_step import Learner
+from workflow_scripts.cxrcam.networks.training import distributed
+from workflow_scripts.cxrcam.networks.training.checkpoints import State
+from workflow_scripts.cxrcam.networks.training.step import Learner
 
 Weights = dict[str, torch.Tensor]
 

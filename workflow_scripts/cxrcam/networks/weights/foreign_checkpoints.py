@@ -8,7 +8,7 @@ from typing import Final
 import torch
 
 from workflow_scripts.cxrcam.networks.architectures import Backbone
-from workflow_scripts.cxrcam.networks.weights_files import WeightsError, in_single_precision
+from workflow_scripts.cxrcam.networks.weights.files import WeightsError, in_single_precision
 
 # Last layers as other projects call them, with all that is inside.
 OTHER_HEAD: Final = re.compile(r"(fc|_fc|classifier|heads?|last_linear|linear|logits|output)\..+")

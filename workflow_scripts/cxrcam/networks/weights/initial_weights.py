@@ -16,25 +16,25 @@ from torch import nn
 
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.networks.architectures import Backbone
-from workflow_scripts.cxrcam.networks.foreign_checkpoints import (
-    Normalisation,
-    radiology_normalisation,
-)
 from workflow_scripts.cxrcam.networks.libraries import TIMM, fetched_from_timm
 from workflow_scripts.cxrcam.networks.models import build_classifier, load_pretrained
-from workflow_scripts.cxrcam.networks.recorded_start import METADATA_KEY, recorded_start
-from workflow_scripts.cxrcam.networks.weights_download import (
+from workflow_scripts.cxrcam.networks.weights.download import (
     DownloadError,
     fetch_verified,
     is_published,
     published_name,
 )
-from workflow_scripts.cxrcam.networks.weights_files import (
+from workflow_scripts.cxrcam.networks.weights.files import (
     SUFFIXES,
     WeightsError,
     file_origin,
     read_state_dict,
 )
+from workflow_scripts.cxrcam.networks.weights.foreign_checkpoints import (
+    Normalisation,
+    radiology_normalisation,
+)
+from workflow_scripts.cxrcam.networks.weights.recorded_start import METADATA_KEY, recorded_start
 from workflow_scripts.cxrcam.seeds import integer_seed
 
 

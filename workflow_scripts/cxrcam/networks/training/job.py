@@ -30,19 +30,8 @@ from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import SHOWN
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.capsules import MarginLoss
-from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints
-from workflow_scripts.cxrcam.networks.class_balance import class_weights, numbered_sources
 from workflow_scripts.cxrcam.networks.cost import parameter_count
 from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_torch
-from workflow_scripts.cxrcam.networks.distributed import rank, world_size
-from workflow_scripts.cxrcam.networks.evaluation import best_iteration
-from workflow_scripts.cxrcam.networks.freezing import front_removed
-from workflow_scripts.cxrcam.networks.initial_weights import (
-    RANDOM_START,
-    Start,
-    network_at_start,
-    read_start,
-)
 from workflow_scripts.cxrcam.networks.input_parts import read_network_input
 from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size
 from workflow_scripts.cxrcam.networks.models import (
@@ -50,14 +39,25 @@ from workflow_scripts.cxrcam.networks.models import (
     save_model,
 )
 from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Part, Pixels
-from workflow_scripts.cxrcam.networks.recipe import TrainSettings
-from workflow_scripts.cxrcam.networks.sub_classes import (
+from workflow_scripts.cxrcam.networks.training.checkpoints import Checkpoints
+from workflow_scripts.cxrcam.networks.training.class_balance import class_weights, numbered_sources
+from workflow_scripts.cxrcam.networks.training.distributed import rank, world_size
+from workflow_scripts.cxrcam.networks.training.evaluation import best_iteration
+from workflow_scripts.cxrcam.networks.training.freezing import front_removed
+from workflow_scripts.cxrcam.networks.training.loop import train
+from workflow_scripts.cxrcam.networks.training.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.training.step import Learner
+from workflow_scripts.cxrcam.networks.training.sub_classes import (
     pooled_features,
     sub_class_images,
     with_sub_classes,
 )
-from workflow_scripts.cxrcam.networks.training import train
-from workflow_scripts.cxrcam.networks.training_step import Learner
+from workflow_scripts.cxrcam.networks.weights.initial_weights import (
+    RANDOM_START,
+    Start,
+    network_at_start,
+    read_start,
+)
 from workflow_scripts.cxrcam.seeds import generator, integer_seed
 
 
@@ -404,7 +404,7 @@ def write_outputs(
 ) -> None:
     """Write the model with its card, the history and the clocks of a training.
 
-    `job` has the settings of its start (`with_start`), `history` is that of `training.train`,
+    `job` has the settings of its start (`with_start`), `history` is that of `loop.train`,
     `input_size` counts pixels a side, `used` has the ``precision`` and ``device`` of the training,
     `labels` are those of the training images.
     """

@@ -11,24 +11,24 @@ import torch
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, Int64Array
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.networks import distributed
-from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, TrainingStopped
-from workflow_scripts.cxrcam.networks.class_balance import (
+from workflow_scripts.cxrcam.networks.parts import Part
+from workflow_scripts.cxrcam.networks.training import distributed
+from workflow_scripts.cxrcam.networks.training.checkpoints import Checkpoints, TrainingStopped
+from workflow_scripts.cxrcam.networks.training.class_balance import (
     BALANCED,
     WITHIN_SOURCES,
     balanced_order,
     order_within_sources,
 )
-from workflow_scripts.cxrcam.networks.cuda_graphs import own_stream
-from workflow_scripts.cxrcam.networks.evaluation import (
+from workflow_scripts.cxrcam.networks.training.cuda_graphs import own_stream
+from workflow_scripts.cxrcam.networks.training.evaluation import (
     best_iteration,
     evaluate_loss,
     evaluations_since_best,
 )
-from workflow_scripts.cxrcam.networks.parts import Part
-from workflow_scripts.cxrcam.networks.recipe import batch_bounds, learning_rate
-from workflow_scripts.cxrcam.networks.training_state import Position, Weights, restored, state_of
-from workflow_scripts.cxrcam.networks.training_step import Batch, Learner
+from workflow_scripts.cxrcam.networks.training.recipe import batch_bounds, learning_rate
+from workflow_scripts.cxrcam.networks.training.state import Position, Weights, restored, state_of
+from workflow_scripts.cxrcam.networks.training.step import Batch, Learner
 
 # What PyTorch says when the host has no memory left; it has no exception of its own for that.
 NO_MEMORY = "can't allocate memory"

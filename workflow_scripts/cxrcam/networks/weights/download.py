@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from workflow_scripts.cxrcam.networks.weights_files import WeightsError, file_checksum
+from workflow_scripts.cxrcam.networks.weights.files import WeightsError, file_checksum
 
 CHECKSUM_IN_NAME: Final = re.compile(r"-([0-9a-f]{8,64})\.pth$")
 BLOCK: Final = 1 << 16  # bytes

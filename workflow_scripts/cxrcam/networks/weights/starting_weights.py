@@ -11,7 +11,7 @@ from typing import Final
 
 from safetensors import safe_open
 
-from workflow_scripts.cxrcam.networks.recorded_start import METADATA_KEY, recorded_start
+from workflow_scripts.cxrcam.networks.weights.recorded_start import METADATA_KEY, recorded_start
 
 RANDOM: Final = "random"
 
