@@ -219,10 +219,7 @@ rule audit_slices:
         **growing(mem_mb=by_images(amounts.suspects_memory_mb), runtime=30),
     params:
         code=code("audit_slices.py"),
-        templates=text_fingerprint(
-            PROJECT / "workflow_scripts/cxrcam/report/templates" / name
-            for name in ("base.css", "macros.html", "slices.html")
-        ),
+        templates=page_templates("slices.html"),
         is_drawn=drawn_here,
         runs=STUDY.sliced_runs,
         headline=STUDY.headline,

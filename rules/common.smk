@@ -170,6 +170,12 @@ def listed(wildcards):
     return STUDY.data_sets[wildcards.dataset]
 
 
+def page_templates(name):
+    """Fingerprint of what a page of the audit is made from."""
+    templates = PROJECT / "workflow_scripts/cxrcam/report/templates"
+    return text_fingerprint(templates / file for file in sorted(("base.css", "macros.html", name)))
+
+
 def in_report(file, category, **labels):
     """An output that goes into Snakemake's own report too, with the caption of its name."""
     caption = f"captions/{Path(file).stem}.rst"

@@ -16,7 +16,7 @@ from workflow_scripts.cxrcam.data.trait_columns import columns_of, values_of
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.networks.prediction_table import read_features, read_test_predictions
-from workflow_scripts.cxrcam.report.slices_page import render_slices
+from workflow_scripts.cxrcam.report.audit_pages.slices import render_slices
 from workflow_scripts.cxrcam.spreadsheets import write_csv
 
 

@@ -16,7 +16,7 @@ from workflow_scripts.cxrcam.data.pixel_parts import stream_features
 from workflow_scripts.cxrcam.duplicates.stored import stored_thumbnails
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.report.suspects_page import drawn_images, render_suspects
+from workflow_scripts.cxrcam.report.audit_pages.suspects import drawn_images, render_suspects
 from workflow_scripts.cxrcam.spreadsheets import write_csv
 
 if __name__ == "__main__":

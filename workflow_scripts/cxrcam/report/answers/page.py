@@ -17,7 +17,7 @@ from workflow_scripts.cxrcam.metrics.conformal import fewest_images
 from workflow_scripts.cxrcam.networks.weights.starting_weights import start_sentence
 from workflow_scripts.cxrcam.new_images.answers import ABSTAIN
 from workflow_scripts.cxrcam.new_images.reference import Reference, Share
-from workflow_scripts.cxrcam.report.answer_pictures import (
+from workflow_scripts.cxrcam.report.answers.pictures import (
     AnswerCard,
     Drawing,
     write_answer_pictures,

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from workflow_scripts.cxrcam.new_images.answers import ABSTAIN
-from workflow_scripts.cxrcam.report.answers_page import believed, quarantine_table
+from workflow_scripts.cxrcam.report.answers.page import believed, quarantine_table
 from workflow_scripts.cxrcam.report.cells import NONE, Cell, Link, Table
 from workflow_scripts.cxrcam.report.templating import page_environment, trained_notice
 
