@@ -227,6 +227,20 @@ def test_scripts_of_the_workflow_depend_on_what_they_should():
     assert "networks/models" not in closure("splits.py")
 
 
+def test_each_rule_runs_the_script_of_its_name_and_passes_the_fingerprint_of_no_other():
+    seen = set()
+    for file in sorted((ROOT / "rules").glob("*.smk")):
+        rules = re.split(r"\n(?:use )?rule ", file.read_text(encoding="utf-8"))[1:]
+        for text in rules:
+            name = re.split(r"[: ]", text)[0]  # "use rule NAME as ..." runs the script of NAME
+            scripts = re.findall(r'"\.\./workflow_scripts/(\w+)\.py"', text)
+            passed = re.findall(r'code=code\("(\w+)\.py"\)', text)
+            assert {*scripts, *passed} <= {name}
+            seen.update(scripts)
+    files = {file.stem for file in (ROOT / "workflow_scripts").glob("*.py")} - {"__init__"}
+    assert seen == files, "a script that no rule runs"
+
+
 def test_fingerprints_need_no_library_that_is_slow_to_import():
     code = (
         "import sys; from workflow_scripts.cxrcam import code_fingerprint;"
