@@ -38,7 +38,6 @@ from workflow_scripts.cxrcam.spreadsheets import write_csv
 from workflow_scripts.cxrcam.verdict.check import Headline
 from workflow_scripts.cxrcam.verdict.page import verdict_markdown
 
-PRINTABLE = [name for name in corpus.NAMES if name.isprintable()]
 FORMULAS = [name for name in corpus.NAMES if name[0] in "=+@-" and name not in {"-1"}]
 STUDY = {"kind": "class_folders"}
 

@@ -22,7 +22,6 @@ PARTS = (
     "workflow_scripts",
     "schemas",
     "profiles",
-    "report",
     "envs",
 )
 CLASSES = ("Normal", "COVID", "Viral Pneumonia")
@@ -137,7 +136,6 @@ KNOWN_RULES = frozenset(
     {
         *("run_config", "phantoms", "listing", "index", "masks", "tables", "comparisons"),
         *("audit_data", "audit_leaks", "audit_duplicates", "audit_suspects"),
-        "report",
         *PLACES,
     }
 )

@@ -62,7 +62,7 @@ class ClassFolder:
 # --- which folders there are ----------------------------------------------------------------------
 
 
-def find_class_folders(root: Path, classes: Sequence[str] = ()) -> list[ClassFolder]:
+def find_class_folders(root: Path, classes: Sequence[str]) -> list[ClassFolder]:
     """Class folders of a data set, by label where `classes` names some, and all of them otherwise.
 
     Raises

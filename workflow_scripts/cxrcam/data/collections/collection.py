@@ -97,7 +97,7 @@ def label_of(findings: Sequence[str], states: Sequence[str]) -> str:
 
 
 def states_of_names(
-    place: str, findings: Sequence[str], names: Iterable[str], others: Iterable[str] = ()
+    place: str, findings: Sequence[str], names: Iterable[str], others: Iterable[str]
 ) -> tuple[str, ...]:
     """State of each finding from the names of those that are present; errors: `check_names`."""
     present = set(names)
