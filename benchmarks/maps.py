@@ -44,9 +44,9 @@ from benchmarks.workflow import PROJECT
 from workflow_scripts.cxrcam.configuration.recipes import PRETRAINED, RANDOM, with_recipe
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.device_images import Pixels
 from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.models import build_classifier, load_pretrained
-from workflow_scripts.cxrcam.networks.parts import Pixels
 from workflow_scripts.cxrcam.networks.training.loop import train
 from workflow_scripts.cxrcam.networks.training.recipe import TrainSettings
 from workflow_scripts.cxrcam.networks.training.step import Learner

@@ -22,9 +22,9 @@ from benchmarks.map_images import draw_phantoms, phantom_study
 from benchmarks.map_measures import IMAGENET
 from benchmarks.maps import COMMON
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.device_images import Pixels
 from workflow_scripts.cxrcam.networks.devices import set_up_torch
 from workflow_scripts.cxrcam.networks.models import build_classifier
-from workflow_scripts.cxrcam.networks.parts import Pixels
 from workflow_scripts.cxrcam.networks.training.loop import train
 from workflow_scripts.cxrcam.networks.training.recipe import TrainSettings
 from workflow_scripts.cxrcam.networks.training.step import Learner

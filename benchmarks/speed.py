@@ -34,9 +34,9 @@ from benchmarks.workflow import clocked, copy_project, settings
 from workflow_scripts.cxrcam.data.cache import read_pixels, shard_writer
 from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.device_images import Features, Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.devices import autocast, choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.models import build_classifier
-from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.prediction import predict
 from workflow_scripts.cxrcam.networks.training.freezing import front_features, front_removed
 from workflow_scripts.cxrcam.networks.training.loop import train

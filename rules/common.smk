@@ -15,7 +15,7 @@ from snakemake.logging import logger
 
 from workflow_scripts.cxrcam.configuration import resolution as configuration
 from workflow_scripts.cxrcam.configuration.drawn import drawn_parts, is_drawn
-from workflow_scripts.cxrcam.configuration.overlays import without_replaced_kinds
+from workflow_scripts.cxrcam.configuration.replaced_kinds import without_replaced_kinds
 from workflow_scripts.cxrcam.data import datasets
 from workflow_scripts.cxrcam.data.combined_labels import combined_labels_in_words
 from workflow_scripts.cxrcam.data.decoders import missing_decoders_in_words

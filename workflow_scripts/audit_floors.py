@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.data.cached_parts import cached_parts
+from workflow_scripts.cxrcam.data.cached_pixels import cached_parts
 from workflow_scripts.cxrcam.floors.floors import FLOORS, floor_predictions
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.seeds import seed_sequence

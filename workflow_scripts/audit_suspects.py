@@ -11,8 +11,8 @@ from workflow_scripts.cxrcam.audit.suspect_images import (
     suspect_images,
 )
 from workflow_scripts.cxrcam.data.cache import cached_size, read_pixels
-from workflow_scripts.cxrcam.data.cached_parts import cached_parts
-from workflow_scripts.cxrcam.data.pixel_parts import stream_features
+from workflow_scripts.cxrcam.data.cached_pixels import cached_parts
+from workflow_scripts.cxrcam.data.pixel_stream import stream_features
 from workflow_scripts.cxrcam.duplicates.stored import stored_thumbnails
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log

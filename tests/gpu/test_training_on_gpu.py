@@ -13,9 +13,9 @@ from torch import nn
 
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
+from workflow_scripts.cxrcam.networks.device_images import Normalisation, Part, Pixels
 from workflow_scripts.cxrcam.networks.devices import set_up_torch
 from workflow_scripts.cxrcam.networks.models import build_classifier
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Part, Pixels
 from workflow_scripts.cxrcam.networks.prediction import predict
 from workflow_scripts.cxrcam.networks.training.checkpoints import Checkpoints, TrainingStopped
 from workflow_scripts.cxrcam.networks.training.cuda_graphs import WARM_UPS, RecordedStep, own_stream

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from workflow_scripts.cxrcam.networks.decomposition import compose_in_evaluation
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
+from workflow_scripts.cxrcam.networks.device_images import Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.training.checkpoints import Checkpoints, TrainingStopped
 from workflow_scripts.cxrcam.networks.training.distributed import from_first, rank, world_size
 from workflow_scripts.cxrcam.networks.training.loop import train

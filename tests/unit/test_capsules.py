@@ -27,7 +27,7 @@ from workflow_scripts.cxrcam.networks.capsules import (
     squash,
 )
 from workflow_scripts.cxrcam.networks.cost import multiply_adds, parameter_count
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
+from workflow_scripts.cxrcam.networks.device_images import Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.training.checkpoints import Checkpoints, TrainingStopped
 from workflow_scripts.cxrcam.networks.training.loop import train
 from workflow_scripts.cxrcam.networks.training.recipe import TrainSettings

@@ -14,8 +14,8 @@ from torch import nn
 
 from tests.unit.training_job_example import small_job
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.networks.device_images import Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.models import load_model
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.training import job as training_job
 from workflow_scripts.cxrcam.networks.training.class_balance import (
     balanced_order,

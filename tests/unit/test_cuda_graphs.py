@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
+from workflow_scripts.cxrcam.networks.device_images import Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.training import loop as training
 from workflow_scripts.cxrcam.networks.training import step as training_step
 from workflow_scripts.cxrcam.networks.training.cuda_graphs import WARM_UPS, RecordedStep

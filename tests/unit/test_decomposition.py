@@ -17,9 +17,9 @@ from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
 from workflow_scripts.cxrcam.networks.cam import logits_and_class_maps
 from workflow_scripts.cxrcam.networks.decomposition import composed_logits, composed_maps
+from workflow_scripts.cxrcam.networks.device_images import Features, Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.grad_cam import grad_cam
 from workflow_scripts.cxrcam.networks.models import build_classifier, load_model
-from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.training import job as training_job
 from workflow_scripts.cxrcam.networks.training.checkpoints import Checkpoints, TrainingStopped
 from workflow_scripts.cxrcam.networks.training.freezing import (

@@ -18,7 +18,7 @@ from workflow_scripts.cxrcam.networks import architectures, found
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.cam import logits_and_class_maps
 from workflow_scripts.cxrcam.networks.found import look
-from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size
+from workflow_scripts.cxrcam.networks.input_size import network_input_size
 from workflow_scripts.cxrcam.networks.libraries import (
     MissingLibraryError,
     NetworkError,

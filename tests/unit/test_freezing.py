@@ -10,8 +10,8 @@ from torch import nn
 from workflow_scripts.cxrcam.data.cache import CacheError
 from workflow_scripts.cxrcam.data.feature_cache import read_features, write_features
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
+from workflow_scripts.cxrcam.networks.device_images import Features, Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.models import build_classifier
-from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.training.freezing import (
     FreezeError,
     check_cut,

@@ -17,8 +17,8 @@ from torchvision.transforms.functional import normalize, to_tensor
 from workflow_scripts.cxrcam.contracts import HISTORY, TIMINGS
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.device_images import Normalisation, Part, Pixels
 from workflow_scripts.cxrcam.networks.models import build_classifier
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Part, Pixels
 from workflow_scripts.cxrcam.networks.training import evaluation
 from workflow_scripts.cxrcam.networks.training import loop as training
 from workflow_scripts.cxrcam.networks.training.augmentation import Augmentation

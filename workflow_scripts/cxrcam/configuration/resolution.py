@@ -2,9 +2,8 @@
 
 Imported whenever Snakemake reads the workflow (in every cluster job again), so this module and
 those that it imports use the standard library, PyYAML and jsonschema only. Types, bounds and
-defaults stand in ``schemas/config.schema.yaml``, which ``configuration_schema`` reads;
-``configuration_checks`` says what a schema cannot say, and ``configuration_messages`` how a fault
-reads to the person who made it.
+defaults stand in ``schemas/config.schema.yaml``, which `schema` reads; `checks` says what a schema
+cannot say, and `schema_messages` words what a schema refuses.
 """
 
 import copy
@@ -39,8 +38,7 @@ from workflow_scripts.cxrcam.configuration.findings import (
     classes_of,
     with_questions,
 )
-from workflow_scripts.cxrcam.configuration.messages import explain
-from workflow_scripts.cxrcam.configuration.predict_design import check_predict
+from workflow_scripts.cxrcam.configuration.predict_checks import check_predict
 from workflow_scripts.cxrcam.configuration.problems import (
     ConfigurationError,
     KeyPath,
@@ -52,6 +50,7 @@ from workflow_scripts.cxrcam.configuration.problems import (
 )
 from workflow_scripts.cxrcam.configuration.recipe_checks import check_recipes, check_validation
 from workflow_scripts.cxrcam.configuration.schema import Schema, complete, expand
+from workflow_scripts.cxrcam.configuration.schema_messages import explain
 from workflow_scripts.cxrcam.configuration.several_sources import (
     check_union_images,
     check_unions,

@@ -26,7 +26,7 @@ from workflow_scripts.cxrcam.data.image_files import (
     unique_ids,
 )
 from workflow_scripts.cxrcam.data.left_out import LeftOut
-from workflow_scripts.cxrcam.data.parts import part_of
+from workflow_scripts.cxrcam.data.split_names import part_of
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"}

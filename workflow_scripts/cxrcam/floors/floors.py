@@ -24,7 +24,7 @@ import pandas as pd
 from sklearn.ensemble import ExtraTreesClassifier
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array, Int64Array
-from workflow_scripts.cxrcam.data.pixel_parts import PixelParts, at_most, stream_features
+from workflow_scripts.cxrcam.data.pixel_stream import PixelParts, at_most, stream_features
 from workflow_scripts.cxrcam.data.splits import deal_folds
 from workflow_scripts.cxrcam.floors.descriptions import DESCRIPTIONS
 from workflow_scripts.cxrcam.floors.features import FEATURES

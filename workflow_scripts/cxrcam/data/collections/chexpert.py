@@ -28,7 +28,7 @@ from workflow_scripts.cxrcam.data.collections.tables import find_table, rows_of
 from workflow_scripts.cxrcam.data.findings_text import NO_FINDING
 from workflow_scripts.cxrcam.data.folders import folders_in
 from workflow_scripts.cxrcam.data.image_files import DatasetError
-from workflow_scripts.cxrcam.data.parts import part_of
+from workflow_scripts.cxrcam.data.split_names import part_of
 
 TABLES: Final = ("train.csv", "valid.csv")
 FINDINGS: Final = (

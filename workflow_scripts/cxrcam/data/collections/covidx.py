@@ -15,7 +15,7 @@ from typing import Final
 from workflow_scripts.cxrcam.data.collections.collection import Collection, Picture
 from workflow_scripts.cxrcam.data.collections.tables import find_table, lines_of
 from workflow_scripts.cxrcam.data.image_files import DatasetError, unique_ids
-from workflow_scripts.cxrcam.data.parts import part_of
+from workflow_scripts.cxrcam.data.split_names import part_of
 
 CLASSES: Final = ("positive", "negative", "normal", "pneumonia", "COVID-19")
 PARTS: Final = ("train", "val", "test")

@@ -22,7 +22,7 @@ from workflow_scripts.cxrcam.data.collections.collection import (
 from workflow_scripts.cxrcam.data.collections.tables import find_table, need_table, rows_of
 from workflow_scripts.cxrcam.data.findings_text import NO_FINDING
 from workflow_scripts.cxrcam.data.left_out import UNLABELLED
-from workflow_scripts.cxrcam.data.parts import part_of
+from workflow_scripts.cxrcam.data.split_names import part_of
 
 METADATA: Final = ("mimic-cxr-2.0.0-metadata.csv", "mimic-cxr-2.1.0-metadata.csv")
 LABELS: Final = ("mimic-cxr-2.0.0-chexpert.csv", "mimic-cxr-2.1.0-chexpert.csv")

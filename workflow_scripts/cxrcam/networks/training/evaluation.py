@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from workflow_scripts.cxrcam.networks.device_images import Normalisation, Part
 from workflow_scripts.cxrcam.networks.devices import autocast
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
 from workflow_scripts.cxrcam.networks.training.distributed import rank, total, world_size
 from workflow_scripts.cxrcam.networks.training.findings_loss import right_answers
 

@@ -16,8 +16,8 @@ from torch import nn
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.device_images import Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.devices import autocast
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
 
 
 class FreezeError(InputError):

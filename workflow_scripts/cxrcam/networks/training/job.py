@@ -31,14 +31,14 @@ from workflow_scripts.cxrcam.logs import SHOWN
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.capsules import MarginLoss
 from workflow_scripts.cxrcam.networks.cost import parameter_count
+from workflow_scripts.cxrcam.networks.device_images import Features, Normalisation, Part, Pixels
 from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.input_parts import read_network_input
-from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size
+from workflow_scripts.cxrcam.networks.input_size import network_input_size
 from workflow_scripts.cxrcam.networks.models import (
     ModelCard,
     save_model,
 )
-from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Part, Pixels
 from workflow_scripts.cxrcam.networks.training.checkpoints import Checkpoints
 from workflow_scripts.cxrcam.networks.training.class_balance import class_weights, numbered_sources
 from workflow_scripts.cxrcam.networks.training.distributed import rank, world_size

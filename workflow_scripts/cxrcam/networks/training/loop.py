@@ -11,7 +11,7 @@ import torch
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, Int64Array
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.networks.parts import Part
+from workflow_scripts.cxrcam.networks.device_images import Part
 from workflow_scripts.cxrcam.networks.training import distributed
 from workflow_scripts.cxrcam.networks.training.checkpoints import Checkpoints, TrainingStopped
 from workflow_scripts.cxrcam.networks.training.class_balance import (

@@ -12,8 +12,8 @@ from torch import nn
 
 from workflow_scripts.cxrcam.arrays import Int64Array
 from workflow_scripts.cxrcam.networks.decomposition import composed_logits
+from workflow_scripts.cxrcam.networks.device_images import Normalisation, Part
 from workflow_scripts.cxrcam.networks.devices import autocast
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
 from workflow_scripts.cxrcam.networks.training import distributed
 from workflow_scripts.cxrcam.networks.training.cuda_graphs import RecordedStep
 from workflow_scripts.cxrcam.networks.training.findings_loss import FindingsLoss, right_answers

@@ -15,9 +15,9 @@ from torch import nn
 
 from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array
 from workflow_scripts.cxrcam.errors import InputError
+from workflow_scripts.cxrcam.networks.device_images import Normalisation, Part
 from workflow_scripts.cxrcam.networks.devices import autocast
 from workflow_scripts.cxrcam.networks.head_inputs import pooled_inputs
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Part
 from workflow_scripts.cxrcam.networks.training.distributed import from_first
 
 COMPONENTS: Final = 32  # principal components that k-means sees, at most

@@ -7,7 +7,7 @@ import numpy as np
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Int64Array, UInt8Array
 from workflow_scripts.cxrcam.data.cache import row_parts
-from workflow_scripts.cxrcam.data.pixel_parts import PixelParts
+from workflow_scripts.cxrcam.data.pixel_stream import PixelParts
 
 
 def cached_parts(shards: Sequence[Path], image_ids: Sequence[str], size: int) -> PixelParts:

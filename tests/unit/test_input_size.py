@@ -7,7 +7,7 @@ from PIL import Image
 
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
-from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size, resize_pixels
+from workflow_scripts.cxrcam.networks.input_size import network_input_size, resize_pixels
 
 
 @pytest.fixture(scope="module")

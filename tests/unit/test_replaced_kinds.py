@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflow_scripts.cxrcam.configuration.overlays import without_replaced_kinds
+from workflow_scripts.cxrcam.configuration.replaced_kinds import without_replaced_kinds
 
 MANIFEST = {"datasets": {"mine": {"kind": "manifest", "path": "a.csv", "expected": {"images": 3}}}}
 FOLDERS = {"datasets": {"mine": {"kind": "class_folders", "root": "data"}}}

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from workflow_scripts.cxrcam.arrays import Float32Array, Int64Array, UInt8Array
-from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
+from workflow_scripts.cxrcam.networks.input_size import resize_pixels
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 """Grey images (b, side, side) in [0, 255] to others of the same shape, float32."""

@@ -8,8 +8,8 @@ import pytest
 from tests.shards import write_shard
 from workflow_scripts.cxrcam.audit.acquisition import grey_level_features, spectrum_features
 from workflow_scripts.cxrcam.data import cache
-from workflow_scripts.cxrcam.data.cached_parts import cached_parts
-from workflow_scripts.cxrcam.data.pixel_parts import at_most, stream_features
+from workflow_scripts.cxrcam.data.cached_pixels import cached_parts
+from workflow_scripts.cxrcam.data.pixel_stream import at_most, stream_features
 from workflow_scripts.cxrcam.floors.features import FEATURES
 from workflow_scripts.cxrcam.floors.floors import FLOORS, floor_predictions
 
