@@ -136,6 +136,7 @@ KNOWN_RULES = frozenset(
     {
         *("run_config", "phantoms", "listing", "index", "masks", "tables", "comparisons"),
         *("audit_data", "audit_leaks", "audit_duplicates", "audit_suspects"),
+        "report",
         *PLACES,
     }
 )
