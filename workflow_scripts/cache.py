@@ -29,7 +29,7 @@ if __name__ == "__main__":
     if shard_fingerprints(images, n_shards)[number] != snakemake.params.files:
         raise InputError(
             "Image files of this shard were added, removed or replaced after Snakemake had planned "
-            "this run. Run it again when the data set is at rest."
+            "this run. Run it again when nothing changes them any more."
         )
     files = [(image.image_id, Path(image.path)) for image in images]
     given = snakemake.input.get("patient_key")

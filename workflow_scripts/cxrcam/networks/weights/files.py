@@ -76,7 +76,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             raise WeightsError(
                 f"The weights file {str(path)!r} (model.weights) holds {name} as {tensor.dtype}, "
-                "numbers that mean nothing without scales of their own: save the network in "
+                "which means nothing without the scales of its quantisation: save the network in "
                 "float32 or float16."
             )
         if state[name].dtype == torch.float64 and tensor.isinf().any() > state[name].isinf().any():
