@@ -16,11 +16,11 @@ from snakemake.logging import logger
 from workflow_scripts.cxrcam.configuration import resolution as configuration
 from workflow_scripts.cxrcam.configuration.drawn import drawn_parts, is_drawn
 from workflow_scripts.cxrcam.configuration.replaced_kinds import without_replaced_kinds
-from workflow_scripts.cxrcam.data import datasets
-from workflow_scripts.cxrcam.data.combined_labels import combined_labels_in_words
-from workflow_scripts.cxrcam.data.decoders import missing_decoders_in_words
-from workflow_scripts.cxrcam.data.left_out import left_out_in_words
-from workflow_scripts.cxrcam.data.listed import image_settings
+from workflow_scripts.cxrcam.data.listing import datasets
+from workflow_scripts.cxrcam.data.listing.combined_labels import combined_labels_in_words
+from workflow_scripts.cxrcam.data.listing.decoders import missing_decoders_in_words
+from workflow_scripts.cxrcam.data.listing.left_out import left_out_in_words
+from workflow_scripts.cxrcam.data.listing.listed import image_settings
 from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint, text_fingerprint
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.file_times import changed_folders, stamp_files

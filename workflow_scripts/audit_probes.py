@@ -8,8 +8,8 @@ from threadpoolctl import threadpool_limits
 
 from workflow_scripts.cxrcam.arrays import Float32Array
 from workflow_scripts.cxrcam.audit.probes import answers_of, probe_table, traits_of
+from workflow_scripts.cxrcam.data.listing.sources import SOURCE
 from workflow_scripts.cxrcam.data.pixel_stream import at_most
-from workflow_scripts.cxrcam.data.sources import SOURCE
 from workflow_scripts.cxrcam.files import read_json
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.networks.devices import set_up_device

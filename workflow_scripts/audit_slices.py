@@ -10,8 +10,8 @@ from workflow_scripts.cxrcam.audit.slice_traits import brightness_and_contrast, 
 from workflow_scripts.cxrcam.audit.slices import Answered, named_images, slice_table
 from workflow_scripts.cxrcam.data.cache import cached_size, read_pixels
 from workflow_scripts.cxrcam.data.cached_pixels import cached_parts
+from workflow_scripts.cxrcam.data.listing.sources import SOURCE
 from workflow_scripts.cxrcam.data.pixel_stream import stream_features
-from workflow_scripts.cxrcam.data.sources import SOURCE
 from workflow_scripts.cxrcam.data.trait_columns import columns_of, values_of
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log

@@ -8,10 +8,14 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.contracts import FACTS
 from workflow_scripts.cxrcam.data.cache import shard_writer
-from workflow_scripts.cxrcam.data.datasets import list_images, shard_fingerprints, shard_number
 from workflow_scripts.cxrcam.data.decoding import decoded_batches
+from workflow_scripts.cxrcam.data.listing.datasets import (
+    list_images,
+    shard_fingerprints,
+    shard_number,
+)
+from workflow_scripts.cxrcam.data.listing.unions import with_members
 from workflow_scripts.cxrcam.data.pseudonyms import read_key
-from workflow_scripts.cxrcam.data.unions import with_members
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.images.blanking import blanked

@@ -244,7 +244,7 @@ def test_each_rule_runs_the_script_of_its_name_and_passes_the_fingerprint_of_no_
 def test_fingerprints_need_no_library_that_is_slow_to_import():
     code = (
         "import sys; from workflow_scripts.cxrcam import code_fingerprint;"
-        "from workflow_scripts.cxrcam.data import datasets;"
+        "from workflow_scripts.cxrcam.data.listing import datasets;"
         "print([m for m in ('torch', 'numpy', 'pandas', 'pyarrow', 'PIL') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)

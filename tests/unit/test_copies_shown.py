@@ -15,7 +15,7 @@ from PIL import Image
 from tests.shards import write_shard
 from tests.unit.figure_layout import assert_nothing_is_cut_off_or_overlaps
 from workflow_scripts.cxrcam.contracts import DUPLICATES
-from workflow_scripts.cxrcam.data.image_files import DatasetError
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError
 from workflow_scripts.cxrcam.duplicates.alignment import OUTSIDE, SQUARES, checkerboard
 from workflow_scripts.cxrcam.duplicates.risk import COLUMNS, copies_by_risk, without_rejected
 from workflow_scripts.cxrcam.figures.duplicates import (

@@ -18,8 +18,8 @@ from tests.unit.pictures import MAX_PIXELS, assert_plain, encoded, picture, read
 from tests.unit.test_dicom import changed, dicom, dicom_bytes
 from workflow_scripts.cxrcam.contracts import FACTS, LISTING
 from workflow_scripts.cxrcam.data.decoding import decoded_batches
-from workflow_scripts.cxrcam.data.image_files import ImageFile
 from workflow_scripts.cxrcam.data.index_table import QUARANTINE_COLUMNS, build_index, in_words
+from workflow_scripts.cxrcam.data.listing.image_files import ImageFile
 from workflow_scripts.cxrcam.data.pseudonyms import (
     pseudonym,
     read_key,

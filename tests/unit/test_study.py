@@ -14,8 +14,8 @@ from workflow_scripts.cxrcam.configuration.resolution import (
     load_schema,
     resolve_configuration,
 )
-from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
-from workflow_scripts.cxrcam.data.listed import ListedDataSet
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError, ImageFile
+from workflow_scripts.cxrcam.data.listing.listed import ListedDataSet
 from workflow_scripts.cxrcam.paper.published_systems import SYSTEMS
 from workflow_scripts.cxrcam.study.listing import first_study_files, list_study
 from workflow_scripts.cxrcam.study.study import Study

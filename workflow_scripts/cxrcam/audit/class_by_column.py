@@ -25,8 +25,8 @@ from workflow_scripts.cxrcam.audit.class_by_source import (
     cramers_v,
     unshared_pairs,
 )
+from workflow_scripts.cxrcam.data.listing.traits import NOT_KNOWN, trait_of, why_no_groups
 from workflow_scripts.cxrcam.data.trait_columns import columns_of, values_of
-from workflow_scripts.cxrcam.data.traits import NOT_KNOWN, trait_of, why_no_groups
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 
 FEWEST_GROUPS: Final = 10

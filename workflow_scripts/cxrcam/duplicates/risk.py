@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
-from workflow_scripts.cxrcam.data.image_files import DatasetError
-from workflow_scripts.cxrcam.data.text_tables import read_text_table
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError
+from workflow_scripts.cxrcam.data.listing.text_tables import read_text_table
 from workflow_scripts.cxrcam.terms import EXACT, OTHER_EXPOSURE
 
 COLUMNS: Final = (

@@ -7,9 +7,9 @@ from typing import Any
 
 from workflow_scripts.cxrcam.configuration import resolution as configuration
 from workflow_scripts.cxrcam.configuration.findings import with_questions
-from workflow_scripts.cxrcam.data.listed import list_data_set
-from workflow_scripts.cxrcam.data.reader_decisions import check_new_labels
-from workflow_scripts.cxrcam.data.unions import with_members
+from workflow_scripts.cxrcam.data.listing.listed import list_data_set
+from workflow_scripts.cxrcam.data.listing.reader_decisions import check_new_labels
+from workflow_scripts.cxrcam.data.listing.unions import with_members
 from workflow_scripts.cxrcam.file_times import refuse_future_files
 from workflow_scripts.cxrcam.study.study import Study
 

@@ -23,7 +23,7 @@ from workflow_scripts.cxrcam.configuration.findings import (
     labels_of,
 )
 from workflow_scripts.cxrcam.configuration.recipes import used_recipes
-from workflow_scripts.cxrcam.data.listed import ListedDataSet
+from workflow_scripts.cxrcam.data.listing.listed import ListedDataSet
 from workflow_scripts.cxrcam.paper.designs import Designs, find_designs
 
 

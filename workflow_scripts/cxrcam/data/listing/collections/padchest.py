@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from workflow_scripts.cxrcam.data.collections.collection import (
+from workflow_scripts.cxrcam.data.listing.collections.collection import (
     ABSENT,
     LATERAL_VIEW,
     PRESENT,
@@ -24,9 +24,9 @@ from workflow_scripts.cxrcam.data.collections.collection import (
     sex_of,
     years,
 )
-from workflow_scripts.cxrcam.data.collections.tables import need_table, rows_of
-from workflow_scripts.cxrcam.data.image_files import DatasetError, suffix_of
-from workflow_scripts.cxrcam.data.left_out import UNLABELLED
+from workflow_scripts.cxrcam.data.listing.collections.tables import need_table, rows_of
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError, suffix_of
+from workflow_scripts.cxrcam.data.listing.left_out import UNLABELLED
 
 TABLES: Final = (
     "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv",

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from workflow_scripts.cxrcam.data.collections.collection import (
+from workflow_scripts.cxrcam.data.listing.collections.collection import (
     LATERAL_VIEW,
     Collection,
     Picture,
@@ -24,11 +24,11 @@ from workflow_scripts.cxrcam.data.collections.collection import (
     states_of,
     years,
 )
-from workflow_scripts.cxrcam.data.collections.tables import find_table, rows_of
-from workflow_scripts.cxrcam.data.findings_text import NO_FINDING
-from workflow_scripts.cxrcam.data.folders import folders_in
-from workflow_scripts.cxrcam.data.image_files import DatasetError
-from workflow_scripts.cxrcam.data.split_names import part_of
+from workflow_scripts.cxrcam.data.listing.collections.tables import find_table, rows_of
+from workflow_scripts.cxrcam.data.listing.findings_text import NO_FINDING
+from workflow_scripts.cxrcam.data.listing.folders import folders_in
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError
+from workflow_scripts.cxrcam.data.listing.split_names import part_of
 
 TABLES: Final = ("train.csv", "valid.csv")
 FINDINGS: Final = (

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from workflow_scripts.cxrcam.data.class_folders import IMAGE_SUFFIXES
-from workflow_scripts.cxrcam.data.collections.collection import Collection, Picture
-from workflow_scripts.cxrcam.data.folders import files_below, folders_in
-from workflow_scripts.cxrcam.data.image_files import suffix_of, unique_ids
-from workflow_scripts.cxrcam.data.split_names import part_of
+from workflow_scripts.cxrcam.data.listing.class_folders import IMAGE_SUFFIXES
+from workflow_scripts.cxrcam.data.listing.collections.collection import Collection, Picture
+from workflow_scripts.cxrcam.data.listing.folders import files_below, folders_in
+from workflow_scripts.cxrcam.data.listing.image_files import suffix_of, unique_ids
+from workflow_scripts.cxrcam.data.listing.split_names import part_of
 
 CLASSES: Final = ("NORMAL", "PNEUMONIA")
 SICK: Final = re.compile(r"(person\d+_(bacteria|virus))_\d+")

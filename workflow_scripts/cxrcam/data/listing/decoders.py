@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from workflow_scripts.cxrcam.data.class_folders import DICOM_SUFFIXES
-from workflow_scripts.cxrcam.data.image_files import suffix_of
+from workflow_scripts.cxrcam.data.listing.class_folders import DICOM_SUFFIXES
+from workflow_scripts.cxrcam.data.listing.image_files import suffix_of
 
 TIFF_SUFFIXES: Final = frozenset({".tif", ".tiff"})
 JPEG_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".jpe"})

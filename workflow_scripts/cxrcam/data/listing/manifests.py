@@ -11,15 +11,15 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 
-from workflow_scripts.cxrcam.data.findings_text import VALUES, label_of_findings
-from workflow_scripts.cxrcam.data.image_files import (
+from workflow_scripts.cxrcam.data.listing.findings_text import VALUES, label_of_findings
+from workflow_scripts.cxrcam.data.listing.image_files import (
     DatasetError,
     ImageFile,
     printable,
     unique_ids,
 )
-from workflow_scripts.cxrcam.data.spellings import first_alike, is_missing, normalised
-from workflow_scripts.cxrcam.data.text_tables import Row, Rows, read_text_table
+from workflow_scripts.cxrcam.data.listing.spellings import first_alike, is_missing, normalised
+from workflow_scripts.cxrcam.data.listing.text_tables import Row, Rows, read_text_table
 from workflow_scripts.cxrcam.terms import INDEX_COLUMNS
 
 # Columns of a manifest that mean something to the workflow; others are carried along as text.

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from workflow_scripts.cxrcam.data.class_folders import DICOM_SUFFIXES
-from workflow_scripts.cxrcam.data.collections.collection import (
+from workflow_scripts.cxrcam.data.listing.class_folders import DICOM_SUFFIXES
+from workflow_scripts.cxrcam.data.listing.collections.collection import (
     PRESENT,
     Box,
     Collection,
@@ -27,8 +27,8 @@ from workflow_scripts.cxrcam.data.collections.collection import (
     number_in,
     states_of,
 )
-from workflow_scripts.cxrcam.data.collections.tables import find_table, rows_of
-from workflow_scripts.cxrcam.data.image_files import suffix_of
+from workflow_scripts.cxrcam.data.listing.collections.tables import find_table, rows_of
+from workflow_scripts.cxrcam.data.listing.image_files import suffix_of
 from workflow_scripts.cxrcam.terms import LESION_REGIONS, TEST, TRAIN
 
 LABELS: Final = "annotations/image_labels_{}.csv"

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from workflow_scripts.cxrcam.data.collections.collection import (
+from workflow_scripts.cxrcam.data.listing.collections.collection import (
     Box,
     Collection,
     Picture,
@@ -24,8 +24,8 @@ from workflow_scripts.cxrcam.data.collections.collection import (
     boxes_as_json,
     number_in,
 )
-from workflow_scripts.cxrcam.data.collections.tables import find_table, need_table, rows_of
-from workflow_scripts.cxrcam.data.image_files import DatasetError
+from workflow_scripts.cxrcam.data.listing.collections.tables import find_table, need_table, rows_of
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError
 from workflow_scripts.cxrcam.terms import LESION_REGIONS
 
 BOXES: Final = "stage_2_train_labels.csv"

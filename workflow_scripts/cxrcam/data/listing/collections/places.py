@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 from typing import Final
 
-from workflow_scripts.cxrcam.data.class_folders import IMAGE_SUFFIXES
-from workflow_scripts.cxrcam.data.collections.collection import Collection
-from workflow_scripts.cxrcam.data.collections.tables import find_table
-from workflow_scripts.cxrcam.data.folders import MACOS_ARCHIVE, folders_in, is_folder
-from workflow_scripts.cxrcam.data.image_files import DatasetError, printable, suffix_of
+from workflow_scripts.cxrcam.data.listing.class_folders import IMAGE_SUFFIXES
+from workflow_scripts.cxrcam.data.listing.collections.collection import Collection
+from workflow_scripts.cxrcam.data.listing.collections.tables import find_table
+from workflow_scripts.cxrcam.data.listing.folders import MACOS_ARCHIVE, folders_in, is_folder
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError, printable, suffix_of
 
 DEEPEST: Final = 8  # folders below the collection's: a link to a folder above itself has no end
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from workflow_scripts.cxrcam.data.findings_text import NO_FINDING, SEPARATOR, VALUES
-from workflow_scripts.cxrcam.data.image_files import DatasetError
+from workflow_scripts.cxrcam.data.listing.findings_text import NO_FINDING, SEPARATOR, VALUES
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError
 
 LATERAL_VIEW: Final = "lateral"
 FRONTAL_VIEWS: Final = frozenset({"PA", "AP", "AP horizontal"})

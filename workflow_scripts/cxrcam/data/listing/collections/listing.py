@@ -6,7 +6,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Final
 
-from workflow_scripts.cxrcam.data.collections import (
+from workflow_scripts.cxrcam.data.listing.collections import (
     chest_xray_pneumonia,
     chexpert,
     covidx,
@@ -17,16 +17,16 @@ from workflow_scripts.cxrcam.data.collections import (
     siim_acr,
     vindr_cxr,
 )
-from workflow_scripts.cxrcam.data.collections.collection import (
+from workflow_scripts.cxrcam.data.listing.collections.collection import (
     FRONTAL_VIEWS,
     LATERAL_VIEW,
     Collection,
     Picture,
     label_of,
 )
-from workflow_scripts.cxrcam.data.collections.places import find_home, images_below
-from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
-from workflow_scripts.cxrcam.data.left_out import (
+from workflow_scripts.cxrcam.data.listing.collections.places import find_home, images_below
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError, ImageFile
+from workflow_scripts.cxrcam.data.listing.left_out import (
     LATERAL,
     NOT_NAMED,
     NOT_THERE,

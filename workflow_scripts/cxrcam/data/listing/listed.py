@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.cxrcam.data.class_folders import DICOM_SUFFIXES, IMAGE_SUFFIXES
-from workflow_scripts.cxrcam.data.datasets import (
+from workflow_scripts.cxrcam.data.listing.class_folders import DICOM_SUFFIXES, IMAGE_SUFFIXES
+from workflow_scripts.cxrcam.data.listing.datasets import (
     class_sizes,
     find_root,
     labels_of_folders,
@@ -20,10 +20,10 @@ from workflow_scripts.cxrcam.data.datasets import (
     shard_count,
     shard_fingerprints,
 )
-from workflow_scripts.cxrcam.data.image_files import ImageFile, suffix_of
-from workflow_scripts.cxrcam.data.left_out import LeftOut
-from workflow_scripts.cxrcam.data.reader_decisions import EXCLUDE, RELABEL, Decisions
-from workflow_scripts.cxrcam.data.unions import parts_of
+from workflow_scripts.cxrcam.data.listing.image_files import ImageFile, suffix_of
+from workflow_scripts.cxrcam.data.listing.left_out import LeftOut
+from workflow_scripts.cxrcam.data.listing.reader_decisions import EXCLUDE, RELABEL, Decisions
+from workflow_scripts.cxrcam.data.listing.unions import parts_of
 from workflow_scripts.cxrcam.file_times import stamp_files
 
 

@@ -5,8 +5,8 @@ Imported while Snakemake reads the workflow, so it uses the standard library onl
 
 from collections.abc import Iterable, Mapping
 
-from workflow_scripts.cxrcam.data.image_files import ImageFile
-from workflow_scripts.cxrcam.data.spellings import is_missing
+from workflow_scripts.cxrcam.data.listing.image_files import ImageFile
+from workflow_scripts.cxrcam.data.listing.spellings import is_missing
 
 SOURCE = "source"
 

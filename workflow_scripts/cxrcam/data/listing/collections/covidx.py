@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from workflow_scripts.cxrcam.data.collections.collection import Collection, Picture
-from workflow_scripts.cxrcam.data.collections.tables import find_table, lines_of
-from workflow_scripts.cxrcam.data.image_files import DatasetError, unique_ids
-from workflow_scripts.cxrcam.data.split_names import part_of
+from workflow_scripts.cxrcam.data.listing.collections.collection import Collection, Picture
+from workflow_scripts.cxrcam.data.listing.collections.tables import find_table, lines_of
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError, unique_ids
+from workflow_scripts.cxrcam.data.listing.split_names import part_of
 
 CLASSES: Final = ("positive", "negative", "normal", "pneumonia", "COVID-19")
 PARTS: Final = ("train", "val", "test")

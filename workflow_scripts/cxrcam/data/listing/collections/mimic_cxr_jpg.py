@@ -12,17 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from workflow_scripts.cxrcam.data.collections.chexpert import FINDINGS
-from workflow_scripts.cxrcam.data.collections.collection import (
+from workflow_scripts.cxrcam.data.listing.collections.chexpert import FINDINGS
+from workflow_scripts.cxrcam.data.listing.collections.collection import (
     LATERAL_VIEW,
     Collection,
     Picture,
     states_of,
 )
-from workflow_scripts.cxrcam.data.collections.tables import find_table, need_table, rows_of
-from workflow_scripts.cxrcam.data.findings_text import NO_FINDING
-from workflow_scripts.cxrcam.data.left_out import UNLABELLED
-from workflow_scripts.cxrcam.data.split_names import part_of
+from workflow_scripts.cxrcam.data.listing.collections.tables import find_table, need_table, rows_of
+from workflow_scripts.cxrcam.data.listing.findings_text import NO_FINDING
+from workflow_scripts.cxrcam.data.listing.left_out import UNLABELLED
+from workflow_scripts.cxrcam.data.listing.split_names import part_of
 
 METADATA: Final = ("mimic-cxr-2.0.0-metadata.csv", "mimic-cxr-2.1.0-metadata.csv")
 LABELS: Final = ("mimic-cxr-2.0.0-chexpert.csv", "mimic-cxr-2.1.0-chexpert.csv")

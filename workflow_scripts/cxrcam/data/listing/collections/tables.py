@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, TextIO
 
-from workflow_scripts.cxrcam.data.image_files import DatasetError, printable
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError, printable
 
 PACKED: Final = ("", ".gz", ".zip")  # what may follow a table's name
 

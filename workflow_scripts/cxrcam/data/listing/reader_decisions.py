@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.cxrcam.data.findings_text import SEPARATOR
-from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
-from workflow_scripts.cxrcam.data.text_tables import Row, read_text_table
+from workflow_scripts.cxrcam.data.listing.findings_text import SEPARATOR
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError, ImageFile
+from workflow_scripts.cxrcam.data.listing.text_tables import Row, read_text_table
 
 EXCLUDE = "exclude"
 RELABEL = "relabel"

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
-from workflow_scripts.cxrcam.data.left_out import LeftOut
-from workflow_scripts.cxrcam.data.reader_decisions import Decisions
-from workflow_scripts.cxrcam.data.spellings import is_missing
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError, ImageFile
+from workflow_scripts.cxrcam.data.listing.left_out import LeftOut
+from workflow_scripts.cxrcam.data.listing.reader_decisions import Decisions
+from workflow_scripts.cxrcam.data.listing.spellings import is_missing
 
 Settings = Mapping[str, Any]
 Listed = tuple[list[ImageFile], LeftOut, Decisions]

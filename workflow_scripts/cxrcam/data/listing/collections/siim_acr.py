@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from workflow_scripts.cxrcam.data.collections.collection import (
+from workflow_scripts.cxrcam.data.listing.collections.collection import (
     ABSENT,
     PRESENT,
     Collection,
     Picture,
     runs_as_json,
 )
-from workflow_scripts.cxrcam.data.collections.tables import need_table, rows_of
+from workflow_scripts.cxrcam.data.listing.collections.tables import need_table, rows_of
 from workflow_scripts.cxrcam.terms import LESION_REGIONS
 
 TABLES: Final = ("train-rle.csv", "stage_2_train.csv")

@@ -17,16 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
-from workflow_scripts.cxrcam.data.folders import files_below, folders_in, is_folder
-from workflow_scripts.cxrcam.data.image_files import (
+from workflow_scripts.cxrcam.data.listing.folders import files_below, folders_in, is_folder
+from workflow_scripts.cxrcam.data.listing.image_files import (
     DatasetError,
     ImageFile,
     printable,
     suffix_of,
     unique_ids,
 )
-from workflow_scripts.cxrcam.data.left_out import LeftOut
-from workflow_scripts.cxrcam.data.split_names import part_of
+from workflow_scripts.cxrcam.data.listing.left_out import LeftOut
+from workflow_scripts.cxrcam.data.listing.split_names import part_of
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"}

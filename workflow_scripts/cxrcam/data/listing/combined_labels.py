@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from workflow_scripts.cxrcam.data.spellings import normalised
+from workflow_scripts.cxrcam.data.listing.spellings import normalised
 
 SEPARATORS = re.compile(r"[|;,/+&]")
 

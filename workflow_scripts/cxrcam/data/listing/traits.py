@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from workflow_scripts.cxrcam.data.spellings import is_missing, normalised
+from workflow_scripts.cxrcam.data.listing.spellings import is_missing, normalised
 
 NOT_KNOWN: Final = "not known"
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from workflow_scripts.cxrcam.data.collections.collection import (
+from workflow_scripts.cxrcam.data.listing.collections.collection import (
     Box,
     Collection,
     Picture,
@@ -24,14 +24,14 @@ from workflow_scripts.cxrcam.data.collections.collection import (
     states_of_names,
     years,
 )
-from workflow_scripts.cxrcam.data.collections.tables import (
+from workflow_scripts.cxrcam.data.listing.collections.tables import (
     find_table,
     lines_of,
     need_table,
     rows_of,
 )
-from workflow_scripts.cxrcam.data.findings_text import NO_FINDING
-from workflow_scripts.cxrcam.data.image_files import suffix_of
+from workflow_scripts.cxrcam.data.listing.findings_text import NO_FINDING
+from workflow_scripts.cxrcam.data.listing.image_files import suffix_of
 from workflow_scripts.cxrcam.terms import LESION_REGIONS, TEST, TRAIN
 
 TABLES: Final = ("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv")

@@ -6,7 +6,7 @@ import io
 from itertools import chain
 from pathlib import Path
 
-from workflow_scripts.cxrcam.data.image_files import DatasetError
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError
 
 PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
 

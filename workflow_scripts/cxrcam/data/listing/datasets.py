@@ -18,19 +18,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workflow_scripts.cxrcam.data.class_folders import find_class_folders, list_class_folders
-from workflow_scripts.cxrcam.data.collections.listing import COLLECTIONS, list_collection
-from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
-from workflow_scripts.cxrcam.data.left_out import LeftOut
-from workflow_scripts.cxrcam.data.manifests import list_manifest
-from workflow_scripts.cxrcam.data.reader_decisions import Decisions, apply_decisions
-from workflow_scripts.cxrcam.data.spellings import (
+from workflow_scripts.cxrcam.data.listing.class_folders import (
+    find_class_folders,
+    list_class_folders,
+)
+from workflow_scripts.cxrcam.data.listing.collections.listing import COLLECTIONS, list_collection
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError, ImageFile
+from workflow_scripts.cxrcam.data.listing.left_out import LeftOut
+from workflow_scripts.cxrcam.data.listing.manifests import list_manifest
+from workflow_scripts.cxrcam.data.listing.reader_decisions import Decisions, apply_decisions
+from workflow_scripts.cxrcam.data.listing.spellings import (
     ascii_if_alike,
     first_alike,
     normalised,
     skeleton,
 )
-from workflow_scripts.cxrcam.data.unions import list_union, mapped_labels
+from workflow_scripts.cxrcam.data.listing.unions import list_union, mapped_labels
 
 
 def list_images(
