@@ -40,7 +40,7 @@ from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 from workflow_scripts.cxrcam.terms import OTHER_EXPOSURE
-from workflow_scripts.cxrcam.verdict.page import alarms
+from workflow_scripts.cxrcam.verdict.answer import alarms
 
 OURS = "CXR-CAM"
 SIDE, IMAGES_PER_CLASS = 224, 150
