@@ -8,7 +8,7 @@ import pytest
 from tests.shards import write_shard
 from workflow_scripts.cxrcam.audit.acquisition import grey_level_features, spectrum_features
 from workflow_scripts.cxrcam.data import cache
-from workflow_scripts.cxrcam.data.cached_pixels import cached_parts
+from workflow_scripts.cxrcam.data.cached_pixels import cached_pixels
 from workflow_scripts.cxrcam.data.pixel_stream import at_most, stream_features
 from workflow_scripts.cxrcam.floors.features import FEATURES
 from workflow_scripts.cxrcam.floors.floors import FLOORS, floor_predictions
@@ -34,7 +34,7 @@ def test_features_are_the_same_bytes_from_one_shard_and_from_many(tmp_path, name
     wanted = np.arange(N) % 5 != 0
     expected = FUNCTIONS[name](PIXELS[wanted])
     for count in (1, 8, N):
-        parts = cached_parts(shards(tmp_path, count), NAMES, SIZE)
+        parts = cached_pixels(shards(tmp_path, count), NAMES, SIZE)
         found = stream_features(parts, wanted, {name: FUNCTIONS[name]})[name]
         assert found.dtype == expected.dtype
         assert found.tobytes() == expected.tobytes(), f"{count} shards"
@@ -44,7 +44,7 @@ def test_floors_are_the_same_bytes_from_one_shard_and_from_many(tmp_path):
     labels, test = np.arange(N) % 2, np.arange(N) >= 40
     found = [
         floor_predictions(
-            cached_parts(shards(tmp_path, count), NAMES, SIZE),
+            cached_pixels(shards(tmp_path, count), NAMES, SIZE),
             *(labels, ~test, test, 2),
             dict.fromkeys(FLOORS, np.random.SeedSequence(0)),
         )
@@ -56,7 +56,7 @@ def test_floors_are_the_same_bytes_from_one_shard_and_from_many(tmp_path):
 
 def test_no_more_than_a_part_of_the_images_is_held_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "ROWS_AT_ONCE", 10)
-    parts = cached_parts(shards(tmp_path, 2), NAMES, SIZE)
+    parts = cached_pixels(shards(tmp_path, 2), NAMES, SIZE)
     sizes = [len(pixels) for _, pixels in parts(np.ones(N, bool))]
     assert max(sizes) == 10 and sum(sizes) == N
 

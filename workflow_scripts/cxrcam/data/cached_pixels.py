@@ -7,10 +7,10 @@ import numpy as np
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Int64Array, UInt8Array
 from workflow_scripts.cxrcam.data.cache import row_parts
-from workflow_scripts.cxrcam.data.pixel_stream import PixelParts
+from workflow_scripts.cxrcam.data.pixel_stream import PixelStream
 
 
-def cached_parts(shards: Sequence[Path], image_ids: Sequence[str], size: int) -> PixelParts:
+def cached_pixels(shards: Sequence[Path], image_ids: Sequence[str], size: int) -> PixelStream:
     """Pixels of some images as they lie in the cache, `cache.ROWS_AT_ONCE` at a time.
 
     Parameters

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Int64Array, UInt8Array
 
-PixelParts = Callable[[BoolArray], Iterator[tuple[Int64Array, UInt8Array]]]
+PixelStream = Callable[[BoolArray], Iterator[tuple[Int64Array, UInt8Array]]]
 """Given which of n images are wanted (bool, shape (n,)): positions and pixels, part by part.
 
 Parts may come in any order and of any size: what is computed of an image must not depend on those
@@ -19,13 +19,13 @@ Features = Callable[[UInt8Array], npt.NDArray[np.floating]]
 
 
 def stream_features(
-    parts: PixelParts, wanted: BoolArray, functions: Mapping[str, Features]
+    parts: PixelStream, wanted: BoolArray, functions: Mapping[str, Features]
 ) -> dict[str, npt.NDArray[np.floating]]:
     """Features of some images, from one pass over their pixels.
 
     Parameters
     ----------
-    parts : PixelParts
+    parts : PixelStream
         Of n images.
     wanted : bool array, shape (n,)
     functions : mapping of str to callable
