@@ -8,11 +8,10 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-import psutil
-
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint, text_fingerprint
 from workflow_scripts.cxrcam.configuration import resolution as configuration
 from workflow_scripts.cxrcam.configuration.drawn import drawn_parts, is_drawn
 from workflow_scripts.cxrcam.configuration.replaced_kinds import without_replaced_kinds
@@ -21,19 +20,19 @@ from workflow_scripts.cxrcam.data.listing.combined_labels import combined_labels
 from workflow_scripts.cxrcam.data.listing.decoders import missing_decoders_in_words
 from workflow_scripts.cxrcam.data.listing.left_out import left_out_in_words
 from workflow_scripts.cxrcam.data.listing.listed import image_settings
-from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint, text_fingerprint
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.file_times import changed_folders, stamp_files
-from workflow_scripts.cxrcam.machine import has_gpu
-from workflow_scripts.cxrcam.new_images import listing as new_images
 from workflow_scripts.cxrcam.folder_checks import (
     refuse_project_with_braces,
     refuse_python_with_blanks,
     refuse_read_only_results,
     refuse_unwritable_records,
 )
+from workflow_scripts.cxrcam.machine import has_gpu
+from workflow_scripts.cxrcam.new_images import listing as new_images
 from workflow_scripts.cxrcam.report.provenance import COMMAND, command_in_words
 from workflow_scripts.cxrcam.study.listing import first_study_files, list_study
+from workflow_scripts.cxrcam.terminal.interrupts import stop_jobs
 
 # Not workflow.basedir: as a module of another workflow, that is the folder of the other one.
 PROJECT = Path(workflow.current_basedir).parent
@@ -119,17 +118,6 @@ if workflow.is_main_process:
 
 if not workflow.deployment_settings.deployment_method:
     checked(refuse_python_with_blanks, sys.executable)
-
-
-def stop_jobs(*signal_and_frame):
-    """Hand an interrupt on to the jobs.
-
-    Without a terminal (`kill -INT`, a notebook) it reaches Snakemake alone, which would wait for the
-    jobs to end and then not record what they made.
-    """
-    for process in psutil.Process().children(recursive=True):
-        process.terminate()
-    raise KeyboardInterrupt
 
 
 if workflow.is_main_process:
