@@ -79,7 +79,7 @@ Node = str | tuple[str, str, int]
 """A rule, or where the arrow between two rules passes a layer."""
 
 
-def arrows(not_used: Collection[str]) -> dict[str, list[str]]:
+def arrows(not_used: Collection[str] = ()) -> dict[str, list[str]]:
     """Those that each rule takes files of, as in `RULES`, without rules that are not used."""
     taken: dict[str, list[str]] = {}
     behind: dict[str, set[str]] = {}
