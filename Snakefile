@@ -83,7 +83,7 @@ rule all:
             rules.report,
             *([rules.map_methods] if config["audit"]["map_methods"] else []),
             *([rules.findings] if STUDY.findings else []),
-            *([rules.audit_slices] if SLICED_RUNS else []),
+            *([rules.audit_slices] if STUDY.sliced_runs else []),
             *([rules.external_table] if config["external"] else []),
             *([rules.mended_table] if config["compare_with"] else []),
         ),
@@ -109,7 +109,9 @@ onstart:
 
 
 onsuccess:
-    print(f"\nThe whole log: {os.path.relpath(log[0])}")
-    show_results(Path("results", config["dataset"]))
-    for job in sorted(workflow.dag.targetjobs, key=lambda job: job.rule.name):
-        show_made(job)
+    print(
+        f"\nThe whole log: {os.path.relpath(log[0])}",
+        *found_in_words(),
+        *made_files(),
+        sep="\n",
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.workflow import copy_project, snakemake
-from workflow_scripts.cxrcam.data.collections.nih_chestxray14 import FINDINGS
+from workflow_scripts.cxrcam.data.listing.collections.nih_chestxray14 import FINDINGS
 
 IMAGES = 112_120
 FOLDERS = 12

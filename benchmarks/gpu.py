@@ -21,14 +21,14 @@ import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.networks.architectures import Backbone
-from workflow_scripts.cxrcam.networks.cuda_graphs import WARM_UPS, own_stream
+from workflow_scripts.cxrcam.networks.device_images import Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.devices import autocast, choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.models import build_classifier
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.prediction import predict
-from workflow_scripts.cxrcam.networks.recipe import TrainSettings
-from workflow_scripts.cxrcam.networks.training import train
-from workflow_scripts.cxrcam.networks.training_step import Learner
+from workflow_scripts.cxrcam.networks.training.cuda_graphs import WARM_UPS, own_stream
+from workflow_scripts.cxrcam.networks.training.loop import train
+from workflow_scripts.cxrcam.networks.training.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.training.step import Learner
 from workflow_scripts.cxrcam.phantom.dataset import draw_phantom, phantom_rng
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 

@@ -31,8 +31,8 @@ from workflow_scripts.cxrcam.metrics.calibration_bins import expected_calibratio
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.cost import multiply_adds
+from workflow_scripts.cxrcam.networks.device_images import Normalisation
 from workflow_scripts.cxrcam.networks.models import build_classifier
-from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import Predictions, predict
 from workflow_scripts.cxrcam.seeds import generator, integer_seed, seed_sequence
 

@@ -82,6 +82,16 @@ def loaded(row: dict[str, Any], arrays_of: ArraysOf) -> dict[str, npt.NDArray[An
         return dict(stored)
 
 
+def of_keys(found: dict[tuple[Any, ...], list[float]], names: tuple[str, ...]) -> pd.DataFrame:
+    """Mean and interval of the values of some seeds, a row a key; `names` are the key's."""
+    rows = []
+    for key, values in found.items():
+        mean, low, high = over_some_seeds(values)
+        named = dict(zip(names, key, strict=True))
+        rows.append(named | {"seeds": len(values), "value": mean, "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
 def differences(
     table: pd.DataFrame, arrays_of: ArraysOf, references: Sequence[str]
 ) -> pd.DataFrame:
@@ -114,12 +124,7 @@ def differences(
             if np.isfinite(values).any():
                 key = (*(row[k] for k in DESIGN), row["arm"], reference, measure)
                 found.setdefault(key, []).append(float(np.nanmean(values)))
-    rows = []
-    for key, values in found.items():
-        mean, low, high = over_some_seeds(values)
-        named = dict(zip((*DESIGN, "arm", "reference", "measure"), key, strict=True))
-        rows.append(named | {"seeds": len(values), "value": mean, "low": low, "high": high})
-    return pd.DataFrame(rows)
+    return of_keys(found, (*DESIGN, "arm", "reference", "measure"))
 
 
 def kinds_against_own(table: pd.DataFrame, arrays_of: ArraysOf) -> pd.DataFrame:
@@ -135,12 +140,7 @@ def kinds_against_own(table: pd.DataFrame, arrays_of: ArraysOf) -> pd.DataFrame:
             if np.isfinite(gap).any():
                 key = (*(row[k] for k in DESIGN), row["arm"], kind, measure)
                 found.setdefault(key, []).append(float(np.nanmean(gap)))
-    rows = []
-    for key, values in found.items():
-        mean, low, high = over_some_seeds(values)
-        named = dict(zip((*DESIGN, "arm", "map", "measure"), key, strict=True))
-        rows.append(named | {"seeds": len(values), "value": mean, "low": low, "high": high})
-    return pd.DataFrame(rows)
+    return of_keys(found, (*DESIGN, "arm", "map", "measure"))
 
 
 def agreement(table: pd.DataFrame, arrays_of: ArraysOf) -> pd.DataFrame:

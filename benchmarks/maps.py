@@ -44,13 +44,13 @@ from benchmarks.workflow import PROJECT
 from workflow_scripts.cxrcam.configuration.recipes import PRETRAINED, RANDOM, with_recipe
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.device_images import Pixels
 from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_torch
 from workflow_scripts.cxrcam.networks.models import build_classifier, load_pretrained
-from workflow_scripts.cxrcam.networks.parts import Pixels
-from workflow_scripts.cxrcam.networks.recipe import TrainSettings
-from workflow_scripts.cxrcam.networks.training import train
-from workflow_scripts.cxrcam.networks.training_step import Learner
-from workflow_scripts.cxrcam.networks.weights_files import read_state_dict
+from workflow_scripts.cxrcam.networks.training.loop import train
+from workflow_scripts.cxrcam.networks.training.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.training.step import Learner
+from workflow_scripts.cxrcam.networks.weights.files import read_state_dict
 
 COMMON: dict[str, Any] = {
     **{"optimizer": "adam", "momentum": 0.9, "weight_decay": 0.0, "horizontal_flip": 0.5},

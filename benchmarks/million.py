@@ -34,7 +34,7 @@ from benchmarks.workflow import PROJECT, copy_project
 from tests.shards import write_shard
 from workflow_scripts.cxrcam.arrays import UInt8Array
 from workflow_scripts.cxrcam.contracts import FACTS, THUMBNAIL_SIDE
-from workflow_scripts.cxrcam.data.datasets import shard_count, shard_number
+from workflow_scripts.cxrcam.data.listing.datasets import shard_count, shard_number
 from workflow_scripts.cxrcam.images.keypoints import (
     NO_WORD,
     STEPS,

@@ -22,12 +22,12 @@ from benchmarks.map_images import draw_phantoms, phantom_study
 from benchmarks.map_measures import IMAGENET
 from benchmarks.maps import COMMON
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.device_images import Pixels
 from workflow_scripts.cxrcam.networks.devices import set_up_torch
 from workflow_scripts.cxrcam.networks.models import build_classifier
-from workflow_scripts.cxrcam.networks.parts import Pixels
-from workflow_scripts.cxrcam.networks.recipe import TrainSettings
-from workflow_scripts.cxrcam.networks.training import train
-from workflow_scripts.cxrcam.networks.training_step import Learner
+from workflow_scripts.cxrcam.networks.training.loop import train
+from workflow_scripts.cxrcam.networks.training.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.training.step import Learner
 
 SIDE = 97
 RECIPE = {"epochs": 5, "batch_size": 16, "learning_rate": 0.002, "schedule": "one_cycle"}

@@ -30,7 +30,7 @@ from workflow_scripts.cxrcam.new_images.ensemble import ask_networks
 from workflow_scripts.cxrcam.new_images.listing import list_new_images
 from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
-from workflow_scripts.cxrcam.report.answer_pictures import Drawing, write_answer_pictures
+from workflow_scripts.cxrcam.report.answers.pictures import Drawing, write_answer_pictures
 
 DRAWN = 100  # different phantoms; the others are copies, as decoding does not know
 BATCH = 64

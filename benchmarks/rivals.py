@@ -33,14 +33,14 @@ from benchmarks.planted_sets import CLASSES, CLEAN, MANIFEST, write_set
 from benchmarks.planted_truth import checks_of_data, overlay
 from benchmarks.workflow import copy_project
 from workflow_scripts.cxrcam.audit.suspect_images import likeness_to_others, suspect_images
-from workflow_scripts.cxrcam.data.datasets import list_images
+from workflow_scripts.cxrcam.data.listing.datasets import list_images
 from workflow_scripts.cxrcam.duplicates.search import find_duplicates
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
 from workflow_scripts.cxrcam.images.files import read_grey
 from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 from workflow_scripts.cxrcam.terms import OTHER_EXPOSURE
-from workflow_scripts.cxrcam.verdict.page import alarms
+from workflow_scripts.cxrcam.verdict.answer import alarms
 
 OURS = "CXR-CAM"
 SIDE, IMAGES_PER_CLASS = 224, 150

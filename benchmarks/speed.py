@@ -34,14 +34,14 @@ from benchmarks.workflow import clocked, copy_project, settings
 from workflow_scripts.cxrcam.data.cache import read_pixels, shard_writer
 from workflow_scripts.cxrcam.data.decoding import decode_images
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.device_images import Features, Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.devices import autocast, choose_precision, set_up_torch
-from workflow_scripts.cxrcam.networks.freezing import front_features, front_removed
 from workflow_scripts.cxrcam.networks.models import build_classifier
-from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.prediction import predict
-from workflow_scripts.cxrcam.networks.recipe import TrainSettings
-from workflow_scripts.cxrcam.networks.training import train
-from workflow_scripts.cxrcam.networks.training_step import Learner
+from workflow_scripts.cxrcam.networks.training.freezing import front_features, front_removed
+from workflow_scripts.cxrcam.networks.training.loop import train
+from workflow_scripts.cxrcam.networks.training.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.training.step import Learner
 from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
 
@@ -268,7 +268,7 @@ def workflow_rows(folder: Path) -> list[dict]:
     def python(code: str) -> float:
         return clocked(lambda: subprocess.run([sys.executable, "-c", code], check=True))
 
-    torch_job = python("import torch, workflow_scripts.cxrcam.networks.training")
+    torch_job = python("import torch, workflow_scripts.cxrcam.networks.training.loop")
     small_job = python("import workflow_scripts.cxrcam.data.splits, pyarrow.parquet")
     copy_project(folder / "project", settings(None, 1.0, SIDE))
     command = [sys.executable, "-m", "snakemake", "--configfile", "bench.yaml", "-n", "--quiet"]

@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.audit.suspect_labels import judged_labels, suspect_labels
 from workflow_scripts.cxrcam.data.cache import shard_writer
-from workflow_scripts.cxrcam.data.datasets import list_images
 from workflow_scripts.cxrcam.data.decoding import decoded_batches
 from workflow_scripts.cxrcam.data.index_table import group_images
+from workflow_scripts.cxrcam.data.listing.datasets import list_images
 from workflow_scripts.cxrcam.duplicates.search import find_duplicates
 from workflow_scripts.cxrcam.duplicates.stored import stored_fingerprints
 from workflow_scripts.cxrcam.floors.features import FEATURES, thumbnail

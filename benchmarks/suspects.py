@@ -35,8 +35,8 @@ from workflow_scripts.cxrcam.audit.suspect_images import (
     likeness_to_others,
     suspect_images,
 )
-from workflow_scripts.cxrcam.data.datasets import list_images
 from workflow_scripts.cxrcam.data.fingerprints import thumbnail
+from workflow_scripts.cxrcam.data.listing.datasets import list_images
 from workflow_scripts.cxrcam.images.files import GreyImage, read_grey
 from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset

@@ -26,13 +26,13 @@ from benchmarks.workflow import PROJECT, copy_project, snakemake
 from workflow_scripts.cxrcam.configuration.recipes import PRETRAINED, RANDOM, with_recipe
 from workflow_scripts.cxrcam.data.cache import read_pixels
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.device_images import Pixels
 from workflow_scripts.cxrcam.networks.devices import choose_device, choose_precision, set_up_torch
-from workflow_scripts.cxrcam.networks.initial_weights import RANDOM_START, Start, read_start
 from workflow_scripts.cxrcam.networks.models import build_classifier, load_pretrained
-from workflow_scripts.cxrcam.networks.parts import Pixels
-from workflow_scripts.cxrcam.networks.recipe import TrainSettings
-from workflow_scripts.cxrcam.networks.training import train
-from workflow_scripts.cxrcam.networks.training_step import Learner
+from workflow_scripts.cxrcam.networks.training.loop import train
+from workflow_scripts.cxrcam.networks.training.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.training.step import Learner
+from workflow_scripts.cxrcam.networks.weights.initial_weights import RANDOM_START, Start, read_start
 
 CLASSES = ("Normal", "COVID", "Viral Pneumonia")
 SIDE = 224

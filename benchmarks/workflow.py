@@ -25,7 +25,7 @@ import psutil
 import yaml
 
 from benchmarks.decoding import SIDE, Files, decoding
-from workflow_scripts.cxrcam.data.datasets import list_images
+from workflow_scripts.cxrcam.data.listing.datasets import list_images
 
 PROJECT = Path(__file__).resolve().parents[1]
 COPIED = ("Snakefile", "rules", "workflow_scripts", "schemas", "config.yaml", "profiles", "envs")

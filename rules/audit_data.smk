@@ -82,10 +82,7 @@ rule audit_duplicates:
         **growing(mem_mb=2000, runtime=30),
     params:
         code=code("audit_duplicates.py"),
-        templates=text_fingerprint(
-            PROJECT / "workflow_scripts/cxrcam/report/templates" / name
-            for name in ("base.css", "copies.html", "macros.html")
-        ),
+        templates=page_templates("copies.html"),
         is_drawn=drawn_here,
         external=external_of,
     message:
@@ -116,10 +113,7 @@ rule audit_suspects:
         **growing(mem_mb=by_images(amounts.suspects_memory_mb), runtime=60),
     params:
         code=code("audit_suspects.py"),
-        templates=text_fingerprint(
-            PROJECT / "workflow_scripts/cxrcam/report/templates" / name
-            for name in ("base.css", "macros.html", "suspects.html")
-        ),
+        templates=page_templates("suspects.html"),
         is_drawn=drawn_here,
     message:
         "Looking for images of {wildcards.dataset} that stand out"
@@ -166,7 +160,7 @@ rule audit_labels:
         duplicates=rules.index.output.duplicates,
         facts=decoded_facts,
         shards=cache_shards,
-        predictions=of_runs(rules.predict_run.output.predictions, LABEL_RUNS),
+        predictions=of_runs(rules.predict_run.output.predictions, STUDY.label_runs),
     output:
         table="results/{dataset}/audit/suspect_labels.csv",
         page=in_report(
@@ -184,14 +178,11 @@ rule audit_labels:
         **growing(mem_mb=by_images(amounts.suspects_memory_mb), runtime=60),
     params:
         code=code("audit_labels.py"),
-        templates=text_fingerprint(
-            PROJECT / "workflow_scripts/cxrcam/report/templates" / name
-            for name in ("base.css", "labels.html", "macros.html")
-        ),
+        templates=page_templates("labels.html"),
         is_drawn=drawn_here,
         tasks=STUDY.classes,
         findings=STUDY.findings,
-        runs=LABEL_RUNS,
+        runs=STUDY.label_runs,
     message:
         "Looking for labels of {wildcards.dataset} that the images speak against"
     script:

@@ -129,12 +129,6 @@ rule map_methods:
         "../workflow_scripts/map_methods.py"
 
 
-# First seed of all folds of the headline.
-
-
-PROBED_RUNS = [run for run in STUDY.headline_networks if run["seed"] == config["seeds"][0]]
-
-
 rule audit_probes:
     input:
         predictions=rules.predict_run.output.predictions,
@@ -207,9 +201,9 @@ rule audit_subgroups:
 
 rule audit_slices:
     input:
-        predictions=of_runs(rules.predict_run.output.predictions, SLICED_RUNS),
-        features=of_runs(rules.predict_run.output.features, SLICED_RUNS),
-        splits=of_runs(rules.splits.output[0], SLICED_RUNS),
+        predictions=of_runs(rules.predict_run.output.predictions, STUDY.sliced_runs),
+        features=of_runs(rules.predict_run.output.features, STUDY.sliced_runs),
+        splits=of_runs(rules.splits.output[0], STUDY.sliced_runs),
         images=rules.index.output.images,
         shards=cache_shards,
     output:
@@ -225,12 +219,9 @@ rule audit_slices:
         **growing(mem_mb=by_images(amounts.suspects_memory_mb), runtime=30),
     params:
         code=code("audit_slices.py"),
-        templates=text_fingerprint(
-            PROJECT / "workflow_scripts/cxrcam/report/templates" / name
-            for name in ("base.css", "macros.html", "slices.html")
-        ),
+        templates=page_templates("slices.html"),
         is_drawn=drawn_here,
-        runs=SLICED_RUNS,
+        runs=STUDY.sliced_runs,
         headline=STUDY.headline,
         names=STUDY.classes[STUDY.headline["task"]],
     message:

@@ -1,9 +1,6 @@
 # What all rules share: the checked configuration, the study that it asks for, folders of results.
 # Read by every job, so nothing heavy is imported and nothing is written or drawn here.
 
-import csv
-import hashlib
-import json
 import os
 import signal
 import sys
@@ -11,31 +8,31 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-import psutil
-
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint, text_fingerprint
 from workflow_scripts.cxrcam.configuration import resolution as configuration
-from workflow_scripts.cxrcam.configuration.drawn import is_drawn
-from workflow_scripts.cxrcam.configuration.overlays import without_replaced_kinds
-from workflow_scripts.cxrcam.data import datasets
-from workflow_scripts.cxrcam.data.combined_labels import combined_labels_in_words
-from workflow_scripts.cxrcam.data.decoders import missing_decoders_in_words
-from workflow_scripts.cxrcam.data.left_out import left_out_in_words
-from workflow_scripts.cxrcam.data.listed import image_settings
-from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint
+from workflow_scripts.cxrcam.configuration.drawn import drawn_parts, is_drawn
+from workflow_scripts.cxrcam.configuration.replaced_kinds import without_replaced_kinds
+from workflow_scripts.cxrcam.data.listing import datasets
+from workflow_scripts.cxrcam.data.listing.combined_labels import combined_labels_in_words
+from workflow_scripts.cxrcam.data.listing.decoders import missing_decoders_in_words
+from workflow_scripts.cxrcam.data.listing.left_out import left_out_in_words
+from workflow_scripts.cxrcam.data.listing.listed import image_settings
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.file_times import changed_folders, stamp_files
-from workflow_scripts.cxrcam.machine import has_gpu
-from workflow_scripts.cxrcam.new_images import listing as new_images
-from workflow_scripts.cxrcam.places import (
+from workflow_scripts.cxrcam.folder_checks import (
     refuse_project_with_braces,
+    refuse_python_with_blanks,
     refuse_read_only_results,
     refuse_unwritable_records,
 )
+from workflow_scripts.cxrcam.machine import has_gpu
+from workflow_scripts.cxrcam.new_images import listing as new_images
 from workflow_scripts.cxrcam.report.provenance import COMMAND, command_in_words
-from workflow_scripts.cxrcam.study.listing import list_study
+from workflow_scripts.cxrcam.study.listing import first_study_files, list_study
+from workflow_scripts.cxrcam.terminal.interrupts import stop_jobs
 
 # Not workflow.basedir: as a module of another workflow, that is the folder of the other one.
 PROJECT = Path(workflow.current_basedir).parent
@@ -119,23 +116,8 @@ if workflow.is_main_process:
     for sentence in combined_labels_in_words(listed_own.class_sizes, STUDY.classes):
         logger.warning(sentence)
 
-# Snakemake starts scripts without quoting the path of Python.
-if not workflow.deployment_settings.deployment_method and len(sys.executable.split()) > 1:
-    raise WorkflowError(
-        f"Python lies under a path with a blank ({sys.executable!r}), where Snakemake cannot start "
-        "scripts: set up the environment in a folder without blanks in its path."
-    )
-
-
-def stop_jobs(*signal_and_frame):
-    """Hand an interrupt on to the jobs.
-
-    Without a terminal (`kill -INT`, a notebook) it reaches Snakemake alone, which would wait for the
-    jobs to end and then not record what they made.
-    """
-    for process in psutil.Process().children(recursive=True):
-        process.terminate()
-    raise KeyboardInterrupt
+if not workflow.deployment_settings.deployment_method:
+    checked(refuse_python_with_blanks, sys.executable)
 
 
 if workflow.is_main_process:
@@ -176,9 +158,10 @@ def listed(wildcards):
     return STUDY.data_sets[wildcards.dataset]
 
 
-def text_fingerprint(files):
-    """Hash of the text of some files."""
-    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()[:16]
+def page_templates(name):
+    """Fingerprint of what a page of the audit is made from."""
+    templates = PROJECT / "workflow_scripts/cxrcam/report/templates"
+    return text_fingerprint(templates / file for file in sorted(("base.css", "macros.html", name)))
 
 
 def in_report(file, category, **labels):
@@ -192,16 +175,10 @@ def drawn_here(wildcards):
     return is_drawn(config["datasets"], wildcards.dataset)
 
 
-def drawn_parts(name):
-    """Names of the data sets of phantoms that a data set is, or, as a union, consists of."""
-    parts = config["datasets"][name].get("of", [name])
-    return [part for part in parts if config["datasets"][part]["kind"] == "phantom"]
-
-
 def phantom_settings(wildcards):
     """What decides how phantoms look; empty for real images, and by data set for a union."""
     settings = {
         name: {"code": code("phantoms.py"), **image_settings(config["datasets"][name])}
-        for name in drawn_parts(wildcards.dataset)
+        for name in drawn_parts(config["datasets"], wildcards.dataset)
     }
     return settings.get(wildcards.dataset, settings)

@@ -64,8 +64,8 @@ rule findings:
         splits=of_findings(rules.splits.output[0]),
         predictions=of_findings(rules.predict_run.output.predictions),
         covered=of_findings(rules.predict_run.output.covered),
-        floors=lambda wildcards: of_findings(rules.audit_floors.output[0], True)(wildcards),
-        metrics=of_findings(rules.evaluate.output.metrics, True),
+        floors=floors_of_findings,
+        metrics=of_findings(rules.evaluate.output.metrics, each_finding=True),
     output:
         in_report("results/{dataset}/tables/findings.csv", "Numbers", table="every finding"),
     log:

@@ -46,7 +46,7 @@ def run_files():
         *(filled(rules.audit_explanations.output[0], **run) for run in STUDY.explained_runs),
         *(
             file_of(rules.audit_probes.output[0], run, dataset=config["dataset"])
-            for run in PROBED_RUNS
+            for run in STUDY.probed_runs
         ),
     ]
 
@@ -72,47 +72,30 @@ def split_files():
     return [filled(rules.splits.output[0], **run) for run in STUDY.runs]
 
 
-# Whose answers are set beside the labels: of each task, networks of the headline's scheme, or else of the
-# first that it is run with.
-LABEL_RUNS = [
-    run
-    for task in STUDY.classes
-    for schemes in [[design["scheme"] for design in STUDY.designs if design["task"] == task]]
-    for scheme in [*(s for s in schemes if s == STUDY.headline["scheme"]), *schemes][:1]
-    for run in STUDY.runs_of(task, scheme)
-]
-
-
-# Whose mistakes are looked at for groups: networks of one seed of the headline, as features of two networks
-# cannot be compared. Of findings nothing says from which probability on they are called.
-SLICED_RUNS = [] if STUDY.headline["task"] in STUDY.findings else STUDY.headline_folds
-
-
 def floors_of_run(wildcards):
     """Floors of the split of a run, which may be that of another scheme."""
     base = STUDY.base_scheme(wildcards.scheme)
     return filled(rules.audit_floors.output[0], **{**wildcards, "scheme": base})
 
 
-def of_findings(pattern, each_finding=False):
-    """Input function: a file a run of networks with several findings, or one a run and finding."""
+def of_findings(pattern, each_finding=False, of_division=False):
+    """Input function: a file a run of networks with several findings, or one a run and finding.
+
+    What belongs to a division, whatever its networks, may be that of another scheme.
+    """
     return lambda wildcards: [
-        filled(
-            pattern,
-            **{**run, "dataset": wildcards.dataset, "task": task, "scheme": scheme},
-        )
+        filled(pattern, dataset=wildcards.dataset, task=task, scheme=scheme, **run)
         for design in STUDY.findings_designs
+        for scheme in [STUDY.base_scheme(design["scheme"]) if of_division else design["scheme"]]
         for run in design["runs"]
         for task in (design["questions"] if each_finding else [design["task"]])
-        # Floors belong to a division, which may be that of another scheme.
-        for scheme in [
-            (
-                STUDY.base_scheme(design["scheme"])
-                if pattern == rules.audit_floors.output[0]
-                else design["scheme"]
-            )
-        ]
     ]
+
+
+def floors_of_findings(wildcards):
+    """Floors of each finding, of all runs of networks with several."""
+    floors = of_findings(rules.audit_floors.output[0], each_finding=True, of_division=True)
+    return floors(wildcards)
 
 
 def findings_table(wildcards):
@@ -161,7 +144,7 @@ def decoded_facts(wildcards):
 
 def drawn_phantoms(wildcards):
     """Tables of the phantoms, where the data set, or one of a union, is drawn by us."""
-    drawn = drawn_parts(wildcards.dataset)
+    drawn = drawn_parts(config["datasets"], wildcards.dataset)
     return [filled(rules.phantoms.output.table, dataset=name) for name in drawn]
 
 
@@ -264,22 +247,6 @@ def external_predictions():
         for test in STUDY.external_tests
         if not test["missing"]
     ]
-
-
-# --- a second study, beside the one that it mends -------------------------------------------------
-
-
-def first_study():
-    """Files of the study that `compare_with` names, which has run: nothing here makes them."""
-    if config["compare_with"] is None:
-        return {"first_metrics": [], "first_verdict": [], "first_external": []}
-    folder = Path("results", config["compare_with"])
-    external = folder / "audit/external.csv"
-    return {
-        "first_metrics": str(folder / "tables/metrics.csv"),
-        "first_verdict": str(folder / "audit/verdict.json"),
-        "first_external": str(external) if external.exists() else [],
-    }
 
 
 # --- new images -----------------------------------------------------------------------------------

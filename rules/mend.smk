@@ -23,7 +23,7 @@ rule mended_overlay:
     resources:
         **growing(mem_mb=2000, runtime=10),
     params:
-        code=code("mend.py"),
+        code=code("mended_overlay.py"),
         configuration={
             key: config[key] for key in ("dataset", "datasets", "external", "schemes", "tasks")
         },
@@ -31,12 +31,12 @@ rule mended_overlay:
     message:
         "Writing what can be mended of {wildcards.dataset}"
     script:
-        "../workflow_scripts/mend.py"
+        "../workflow_scripts/mended_overlay.py"
 
 
 rule mended_table:
     input:
-        **first_study(),
+        **first_study_files(config["compare_with"]),
         metrics=rules.tables.output.metrics,
         verdict=rules.audit_verdict.output.json,
         external=rules.external_table.output[0] if config["external"] else [],

@@ -210,12 +210,12 @@ rule networks_table:
     resources:
         **growing(mem_mb=3000, runtime=10),
     params:
-        code=code("paper_networks.py"),
+        code=code("networks_table.py"),
         runs=STUDY.network_runs,
     message:
         "Comparing the networks of the paper"
     script:
-        "../workflow_scripts/paper_networks.py"
+        "../workflow_scripts/networks_table.py"
 
 
 # One table over the networks of the study that the paper follows (presets/networks.yaml).

@@ -54,7 +54,7 @@ rule related_table:
         **growing(mem_mb=4000, runtime=30),
         gpu=gpus,
     params:
-        code=code("related.py"),
+        code=code("related_table.py"),
         runs=STUDY.related_runs,
         systems={run["scheme"]: STUDY.system_of(run["scheme"]) for run in STUDY.related_runs},
         divisions={
@@ -67,7 +67,7 @@ rule related_table:
     message:
         "Setting published systems side by side"
     script:
-        "../workflow_scripts/related.py"
+        "../workflow_scripts/related_table.py"
 
 
 # Table, figures and page over all systems of presets/related.yaml.

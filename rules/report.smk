@@ -15,10 +15,10 @@ REPORT_TEMPLATES = text_fingerprint(
 SHOWN_SETS = [config["dataset"], *config["external"]]
 USES = {
     "weights": {"auto", "imagenet"} & {*STUDY.starts.values()},
-    "phantoms": [part for name in SHOWN_SETS for part in drawn_parts(name)],
+    "phantoms": [part for name in SHOWN_SETS for part in drawn_parts(config["datasets"], name)],
     "patient_key": [name for name in SHOWN_SETS if STUDY.data_sets[name].may_hold_dicom],
     "features": STUDY.frozen,
-    "audit_slices": SLICED_RUNS,
+    "audit_slices": STUDY.sliced_runs,
     "expected": any(STUDY.data_sets[config["dataset"]].settings.get("expected", {}).values()),
     **dict.fromkeys(("finding_split", "finding", "findings"), STUDY.findings),
     **dict.fromkeys(("audit_map_methods", "map_methods"), config["audit"]["map_methods"]),
@@ -57,8 +57,8 @@ rule report:
         columns=rules.audit_data.output.columns,
         subgroups=rules.audit_subgroups.output.table,
         subgroup_figure=rules.audit_subgroups.output.figure,
-        slices=rules.audit_slices.output.table if SLICED_RUNS else [],
-        slices_page=rules.audit_slices.output.page if SLICED_RUNS else [],
+        slices=rules.audit_slices.output.table if STUDY.sliced_runs else [],
+        slices_page=rules.audit_slices.output.page if STUDY.sliced_runs else [],
         leaks=rules.audit_leaks.output[0],
         splits=of_runs(rules.splits.output[0], STUDY.divisions),
         split=of_run(rules.splits.output[0], STUDY.headline_run),

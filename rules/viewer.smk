@@ -38,7 +38,7 @@ rule viewer_page:
     resources:
         **growing(mem_mb=2000, runtime=10),
     params:
-        code=code("viewer.py"),
+        code=code("viewer_page.py"),
         sources=lambda wildcards: text_fingerprint(page_sources()),
         settings=lambda wildcards: {
             "accept": config["image"]["accept"],
@@ -47,7 +47,7 @@ rule viewer_page:
     message:
         "Building the viewer"
     script:
-        "../workflow_scripts/viewer.py"
+        "../workflow_scripts/viewer_page.py"
 
 
 # The page; any server of static files shows it.

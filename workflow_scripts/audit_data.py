@@ -20,9 +20,9 @@ from workflow_scripts.cxrcam.audit.class_by_column import (
 from workflow_scripts.cxrcam.audit.class_by_source import assess_class_by_source
 from workflow_scripts.cxrcam.audit.suspect_labels import judged_labels
 from workflow_scripts.cxrcam.contracts import JUDGED_LABELS
-from workflow_scripts.cxrcam.data.cached_parts import cached_parts
+from workflow_scripts.cxrcam.data.cached_pixels import cached_pixels
 from workflow_scripts.cxrcam.data.findings import labels_in_task
-from workflow_scripts.cxrcam.data.pixel_parts import at_most, stream_features
+from workflow_scripts.cxrcam.data.pixel_stream import at_most, stream_features
 from workflow_scripts.cxrcam.data.trait_columns import columns_of, unread_ages
 from workflow_scripts.cxrcam.files import atomic_path, write_json
 from workflow_scripts.cxrcam.floors.features import FEATURES
@@ -47,7 +47,7 @@ if __name__ == "__main__":
     of_any = np.any([labels[task].isin(tasks[task]) for task in tasks], axis=0)
     drawn = at_most(of_any, IMAGES, generator(0, "images of the audit"))
     # Pixels pass once, however many tasks an image belongs to.
-    parts = cached_parts(given.shards, images["image_id"].tolist(), snakemake.params.size)
+    parts = cached_pixels(given.shards, images["image_id"].tolist(), snakemake.params.size)
     of_pixels = stream_features(parts, drawn, {**OF_PIXELS, **FEATURES})
     by_source, by_column, acquisition, floors, judged = {}, {}, {}, [], []
     for sentence in unread_ages(images, columns_of(images)):

@@ -14,7 +14,7 @@ from workflow_scripts.cxrcam.figures.duplicates import (
 )
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.report.copies_page import drawn_pairs, render_copies
+from workflow_scripts.cxrcam.report.audit_pages.copies import drawn_pairs, render_copies
 from workflow_scripts.cxrcam.spreadsheets import write_csv
 
 

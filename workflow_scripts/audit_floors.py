@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.data.cached_parts import cached_parts
+from workflow_scripts.cxrcam.data.cached_pixels import cached_pixels
 from workflow_scripts.cxrcam.floors.floors import FLOORS, floor_predictions
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.seeds import seed_sequence
@@ -19,7 +19,7 @@ if __name__ == "__main__":
     train, test = (split["role"] == TRAIN).to_numpy(), (split["role"] == TEST).to_numpy()
     run = (wildcards.task, wildcards.scheme, wildcards.fold)
     predicted = floor_predictions(
-        cached_parts(snakemake.input.shards, split["image_id"].tolist(), snakemake.params.size),
+        cached_pixels(snakemake.input.shards, split["image_id"].tolist(), snakemake.params.size),
         *(labels, train, test, len(classes)),
         {name: seed_sequence(0, "floor", name, *run) for name in FLOORS},
     )

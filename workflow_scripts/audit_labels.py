@@ -14,7 +14,7 @@ from workflow_scripts.cxrcam.data.findings import labels_in_task
 from workflow_scripts.cxrcam.duplicates.stored import stored_thumbnails
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.report.labels_page import (
+from workflow_scripts.cxrcam.report.audit_pages.labels import (
     Judged,
     drawn_suspects,
     neighbours_of,

@@ -8,20 +8,20 @@ from threadpoolctl import threadpool_limits
 
 from workflow_scripts.cxrcam.arrays import Float32Array
 from workflow_scripts.cxrcam.audit.probes import answers_of, probe_table, traits_of
-from workflow_scripts.cxrcam.data.pixel_parts import at_most
-from workflow_scripts.cxrcam.data.sources import SOURCE
+from workflow_scripts.cxrcam.data.listing.sources import SOURCE
+from workflow_scripts.cxrcam.data.pixel_stream import at_most
 from workflow_scripts.cxrcam.files import read_json
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.networks.devices import set_up_device
-from workflow_scripts.cxrcam.networks.initial_weights import (
-    RANDOM_START,
-    network_at_start,
-    read_start,
-)
 from workflow_scripts.cxrcam.networks.input_parts import read_network_input
 from workflow_scripts.cxrcam.networks.models import load_model
 from workflow_scripts.cxrcam.networks.prediction import predict_as_trained
 from workflow_scripts.cxrcam.networks.prediction_table import read_features
+from workflow_scripts.cxrcam.networks.weights.initial_weights import (
+    RANDOM_START,
+    network_at_start,
+    read_start,
+)
 from workflow_scripts.cxrcam.seeds import generator
 from workflow_scripts.cxrcam.spreadsheets import write_csv
 

@@ -9,21 +9,21 @@ import pandas as pd
 from workflow_scripts.cxrcam.audit.slice_traits import brightness_and_contrast, common_traits
 from workflow_scripts.cxrcam.audit.slices import Answered, named_images, slice_table
 from workflow_scripts.cxrcam.data.cache import cached_size, read_pixels
-from workflow_scripts.cxrcam.data.cached_parts import cached_parts
-from workflow_scripts.cxrcam.data.pixel_parts import stream_features
-from workflow_scripts.cxrcam.data.sources import SOURCE
+from workflow_scripts.cxrcam.data.cached_pixels import cached_pixels
+from workflow_scripts.cxrcam.data.listing.sources import SOURCE
+from workflow_scripts.cxrcam.data.pixel_stream import stream_features
 from workflow_scripts.cxrcam.data.trait_columns import columns_of, values_of
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.networks.prediction_table import read_features, read_test_predictions
-from workflow_scripts.cxrcam.report.slices_page import render_slices
+from workflow_scripts.cxrcam.report.audit_pages.slices import render_slices
 from workflow_scripts.cxrcam.spreadsheets import write_csv
 
 
 def traits_of(of_class: pd.DataFrame, index: pd.DataFrame, shards: Sequence[Path]) -> str:
     """What the images of a slice have in common, from their pixels and the index."""
     names = of_class["image_id"].tolist()
-    parts = cached_parts(shards, names, cached_size(shards))
+    parts = cached_pixels(shards, names, cached_size(shards))
     everything = np.ones(len(names), dtype=bool)
     grey = stream_features(parts, everything, {"grey": brightness_and_contrast})["grey"]
     width, height = index.loc[names, ["width", "height"]].to_numpy(np.float64).T

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from workflow_scripts.cxrcam.configuration.subgroups import subgroup_columns
-from workflow_scripts.cxrcam.data.sources import SOURCE
+from workflow_scripts.cxrcam.data.listing.sources import SOURCE
+from workflow_scripts.cxrcam.data.listing.traits import why_no_groups
 from workflow_scripts.cxrcam.data.trait_columns import columns_of, values_of
-from workflow_scripts.cxrcam.data.traits import why_no_groups
 from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.figures.subgroups import subgroup_figure
 from workflow_scripts.cxrcam.logs import start_log

@@ -11,12 +11,12 @@ from workflow_scripts.cxrcam.audit.suspect_images import (
     suspect_images,
 )
 from workflow_scripts.cxrcam.data.cache import cached_size, read_pixels
-from workflow_scripts.cxrcam.data.cached_parts import cached_parts
-from workflow_scripts.cxrcam.data.pixel_parts import stream_features
+from workflow_scripts.cxrcam.data.cached_pixels import cached_pixels
+from workflow_scripts.cxrcam.data.pixel_stream import stream_features
 from workflow_scripts.cxrcam.duplicates.stored import stored_thumbnails
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.report.suspects_page import drawn_images, render_suspects
+from workflow_scripts.cxrcam.report.audit_pages.suspects import drawn_images, render_suspects
 from workflow_scripts.cxrcam.spreadsheets import write_csv
 
 if __name__ == "__main__":
@@ -26,7 +26,7 @@ if __name__ == "__main__":
     names, shards = images["image_id"].tolist(), [Path(file) for file in given.shards]
     size = cached_size(shards)
     everything = np.ones(len(images), dtype=bool)
-    traits = stream_features(cached_parts(shards, names, size), everything, {"grey": grey_traits})
+    traits = stream_features(cached_pixels(shards, names, size), everything, {"grey": grey_traits})
     thumbnails = stored_thumbnails(given.facts, names)
     found = likeness_to_others(thumbnails, images["group"].tolist())
     suspects = suspect_images(images, traits["grey"], *found)

@@ -6,7 +6,11 @@ from pathlib import Path
 from workflow_scripts.cxrcam.audit.claim_checklist import claim_checklist_markdown
 from workflow_scripts.cxrcam.files import atomic_path, write_json, write_text
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.starting_weights import planned_starts, start_of_model, starts_in_words
+from workflow_scripts.cxrcam.networks.weights.starting_weights import (
+    planned_starts,
+    start_of_model,
+    starts_in_words,
+)
 from workflow_scripts.cxrcam.verdict.checks import all_checks
 from workflow_scripts.cxrcam.verdict.finding_rows import finding_rows
 from workflow_scripts.cxrcam.verdict.page import verdict_json, verdict_markdown

@@ -8,10 +8,14 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.contracts import FACTS
 from workflow_scripts.cxrcam.data.cache import shard_writer
-from workflow_scripts.cxrcam.data.datasets import list_images, shard_fingerprints, shard_number
 from workflow_scripts.cxrcam.data.decoding import decoded_batches
+from workflow_scripts.cxrcam.data.listing.datasets import (
+    list_images,
+    shard_fingerprints,
+    shard_number,
+)
+from workflow_scripts.cxrcam.data.listing.unions import with_members
 from workflow_scripts.cxrcam.data.pseudonyms import read_key
-from workflow_scripts.cxrcam.data.unions import with_members
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.images.blanking import blanked
@@ -29,7 +33,7 @@ if __name__ == "__main__":
     if shard_fingerprints(images, n_shards)[number] != snakemake.params.files:
         raise InputError(
             "Image files of this shard were added, removed or replaced after Snakemake had planned "
-            "this run. Run it again when the data set is at rest."
+            "this run. Run it again when nothing changes them any more."
         )
     files = [(image.image_id, Path(image.path)) for image in images]
     given = snakemake.input.get("patient_key")

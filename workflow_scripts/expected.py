@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.data.datasets import list_images
 from workflow_scripts.cxrcam.data.expected import compare_with_expected, say_what_differs
-from workflow_scripts.cxrcam.data.reader_decisions import EXCLUDE, RELABEL
+from workflow_scripts.cxrcam.data.listing.datasets import list_images
+from workflow_scripts.cxrcam.data.listing.reader_decisions import EXCLUDE, RELABEL
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.spreadsheets import write_frame

@@ -11,12 +11,15 @@ from workflow_scripts.cxrcam.data.cache import read_pixels
 from workflow_scripts.cxrcam.data.feature_cache import write_features
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.device_images import Normalisation
 from workflow_scripts.cxrcam.networks.devices import choose_precision, set_up_device
-from workflow_scripts.cxrcam.networks.freezing import check_cut, front_features_of_both_views
-from workflow_scripts.cxrcam.networks.initial_weights import read_start
-from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size
+from workflow_scripts.cxrcam.networks.input_size import network_input_size
 from workflow_scripts.cxrcam.networks.models import build_classifier, load_pretrained
-from workflow_scripts.cxrcam.networks.parts import Normalisation
+from workflow_scripts.cxrcam.networks.training.freezing import (
+    check_cut,
+    front_features_of_both_views,
+)
+from workflow_scripts.cxrcam.networks.weights.initial_weights import read_start
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0], snakemake.input)

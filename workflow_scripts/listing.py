@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow_scripts.cxrcam.contracts import LISTING
-from workflow_scripts.cxrcam.data.datasets import class_sizes, list_images
-from workflow_scripts.cxrcam.data.spellings import missing_words, without_missing_words
-from workflow_scripts.cxrcam.data.unions import with_members
+from workflow_scripts.cxrcam.data.listing.datasets import class_sizes, list_images
+from workflow_scripts.cxrcam.data.listing.spellings import missing_words, without_missing_words
+from workflow_scripts.cxrcam.data.listing.unions import with_members
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.logs import start_log
 

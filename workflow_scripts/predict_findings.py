@@ -7,9 +7,9 @@ import pandas as pd
 from workflow_scripts.cxrcam.files import read_json, write_text
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.new_images.answers import ABSTAIN
-from workflow_scripts.cxrcam.report.answers_page import believed
+from workflow_scripts.cxrcam.report.answers.findings_page import FindingsPage, render_findings
+from workflow_scripts.cxrcam.report.answers.page import believed
 from workflow_scripts.cxrcam.report.cells import file_link
-from workflow_scripts.cxrcam.report.findings_page import FindingsPage, render_findings
 from workflow_scripts.cxrcam.report.page import write_static
 from workflow_scripts.cxrcam.report.templating import trained_notice
 from workflow_scripts.cxrcam.spreadsheets import write_csv, write_frame

@@ -34,7 +34,7 @@ if __name__ == "__main__":
     if new_images_fingerprint(images) != params.files:
         raise InputError(
             "Files of predict_images were added, removed or replaced after Snakemake had planned "
-            "this run. Run it again when they are at rest."
+            "this run. Run it again when nothing changes them any more."
         )
     device = set_up_device(snakemake.config["compute"], snakemake.resources.get("gpu"))
     networks = [load_model(Path(file)) for file in snakemake.input.models]

@@ -18,13 +18,13 @@ from workflow_scripts.cxrcam.new_images.answers import (
 )
 from workflow_scripts.cxrcam.new_images.copies import closest_copies, with_copies
 from workflow_scripts.cxrcam.new_images.reference import read_reference, training_images
-from workflow_scripts.cxrcam.report.answer_pictures import Drawing
-from workflow_scripts.cxrcam.report.answers_page import (
+from workflow_scripts.cxrcam.report.answers.page import (
     AnswersPage,
     believed,
     draw_answers,
     render_answers,
 )
+from workflow_scripts.cxrcam.report.answers.pictures import Drawing
 from workflow_scripts.cxrcam.report.cells import file_link
 from workflow_scripts.cxrcam.report.page import write_static
 from workflow_scripts.cxrcam.report.templating import trained_notice

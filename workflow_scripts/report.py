@@ -9,6 +9,7 @@ import pandas as pd
 from workflow_scripts.cxrcam.files import read_json, write_text
 from workflow_scripts.cxrcam.logs import start_log
 from workflow_scripts.cxrcam.maps.run_pictures import read_run_pictures
+from workflow_scripts.cxrcam.report.audit_pages.slices import slices_in_words
 from workflow_scripts.cxrcam.report.cells import Link
 from workflow_scripts.cxrcam.report.designs import (
     captioned,
@@ -30,7 +31,6 @@ from workflow_scripts.cxrcam.report.page import (
 from workflow_scripts.cxrcam.report.pictures import write_gallery
 from workflow_scripts.cxrcam.report.provenance import COMMAND, making
 from workflow_scripts.cxrcam.report.rule_graph import rule_graph
-from workflow_scripts.cxrcam.report.slices_page import slices_in_words
 from workflow_scripts.cxrcam.report.tables import (
     columns_table,
     counted_labels,

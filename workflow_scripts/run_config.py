@@ -6,7 +6,10 @@ import yaml
 
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.starting_weights import planned_starts, starts_in_words
+from workflow_scripts.cxrcam.networks.weights.starting_weights import (
+    planned_starts,
+    starts_in_words,
+)
 
 if __name__ == "__main__":
     start_log(snakemake.log[0], snakemake.input)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from workflow_scripts.cxrcam.arrays import BoolArray
 from workflow_scripts.cxrcam.contracts import SPLIT, findings_split_schema
 from workflow_scripts.cxrcam.data.findings import known_findings
-from workflow_scripts.cxrcam.data.sources import value_of
+from workflow_scripts.cxrcam.data.listing.sources import value_of
 from workflow_scripts.cxrcam.data.splits import assign_roles, numbered
 from workflow_scripts.cxrcam.data.stratification import assign_roles_by_findings
 from workflow_scripts.cxrcam.files import atomic_path

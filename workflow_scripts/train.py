@@ -3,10 +3,10 @@
 import signal
 
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.networks.checkpoints import TrainingStopped
 from workflow_scripts.cxrcam.networks.devices import choose_devices
-from workflow_scripts.cxrcam.networks.several_processes import train_in_processes
-from workflow_scripts.cxrcam.networks.training_job import TrainingJob, train_classifier
+from workflow_scripts.cxrcam.networks.training.checkpoints import TrainingStopped
+from workflow_scripts.cxrcam.networks.training.job import TrainingJob, train_classifier
+from workflow_scripts.cxrcam.networks.training.several_processes import train_in_processes
 from workflow_scripts.cxrcam.networks.without_compiler import compiler_left_out
 
 COMPUTE = ("cuda_graphs", "threads", "pixel_memory_mb", "checkpoint_seconds")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.networks.initial_weights import choose_imagenet
+from workflow_scripts.cxrcam.networks.weights.initial_weights import choose_imagenet
 
 if __name__ == "__main__":
     log = start_log(snakemake.log[0], snakemake.input)

@@ -21,8 +21,8 @@ from workflow_scripts.cxrcam.export.graph import output_names, traced
 from workflow_scripts.cxrcam.export.onnx_files import onnx_bytes, onnx_model
 from workflow_scripts.cxrcam.files import write_json
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.device_images import Normalisation
 from workflow_scripts.cxrcam.networks.models import ModelCard, build_classifier
-from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import Predictions, predict
 from workflow_scripts.cxrcam.viewer.bundle import build_page
 from workflow_scripts.cxrcam.viewer.network_card import network_card

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit import collection_trees as trees
-from workflow_scripts.cxrcam.data.datasets import list_images
-from workflow_scripts.cxrcam.data.image_files import DatasetError
+from workflow_scripts.cxrcam.data.listing.datasets import list_images
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError
 
 TREES = {
     "nih_chestxray14": trees.nih,

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz import corpus
-from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
 from workflow_scripts.cxrcam.data.index_table import IndexingError, read_declared_sources
-from workflow_scripts.cxrcam.data.listed import list_data_set
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError, ImageFile
+from workflow_scripts.cxrcam.data.listing.listed import list_data_set
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,6 @@ from safetensors.torch import save_file
 
 from tests.fuzz import corpus
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
-from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, State
-from workflow_scripts.cxrcam.networks.initial_weights import read_start
 from workflow_scripts.cxrcam.networks.models import (
     METADATA_KEY,
     ModelCard,
@@ -25,7 +23,9 @@ from workflow_scripts.cxrcam.networks.models import (
     load_pretrained,
     save_model,
 )
-from workflow_scripts.cxrcam.networks.weights_files import read_state_dict
+from workflow_scripts.cxrcam.networks.training.checkpoints import Checkpoints, State
+from workflow_scripts.cxrcam.networks.weights.files import read_state_dict
+from workflow_scripts.cxrcam.networks.weights.initial_weights import read_start
 
 pytestmark = [
     pytest.mark.usefixtures("one_torch_thread"),

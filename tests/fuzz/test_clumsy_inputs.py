@@ -14,9 +14,9 @@ from workflow_scripts.cxrcam.configuration.resolution import (
     ConfigurationError,
     resolve_configuration,
 )
-from workflow_scripts.cxrcam.data.image_files import DatasetError
-from workflow_scripts.cxrcam.data.listed import ListedDataSet, list_data_set
-from workflow_scripts.cxrcam.data.spellings import without_missing_words
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError
+from workflow_scripts.cxrcam.data.listing.listed import ListedDataSet, list_data_set
+from workflow_scripts.cxrcam.data.listing.spellings import without_missing_words
 
 ACCEPTED = ""
 

@@ -21,10 +21,10 @@ from tests.fuzz import corpus
 from tests.shards import write_shard
 from tests.unit.test_verdict import check
 from workflow_scripts.cxrcam.data.cache import read_pixels
-from workflow_scripts.cxrcam.data.datasets import list_images
 from workflow_scripts.cxrcam.data.decoding import decode_images
-from workflow_scripts.cxrcam.data.image_files import ImageFile
-from workflow_scripts.cxrcam.data.listed import list_data_set
+from workflow_scripts.cxrcam.data.listing.datasets import list_images
+from workflow_scripts.cxrcam.data.listing.image_files import ImageFile
+from workflow_scripts.cxrcam.data.listing.listed import list_data_set
 from workflow_scripts.cxrcam.drawing.publication_table import write_table
 from workflow_scripts.cxrcam.drawing.style import save_figure
 from workflow_scripts.cxrcam.duplicates.search import find_duplicates
@@ -38,7 +38,6 @@ from workflow_scripts.cxrcam.spreadsheets import write_csv
 from workflow_scripts.cxrcam.verdict.check import Headline
 from workflow_scripts.cxrcam.verdict.page import verdict_markdown
 
-PRINTABLE = [name for name in corpus.NAMES if name.isprintable()]
 FORMULAS = [name for name in corpus.NAMES if name[0] in "=+@-" and name not in {"-1"}]
 STUDY = {"kind": "class_folders"}
 

@@ -13,15 +13,15 @@ from torch import nn
 
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
-from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, TrainingStopped
-from workflow_scripts.cxrcam.networks.cuda_graphs import WARM_UPS, RecordedStep, own_stream
+from workflow_scripts.cxrcam.networks.device_images import Normalisation, Part, Pixels
 from workflow_scripts.cxrcam.networks.devices import set_up_torch
 from workflow_scripts.cxrcam.networks.models import build_classifier
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Part, Pixels
 from workflow_scripts.cxrcam.networks.prediction import predict
-from workflow_scripts.cxrcam.networks.recipe import TrainSettings
-from workflow_scripts.cxrcam.networks.training import train
-from workflow_scripts.cxrcam.networks.training_step import Learner
+from workflow_scripts.cxrcam.networks.training.checkpoints import Checkpoints, TrainingStopped
+from workflow_scripts.cxrcam.networks.training.cuda_graphs import WARM_UPS, RecordedStep, own_stream
+from workflow_scripts.cxrcam.networks.training.loop import train
+from workflow_scripts.cxrcam.networks.training.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.training.step import Learner
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU here")
 

@@ -9,8 +9,8 @@ from workflow_scripts.cxrcam.duplicates.likeness import Likeness, Thresholds
 from workflow_scripts.cxrcam.new_images.answers import ABSTAIN, answers
 from workflow_scripts.cxrcam.new_images.copies import closest_copies, with_copies
 from workflow_scripts.cxrcam.new_images.reference import Member, Reference, Share
-from workflow_scripts.cxrcam.report.answer_pictures import AnswerCard
-from workflow_scripts.cxrcam.report.answers_page import AnswersPage, render_answers, said_of
+from workflow_scripts.cxrcam.report.answers.page import AnswersPage, render_answers, said_of
+from workflow_scripts.cxrcam.report.answers.pictures import AnswerCard
 from workflow_scripts.cxrcam.report.cells import Link
 
 CLASSES = ["Normal", "COVID"]

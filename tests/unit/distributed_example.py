@@ -13,13 +13,13 @@ import torch.distributed as dist
 from safetensors.torch import save_file
 from torch import nn
 
-from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, TrainingStopped
 from workflow_scripts.cxrcam.networks.decomposition import compose_in_evaluation
-from workflow_scripts.cxrcam.networks.distributed import from_first, rank, world_size
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
-from workflow_scripts.cxrcam.networks.recipe import TrainSettings
-from workflow_scripts.cxrcam.networks.training import train
-from workflow_scripts.cxrcam.networks.training_step import Learner
+from workflow_scripts.cxrcam.networks.device_images import Normalisation, Pixels
+from workflow_scripts.cxrcam.networks.training.checkpoints import Checkpoints, TrainingStopped
+from workflow_scripts.cxrcam.networks.training.distributed import from_first, rank, world_size
+from workflow_scripts.cxrcam.networks.training.loop import train
+from workflow_scripts.cxrcam.networks.training.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.training.step import Learner
 
 CPU = torch.device("cpu")
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
-from workflow_scripts.cxrcam.report.answer_pictures import (
+from workflow_scripts.cxrcam.report.answers.pictures import (
     PICTURE_SIDE,
     AnswerCard,
     Drawing,

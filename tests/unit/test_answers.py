@@ -40,7 +40,7 @@ from workflow_scripts.cxrcam.new_images.reference import (
 )
 from workflow_scripts.cxrcam.phantom.dataset import write_phantom_dataset
 from workflow_scripts.cxrcam.phantom.traits import PhantomSettings
-from workflow_scripts.cxrcam.report.answers_page import how_it_was_measured, said_of
+from workflow_scripts.cxrcam.report.answers.page import how_it_was_measured, said_of
 from workflow_scripts.cxrcam.report.templating import NOTICE
 from workflow_scripts.cxrcam.terms import DRAWN
 

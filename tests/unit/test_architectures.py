@@ -17,8 +17,7 @@ from workflow_scripts.cxrcam.networks.cam import (
     logits_and_class_maps,
 )
 from workflow_scripts.cxrcam.networks.cost import parameter_count
-from workflow_scripts.cxrcam.networks.foreign_checkpoints import fitted_tensors
-from workflow_scripts.cxrcam.networks.freezing import front_features, front_removed
+from workflow_scripts.cxrcam.networks.device_images import Normalisation
 from workflow_scripts.cxrcam.networks.models import (
     ModelCard,
     build_classifier,
@@ -26,10 +25,11 @@ from workflow_scripts.cxrcam.networks.models import (
     load_pretrained,
     save_model,
 )
-from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.pooling import GridAveragePool
 from workflow_scripts.cxrcam.networks.prediction import predict
-from workflow_scripts.cxrcam.networks.weights_files import read_state_dict
+from workflow_scripts.cxrcam.networks.training.freezing import front_features, front_removed
+from workflow_scripts.cxrcam.networks.weights.files import read_state_dict
+from workflow_scripts.cxrcam.networks.weights.foreign_checkpoints import fitted_tensors
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

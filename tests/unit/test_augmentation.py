@@ -6,7 +6,7 @@ import torch
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2.functional import adjust_contrast, affine
 
-from workflow_scripts.cxrcam.networks.augmentation import Augmentation
+from workflow_scripts.cxrcam.networks.training.augmentation import Augmentation
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

@@ -26,16 +26,19 @@ from workflow_scripts.cxrcam.networks.capsules import (
     routed,
     squash,
 )
-from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, TrainingStopped
 from workflow_scripts.cxrcam.networks.cost import multiply_adds, parameter_count
-from workflow_scripts.cxrcam.networks.foreign_checkpoints import fitted_tensors
-from workflow_scripts.cxrcam.networks.initial_weights import choose_imagenet, read_start
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
-from workflow_scripts.cxrcam.networks.recipe import TrainSettings
-from workflow_scripts.cxrcam.networks.training import train
-from workflow_scripts.cxrcam.networks.training_step import Learner
-from workflow_scripts.cxrcam.networks.weights_files import WeightsError
-from workflow_scripts.cxrcam.starting_weights import planned_starts, starts_in_words
+from workflow_scripts.cxrcam.networks.device_images import Normalisation, Pixels
+from workflow_scripts.cxrcam.networks.training.checkpoints import Checkpoints, TrainingStopped
+from workflow_scripts.cxrcam.networks.training.loop import train
+from workflow_scripts.cxrcam.networks.training.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.training.step import Learner
+from workflow_scripts.cxrcam.networks.weights.files import WeightsError
+from workflow_scripts.cxrcam.networks.weights.foreign_checkpoints import fitted_tensors
+from workflow_scripts.cxrcam.networks.weights.initial_weights import choose_imagenet, read_start
+from workflow_scripts.cxrcam.networks.weights.starting_weights import (
+    planned_starts,
+    starts_in_words,
+)
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

@@ -14,18 +14,18 @@ from torch import nn
 
 from tests.unit.training_job_example import small_job
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.networks import training_job
-from workflow_scripts.cxrcam.networks.class_balance import (
+from workflow_scripts.cxrcam.networks.device_images import Normalisation, Pixels
+from workflow_scripts.cxrcam.networks.models import load_model
+from workflow_scripts.cxrcam.networks.training import job as training_job
+from workflow_scripts.cxrcam.networks.training.class_balance import (
     balanced_order,
     class_weights,
     numbered_sources,
     order_within_sources,
 )
-from workflow_scripts.cxrcam.networks.models import load_model
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
-from workflow_scripts.cxrcam.networks.recipe import TrainSettings
-from workflow_scripts.cxrcam.networks.training_job import train_classifier
-from workflow_scripts.cxrcam.networks.training_step import Batch, Learner
+from workflow_scripts.cxrcam.networks.training.job import train_classifier
+from workflow_scripts.cxrcam.networks.training.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.training.step import Batch, Learner
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.cxrcam.data.datasets import list_data, list_images
-from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
-from workflow_scripts.cxrcam.data.left_out import left_out_in_words
-from workflow_scripts.cxrcam.data.listed import list_data_set
+from workflow_scripts.cxrcam.data.listing.datasets import list_data, list_images
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError, ImageFile
+from workflow_scripts.cxrcam.data.listing.left_out import left_out_in_words
+from workflow_scripts.cxrcam.data.listing.listed import list_data_set
 
 DICOM = bytes(128) + b"DICM"
 

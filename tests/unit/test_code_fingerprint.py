@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 from workflow_scripts.cxrcam import code_fingerprint as module
-from workflow_scripts.cxrcam.code_fingerprint import code_fingerprint, import_closure
+from workflow_scripts.cxrcam.code_fingerprint import (
+    code_fingerprint,
+    import_closure,
+    text_fingerprint,
+)
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = ("numpy", "PIL", "torch")
@@ -216,17 +220,31 @@ def test_scripts_of_the_workflow_depend_on_what_they_should():
         return {path.relative_to(library).with_suffix("").as_posix() for path in inside}
 
     training = closure("train.py")
-    assert {"networks/training", "networks/models", "data/cache", "seeds"} <= training
+    assert {"networks/training/loop", "networks/models", "data/cache", "seeds"} <= training
     assert not [name for name in training if name.startswith(("maps/", "figures/", "metrics/"))]
     assert {"networks/prediction", "networks/cam"} <= closure("predict_run.py")
-    assert "networks/training" not in closure("cache.py")
+    assert "networks/training/loop" not in closure("cache.py")
     assert "networks/models" not in closure("splits.py")
+
+
+def test_each_rule_runs_the_script_of_its_name_and_passes_the_fingerprint_of_no_other():
+    seen = set()
+    for file in sorted((ROOT / "rules").glob("*.smk")):
+        rules = re.split(r"\n(?:use )?rule ", file.read_text(encoding="utf-8"))[1:]
+        for text in rules:
+            name = re.split(r"[: ]", text)[0]  # "use rule NAME as ..." runs the script of NAME
+            scripts = re.findall(r'"\.\./workflow_scripts/(\w+)\.py"', text)
+            passed = re.findall(r'code=code\("(\w+)\.py"\)', text)
+            assert {*scripts, *passed} <= {name}
+            seen.update(scripts)
+    files = {file.stem for file in (ROOT / "workflow_scripts").glob("*.py")} - {"__init__"}
+    assert seen == files, "a script that no rule runs"
 
 
 def test_fingerprints_need_no_library_that_is_slow_to_import():
     code = (
         "import sys; from workflow_scripts.cxrcam import code_fingerprint;"
-        "from workflow_scripts.cxrcam.data import datasets;"
+        "from workflow_scripts.cxrcam.data.listing import datasets;"
         "print([m for m in ('torch', 'numpy', 'pandas', 'pyarrow', 'PIL') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
@@ -294,3 +312,16 @@ def test_a_memory_does_not_grow_without_end(project, memory, monkeypatch):
         edit(project, "cxrcam/layers.py", "n *", f"n * {number} *")
         of(project, memory=memory)
     assert len(json.loads(memory.read_text())["found"]) <= 8
+
+
+# --- other files ----------------------------------------------------------------------------------
+
+
+def test_the_text_of_a_template_counts_and_its_name_does_not(tmp_path):
+    one, same, other = (tmp_path / name for name in ("a.html", "b.html", "c.html"))
+    one.write_text("<p>", encoding="utf-8")
+    same.write_text("<p>", encoding="utf-8")
+    other.write_text("<b>", encoding="utf-8")
+    assert text_fingerprint([one]) == text_fingerprint([same])
+    assert text_fingerprint([one]) != text_fingerprint([other])
+    assert text_fingerprint([one, other]) != text_fingerprint([other, one])

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from workflow_scripts.cxrcam.configuration.resolution import load_schema, resolve_configuration
-from workflow_scripts.cxrcam.data.collections.listing import COLLECTIONS
-from workflow_scripts.cxrcam.data.findings_text import NO_FINDING
+from workflow_scripts.cxrcam.data.listing.collections.listing import COLLECTIONS
+from workflow_scripts.cxrcam.data.listing.findings_text import NO_FINDING
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = load_schema(ROOT / "schemas" / "config.schema.yaml")
@@ -58,5 +58,7 @@ def test_a_preset_is_a_configuration(name):
 def test_a_collection_is_documented(name):
     lines = (ROOT / "docs/collections.md").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if line.startswith(f"| `{name}`")], name
-    documentation = import_module(f"workflow_scripts.cxrcam.data.collections.{name}").__doc__
+    documentation = import_module(
+        f"workflow_scripts.cxrcam.data.listing.collections.{name}"
+    ).__doc__
     assert all(word in documentation for word in ("From: ", "Licence: ", "Size: "))

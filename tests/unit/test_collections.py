@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.unit import collection_trees as trees
-from workflow_scripts.cxrcam.data.collections.collection import years
-from workflow_scripts.cxrcam.data.collections.listing import COLLECTIONS
-from workflow_scripts.cxrcam.data.datasets import list_data, list_images, place
-from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
-from workflow_scripts.cxrcam.data.left_out import left_out_in_words
-from workflow_scripts.cxrcam.data.listed import list_data_set
+from workflow_scripts.cxrcam.data.listing.collections.collection import years
+from workflow_scripts.cxrcam.data.listing.collections.listing import COLLECTIONS
+from workflow_scripts.cxrcam.data.listing.datasets import list_data, list_images, place
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError, ImageFile
+from workflow_scripts.cxrcam.data.listing.left_out import left_out_in_words
+from workflow_scripts.cxrcam.data.listing.listed import list_data_set
 
 NOWHERE = Path("phantoms")
 TREES = {

@@ -33,8 +33,8 @@ from workflow_scripts.cxrcam.configuration.resolution import (
     train_settings,
 )
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.networks.augmentation import Augmentation
-from workflow_scripts.cxrcam.networks.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.training.augmentation import Augmentation
+from workflow_scripts.cxrcam.networks.training.recipe import TrainSettings
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = load_schema(ROOT / "schemas" / "config.schema.yaml")

@@ -15,7 +15,7 @@ from PIL import Image
 from tests.shards import write_shard
 from tests.unit.figure_layout import assert_nothing_is_cut_off_or_overlaps
 from workflow_scripts.cxrcam.contracts import DUPLICATES
-from workflow_scripts.cxrcam.data.image_files import DatasetError
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError
 from workflow_scripts.cxrcam.duplicates.alignment import OUTSIDE, SQUARES, checkerboard
 from workflow_scripts.cxrcam.duplicates.risk import COLUMNS, copies_by_risk, without_rejected
 from workflow_scripts.cxrcam.figures.duplicates import (
@@ -24,7 +24,7 @@ from workflow_scripts.cxrcam.figures.duplicates import (
     copies_figure,
     pair_pictures,
 )
-from workflow_scripts.cxrcam.report.copies_page import (
+from workflow_scripts.cxrcam.report.audit_pages.copies import (
     MOST_OF_CLUSTER,
     drawn_pairs,
     render_copies,
@@ -341,13 +341,13 @@ def test_lines_of_the_page_are_a_table_of_pairs_that_are_no_copies(tmp_path):
 
 
 def test_of_too_many_pairs_each_cluster_shows_its_first_ones(monkeypatch):
-    monkeypatch.setattr("workflow_scripts.cxrcam.report.copies_page.MOST_PAIRS", 8)
+    monkeypatch.setattr("workflow_scripts.cxrcam.report.audit_pages.copies.MOST_PAIRS", 8)
     html = page(ranked(pairs(*star("x", 9), *star("y", 2))))
     assert "9 pairs, 4 shown" in html and "2 pairs</small>" in html
 
 
 def test_a_page_of_more_than_fit_says_where_the_others_stand(monkeypatch):
-    monkeypatch.setattr("workflow_scripts.cxrcam.report.copies_page.MOST_PAIRS", 10)
+    monkeypatch.setattr("workflow_scripts.cxrcam.report.audit_pages.copies.MOST_PAIRS", 10)
     html = re.sub(r"\s+", " ", page(MANY))
     assert "5 more clusters stand in" in html and "no more than 10 pairs are drawn" in html
     assert "more clusters" not in page(ranked(pairs(*star("x", 2))))

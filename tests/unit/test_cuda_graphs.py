@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from workflow_scripts.cxrcam.networks import training, training_step
-from workflow_scripts.cxrcam.networks.cuda_graphs import WARM_UPS, RecordedStep
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
-from workflow_scripts.cxrcam.networks.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.device_images import Normalisation, Pixels
+from workflow_scripts.cxrcam.networks.training import loop as training
+from workflow_scripts.cxrcam.networks.training import step as training_step
+from workflow_scripts.cxrcam.networks.training.cuda_graphs import WARM_UPS, RecordedStep
+from workflow_scripts.cxrcam.networks.training.recipe import TrainSettings
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_scripts.cxrcam.data.datasets import (
+from workflow_scripts.cxrcam.data.listing.datasets import (
     class_sizes,
     find_root,
     list_images,
@@ -18,7 +18,7 @@ from workflow_scripts.cxrcam.data.datasets import (
     shard_fingerprints,
     shard_number,
 )
-from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError, ImageFile
 
 PHANTOMS = Path("results/demo/phantoms")
 

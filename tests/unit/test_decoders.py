@@ -8,8 +8,8 @@ from pydicom import uid
 from tests.unit.dicom_encoders import STREAMS, compressed
 from tests.unit.pictures import picture
 from tests.unit.test_dicom import dicom, dicom_bytes
-from workflow_scripts.cxrcam.data import decoders
-from workflow_scripts.cxrcam.data.decoders import missing_decoders_in_words
+from workflow_scripts.cxrcam.data.listing import decoders
+from workflow_scripts.cxrcam.data.listing.decoders import missing_decoders_in_words
 
 
 def stored(syntax):

@@ -14,24 +14,27 @@ from torch import nn
 from tests.unit.training_job_example import CLASSES, small_job
 from workflow_scripts.cxrcam.data.feature_cache import write_features
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.networks import training_job
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
 from workflow_scripts.cxrcam.networks.cam import logits_and_class_maps
-from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, TrainingStopped
 from workflow_scripts.cxrcam.networks.decomposition import composed_logits, composed_maps
-from workflow_scripts.cxrcam.networks.freezing import front_features_of_both_views, front_removed
+from workflow_scripts.cxrcam.networks.device_images import Features, Normalisation, Pixels
 from workflow_scripts.cxrcam.networks.grad_cam import grad_cam
 from workflow_scripts.cxrcam.networks.models import build_classifier, load_model
-from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Pixels
-from workflow_scripts.cxrcam.networks.recipe import TrainSettings
-from workflow_scripts.cxrcam.networks.sub_classes import (
+from workflow_scripts.cxrcam.networks.training import job as training_job
+from workflow_scripts.cxrcam.networks.training.checkpoints import Checkpoints, TrainingStopped
+from workflow_scripts.cxrcam.networks.training.freezing import (
+    front_features_of_both_views,
+    front_removed,
+)
+from workflow_scripts.cxrcam.networks.training.job import TrainingJob, train_classifier
+from workflow_scripts.cxrcam.networks.training.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.training.step import Batch, Learner
+from workflow_scripts.cxrcam.networks.training.sub_classes import (
     pooled_features,
     sub_class_images,
     sub_class_labels,
     with_sub_classes,
 )
-from workflow_scripts.cxrcam.networks.training_job import TrainingJob, train_classifier
-from workflow_scripts.cxrcam.networks.training_step import Batch, Learner
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

@@ -17,9 +17,9 @@ from tests.shards import write_shard
 from tests.unit.pictures import MAX_PIXELS, assert_plain, encoded, picture, read
 from tests.unit.test_dicom import changed, dicom, dicom_bytes
 from workflow_scripts.cxrcam.contracts import FACTS, LISTING
-from workflow_scripts.cxrcam.data.decoding import decode_images
-from workflow_scripts.cxrcam.data.image_files import ImageFile
+from workflow_scripts.cxrcam.data.decoding import decoded_batches
 from workflow_scripts.cxrcam.data.index_table import QUARANTINE_COLUMNS, build_index, in_words
+from workflow_scripts.cxrcam.data.listing.image_files import ImageFile
 from workflow_scripts.cxrcam.data.pseudonyms import (
     pseudonym,
     read_key,
@@ -47,7 +47,7 @@ def index_of(
     for name, dataset in datasets.items():
         (folder / f"{name}.dcm").write_bytes(dicom_bytes(dataset))
     files = [(name, folder / f"{name}.dcm") for name in datasets]
-    facts, _, pixels = decode_images(
+    ((facts, _, pixels),) = decoded_batches(
         files, 32, "bilinear", MAX_PIXELS, threads=1, accept="frontal_chest", key=key
     )
     rows = [
@@ -151,7 +151,8 @@ def test_ages_are_in_years_and_end_at_90(elements, years):
 
 def test_images_of_other_formats_have_no_tags_and_no_notes(tmp_path):
     (tmp_path / "a.png").write_bytes(encoded(Image.fromarray(picture())))
-    facts, _, _ = decode_images([("a", tmp_path / "a.png")], 32, "bilinear", MAX_PIXELS, 1, key=KEY)
+    files = [("a", tmp_path / "a.png")]
+    ((facts, _, _),) = decoded_batches(files, 32, "bilinear", MAX_PIXELS, 1, key=KEY)
     (row,) = facts.to_pylist()
     assert {row[name] for name in FACTS.names if name.startswith("dicom_")} == {None}
     assert row["notes"] is None and row["quarantine_reason"] is None

@@ -19,8 +19,8 @@ from torch import multiprocessing
 from tests.unit import distributed_example as example
 from tests.unit.training_job_example import small_job
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.networks.several_processes import train_in_processes
-from workflow_scripts.cxrcam.networks.training_job import TrainingJob, experiment_fingerprint
+from workflow_scripts.cxrcam.networks.training.job import TrainingJob, experiment_fingerprint
+from workflow_scripts.cxrcam.networks.training.several_processes import train_in_processes
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -118,9 +118,9 @@ PROGRAM = """
 import json, signal, sys
 import torch
 from workflow_scripts.cxrcam.logs import start_log
-from workflow_scripts.cxrcam.networks.checkpoints import TrainingStopped
-from workflow_scripts.cxrcam.networks.several_processes import train_in_processes
-from workflow_scripts.cxrcam.networks.training_job import TrainingJob
+from workflow_scripts.cxrcam.networks.training.checkpoints import TrainingStopped
+from workflow_scripts.cxrcam.networks.training.several_processes import train_in_processes
+from workflow_scripts.cxrcam.networks.training.job import TrainingJob
 
 log_file = sys.argv[2]
 log = start_log(log_file)

@@ -1,6 +1,6 @@
 """Whether a data set consists of drawn images."""
 
-from workflow_scripts.cxrcam.configuration.drawn import is_drawn
+from workflow_scripts.cxrcam.configuration.drawn import drawn_parts, is_drawn
 
 DATASETS = {
     "demo": {"kind": "phantom"},
@@ -17,3 +17,9 @@ def test_phantoms_and_unions_with_phantoms_are_drawn() -> None:
         "both": True,
         "real": False,
     }
+
+
+def test_of_a_union_the_parts_that_are_drawn_are_told() -> None:
+    assert drawn_parts(DATASETS, "both") == ["demo"]
+    assert drawn_parts(DATASETS, "demo") == ["demo"]
+    assert drawn_parts(DATASETS, "ours") == drawn_parts(DATASETS, "real") == []

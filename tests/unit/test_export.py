@@ -50,7 +50,7 @@ from workflow_scripts.cxrcam.export.parity import (
 )
 from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
-from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
+from workflow_scripts.cxrcam.networks.input_size import resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard
 from workflow_scripts.cxrcam.networks.prediction import predict_as_trained
 

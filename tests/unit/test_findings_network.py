@@ -17,7 +17,6 @@ from tests.unit.training_job_example import small_job
 from workflow_scripts.cxrcam.contracts import findings_split_schema
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps, with_absent_maps
 from workflow_scripts.cxrcam.networks.architectures import Backbone
-from workflow_scripts.cxrcam.networks.findings_loss import FindingsLoss, right_answers
 from workflow_scripts.cxrcam.networks.models import (
     METADATA_KEY,
     WeightsError,
@@ -27,7 +26,8 @@ from workflow_scripts.cxrcam.networks.models import (
 )
 from workflow_scripts.cxrcam.networks.prediction import predict_as_trained
 from workflow_scripts.cxrcam.networks.questions import asked_for, load_question
-from workflow_scripts.cxrcam.networks.training_job import labels_of_images, train_classifier
+from workflow_scripts.cxrcam.networks.training.findings_loss import FindingsLoss, right_answers
+from workflow_scripts.cxrcam.networks.training.job import labels_of_images, train_classifier
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

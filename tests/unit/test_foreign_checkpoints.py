@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
-from workflow_scripts.cxrcam.networks.foreign_checkpoints import (
+from workflow_scripts.cxrcam.networks.weights.files import WeightsError
+from workflow_scripts.cxrcam.networks.weights.foreign_checkpoints import (
     fitted_tensors,
     radiology_normalisation,
 )
-from workflow_scripts.cxrcam.networks.weights_files import WeightsError
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

@@ -18,8 +18,7 @@ from workflow_scripts.cxrcam.networks import architectures, found
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.cam import logits_and_class_maps
 from workflow_scripts.cxrcam.networks.found import look
-from workflow_scripts.cxrcam.networks.initial_weights import choose_imagenet, read_start
-from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size
+from workflow_scripts.cxrcam.networks.input_size import network_input_size
 from workflow_scripts.cxrcam.networks.libraries import (
     MissingLibraryError,
     NetworkError,
@@ -32,8 +31,9 @@ from workflow_scripts.cxrcam.networks.models import (
     load_pretrained,
     save_model,
 )
-from workflow_scripts.cxrcam.networks.recorded_start import recorded_start
-from workflow_scripts.cxrcam.networks.weights_files import WeightsError
+from workflow_scripts.cxrcam.networks.weights.files import WeightsError
+from workflow_scripts.cxrcam.networks.weights.initial_weights import choose_imagenet, read_start
+from workflow_scripts.cxrcam.networks.weights.recorded_start import recorded_start
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

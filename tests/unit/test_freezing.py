@@ -10,18 +10,18 @@ from torch import nn
 from workflow_scripts.cxrcam.data.cache import CacheError
 from workflow_scripts.cxrcam.data.feature_cache import read_features, write_features
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Backbone
-from workflow_scripts.cxrcam.networks.freezing import (
+from workflow_scripts.cxrcam.networks.device_images import Features, Normalisation, Pixels
+from workflow_scripts.cxrcam.networks.models import build_classifier
+from workflow_scripts.cxrcam.networks.training.freezing import (
     FreezeError,
     check_cut,
     front_features,
     front_features_of_both_views,
     front_removed,
 )
-from workflow_scripts.cxrcam.networks.models import build_classifier
-from workflow_scripts.cxrcam.networks.parts import Features, Normalisation, Pixels
-from workflow_scripts.cxrcam.networks.recipe import TrainSettings, batch_bounds
-from workflow_scripts.cxrcam.networks.training import train
-from workflow_scripts.cxrcam.networks.training_step import Learner
+from workflow_scripts.cxrcam.networks.training.loop import train
+from workflow_scripts.cxrcam.networks.training.recipe import TrainSettings, batch_bounds
+from workflow_scripts.cxrcam.networks.training.step import Learner
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

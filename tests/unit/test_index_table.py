@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_scripts.cxrcam.contracts import FACTS, LISTING
-from workflow_scripts.cxrcam.data.image_files import ImageFile
 from workflow_scripts.cxrcam.data.index_table import (
     QUARANTINE_COLUMNS,
     IndexingError,
@@ -22,6 +21,7 @@ from workflow_scripts.cxrcam.data.index_table import (
     patients_in_words,
     read_declared_sources,
 )
+from workflow_scripts.cxrcam.data.listing.image_files import ImageFile
 from workflow_scripts.cxrcam.terms import INDEX_COLUMNS
 
 

@@ -24,19 +24,19 @@ from tests.unit.weights_server import (
     published_file,
     weights_server,
 )
-from workflow_scripts.cxrcam.networks import weights_download
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES
-from workflow_scripts.cxrcam.networks.initial_weights import (
-    Start,
-    choose_imagenet,
-    read_start,
-)
-from workflow_scripts.cxrcam.networks.recorded_start import recorded_start
-from workflow_scripts.cxrcam.networks.weights_files import (
+from workflow_scripts.cxrcam.networks.weights import download as weights_download
+from workflow_scripts.cxrcam.networks.weights.files import (
     WeightsError,
     file_origin,
     read_state_dict,
 )
+from workflow_scripts.cxrcam.networks.weights.initial_weights import (
+    Start,
+    choose_imagenet,
+    read_start,
+)
+from workflow_scripts.cxrcam.networks.weights.recorded_start import recorded_start
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -481,7 +481,7 @@ def test_a_record_is_read_without_pytorch(server, folder):
     choose(server)
     code = (
         "import sys; from pathlib import Path\n"
-        "from workflow_scripts.cxrcam.networks.recorded_start import recorded_start\n"
+        "from workflow_scripts.cxrcam.networks.weights.recorded_start import recorded_start\n"
         f"print(recorded_start(Path({str(TARGET.absolute())!r}))['kind'], 'torch' in sys.modules)"
     )
     root = Path(__file__).parents[2]

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.cxrcam.data.datasets import list_images
 from workflow_scripts.cxrcam.data.findings import (
     FindingsError,
     asked_images,
     known_findings,
     labels_in_task,
 )
-from workflow_scripts.cxrcam.data.image_files import DatasetError
+from workflow_scripts.cxrcam.data.listing.datasets import list_images
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError
 from workflow_scripts.cxrcam.errors import InputError
 
 NAN = float("nan")

@@ -12,8 +12,8 @@ from workflow_scripts.cxrcam.maps.methods import METHODS, maps_by, maps_of_predi
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.networks.architectures import ARCHITECTURES, Architecture, Backbone
 from workflow_scripts.cxrcam.networks.cam import logits_and_class_maps
+from workflow_scripts.cxrcam.networks.device_images import Normalisation
 from workflow_scripts.cxrcam.networks.models import ModelCard, build_classifier, save_model
-from workflow_scripts.cxrcam.networks.parts import Normalisation
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

@@ -7,9 +7,9 @@ import torch
 
 from workflow_scripts.cxrcam.contracts import features_schema
 from workflow_scripts.cxrcam.networks.architectures import Backbone
-from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
+from workflow_scripts.cxrcam.networks.device_images import Normalisation
+from workflow_scripts.cxrcam.networks.input_size import resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard, build_classifier
-from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import (
     Predictions,
     last_features,

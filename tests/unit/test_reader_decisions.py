@@ -4,17 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.cxrcam.data.datasets import (
+from workflow_scripts.cxrcam.data.listing.datasets import (
     list_data,
     list_images,
     listing_fingerprint,
     shard_fingerprints,
     shard_number,
 )
-from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
-from workflow_scripts.cxrcam.data.listed import list_data_set
-from workflow_scripts.cxrcam.data.reader_decisions import Decisions, check_new_labels
-from workflow_scripts.cxrcam.data.unions import with_members
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError, ImageFile
+from workflow_scripts.cxrcam.data.listing.listed import list_data_set
+from workflow_scripts.cxrcam.data.listing.reader_decisions import Decisions, check_new_labels
+from workflow_scripts.cxrcam.data.listing.unions import with_members
 
 PHANTOMS = Path("results/any/phantoms")
 

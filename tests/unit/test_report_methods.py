@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.unit.report_example import EVIL, example_metrics, example_verdict, make_report
-from workflow_scripts.cxrcam.networks.recorded_start import METADATA_KEY
+from workflow_scripts.cxrcam.networks.weights.recorded_start import METADATA_KEY
 from workflow_scripts.cxrcam.report.headline import headline_bars
 from workflow_scripts.cxrcam.report.methods import Headline, methods, network_in_words, read_card
 from workflow_scripts.cxrcam.report.page import made_script

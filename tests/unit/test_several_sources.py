@@ -12,8 +12,8 @@ from workflow_scripts.cxrcam.configuration.resolution import (
     resolve_configuration,
 )
 from workflow_scripts.cxrcam.configuration.several_sources import MOST_VALUES
-from workflow_scripts.cxrcam.data.image_files import ImageFile
-from workflow_scripts.cxrcam.data.listed import ListedDataSet
+from workflow_scripts.cxrcam.data.listing.image_files import ImageFile
+from workflow_scripts.cxrcam.data.listing.listed import ListedDataSet
 from workflow_scripts.cxrcam.paper.designs import describe_design, find_designs
 from workflow_scripts.cxrcam.study.listing import list_study
 from workflow_scripts.cxrcam.study.study import Study

@@ -11,7 +11,7 @@ from tests.unit.audit_tables_example import one
 from workflow_scripts.cxrcam.audit import slices
 from workflow_scripts.cxrcam.audit.slice_traits import common_traits
 from workflow_scripts.cxrcam.audit.slices import COLUMNS, LEVEL, MOST_NAMED, Answered, slice_table
-from workflow_scripts.cxrcam.report.slices_page import render_slices, slices_in_words
+from workflow_scripts.cxrcam.report.audit_pages.slices import render_slices, slices_in_words
 from workflow_scripts.cxrcam.verdict.audit_tables import AuditTables
 from workflow_scripts.cxrcam.verdict.checks import slices as check
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workflow_scripts.cxrcam.data.combined_labels import (
+from workflow_scripts.cxrcam.data.listing.combined_labels import (
     combined_labels,
     combined_labels_in_words,
 )
-from workflow_scripts.cxrcam.data.spellings import (
+from workflow_scripts.cxrcam.data.listing.spellings import (
     MISSING_WORDS,
     first_alike,
     missing_words,

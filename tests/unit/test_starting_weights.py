@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from workflow_scripts.cxrcam.starting_weights import (
+from workflow_scripts.cxrcam.networks.weights.starting_weights import (
     planned_starts,
     start_of_model,
     start_sentence,
@@ -89,8 +89,8 @@ def test_a_trained_network_s_own_card_has_the_last_word(tmp_path: Path) -> None:
 
 def test_what_only_shows_results_does_not_wait_for_pytorch() -> None:
     code = (
-        "import sys, workflow_scripts.cxrcam.starting_weights; print('torch' in sys.modules,"
-        " 'numpy' in sys.modules)"
+        "import sys, workflow_scripts.cxrcam.networks.weights.starting_weights; "
+        "print('torch' in sys.modules, 'numpy' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

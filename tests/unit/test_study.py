@@ -14,10 +14,10 @@ from workflow_scripts.cxrcam.configuration.resolution import (
     load_schema,
     resolve_configuration,
 )
-from workflow_scripts.cxrcam.data.image_files import DatasetError, ImageFile
-from workflow_scripts.cxrcam.data.listed import ListedDataSet
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError, ImageFile
+from workflow_scripts.cxrcam.data.listing.listed import ListedDataSet
 from workflow_scripts.cxrcam.paper.published_systems import SYSTEMS
-from workflow_scripts.cxrcam.study.listing import list_study
+from workflow_scripts.cxrcam.study.listing import first_study_files, list_study
 from workflow_scripts.cxrcam.study.study import Study
 
 ROOT = Path(__file__).parents[2]
@@ -109,6 +109,29 @@ def test_maps_are_tested_on_the_first_fold_and_seed_of_each_design():
         (design["task"], design["scheme"]) for design in study.designs
     ]
     assert {(run["fold"], run["seed"]) for run in study.explained_runs} == {(1, 2)}
+
+
+def test_probes_and_groups_of_mistakes_are_of_the_headline_s_first_seed():
+    study = study_of("paper", seeds=[2, 0])
+    assert short(study.probed_runs) == short(study.sliced_runs) == [("two_class", "honest", 1, 2)]
+    asked = {"findings": {"labels": ["Effusion", "Mass"]}}
+    tasks = {"chest": asked, "two_class": None, "three_class": None}
+    config = with_questions(configuration(tasks=tasks, schemes={"random_subsample": None}))
+    study = Study(config, {config["dataset"]: listed(SIZES)})
+    assert study.sliced_runs == [], "of findings nothing says when they are called"
+    assert {run["task"] for run in study.probed_runs} == {"chest"}
+
+
+def test_labels_are_set_beside_networks_of_the_headline_or_else_of_the_first_scheme():
+    seldom = {"kind": "holdout", "tasks": ["three_class"]}
+    study = study_of("paper", seeds=[0, 1], schemes={"honest": {"tasks": ["two_class"]}})
+    assert short(study.label_runs) == [
+        *(("two_class", "honest", 1, seed) for seed in (0, 1)),
+        *(("three_class", "holdout", 1, seed) for seed in (0, 1)),
+    ]
+    only = {"holdout": None, "random_subsample": None, "seldom": seldom}
+    (run,) = study_of(schemes=only, seeds=[0]).label_runs
+    assert (run["task"], run["scheme"]) == ("three_class", "seldom"), "of a task without a scheme"
 
 
 def test_pictures_are_of_the_complete_set_where_it_is_run():
@@ -436,3 +459,17 @@ def test_a_label_that_nobody_knows_is_refused_before_any_job(tmp_path):
         list_study(config)
     table.write_text("image_id,label\nNormal/Normal-1,COVID\n", encoding="utf-8")
     assert list_study(config).data_sets[config["dataset"]].decisions.relabelled == 1
+
+
+def test_of_the_study_to_compare_with_its_external_table_is_read_where_there_is_one(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert set(map(str, first_study_files(None).values())) == {"[]"}
+    files = first_study_files("first")
+    assert files["first_metrics"] == "results/first/tables/metrics.csv"
+    assert files["first_external"] == []
+    table = tmp_path / "results/first/audit/external.csv"
+    table.parent.mkdir(parents=True)
+    table.touch()
+    assert first_study_files("first")["first_external"] == "results/first/audit/external.csv"

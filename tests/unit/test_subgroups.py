@@ -12,7 +12,7 @@ from workflow_scripts.cxrcam.configuration.subgroups import (
     subgroup_columns,
     unknown_traits,
 )
-from workflow_scripts.cxrcam.data.image_files import ImageFile
+from workflow_scripts.cxrcam.data.listing.image_files import ImageFile
 from workflow_scripts.cxrcam.figures.subgroups import subgroup_figure
 from workflow_scripts.cxrcam.metrics.findings import auroc_number
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval

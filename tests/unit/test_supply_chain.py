@@ -67,8 +67,8 @@ NETWORK_IMPORTS = {"urllib", "urllib.request"}
 #: Serves the viewer, to this machine's own address only; it connects to nothing.
 SERVERS = {("serve.py", "http.server")}
 #: The one module that fetches anything, and by checksum only (test_weights_download.py).
-DOWNLOADS = {("weights_download.py", f"urllib.{name}") for name in ("error", "request")} | {
-    ("weights_download.py", "http.client")
+DOWNLOADS = {("download.py", f"urllib.{name}") for name in ("error", "request")} | {
+    ("download.py", "http.client")
 }
 
 
@@ -117,7 +117,7 @@ def test_one_function_downloads_and_verifies() -> None:
         if isinstance(function, ast.FunctionDef) and "build_opener(" in ast.unparse(function)
     ]
     assert len(opening) == 1
-    assert opening[0][0] == "weights_download.py"
+    assert opening[0][0] == "download.py"
 
 
 @pytest.mark.parametrize(

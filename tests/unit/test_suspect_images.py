@@ -32,7 +32,7 @@ from workflow_scripts.cxrcam.images.colour import MOST_COLOUR
 from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.phantom.dataset import draw_phantom, phantom_rng
 from workflow_scripts.cxrcam.phantom.traits import FINDINGS, PhantomSettings
-from workflow_scripts.cxrcam.report.suspects_page import (
+from workflow_scripts.cxrcam.report.audit_pages.suspects import (
     MOST_PICTURES,
     drawn_images,
     render_suspects,

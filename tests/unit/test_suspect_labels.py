@@ -15,7 +15,7 @@ from workflow_scripts.cxrcam.audit.suspect_labels import (
     suspect_labels,
 )
 from workflow_scripts.cxrcam.duplicates.likeness import nearest
-from workflow_scripts.cxrcam.report.labels_page import (
+from workflow_scripts.cxrcam.report.audit_pages.labels import (
     MOST_PICTURES,
     Judged,
     Neighbour,

@@ -16,28 +16,33 @@ from torchvision.transforms.functional import normalize, to_tensor
 
 from workflow_scripts.cxrcam.contracts import HISTORY, TIMINGS
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.networks import evaluation, training
 from workflow_scripts.cxrcam.networks.architectures import Backbone
-from workflow_scripts.cxrcam.networks.augmentation import Augmentation
-from workflow_scripts.cxrcam.networks.checkpoints import Checkpoints, State, TrainingStopped
-from workflow_scripts.cxrcam.networks.evaluation import (
+from workflow_scripts.cxrcam.networks.device_images import Normalisation, Part, Pixels
+from workflow_scripts.cxrcam.networks.models import build_classifier
+from workflow_scripts.cxrcam.networks.training import evaluation
+from workflow_scripts.cxrcam.networks.training import loop as training
+from workflow_scripts.cxrcam.networks.training.augmentation import Augmentation
+from workflow_scripts.cxrcam.networks.training.checkpoints import (
+    Checkpoints,
+    State,
+    TrainingStopped,
+)
+from workflow_scripts.cxrcam.networks.training.evaluation import (
     best_iteration,
     evaluate_loss,
     evaluations_since_best,
 )
-from workflow_scripts.cxrcam.networks.models import build_classifier
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Part, Pixels
-from workflow_scripts.cxrcam.networks.recipe import (
+from workflow_scripts.cxrcam.networks.training.loop import (
+    TrainingError,
+    train,
+)
+from workflow_scripts.cxrcam.networks.training.recipe import (
     TrainSettings,
     batch_bounds,
     learning_rate,
     make_optimizer,
 )
-from workflow_scripts.cxrcam.networks.training import (
-    TrainingError,
-    train,
-)
-from workflow_scripts.cxrcam.networks.training_step import Learner
+from workflow_scripts.cxrcam.networks.training.step import Learner
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

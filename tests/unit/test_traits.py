@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.cxrcam.data.trait_columns import columns_of, unread_ages, values_of
-from workflow_scripts.cxrcam.data.traits import (
+from workflow_scripts.cxrcam.data.listing.traits import (
     NOT_KNOWN,
     age_bin,
     matching_columns,
     trait_of,
     why_no_groups,
 )
+from workflow_scripts.cxrcam.data.trait_columns import columns_of, unread_ages, values_of
 from workflow_scripts.cxrcam.terms import INDEX_COLUMNS
 
 

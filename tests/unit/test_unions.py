@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.cxrcam.data.datasets import (
+from workflow_scripts.cxrcam.data.listing.datasets import (
     list_data,
     list_images,
     place,
     shard_fingerprints,
     shard_number,
 )
-from workflow_scripts.cxrcam.data.image_files import DatasetError
-from workflow_scripts.cxrcam.data.listed import list_data_set
-from workflow_scripts.cxrcam.data.unions import with_members
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError
+from workflow_scripts.cxrcam.data.listing.listed import list_data_set
+from workflow_scripts.cxrcam.data.listing.unions import with_members
 
 PHANTOMS = Path("results/both/phantoms")
 

@@ -14,9 +14,9 @@ from tests.unit.weights_server import (
     weights_server,
 )
 from workflow_scripts.cxrcam.errors import InputError
-from workflow_scripts.cxrcam.networks import weights_download
-from workflow_scripts.cxrcam.networks.weights_download import fetch_verified
-from workflow_scripts.cxrcam.networks.weights_files import WeightsError
+from workflow_scripts.cxrcam.networks.weights import download as weights_download
+from workflow_scripts.cxrcam.networks.weights.download import fetch_verified
+from workflow_scripts.cxrcam.networks.weights.files import WeightsError
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

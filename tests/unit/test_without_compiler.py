@@ -13,10 +13,10 @@ import sys, numpy as np, torch
 from workflow_scripts.cxrcam.networks.architectures import Backbone, torchvision
 from workflow_scripts.cxrcam.networks.devices import set_up_torch
 from workflow_scripts.cxrcam.networks.models import build_classifier
-from workflow_scripts.cxrcam.networks.parts import Normalisation, Pixels
-from workflow_scripts.cxrcam.networks.recipe import TrainSettings
-from workflow_scripts.cxrcam.networks.training import train
-from workflow_scripts.cxrcam.networks.training_step import Learner
+from workflow_scripts.cxrcam.networks.device_images import Normalisation, Pixels
+from workflow_scripts.cxrcam.networks.training.recipe import TrainSettings
+from workflow_scripts.cxrcam.networks.training.loop import train
+from workflow_scripts.cxrcam.networks.training.step import Learner
 from workflow_scripts.cxrcam.networks.without_compiler import compiler_left_out
 
 recipe = TrainSettings(

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from tests.shards import write_shard
 from tests.unit.distributed_example import PLAIN
-from workflow_scripts.cxrcam.networks.training_job import TrainingJob
+from workflow_scripts.cxrcam.networks.training.job import TrainingJob
 
 N_IMAGES = 12  # of two classes in turn; the last four are for testing
 CLASSES = ["bright", "dark"]

@@ -33,7 +33,7 @@ def prepared(folder: Path) -> Project:
     make_class_folders(project.folder / "data" / "small")
     project.change(**LONG_TRAINING)
     # Often, whatever it costs: a training of seconds would otherwise end before the second one.
-    checkpoints = "workflow_scripts/cxrcam/networks/checkpoints.py"
+    checkpoints = "workflow_scripts/cxrcam/networks/training/checkpoints.py"
     project.edit(checkpoints, "COST_SHARE = 0.02", "COST_SHARE = 1.0")
     project.run("results/small/splits/two_class/holdout/fold-1.parquet", *cache(project))
     return project

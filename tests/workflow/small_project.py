@@ -22,7 +22,6 @@ PARTS = (
     "workflow_scripts",
     "schemas",
     "profiles",
-    "report",
     "envs",
 )
 CLASSES = ("Normal", "COVID", "Viral Pneumonia")

@@ -78,7 +78,7 @@ def test_a_study_runs_to_its_end_as_a_module_of_another_workflow(elsewhere: Proj
         return read_plan(elsewhere.snakemake("--summary", overlay=False).stdout)
 
     assert plan() == set()
-    code = workflow / "workflow_scripts/cxrcam/networks/training.py"
+    code = workflow / "workflow_scripts/cxrcam/networks/training/loop.py"
     code.write_text(code.read_text("utf-8") + "\n\nADDED = 1\n", encoding="utf-8")
     assert {"cxr_train", "cxr_predict_run", "accuracy"} <= plan()
     assert not {"cxr_cache", "cxr_index", "cxr_splits"} & plan()

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from tests.workflow.small_project import IMAGE_SIDE, Project
+from workflow_scripts.cxrcam.networks.device_images import Normalisation
 from workflow_scripts.cxrcam.networks.input_parts import read_network_input
 from workflow_scripts.cxrcam.networks.models import load_model
-from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.prediction import predict
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")

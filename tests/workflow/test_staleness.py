@@ -7,13 +7,11 @@ import ast
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import count
 
 import pytest
 
 from tests.workflow.small_project import RUNS, TASKS, Project, save_xray
+from tests.workflow.stale_cases import Case, Plans, assert_plan, planned
 
 ALL_RUNS = {f"{task}/{scheme}/fold-{fold}/seed-0" for task, scheme, fold in RUNS}
 ALL_SHARDS = {f"cache 0000{shard}" for shard in range(4)}
@@ -175,16 +173,6 @@ def nothing(_project: Project) -> None:
 # --- claims ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Case:
-    """One change and the jobs that must follow."""
-
-    claim: str
-    change: Callable[[Project], None]
-    expected: set[str]
-    arguments: tuple[str, ...] = ()
-
-
 def new_runs(*runs: str) -> set[str]:
     """Jobs of runs that did not exist before, splits included."""
     return after_splits(runs)
@@ -233,7 +221,7 @@ CASES = [
     ),
     Case(
         "code of the training",
-        function("cxrcam/networks/training.py", "train"),
+        function("cxrcam/networks/training/loop.py", "train"),
         after_train(ALL_RUNS),
     ),
     Case(
@@ -552,31 +540,14 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def plans(
-    finished: Project, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, "Future[set[str]]"]]:
-    """Plans of all cases: two dry runs at a time, as each is one process."""
-    folder = tmp_path_factory.mktemp("cases")
-    numbers = count()
-
-    def plan(case: Case) -> set[str]:
-        project = finished.copy(folder / str(next(numbers)))
-        case.change(project)
-        try:
-            return project.plan(*case.arguments)
-        finally:
-            shutil.rmtree(project.folder)
-
-    with ThreadPoolExecutor(2) as pool:
-        yield {case.claim: pool.submit(plan, case) for case in CASES}
-        pool.shutdown(cancel_futures=True)
+def plans(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plans]:
+    with planned(finished, CASES, tmp_path_factory.mktemp("cases"), Project.plan) as plans:
+        yield plans
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.claim)
-def test_reruns_exactly_what_is_stale(case: Case, plans: dict[str, "Future[set[str]]"]) -> None:
-    planned = plans[case.claim].result()
-    assert planned - case.expected == set(), "would run, but is not stale"
-    assert case.expected - planned == set(), "is stale, but would not run"
+def test_reruns_exactly_what_is_stale(case: Case, plans: Plans) -> None:
+    assert_plan(case, plans)
 
 
 def test_a_picture_lost_in_a_folder_is_said_with_the_way_to_make_it_again(project: Project) -> None:

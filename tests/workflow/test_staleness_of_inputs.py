@@ -6,11 +6,7 @@ or unpacked from an archive: Snakemake's own comparison of times does not see it
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +18,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from tests.workflow.small_project import Project, merged, save_xray, small_configuration, xray
+from tests.workflow.stale_cases import Case, Plans, assert_plan, planned
 
 LABELS = ("Normal", "COVID")
 LISTED = "path,label,patient,mask_path,lesion_mask_path"
@@ -197,16 +194,6 @@ def age(project: Project, file: str) -> None:
     os.utime(project.folder / file, (LONG_AGO, LONG_AGO))
 
 
-@dataclass(frozen=True)
-class Case:
-    """One file that is replaced and the jobs that must follow."""
-
-    claim: str
-    change: Callable[[Project], None]
-    expected: set[str]
-    arguments: tuple[str, ...] = ()
-
-
 PATIENT = ("COVID-3.png,COVID,p13", "COVID-3.png,COVID,p12")
 CASES = [
     Case("nothing", lambda project: None, set()),
@@ -285,30 +272,11 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def plans(
-    everything: Project, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, "Future[set[str]]"]]:
-    """Plans of all cases: two dry runs at a time, as each is one process."""
-    folder = tmp_path_factory.mktemp("cases")
-    numbers = count()
-
-    def plan(case: Case) -> set[str]:
-        project = everything.copy(folder / str(next(numbers)))
-        case.change(project)
-        try:
-            return replanned(project, *case.arguments)
-        finally:
-            shutil.rmtree(project.folder)
-
-    with ThreadPoolExecutor(2) as pool:
-        yield {case.claim: pool.submit(plan, case) for case in CASES}
-        pool.shutdown(cancel_futures=True)
+def plans(everything: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plans]:
+    with planned(everything, CASES, tmp_path_factory.mktemp("cases"), replanned) as plans:
+        yield plans
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.claim)
-def test_a_replaced_file_reruns_exactly_what_reads_it(
-    case: Case, plans: dict[str, "Future[set[str]]"]
-) -> None:
-    planned = plans[case.claim].result()
-    assert planned - case.expected == set(), "would run, but is not stale"
-    assert case.expected - planned == set(), "is stale, but would not run"
+def test_a_replaced_file_reruns_exactly_what_reads_it(case: Case, plans: Plans) -> None:
+    assert_plan(case, plans)

@@ -13,6 +13,7 @@ import ast
 import hashlib
 import json
 import sys
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -208,3 +209,8 @@ def code_fingerprint(
         digest.update(f"{library} {_installed(library)}\n".encode())
     known.keep()
     return digest.hexdigest()[:16]
+
+
+def text_fingerprint(files: Iterable[Path]) -> str:
+    """Hash of the text of files that are no Python, such as templates: 16 hexadecimal digits."""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]

@@ -67,7 +67,7 @@ class TerminalHandler(logging.StreamHandler[TextIO]):
         return record.levelno >= logging.WARNING or getattr(record, "shown", False)
 
     def format(self, record: logging.LogRecord) -> str:
-        """One message, in place of the bar that Snakemake's process draws (`terminal.py`)."""
+        """One message, in place of the bar that Snakemake's process draws (`terminal.progress`)."""
         drawn = self.stream.isatty() and os.environ.get("TERM") != "dumb"
         return "\r\x1b[K" * drawn + super().format(record)
 

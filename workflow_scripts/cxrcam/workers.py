@@ -64,15 +64,6 @@ class Workers:
         while waiting:
             yield waiting.popleft().result()
 
-    def do(self, function: Callable[[Item], None], items: Iterable[Item]) -> None:
-        """Call a function with each item."""
-        for _ in self.map(function, items):
-            pass
-
-
-ALONE: Final = Workers(1)
-"""For callers that share no work."""
-
 
 def slices(n: int, size: int) -> Iterator[slice]:
     """Divide n rows into slices of `size` and a rest."""

@@ -25,8 +25,8 @@ from workflow_scripts.cxrcam.audit.class_by_source import (
     cramers_v,
     unshared_pairs,
 )
+from workflow_scripts.cxrcam.data.listing.traits import NOT_KNOWN, trait_of, why_no_groups
 from workflow_scripts.cxrcam.data.trait_columns import columns_of, values_of
-from workflow_scripts.cxrcam.data.traits import NOT_KNOWN, trait_of, why_no_groups
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 
 FEWEST_GROUPS: Final = 10
@@ -121,7 +121,7 @@ def assess_class_by_columns(
     }
     judged = sum(not reason for reason in reasons.values())
     return {
-        column: _not_judged(column, reasons[column], images, classes)
+        column: _not_judged(reasons[column], images, classes)
         if reasons[column]
         else assess_column(column, of_column, images, classes, folds, judged)
         for column, of_column in values.items()
@@ -172,9 +172,7 @@ def why_not_judged(
     return ""
 
 
-def _not_judged(
-    column: str, reason: str, images: pd.DataFrame, classes: Sequence[str]
-) -> ClassByColumn:
+def _not_judged(reason: str, images: pd.DataFrame, classes: Sequence[str]) -> ClassByColumn:
     return ClassByColumn(
         finding="not judged",
         verdict=f"not judged: {reason}",

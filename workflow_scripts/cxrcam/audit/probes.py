@@ -32,8 +32,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Float32Array, Float64Array, Int64Array
+from workflow_scripts.cxrcam.data.listing.traits import NOT_KNOWN, why_no_groups
 from workflow_scripts.cxrcam.data.trait_columns import values_of
-from workflow_scripts.cxrcam.data.traits import NOT_KNOWN, why_no_groups
 from workflow_scripts.cxrcam.metrics.findings import Number, auroc_number
 from workflow_scripts.cxrcam.metrics.intervals import difference_interval, wilson_interval
 from workflow_scripts.cxrcam.terms import TRAIN

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array, UInt8Array
-from workflow_scripts.cxrcam.data.traits import why_no_groups
+from workflow_scripts.cxrcam.data.listing.traits import why_no_groups
 
 LEAST_GAP: Final = 0.25
 """Shares of the slice and of the rest that are no further apart say little."""

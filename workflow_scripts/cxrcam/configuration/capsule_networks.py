@@ -1,4 +1,4 @@
-"""Networks whose classes are capsules: what of the configuration they cannot have.
+"""Networks whose classes are capsules, and the settings that they cannot have.
 
 No PyTorch: Snakemake reads this module whenever it reads the workflow.
 """
@@ -22,13 +22,13 @@ def capsule_faults(model: Mapping[str, Any], train: Mapping[str, Any], run: str)
         )
     if train["label_smoothing"]:
         faults.append(
-            f"label_smoothing: {train['label_smoothing']} for {run} is of cross entropy, and "
-            f"{name} learns by margin loss, which has margins in its place: set "
-            "train.label_smoothing to 0."
+            f"label_smoothing: {train['label_smoothing']} for {run} belongs to cross entropy, but "
+            f"{name} is trained with margin loss: set train.label_smoothing to 0."
         )
     if model.get("decompose"):
         faults.append(
-            f"model.decompose: {model['decompose']} for {run} adds probabilities up, and "
-            f"{name} has lengths of capsules instead: set model.decompose to null."
+            f"model.decompose: {model['decompose']} for {run} adds up probabilities of "
+            f"sub-classes, but the outputs of {name} are lengths of capsules: set model.decompose "
+            "to null."
         )
     return faults

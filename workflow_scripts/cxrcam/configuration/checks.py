@@ -13,7 +13,7 @@ from workflow_scripts.cxrcam.configuration.problems import (
     show,
     show_counts,
 )
-from workflow_scripts.cxrcam.data.parts import part_of
+from workflow_scripts.cxrcam.data.listing.split_names import part_of
 from workflow_scripts.cxrcam.terms import TEST, TRAIN, WHOLE
 
 # Maps whose keys the user chooses; null removes an entry that an earlier file of the overlay made.

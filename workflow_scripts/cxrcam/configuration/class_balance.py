@@ -1,4 +1,4 @@
-"""What of class weights, sampling and augmentation a training cannot have.
+"""Class weights, sampling and augmentation: combinations that a training cannot have.
 
 No PyTorch: Snakemake reads this module whenever it reads the workflow.
 """
@@ -40,15 +40,15 @@ def balance_faults(
 ) -> list[str]:
     """Why `train` does not suit its network and classes, a sentence a reason.
 
-    `classes` are none where a task has findings.
+    `classes` is empty for a task with findings.
     """
     weights, sampling, frozen = (
         train[key] for key in ("class_weights", "sampling", "freeze_until")
     )
     if reweighting(train) and not classes:
         return [
-            f"class_weights and sampling for {run} are for classes that exclude each other, and it "
-            "has findings: set train.class_weights to none and train.sampling to natural."
+            f"class_weights and sampling need classes that exclude each other, but {run} has "
+            "findings: set train.class_weights to none and train.sampling to natural."
         ]
     faults = _weight_faults(weights, classes, run) if isinstance(weights, Mapping) else []
     if weights != "none" and sampling != "natural":

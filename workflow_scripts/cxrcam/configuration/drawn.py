@@ -1,4 +1,4 @@
-"""Whether a data set consists of drawn images, so that whatever shows its results can say so."""
+"""Which data sets consist of drawn images, so that whatever shows their results can say so."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,10 @@ def is_drawn(datasets: Mapping[str, Mapping[str, Any]], name: str) -> bool:
     name : str
         One of its keys.
     """
-    data_set = datasets[name]
-    if data_set["kind"] == "union":
-        return any(is_drawn(datasets, part) for part in data_set["of"])
-    return bool(data_set["kind"] == "phantom")
+    return bool(drawn_parts(datasets, name))
+
+
+def drawn_parts(datasets: Mapping[str, Mapping[str, Any]], name: str) -> list[str]:
+    """Names of the data sets of phantoms that a data set is, or, as a union, consists of."""
+    parts = datasets[name].get("of", [name])
+    return [part for part in parts if datasets[part]["kind"] == "phantom"]

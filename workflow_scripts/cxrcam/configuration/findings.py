@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 
 from workflow_scripts.cxrcam.configuration.capsule_networks import CAPSULE_NETWORKS
 from workflow_scripts.cxrcam.configuration.problems import Problems, show
-from workflow_scripts.cxrcam.data.findings_text import answers_of
+from workflow_scripts.cxrcam.data.listing.findings_text import answers_of
 
 KINDS_FOR_FINDINGS = ("holdout", "stratified_kfold", "predefined", "leave_one_out")
 """Schemes that can divide images with several findings; ``same_splits`` takes one of them."""

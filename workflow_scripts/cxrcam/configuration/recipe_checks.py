@@ -80,9 +80,9 @@ def _recipe_faults(
         side = min([*shares, 1.0]) * (model["input_size"] or image_size)
         if side <= stride:
             faults.append(
-                f"batch_size: 1 for {run} leaves one number a channel to batch normalisation, as "
-                f"{model['architecture']} at {side:.0f} pixels has one cell: set "
-                "train.batch_size to 2 or more."
+                f"batch_size: 1 for {run} leaves batch normalisation a single value per channel, "
+                f"as the last feature map of {model['architecture']} at {side:.0f} pixels has one "
+                "cell: set train.batch_size to 2 or more."
             )
     if frozen and possible_starts(model) == (RANDOM,):
         learnt = "a file" if model["architecture"] in CAPSULE_NETWORKS else "imagenet or a file"

@@ -2,9 +2,8 @@
 
 Imported whenever Snakemake reads the workflow (in every cluster job again), so this module and
 those that it imports use the standard library, PyYAML and jsonschema only. Types, bounds and
-defaults stand in ``schemas/config.schema.yaml``, which ``configuration_schema`` reads;
-``configuration_checks`` says what a schema cannot say, and ``configuration_messages`` how a fault
-reads to the person who made it.
+defaults stand in ``schemas/config.schema.yaml``, which `schema` reads; `checks` says what a schema
+cannot say, and `schema_messages` words what a schema refuses.
 """
 
 import copy
@@ -39,8 +38,7 @@ from workflow_scripts.cxrcam.configuration.findings import (
     classes_of,
     with_questions,
 )
-from workflow_scripts.cxrcam.configuration.messages import explain
-from workflow_scripts.cxrcam.configuration.predict_design import check_predict
+from workflow_scripts.cxrcam.configuration.predict_checks import check_predict
 from workflow_scripts.cxrcam.configuration.problems import (
     ConfigurationError,
     KeyPath,
@@ -52,6 +50,7 @@ from workflow_scripts.cxrcam.configuration.problems import (
 )
 from workflow_scripts.cxrcam.configuration.recipe_checks import check_recipes, check_validation
 from workflow_scripts.cxrcam.configuration.schema import Schema, complete, expand
+from workflow_scripts.cxrcam.configuration.schema_messages import explain
 from workflow_scripts.cxrcam.configuration.several_sources import (
     check_union_images,
     check_unions,
@@ -129,7 +128,7 @@ def refuse_unclear_yaml(path: Path) -> None:
     ------
     ConfigurationError
         If a key is repeated or a number is read otherwise than written, with the lines; if the file
-        cannot be read as YAML, contains itself or is larger than any configuration.
+        cannot be read as YAML, contains itself or is too large.
     """
     problems = Problems()
     # The node tree, unlike the loaded mapping, still has every key and its line.
@@ -201,9 +200,8 @@ def _check_extent(
             entries_below, levels = entries_below + size, max(levels, depth + 1)
     if entries_below > MOST_ENTRIES or levels > MOST_LEVELS:
         raise ConfigurationError(
-            f"{str(path)!r} is larger than any configuration from line {line} on: more than "
-            f"{MOST_ENTRIES} entries, aliases (*) counted as often as they are used, or "
-            f"{MOST_LEVELS} levels."
+            f"{str(path)!r} is too large from line {line} on: it may have {MOST_ENTRIES} entries, "
+            f"where an alias (*) counts each time that it is used, and {MOST_LEVELS} levels."
         )
     known[id(node)] = entries_below, levels
     return entries_below, levels
@@ -337,7 +335,9 @@ def _plain(value: Any, path: KeyPath, problems: Problems) -> Any:  # noqa: ANN40
     if isinstance(value, float) and not math.isfinite(value):
         problems.add(path, f"{dotted(path)} is {show(value)}, but must be a finite number.")
     if isinstance(value, int) and abs(value) > sys.float_info.max:
-        problems.add(path, f"{dotted(path)} is a number with more than 300 digits: write another.")
+        problems.add(
+            path, f"{dotted(path)} is a number with more than 300 digits: write a smaller one."
+        )
         return 0
     if isinstance(value, str) and not value.isprintable():
         problems.add(

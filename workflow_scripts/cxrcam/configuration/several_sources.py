@@ -11,11 +11,11 @@ from workflow_scripts.cxrcam.configuration.problems import (
     did_you_mean,
     show,
 )
-from workflow_scripts.cxrcam.data.findings_text import SEPARATOR
-from workflow_scripts.cxrcam.data.image_files import ImageFile
-from workflow_scripts.cxrcam.data.sources import SOURCE, column_names, value_of
-from workflow_scripts.cxrcam.data.spellings import first_alike, normalised
-from workflow_scripts.cxrcam.data.unions import MEMBER_COLUMN
+from workflow_scripts.cxrcam.data.listing.findings_text import SEPARATOR
+from workflow_scripts.cxrcam.data.listing.image_files import ImageFile
+from workflow_scripts.cxrcam.data.listing.sources import SOURCE, column_names, value_of
+from workflow_scripts.cxrcam.data.listing.spellings import first_alike, normalised
+from workflow_scripts.cxrcam.data.listing.unions import MEMBER_COLUMN
 
 MOST_VALUES = 50
 """Folds of one scheme; a column with more values, such as a patient's, tells no sources apart."""

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from workflow_scripts.cxrcam.configuration.problems import Problems, did_you_mean, show
-from workflow_scripts.cxrcam.data.image_files import ImageFile
-from workflow_scripts.cxrcam.data.sources import column_names, value_of
-from workflow_scripts.cxrcam.data.traits import (
+from workflow_scripts.cxrcam.data.listing.image_files import ImageFile
+from workflow_scripts.cxrcam.data.listing.sources import column_names, value_of
+from workflow_scripts.cxrcam.data.listing.traits import (
     TRAITS,
     matching_columns,
     readings,

@@ -160,7 +160,10 @@ def _items(root: Path, files: Iterable[Path]) -> Iterator[Item]:
 
 
 def first_start(benchmarks: Path, otherwise: float) -> float:
-    """When the first job began, in seconds since 1970, by the files that Snakemake timed."""
+    """When the first job began, in seconds since 1970, by Snakemake's benchmark files.
+
+    `otherwise`, if there are none or all jobs began later.
+    """
     starts = [otherwise]
     for file in benchmarks.rglob("*.tsv"):
         with file.open(newline="", encoding="utf-8") as handle:

@@ -146,14 +146,13 @@ def decode_images(
     max_pixels: int,
     threads: int,
     accept: Accept = "any",
-    key: bytes | None = None,
 ) -> tuple[pa.Table, list[str], UInt8Array]:
     """All that `decoded_batches` yields, at once; for as many images as memory holds."""
     facts = [FACTS.empty_table()]
     readable: list[str] = []
     pixels = [np.empty((0, size, size), dtype=np.uint8)]
     for some_facts, names, some_pixels in decoded_batches(
-        files, size, resampling, max_pixels, threads, accept, key
+        files, size, resampling, max_pixels, threads, accept
     ):
         facts.append(some_facts)
         readable += names

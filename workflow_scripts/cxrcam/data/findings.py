@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.arrays import Float32Array
-from workflow_scripts.cxrcam.data.findings_text import SEPARATOR, VALUES, answers_of
+from workflow_scripts.cxrcam.data.listing.findings_text import SEPARATOR, VALUES, answers_of
 from workflow_scripts.cxrcam.errors import InputError
 
 UNKNOWN: Final = np.float32(np.nan)

@@ -201,8 +201,8 @@ def in_words(index: pd.DataFrame, quarantine: pd.DataFrame) -> list[str]:
     known = index["dicom_patient"].dropna()
     if index["patient"].isna().all() and len(known) > 1 and known.nunique() == 1:
         sentences.append(
-            f"All {len(known)} DICOM images that name a patient name the same one: patients are "
-            "taken for unknown. List them in a manifest, to keep each on one side of a split."
+            f"All {len(known)} DICOM images that name a patient name the same patient, so patients "
+            "count as unknown. List them in a manifest, to keep each on one side of a split."
         )
     return sentences
 

@@ -12,7 +12,7 @@ import secrets
 from pathlib import Path
 from typing import Any, Final
 
-from workflow_scripts.cxrcam.data.spellings import is_missing, normalised
+from workflow_scripts.cxrcam.data.listing.spellings import is_missing, normalised
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import write_text
 from workflow_scripts.cxrcam.images.dicom_tags import DicomTags

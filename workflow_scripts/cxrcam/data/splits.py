@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Int64Array
-from workflow_scripts.cxrcam.data.parts import PART_NAMES, part_of
+from workflow_scripts.cxrcam.data.listing.split_names import PART_NAMES, part_of
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.terms import REST, SHARED_TEST, TEST, TRAIN, UNUSED, VALIDATION
 

@@ -6,8 +6,8 @@ from typing import Final
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.data.spellings import is_missing
-from workflow_scripts.cxrcam.data.traits import NOT_KNOWN, age_bin, readings, trait_of
+from workflow_scripts.cxrcam.data.listing.spellings import is_missing
+from workflow_scripts.cxrcam.data.listing.traits import NOT_KNOWN, age_bin, readings, trait_of
 from workflow_scripts.cxrcam.terms import INDEX_COLUMNS, LESION_REGIONS
 
 NO_TRAITS: Final = frozenset(

@@ -53,14 +53,11 @@ class Candidates(NamedTuple):
         Rows of the images, a < b.
     view : int64 array, shape (k,)
         Position in `keypoints.VIEWS`: in which way b may be changed.
-    votes : int64 array, shape (k,)
-        Words in common.
     """
 
     a: Int64Array
     b: Int64Array
     view: Int64Array
-    votes: Int64Array
 
 
 def candidate_pairs(words: UInt32Array, n_first: int, workers: Workers) -> Candidates:
@@ -90,17 +87,17 @@ def candidate_pairs(words: UInt32Array, n_first: int, workers: Workers) -> Candi
             each, weight = np.concatenate([np.empty((2, 0), np.int64), *votes], axis=1)
             pair, place, count = np.unique(each, return_inverse=True, return_counts=True)
             total = np.bincount(place, weight, len(pair)).astype(np.int64)
-            columns = np.stack([*np.divmod(pair, n), np.full(len(pair), number), count, total])
+            columns = np.stack([*np.divmod(pair, n), np.full(len(pair), number), total])
             counted.append(columns[:, count >= LEAST_VOTES])
-        a, b, views, counts, totals = np.concatenate(counted, axis=1)
+        a, b, views, totals = np.concatenate(counted, axis=1)
         order = np.lexsort((views, b, -totals, a))
         rank = np.arange(len(order)) - np.searchsorted(a[order], a[order])
         kept = order[rank < MOST_PARTNERS]
-        return np.stack([a[kept] + rows.start, b[kept], views[kept], counts[kept]])
+        return np.stack([a[kept] + rows.start, b[kept], views[kept]])
 
     queried = n_first or n
     blocks = (slice(some.start, min(some.stop, queried)) for some in slices(queried, BLOCK))
-    none = np.empty((4, 0), np.int64)
+    none = np.empty((3, 0), np.int64)
     return Candidates(*np.concatenate([none, *workers.map(looked_up, blocks)], axis=1))
 
 

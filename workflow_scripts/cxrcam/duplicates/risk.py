@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.data.clusters import cluster_labels
-from workflow_scripts.cxrcam.data.image_files import DatasetError
-from workflow_scripts.cxrcam.data.text_tables import read_text_table
+from workflow_scripts.cxrcam.data.listing.image_files import DatasetError
+from workflow_scripts.cxrcam.data.listing.text_tables import read_text_table
 from workflow_scripts.cxrcam.terms import EXACT, OTHER_EXPOSURE
 
 COLUMNS: Final = (
@@ -38,8 +38,8 @@ def copies_by_risk(
     Parameters
     ----------
     pairs : mapping of str to DataFrame
-        By the data set that ``image_id_b`` is of: as from `search.find_duplicates` for the first
-        one, which ``image_id_a`` is always of, and `search.find_cross_duplicates` for others.
+        By the data set of ``image_id_b``. The first is also that of every ``image_id_a``: its pairs
+        are from `search.find_duplicates`, those of others from `search.find_cross_duplicates`.
     labels : mapping of str to mapping
         Label of each image of each data set.
 
@@ -116,8 +116,8 @@ def without_rejected(
     log : Logger
         Is told how many were left out, and warned of rows that name no pair.
     part : str
-        What the names of images of `own` have before those of the table, where `own` is a data set
-        of a union.
+        Prefix that the names of images of `own` have in `pairs` but not in the table: that of a
+        data set of a union.
 
     Returns
     -------

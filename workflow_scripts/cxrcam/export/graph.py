@@ -13,7 +13,7 @@ from workflow_scripts.cxrcam.images.blanking import blanked
 from workflow_scripts.cxrcam.networks.architectures import Backbone
 from workflow_scripts.cxrcam.networks.cam import captured_features, classifier_head
 from workflow_scripts.cxrcam.networks.decomposition import composed_maps
-from workflow_scripts.cxrcam.networks.input_pipeline import network_input_size, resize_pixels
+from workflow_scripts.cxrcam.networks.input_size import network_input_size, resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard
 
 INPUT: Final = "pixels"
@@ -104,7 +104,7 @@ class PixelsToMaps(nn.Module):
 
 
 def resizing_matrix(source: int, target: int) -> torch.Tensor | None:
-    """What `input_pipeline.resize_pixels` does along one axis, which is linear.
+    """What `input_size.resize_pixels` does along one axis, which is linear.
 
     As two matrix products it needs no operator for antialiased resizing, which few runtimes have.
 

@@ -13,7 +13,7 @@ import yaml
 
 from workflow_scripts.cxrcam.configuration.class_balance import reweighting, shares_sentence
 from workflow_scripts.cxrcam.export.pages import render_page
-from workflow_scripts.cxrcam.starting_weights import RANDOM, start_sentence
+from workflow_scripts.cxrcam.networks.weights.starting_weights import RANDOM, start_sentence
 from workflow_scripts.cxrcam.terms import ROLES
 from workflow_scripts.cxrcam.verdict.check import FAILED, NOT_ASSESSABLE, PASSED, is_judged
 

@@ -24,7 +24,7 @@ import pandas as pd
 from sklearn.ensemble import ExtraTreesClassifier
 
 from workflow_scripts.cxrcam.arrays import BoolArray, Float64Array, Int64Array
-from workflow_scripts.cxrcam.data.pixel_parts import PixelParts, at_most, stream_features
+from workflow_scripts.cxrcam.data.pixel_stream import PixelStream, at_most, stream_features
 from workflow_scripts.cxrcam.data.splits import deal_folds
 from workflow_scripts.cxrcam.floors.descriptions import DESCRIPTIONS
 from workflow_scripts.cxrcam.floors.features import FEATURES
@@ -81,7 +81,7 @@ class AccuracyGap:
 
 
 def floor_predictions(
-    parts: PixelParts,
+    parts: PixelStream,
     labels: Int64Array,
     train: BoolArray,
     test: BoolArray,
@@ -95,7 +95,7 @@ def floor_predictions(
 
     Parameters
     ----------
-    parts : PixelParts
+    parts : PixelStream
         Of n images as the cache holds them, at least 28 pixels a side.
     labels : ndarray of int64, shape (n,)
         Classes, 0 to ``n_classes - 1``; those of images outside `train` are not looked at.

@@ -1,4 +1,4 @@
-"""The classifier of floors and traces: extremely randomised trees, grown by several threads."""
+"""Extremely randomised trees: the classifier of floors and of traces of acquisition."""
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,8 @@ def fitted_trees(
     seed : int
         0 to 2³² - 1.
     threads : int, default 1
-        Each tree has a seed of its own, drawn before: the forest does not depend on it.
+        Threads that grow trees. The forest does not depend on their number, as each tree's seed is
+        drawn beforehand.
 
     Returns
     -------

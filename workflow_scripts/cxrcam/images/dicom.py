@@ -104,7 +104,7 @@ def without_gzip(encoded: bytes, max_pixels: int) -> bytes:
     return content
 
 
-def decode_dicom(encoded: bytes, max_pixels: int, accept: Accept = "any") -> DicomImage:
+def decode_dicom(encoded: bytes, max_pixels: int, accept: Accept) -> DicomImage:
     """Decode a DICOM file that holds one image.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Lesions that a data set tells as boxes or run-length codes in a table, drawn as masks."""
+"""Lesions that a data set gives in a table, as boxes or run-length codes: drawn as masks."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,9 @@ from workflow_scripts.cxrcam.images.limits import UnreadableImage, check_size
 from workflow_scripts.cxrcam.images.resizing import resize_grey
 from workflow_scripts.cxrcam.terms import LESION_REGIONS
 
-SLACK: Final = 0.05  # of a side, by which a hand may slip; a box further out is of another image
+SLACK: Final = 0.05
+"""Share of a side by which a box may leave the image, as hands slip. Further out, it was drawn on
+another image."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,9 @@ class LesionRegions:
     Attributes
     ----------
     text : str
-        JSON: ``frame``, the width and height in pixels in which they are told, null for the image's
-        own; and either ``boxes``, each [finding, left, top, width, height], or ``runs``, texts of
-        gaps and lengths by turns, column by column.
+        JSON: ``frame``, width and height in pixels of the picture that coordinates refer to, null
+        for the image itself; and either ``boxes``, each [finding, left, top, width, height], or
+        ``runs``, run-length codes: gap, length, gap, length ..., column by column.
     width, height : int
         Of the image, in pixels.
     """
@@ -44,7 +46,7 @@ class LesionRegions:
         Raises
         ------
         UnreadableImage
-            They cannot be read, are told in more than `max_pixels` pixels, or lie outside.
+            They cannot be read, their frame has more than `max_pixels` pixels, or they lie outside.
         """
         try:
             told = json.loads(self.text)

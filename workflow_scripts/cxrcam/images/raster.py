@@ -55,7 +55,7 @@ MINIMUM_HIGH_BYTE: Final = 32
 
 
 def decode_raster(
-    encoded: bytes, max_pixels: int, least_side: int | None = None
+    encoded: bytes, max_pixels: int, least_side: int | None
 ) -> tuple[UInt8Array, str, tuple[int, int], float]:
     """Decode a raster file.
 

@@ -207,7 +207,7 @@ def _over_black(pixels: UInt8Array, opacity: Values, multiplied: bool) -> UInt8A
     return np.asarray(shown, dtype=np.uint8)
 
 
-def _grey_levels(page: TiffPage, values: Values, clear: BoolArray | None = None) -> UInt8Array:
+def _grey_levels(page: TiffPage, values: Values, clear: BoolArray | None) -> UInt8Array:
     """Grey levels, bright where the file says so; `clear` pixels do not count for the contrast."""
     bits = page.bitspersample
     if values.dtype.kind == "b":
@@ -219,7 +219,7 @@ def _grey_levels(page: TiffPage, values: Values, clear: BoolArray | None = None)
     return 255 - pixels if page.photometric == WHITE_IS_ZERO else pixels
 
 
-def _rgb(page: TiffPage, values: Values, clear: BoolArray | None = None) -> UInt8Array:
+def _rgb(page: TiffPage, values: Values, clear: BoolArray | None) -> UInt8Array:
     """Red, green and blue: shape (height, width, 3)."""
     if page.photometric == PALETTE:
         if page.colormap is None or int(values.max()) >= page.colormap.shape[1]:

@@ -50,8 +50,8 @@ CELLS: Final = 7
 control is smoothed with a standard deviation of one such cell."""
 
 RANDOM_MAPS: Final = 8
-"""Different random maps, dealt out to the images in turn: images that share one share the
-factorisation of ROAD, and several keep one lucky draw from deciding."""
+"""Number of random maps, which are dealt to the images in turn. Images with the same map share one
+factorisation in ROAD, which saves time; with several maps, no single lucky one decides."""
 
 
 def hottest_first(heat: Float32Array, rng: np.random.Generator) -> Int64Array:

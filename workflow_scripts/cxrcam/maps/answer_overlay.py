@@ -33,7 +33,7 @@ def answer_overlay(
     scale_max: float,
     opacity: float,
     against: bool,
-    is_drawn: bool = False,
+    is_drawn: bool,
 ) -> Image.Image:
     """Draw an image beside the evidence on it, with all that must be said with it.
 

@@ -27,11 +27,11 @@ from workflow_scripts.cxrcam.configuration import map_methods
 from workflow_scripts.cxrcam.maps.own_maps import own_maps
 from workflow_scripts.cxrcam.maps.raw_maps import RawMaps
 from workflow_scripts.cxrcam.networks.architectures import Backbone
+from workflow_scripts.cxrcam.networks.device_images import Normalisation
 from workflow_scripts.cxrcam.networks.grad_cam import watched
 from workflow_scripts.cxrcam.networks.input_parts import read_network_input
-from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
+from workflow_scripts.cxrcam.networks.input_size import resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard
-from workflow_scripts.cxrcam.networks.parts import Normalisation
 from workflow_scripts.cxrcam.networks.questions import load_question
 
 METHODS: Final[dict[str, Any]] = {

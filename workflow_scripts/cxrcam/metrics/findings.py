@@ -125,7 +125,8 @@ class Number:
     def interval(self, confidence: float = 0.95, *, bounded: bool = False) -> Interval:
         """Interval of a finite number, NaN with fewer than two groups.
 
-        `bounded` is of numbers in [0, 1], whose interval is that of their logit (Pepe 2003).
+        `bounded`: the number lies in [0, 1], and its interval is made on the logit scale (Pepe
+        2003).
         """
         value, wide = self.value, float(ndtri(0.5 + confidence / 2)) * self.standard_error
         if not (bounded and 0 < value < 1):
@@ -156,7 +157,7 @@ def auroc_number(
     Returns
     -------
     Number
-        NaN throughout where all answers are to be alike.
+        NaN throughout if all images have the finding, or none has.
     """
     m, n = int(present.sum()), int((~present).sum())
     if not m or not n:
@@ -173,7 +174,7 @@ def auroc_number(
 
 
 def _mean(numbers: Sequence[Number]) -> Number:
-    """Mean of numbers of the same images, of those that there are."""
+    """Mean of numbers of the same images; those that are not known are left out."""
     known = [one for one in numbers if np.isfinite(one.value)]
     if not known:
         return Number(np.nan, np.full_like(numbers[0].added, np.nan))
@@ -184,7 +185,7 @@ def _mean(numbers: Sequence[Number]) -> Number:
 
 
 def _joined(folds: Sequence[Number]) -> Number:
-    """Mean of numbers of different images; a fold without the finding says nothing."""
+    """Mean over folds, which have different images; folds without the finding are left out."""
     known = [np.isfinite(one.value) for one in folds]
     if not any(known):
         return Number(np.nan, np.concatenate([one.added for one in folds]))
@@ -241,6 +242,6 @@ def _auprc(run: FindingsRun, name: str) -> float:
 
 
 def _known_mean(values: Sequence[float]) -> float:
-    """Mean of the numbers that there are."""
+    """Mean of the finite numbers; NaN if there is none."""
     known = [value for value in values if np.isfinite(value)]
     return float(np.mean(known)) if known else np.nan

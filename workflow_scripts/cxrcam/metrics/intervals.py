@@ -93,7 +93,7 @@ def bootstrap_weights(
     *,
     groups: npt.ArrayLike | None = None,
     seed: int | np.random.SeedSequence,
-    repeats: int = 2000,
+    repeats: int,
 ) -> Iterator[Int64Array]:
     """Bootstrap resamples as counts: how often each observation was drawn.
 

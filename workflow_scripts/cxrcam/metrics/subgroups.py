@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cxrcam.data.traits import why_no_groups
+from workflow_scripts.cxrcam.data.listing.traits import why_no_groups
 from workflow_scripts.cxrcam.metrics.calibration_bins import expected_calibration_error
 from workflow_scripts.cxrcam.metrics.findings import Number, auroc_number
 from workflow_scripts.cxrcam.metrics.intervals import (

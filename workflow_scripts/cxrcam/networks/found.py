@@ -156,8 +156,8 @@ def _seen(name: str, model: nn.Module, side: int) -> _Seen:
     except Exception as error:  # of the code of other people
         why = (str(error) or type(error).__name__).splitlines()[0]
         raise NetworkError(
-            f"The network {name} does not take images of {side} × {side} pixels ({why}), and here "
-            "it has to: choose a network that takes any size as model.architecture."
+            f"The network {name} does not take images of {side} × {side} pixels ({why}): choose a "
+            "network that takes any size as model.architecture."
         ) from error
     finally:
         for hook in hooks:
@@ -177,8 +177,8 @@ def _head(name: str, seen: _Seen) -> _Ran:
     if isinstance(last.module, nn.Linear | nn.Conv2d) and last.shape[1:2] == (N_CLASSES,):
         return last
     raise NetworkError(
-        f"The last layer with weights of {name} ({last.name}) is no linear layer that gives the "
-        "classes: choose another network as model.architecture."
+        f"The last layer with weights of {name} ({last.name}) is not a linear layer with one "
+        "output a class: choose another network as model.architecture."
     )
 
 
@@ -204,9 +204,9 @@ def _map_layer(name: str, head: _Ran, large: _Seen, small: _Seen) -> tuple[str, 
     if pairs and all(each.takes_vectors for each in weighing):
         return last, False, False
     raise NetworkError(
-        f"The network {name} has no last feature map of places that its classes are made of (it "
-        "works on patches as a sequence, for example), so there is nothing to make maps of: choose "
-        "a convolutional network as model.architecture."
+        f"The network {name} does not compute its classes from a feature map (it may work on a "
+        "sequence of patches), so that no maps can be made: choose a convolutional network as "
+        "model.architecture."
     )
 
 

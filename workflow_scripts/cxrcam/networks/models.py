@@ -15,10 +15,10 @@ from torch import nn
 from workflow_scripts.cxrcam.errors import InputError
 from workflow_scripts.cxrcam.files import atomic_path
 from workflow_scripts.cxrcam.networks.architectures import Backbone
-from workflow_scripts.cxrcam.networks.foreign_checkpoints import fitted_tensors
+from workflow_scripts.cxrcam.networks.device_images import Normalisation
 from workflow_scripts.cxrcam.networks.libraries import MissingLibraryError
-from workflow_scripts.cxrcam.networks.parts import Normalisation
-from workflow_scripts.cxrcam.networks.weights_files import WeightsError
+from workflow_scripts.cxrcam.networks.weights.files import WeightsError
+from workflow_scripts.cxrcam.networks.weights.foreign_checkpoints import fitted_tensors
 
 METADATA_KEY = "cxrcam"  # one key: safetensors keeps several in no fixed order
 # What reading a damaged file raises.

@@ -11,12 +11,12 @@ from workflow_scripts.cxrcam.networks.cam import (
     captured_features,
     logits_and_class_maps,
 )
+from workflow_scripts.cxrcam.networks.device_images import Normalisation
 from workflow_scripts.cxrcam.networks.devices import autocast
 from workflow_scripts.cxrcam.networks.evidence import evidence_maps
 from workflow_scripts.cxrcam.networks.head_inputs import pooled_inputs
-from workflow_scripts.cxrcam.networks.input_pipeline import resize_pixels
+from workflow_scripts.cxrcam.networks.input_size import resize_pixels
 from workflow_scripts.cxrcam.networks.models import ModelCard
-from workflow_scripts.cxrcam.networks.parts import Normalisation
 
 
 @dataclass(frozen=True)

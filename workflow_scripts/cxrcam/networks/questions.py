@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from workflow_scripts.cxrcam.data.findings_text import answers_of
+from workflow_scripts.cxrcam.data.listing.findings_text import answers_of
 from workflow_scripts.cxrcam.networks.models import ModelCard, load_model
 
 

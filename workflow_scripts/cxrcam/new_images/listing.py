@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.cxrcam.data.folders import files_below, is_folder
+from workflow_scripts.cxrcam.data.listing.folders import files_below, is_folder
 from workflow_scripts.cxrcam.errors import InputError
 
 LONGEST_NAME = 40  # of the part of a folder's name that is kept

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pandas as pd
 from safetensors import safe_open
 
-from workflow_scripts.cxrcam.networks.recorded_start import METADATA_KEY
+from workflow_scripts.cxrcam.networks.weights.recorded_start import METADATA_KEY
 from workflow_scripts.cxrcam.report.headline import Bar
 from workflow_scripts.cxrcam.report.provenance import library_versions
 from workflow_scripts.cxrcam.terms import TEST, TRAIN, VALIDATION

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from workflow_scripts.cxrcam.files import atomic_path
+from workflow_scripts.cxrcam.networks.weights.starting_weights import starts_in_words
 from workflow_scripts.cxrcam.report.cells import Link, Table
 from workflow_scripts.cxrcam.report.headline import Bar
 from workflow_scripts.cxrcam.report.matrix import check_matrix
@@ -15,7 +16,6 @@ from workflow_scripts.cxrcam.report.pictures import OUTSIDE_AREA, Gallery, suren
 from workflow_scripts.cxrcam.report.provenance import jobs_table, versions_table
 from workflow_scripts.cxrcam.report.tables import PREVALENCE
 from workflow_scripts.cxrcam.report.templating import TEMPLATES, notice, page_environment
-from workflow_scripts.cxrcam.starting_weights import starts_in_words
 from workflow_scripts.cxrcam.verdict.check import IN_WORDS, SYMBOLS
 
 STATIC: Final = ("base.css", "report.css", "report.js")

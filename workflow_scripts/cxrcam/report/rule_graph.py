@@ -123,7 +123,7 @@ def _layers(uses: Mapping[str, list[str]]) -> tuple[list[list[Node]], list[list[
     return layers, paths
 
 
-def rule_graph(not_used: Collection[str] = ()) -> str:
+def rule_graph(not_used: Collection[str]) -> str:
     """Draw the rules of a study.
 
     Parameters

@@ -7,9 +7,9 @@ from typing import Any
 
 from workflow_scripts.cxrcam.configuration import resolution as configuration
 from workflow_scripts.cxrcam.configuration.findings import with_questions
-from workflow_scripts.cxrcam.data.listed import list_data_set
-from workflow_scripts.cxrcam.data.reader_decisions import check_new_labels
-from workflow_scripts.cxrcam.data.unions import with_members
+from workflow_scripts.cxrcam.data.listing.listed import list_data_set
+from workflow_scripts.cxrcam.data.listing.reader_decisions import check_new_labels
+from workflow_scripts.cxrcam.data.listing.unions import with_members
 from workflow_scripts.cxrcam.file_times import refuse_future_files
 from workflow_scripts.cxrcam.study.study import Study
 
@@ -78,6 +78,30 @@ def list_study(config: Mapping[str, Any]) -> Study:
     return study
 
 
+def first_study_files(name: str | None) -> dict[str, Any]:
+    """Files of the study that this one is compared with, by the names that the rule has for them.
+
+    Parameters
+    ----------
+    name : str or None
+        ``compare_with``.
+
+    Returns
+    -------
+    dict
+        Each a path, or [] for none: ``first_metrics``, ``first_verdict`` and, where that study has
+        been tested elsewhere, ``first_external``.
+    """
+    if name is None:
+        return {"first_metrics": [], "first_verdict": [], "first_external": []}
+    external = f"results/{name}/audit/external.csv"
+    return {
+        "first_metrics": f"results/{name}/tables/metrics.csv",
+        "first_verdict": f"results/{name}/audit/verdict.json",
+        "first_external": external if Path(external).exists() else [],
+    }
+
+
 def _check_first_study(name: str | None, data_sets: Mapping[str, Any]) -> None:
     """Refuse to compare with a study that has not run, or that this one would overwrite."""
     if name is None:
@@ -88,8 +112,9 @@ def _check_first_study(name: str | None, data_sets: Mapping[str, Any]) -> None:
             "would be overwritten: give this study's data set another name under `datasets`, or "
             "set compare_with to null."
         )
-    for file in ("tables/metrics.csv", "audit/verdict.json"):
-        if not os.path.isfile(path := f"results/{name}/{file}"):  # noqa: PTH113 (never raises)
+    files = first_study_files(name)
+    for path in (files["first_metrics"], files["first_verdict"]):
+        if not os.path.isfile(path):  # noqa: PTH113 (never raises)
             raise configuration.ConfigurationError(
                 f"compare_with is {name!r}, but {path!r} does not exist: run that study first, or "
                 "set compare_with to null."

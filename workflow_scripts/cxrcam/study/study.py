@@ -23,7 +23,7 @@ from workflow_scripts.cxrcam.configuration.findings import (
     labels_of,
 )
 from workflow_scripts.cxrcam.configuration.recipes import used_recipes
-from workflow_scripts.cxrcam.data.listed import ListedDataSet
+from workflow_scripts.cxrcam.data.listing.listed import ListedDataSet
 from workflow_scripts.cxrcam.paper.designs import Designs, find_designs
 
 
@@ -217,6 +217,34 @@ class Study:
     def explained_runs(self) -> list[Run]:
         """First fold and seed of each design: maps are tested on these only, as it takes time."""
         return [self.runs_of(**design)[0] for design in self.designs]
+
+    @cached_property
+    def probed_runs(self) -> list[Training]:
+        """First seed of all folds of the headline, by the task of its networks."""
+        return [run for run in self.headline_networks if run["seed"] == self.config["seeds"][0]]
+
+    @property
+    def sliced_runs(self) -> list[Training]:
+        """Networks whose mistakes are looked at for groups.
+
+        Those of one seed, as the features of two networks cannot be compared. None of findings:
+        nothing says from which probability on they are called.
+        """
+        return [] if self.headline["task"] in self.findings else self.headline_folds
+
+    @cached_property
+    def label_runs(self) -> list[Run]:
+        """Networks whose answers are set beside the labels.
+
+        Of each task those of the headline's scheme, or else of the first that it is run with.
+        """
+        headline = self.headline["scheme"]
+        runs = []
+        for task in self.classes:
+            schemes = [design["scheme"] for design in self.designs if design["task"] == task]
+            for scheme in [headline] if headline in schemes else schemes[:1]:
+                runs += self.runs_of(task, scheme)
+        return runs
 
     @cached_property
     def main_runs(self) -> dict[str, Run]:

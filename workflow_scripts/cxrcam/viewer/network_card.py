@@ -48,7 +48,8 @@ def network_card(
     if exported["input_part"] != "whole":
         raise InputError(
             f"The network of {exported['scheme']} was trained on covered images "
-            f"({exported['input_part']}), and the page shows it whole ones: no viewer can be made."
+            f"({exported['input_part']}), but the page would give it whole ones: no viewer can be "
+            "made."
         )
     return {
         **exported,

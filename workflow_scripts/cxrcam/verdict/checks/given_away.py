@@ -57,7 +57,7 @@ PARTLY_GAIN = 0.6
 """Gain, see `_gain`, that is forgiven to a floor that sees part of the lungs."""
 
 NOTICED = 0.3
-"""A check that would only notice a gain this far above what it forgives cannot be passed."""
+"""Where only a gain this far above the forgiven one would be noticed, nothing can be said."""
 
 
 def _gain(accuracy: float, majority: float) -> float:

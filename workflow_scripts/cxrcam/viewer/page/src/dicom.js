@@ -24,7 +24,7 @@ const CODE = /^[A-Z0-9_ ]{1,16}$/;
 const SQUARE_ENOUGH = 1.01;
 const MOST_UNEQUAL = 4;
 
-export function notRead(what) {
+function notRead(what) {
   return new Refusal(`The DICOM file ${what}, which this page does not read: ${PREDICT}.`);
 }
 

@@ -22,7 +22,7 @@ function positions(size, cells, { input_size, map_offset, map_stride }) {
  * A raw map laid over a square of `size` pixels, bilinearly: each cell where the network looked.
  * @param {{values: Float32Array, height: number, width: number}} map
  */
-export function placeMap({ values, height, width }, size, model) {
+function placeMap({ values, height, width }, size, model) {
   const rows = positions(size, height, model);
   const columns = positions(size, width, model);
   const placed = new Float32Array(size * size);

@@ -35,7 +35,7 @@ function isDicom(bytes, name) {
 }
 
 /** Kind (the marker), bits, width, height and number of channels of a JPEG, from its frame header. */
-export function jpegHeader(bytes) {
+function jpegHeader(bytes) {
   for (let at = 2; at + 9 < bytes.length; ) {
     const marker = bytes[at + 1];
     if (bytes[at] !== 0xff || marker === 0xff) {

@@ -1,0 +1,1 @@
+"""Training: a job, its loop, its steps, and what it learns by."""

@@ -1,0 +1,1 @@
+"""Weights that networks start from: files, downloads, other projects' checkpoints."""

@@ -1,0 +1,1 @@
+"""The pages of new images: what the networks say of each."""

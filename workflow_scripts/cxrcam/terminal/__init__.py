@@ -1,0 +1,1 @@
+"""What a run shows in the terminal: its progress, and at the end what was found."""
