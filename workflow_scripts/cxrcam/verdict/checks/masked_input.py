@@ -28,7 +28,7 @@ KIND = CheckKind(
     name="masked input",
     question="Does the accuracy come from the lungs?",
     about="shortcut",
-    order=60,
+    order=25,
     file="audit/masked_inputs.csv",
     advice="Let the network see the lungs only: a scheme with `input: lungs_only`, where lung "
     "masks are known; else train on images of several hospitals.",
