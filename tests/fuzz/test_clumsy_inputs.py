@@ -121,8 +121,8 @@ def test_words_for_nobody_name_no_patient(word: str, tried: Callable) -> None:
 
 # Files, and the names of the images that must be found or words of the refusal.
 FOLDERS = {
-    "images beside and in images/": (["A/1.png", "A/images/2.png"], "both directly in it and"),
-    "images beside an empty images/": (["A/1.png", "A/images/.keep"], "both directly in it and"),
+    "images beside and in images/": (["A/1.png", "A/images/2.png"], "images beside it"),
+    "images beside an empty images/": (["A/1.png", "A/images/.keep"], "images beside it"),
     "a picture of the class in images/": (["A/images/2.png", "A/README.txt"], ["A/2"]),
     "masks of other names": (["A/images/1.png", "A/masks/1_mask.png"], "None of the masks"),
     "lesions of other names": (["A/1.png", "A/lesions/1-lesion.png"], "None of the masks"),

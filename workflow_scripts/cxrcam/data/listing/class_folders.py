@@ -205,8 +205,8 @@ def _list_folder(
         base, inside = folder.path, loose
     elif beside := [name for name in loose if name not in inside and _is_image(loose[name])]:
         raise DatasetError(
-            f"The class folder {folder.path!r} has images both directly in it (such as "
-            f"{beside[0]!r}) and in its folder 'images': move all to one place."
+            f"The class folder {folder.path!r} has a folder 'images', and images beside it (such "
+            f"as {beside[0]!r}), which would be overlooked: move all to one place."
         )
     split = part_of(folder.part)
     masks, lesions = (_masks_of(folder, kind, inside, left_out) for kind in ("masks", "lesions"))
