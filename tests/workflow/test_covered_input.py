@@ -68,7 +68,9 @@ def test_a_network_trained_on_borders_sees_borders_everywhere(project: Project) 
     checks = json.loads((results / "audit/verdict.json").read_text(encoding="utf-8"))["checks"]
     (check,) = [c for c in checks if c["name"] == "masked input: retrained on border only"]
     assert check["subject"] == "two_class, holdout"
-    # Covering covered images once more would say nothing.
+    # Covering covered images once more would say nothing: no row, and no check that is unknown.
+    assert "border" not in set(masked["scheme"])
+    assert not [c for c in checks if c["subject"] == "two_class, border" and "masked" in c["name"]]
     own = pd.read_csv(results / RUN.replace("runs", "audit") / "masked.csv")
     assert own["reason"].str.contains("only ever sees covered images").all()
 

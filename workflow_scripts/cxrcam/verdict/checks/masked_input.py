@@ -47,14 +47,17 @@ def masked_rows(
     """What networks say of covered test images, and networks that were trained on covered ones.
 
     `files` are each run's masked.csv, `metrics` has a row a run; `covered` has the schemes that
-    train on covered images: what they see (``input``) and whose images (``of``).
+    train on covered images: what they see (``input``) and whose images (``of``). Covering those
+    once more would say nothing: they have no rows of their own.
     """
     tables = [
-        pd.read_csv(file).assign(**run._asdict(), retrained=False) for run, file in files.items()
+        pd.read_csv(file).assign(**run._asdict(), retrained=False)
+        for run, file in files.items()
+        if run.scheme not in covered
     ]
-    masked = pd.concat(tables, ignore_index=True)
+    masked = pd.concat([*tables, retrained_rows(metrics, covered)], ignore_index=True)
     masked["reason"] = masked["reason"].fillna("")
-    return pd.concat([masked, retrained_rows(metrics, covered)], ignore_index=True)
+    return masked
 
 
 def retrained_rows(metrics: pd.DataFrame, covered: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
