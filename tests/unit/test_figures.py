@@ -46,6 +46,7 @@ def predictions(classes, n=40, runs=2, seed=0):
     )
     table["label"] = np.array(classes, dtype=object)[truth]
     table["run"] = np.repeat(np.arange(runs), n)
+    table["image_id"] = [f"image {k}" for k in range(n * runs)]
     table["group"] = np.arange(n * runs)
     return table
 
@@ -236,7 +237,7 @@ def test_the_roc_legend_gives_n_and_the_area_with_its_interval():
     from sklearn.metrics import roc_auc_score
 
     area = roc_auc_score(table["label"] == "COVID", table["probability_COVID"])
-    assert f"3 runs pooled, n = 90 AUROC {area:.3f} 95 % CI " in shown
+    assert f"3 runs pooled, 90 answers AUROC {area:.3f} 95 % CI " in shown
     assert "each of 3 runs AUROC " in shown
     assert "chance" in shown
 
@@ -289,11 +290,25 @@ def test_confusion_shows_counts_shares_and_empty_rows():
 def test_reliability_points_are_the_accuracy_of_the_bins():
     table = pd.DataFrame(
         {"probability_a": [0.8] * 4, "probability_b": [0.2] * 4, "label": ["a", "a", "a", "b"]}
-    ).assign(run="one")
+    ).assign(run="one", image_id=["1", "2", "3", "4"])
     figure = reliability_figure(table, ["a", "b"], title="Reliability")
     (point,) = figure.axes[0].containers[0].lines[0].get_xydata()
     assert point == pytest.approx([0.8, 0.75])
-    assert "this run, n = 4, ECE 0.050" in lines_of(figure)
+    assert "this run, 4 answers, ECE 0.050" in lines_of(figure)
+
+
+def test_reliability_of_several_seeds_counts_each_image_once():
+    def length(table: pd.DataFrame) -> float:
+        figure = reliability_figure(table, ["a", "b"], title="Reliability")
+        (bars,) = figure.axes[0].containers[0].lines[2]
+        return float(np.ptp(bars.get_segments()[0][:, 1]))
+
+    table = pd.DataFrame({"probability_a": 0.8, "probability_b": 0.2, "label": list("aaab") * 5})
+    table = table.assign(run=0, image_id=[str(k) for k in range(20)])
+    again = table.assign(run=1)
+    assert length(pd.concat([table, again])) == pytest.approx(length(table))
+    others = again.assign(image_id=[str(k) for k in range(20, 40)])
+    assert length(pd.concat([table, others])) < length(table)
 
 
 def test_history_has_a_panel_for_each_number_and_role_and_draws_the_mean():

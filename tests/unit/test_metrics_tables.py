@@ -35,8 +35,8 @@ def test_summary_over_folds_by_hand():
             "dataset": "d",
             "task": ["t", "t", "t", "u"],
             "scheme": ["s", "s", "s", "s"],
+            "fold": [1, 2, 3, 1],
             "n": [10, 10, 20, 5],
-            "correct": [9, 8, 20, 5],
             "accuracy": [0.9, 0.8, 1.0, 1.0],
             "mcc": [0.5, None, 0.7, None],
         }

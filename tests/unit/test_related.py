@@ -51,12 +51,12 @@ def test_a_validation_part_chooses_the_threshold_alone() -> None:
 
 
 def metrics(**changes: object) -> pd.DataFrame:
-    """Two runs of ten images each, six of them positive."""
+    """Two folds of ten images each, six of them positive."""
     row = {
-        **{"n": 10, "correct": 9, "best_floor": "border", "best_floor_accuracy": 0.7},
+        **{"fold": 1, "n": 10, "accuracy": 0.9, "best_floor": "border", "best_floor_accuracy": 0.7},
         **{"gap_low": 0.1, "n_COVID": 6, "sensitivity_COVID": 1.0, "specificity_COVID": 0.75},
     }
-    return pd.DataFrame([row, row | {"correct": 7, "gap_low": -0.1} | changes])
+    return pd.DataFrame([row, row | {"fold": 2, "accuracy": 0.7, "gap_low": -0.1} | changes])
 
 
 MASKED = pd.DataFrame(
@@ -72,11 +72,15 @@ def test_runs_of_a_design_are_counted_together() -> None:
     row = related_row(metrics(sensitivity_COVID=0.5), "COVID", MASKED, [TESTED, TESTED])
     assert (row["runs"], row["n"], row["accuracy"]) == (2, 20, 0.8)
     assert row["low"] < 0.8 < row["high"]
+    # Seeds of one fold answer the same images.
+    seeds = related_row(metrics(fold=1), "COVID", MASKED, [TESTED, TESTED])
+    assert (seeds["n"], seeds["accuracy"]) == (10, 0.8)
+    assert seeds["high"] - seeds["low"] > row["high"] - row["low"]
     assert (row["sensitivity"], row["specificity"]) == (0.75, 0.75)
     assert row["above_floor"] == "1 of 2", "an interval that holds 0 is no gain"
     assert (row["lungs_covered"], row["n_lungs_covered"]) == (0.5, 4)
     # 0.9, 0.8 are called COVID, 0.3 and 0.2 Normal; 0.7 is a Normal called COVID.
-    assert (row["elsewhere"], row["n_elsewhere"]) == (5 / 8, 16)
+    assert (row["elsewhere"], row["n_elsewhere"]) == (5 / 8, 8)
     assert row["majority_elsewhere"] == 0.5
 
 

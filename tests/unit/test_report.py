@@ -544,7 +544,7 @@ def test_of_many_classes_the_mistakes_are_told_the_most_frequent_first() -> None
     counts = np.eye(11, dtype=int) * 8
     counts[2, 5], counts[7, 1] = 2, 4
     table = confusion_table([{"classes": classes, "confusion_matrix": counts.tolist()}], "t, s")
-    assert table.caption.endswith("88 of 94 images are right")
+    assert table.caption.endswith("88 of 94 are right")
     assert [[cell.text for cell in row] for row in table.rows] == [
         ["c7", "c1", "4", "0.333"],
         ["c2", "c5", "2", "0.200"],

@@ -24,6 +24,7 @@ chest_mass,holdout,0.9,0.8,0.95,60,1
 COST = """data_set,task,scheme,accuracy,accuracy_low,accuracy_high,external_accuracy,best_floor\
 ,best_floor_accuracy,gap,failed_checks,answer
 mine,two_class,holdout,0.95,0.9,0.975,0.8,thumbnail,0.9125,0.0375,2,Not believable.
+mine,two_class,other,0.9,0.8,0.95,,border,0.8,0.1,1,
 mended,two_class,holdout,,,,,border,,,0,
 """
 
@@ -64,14 +65,14 @@ def test_each_finding_has_a_line_with_its_floor_and_without_an_interval_none_is_
     assert findings_in_words({"headline": None}) == [], "a verdict of an earlier version"
 
 
-def test_the_cost_of_a_mend_is_told_design_by_design_and_what_is_unknown_is_said(folder):
+def test_the_cost_of_a_mend_is_told_for_designs_of_both_and_what_is_unknown_is_said(folder):
     table = folder / "mended.csv"
     table.write_text(COST, encoding="utf-8")
     title, first, second = cost_in_words(table)
     assert title == "\nWhat did it cost? From mended.csv:"
     assert " ".join(first.split()) == (
         "mine two_class, holdout: accuracy 0.950 (0.900 to 0.975), best floor thumbnail 0.912, gap "
-        "+4 points, external 0.800, 2 checks failed Not believable."
+        "+4 points, external 0.800, 2 checks failed. Not believable."
     )
     assert "accuracy - (- to -), best floor border -, gap unknown, external -, 0 checks" in second
 

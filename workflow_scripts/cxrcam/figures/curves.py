@@ -226,7 +226,7 @@ def _draw_curves(
         zorder=3,
     )
     legend = {
-        f"{f'{len(runs)} runs pooled' if len(runs) > 1 else 'this run'}, n = {n}\n"
+        f"{f'{len(runs)} runs pooled' if len(runs) > 1 else 'this run'}, {n:,} answers\n"
         f"{kind.area_name} {kind.area(positive, scores):.3f}\n95 % CI {low:.3f}–{high:.3f}": thick
     }
     if len(runs) > 1:

@@ -36,7 +36,7 @@ def reliability_figure(predictions: pd.DataFrame, classes: Sequence[str], *, tit
     Parameters
     ----------
     predictions : DataFrame
-        Test predictions: `label`, `probability_<class>`, `run`.
+        Test predictions: `image_id`, `label`, `probability_<class>`, `run`.
     classes : sequence of str
     title : str
 
@@ -82,14 +82,19 @@ def _draw_all(
     confidence, correct = _top_label(predictions, names)
     table = calibration_bins(confidence, correct)
     used = table[table["n"] > 0]
-    bounds = np.array(
-        [wilson_interval(int(c), int(n)) for c, n in zip(used["correct"], used["n"], strict=True)]
+    # Seeds answer the same images, which say no more for being asked again.
+    once = predictions["image_id"].nunique() / len(predictions)
+    low, high = np.transpose(
+        [
+            wilson_interval(round(right * once), max(1, round(n * once)))
+            for right, n in zip(used["correct"], used["n"], strict=True)
+        ]
     )
     accuracy = used["accuracy"].to_numpy()
     thick = axes.errorbar(
         used["confidence"],
         accuracy,
-        yerr=np.clip(np.abs(bounds.T - accuracy), 0.0, None),
+        yerr=np.clip([accuracy - low, high - accuracy], 0.0, None),
         color=BLUE,
         marker="o",
         markersize=3.5,
@@ -99,7 +104,7 @@ def _draw_all(
         zorder=3,
     )
     error = expected_calibration_error(confidence, correct)
-    return {f"{name}, n = {len(correct)}, ECE {error:.3f}": thick}
+    return {f"{name}, {len(correct):,} answers, ECE {error:.3f}": thick}
 
 
 def _draw_each(axes: Axes, runs: Sequence[pd.DataFrame], names: Sequence[str]) -> dict[str, Any]:

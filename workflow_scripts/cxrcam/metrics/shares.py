@@ -1,7 +1,15 @@
-"""Accuracy of several runs together."""
+"""Accuracy of several runs together.
+
+Seeds of one fold answer the same test images: their shares are averaged, and n counts the images
+once. Folds answer different images: they are added up as independent. That is exact for a holdout
+and for k folds, also where each is a source that was left out; repeated sub-samples can test an
+image twice, and training images are shared, so that for these the intervals are somewhat too
+narrow.
+"""
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
@@ -9,7 +17,7 @@ from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 
 @dataclass(frozen=True)
 class Share:
-    """A share of images with its Wilson interval (95 %)."""
+    """A share of n images, each counted once, with its interval."""
 
     value: float
     low: float
@@ -20,12 +28,34 @@ class Share:
         return f"{self.value:.1%} ({self.low:.1%} to {self.high:.1%}, n = {self.n:,})"
 
 
-def pooled(runs: pd.DataFrame, part: str = "") -> Share | None:
-    """Accuracy over all runs of a design together; None without runs or that part."""
-    prefix = f"{part}_" if part else ""
-    if runs.empty or f"{prefix}n" not in runs or runs[f"{prefix}n"].isna().any():
+def pooled(
+    runs: pd.DataFrame, column: str = "accuracy", n: str = "n", confidence: float = 0.95
+) -> Share | None:
+    """Share of right answers over the runs of one design, with its Wilson interval.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Columns `fold`, `n` and `column`; rows without a number are left out.
+    column : str, default "accuracy"
+        In [0, 1].
+    n : str, default "n"
+        Column of the number of test images.
+    confidence : float, default 0.95
+
+    Returns
+    -------
+    Share or None
+        None if no row has a number.
+    """
+    if not {column, n} <= {*runs.columns}:
         return None
-    n = int(runs[f"{prefix}n"].sum())
-    correct = round(float((runs[f"{prefix}n"] * runs[f"{prefix}accuracy"]).sum()))
-    low, high = wilson_interval(correct, n)
-    return Share(correct / n, low, high, n)
+    known = runs[runs[column].notna() & (runs[n] > 0)]
+    if known.empty:
+        return None
+    folds = known.groupby("fold")[[column, n]].mean()
+    images = round(float(folds[n].sum()))
+    value = float(np.average(folds[column], weights=folds[n]))
+    low, high = wilson_interval(min(images, round(value * images)), images, confidence)
+    # With several seeds the mean need not be a whole number of images.
+    return Share(value, min(low, value), max(high, value), images)

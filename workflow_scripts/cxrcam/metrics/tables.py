@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
+from workflow_scripts.cxrcam.metrics.shares import pooled
 
 MAIN_NUMBERS: Final = (
     "accuracy",
@@ -123,17 +123,10 @@ def summarise_over_folds(table: pd.DataFrame) -> pd.DataFrame:
         One row a design, in order of first appearance: `n_runs`; for each of `MAIN_NUMBERS`
         `<number>_mean`, `_standard_deviation` (ddof = 1, NaN for a single run), `_min`, `_max`,
         `_n_runs` (runs in which it is defined: the others are left out); `pooled_n`,
-        `pooled_correct`, `pooled_accuracy`, `pooled_accuracy_low`, `pooled_accuracy_high`.
+        `pooled_accuracy`, `pooled_accuracy_low`, `pooled_accuracy_high` (see `shares.pooled`).
 
     Notes
     -----
-    The pooled Wilson interval treats all tests as independent. That is true of k-fold
-    cross-validation and of leaving out one source after the other, where each image is tested once
-    (apart from near-duplicates and the training images that the models share), but not of repeated
-    random subsampling or of several seeds, where one image can be tested several times: there the
-    interval is narrower than it should be, and the spread over runs should be read beside it.
-    `intervals.bootstrap_interval` on the predictions with ``groups=image_id`` gives an interval
-    that knows about the repeats.
     The standard deviation over folds is a spread, not a standard error: folds share training
     images (Bengio & Grandvalet 2004), so dividing by the root of n_runs would mislead.
     """
@@ -149,14 +142,14 @@ def summarise_over_folds(table: pd.DataFrame) -> pd.DataFrame:
             row[f"{name}_min"] = values.min()
             row[f"{name}_max"] = values.max()
             row[f"{name}_n_runs"] = len(values)
-        n, correct = int(runs["n"].sum()), int(runs["correct"].sum())
-        low, high = wilson_interval(correct, n)
+        share = pooled(runs)
+        if share is None:
+            raise ValueError(f"runs of {key} have no accuracy")
         row |= {
-            "pooled_n": n,
-            "pooled_correct": correct,
-            "pooled_accuracy": correct / n,
-            "pooled_accuracy_low": low,
-            "pooled_accuracy_high": high,
+            "pooled_n": share.n,
+            "pooled_accuracy": share.value,
+            "pooled_accuracy_low": share.low,
+            "pooled_accuracy_high": share.high,
         }
         rows.append(row)
     return pd.DataFrame(rows)

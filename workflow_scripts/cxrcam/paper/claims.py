@@ -292,7 +292,9 @@ def _sub_samples_generalise(evidence: Evidence) -> list[Claim]:
         if whole is None or column not in runs or runs[column].isna().any() or runs.empty:
             continue
         best = runs.loc[[runs[column].idxmax()]]
-        share, rest = pooled(best, "shared_test"), pooled(runs, "rest")
+        share = pooled(best, column, "shared_test_n")
+        # What several sub-samples left over is nearly the same: each image counts once.
+        rest = pooled(runs.assign(fold=0), "rest_accuracy", "rest_n")
         if share is None:
             continue
         ours = f"{task}: best sub-sample {share}, complete set {whole} on the same images"

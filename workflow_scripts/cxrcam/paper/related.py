@@ -12,6 +12,7 @@ from workflow_scripts.cxrcam.arrays import BoolArray
 from workflow_scripts.cxrcam.drawing.publication_table import MISSING, markdown_table
 from workflow_scripts.cxrcam.markdown import markdown_text
 from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
+from workflow_scripts.cxrcam.metrics.shares import pooled
 from workflow_scripts.cxrcam.paper.published_systems import SYSTEMS
 from workflow_scripts.cxrcam.terms import TEST, VALIDATION
 
@@ -91,18 +92,19 @@ def related_row(
         means over the runs weighted by images. A run is above its
         floor where the whole interval of the gap is. NaN where nothing was measured.
     """
-    n, correct = int(metrics["n"].sum()), int(metrics["correct"].sum())
-    low, high = wilson_interval(correct, n)
+    share = pooled(metrics)
+    if share is None:
+        raise ValueError("the runs have no accuracy")
     covered = masked[(masked["variant"] == "lungs_out") & masked["accuracy"].notna()]
     right = np.concatenate([np.empty(0, bool), *map(_right, elsewhere)])
     labels = pd.concat([pd.Series(dtype=str), *(one["label"] for one in elsewhere)])
     best = metrics["best_floor"].mode().iloc[0]
     return {
         "runs": len(metrics),
-        "n": n,
-        "accuracy": correct / n,
-        "low": low,
-        "high": high,
+        "n": share.n,
+        "accuracy": share.value,
+        "low": share.low,
+        "high": share.high,
         "sensitivity": _mean(metrics[f"sensitivity_{positive}"], metrics[f"n_{positive}"]),
         "specificity": _mean(
             metrics[f"specificity_{positive}"], metrics["n"] - metrics[f"n_{positive}"]
@@ -113,7 +115,8 @@ def related_row(
         "lungs_covered": _mean(covered["accuracy"], covered["n"]),
         "n_lungs_covered": int(covered["n"].sum()),
         "elsewhere": float(right.mean()) if len(right) else float("nan"),
-        "n_elsewhere": len(right),
+        # All runs answer the same images.
+        "n_elsewhere": len(right) // max(1, len(elsewhere)),
         "majority_elsewhere": float(labels.value_counts(normalize=True).max()),
     }
 

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cxrcam.floors.descriptions import DESCRIPTIONS
-from workflow_scripts.cxrcam.metrics.intervals import wilson_interval
 from workflow_scripts.cxrcam.verdict.check import per_cent
 from workflow_scripts.cxrcam.verdict.pooling import pooled_share
 
@@ -68,15 +67,11 @@ def headline_bars(
         headline["high"],
         kind="network",
     )
-    n = int(runs["n"].sum())
     floors = []
     for name, sees in DESCRIPTIONS.items():
-        shares = runs.get(f"floor_{name}")
-        if shares is None or shares.isna().any() or not n:
-            continue
-        right = round(float((shares * runs["n"]).sum()))
-        low, high = wilson_interval(right, n)
-        floors.append(Bar(name.replace("_", " "), sees, right / n, low, high))
+        share = pooled_share(runs, f"floor_{name}")
+        if share is not None:
+            floors.append(Bar(name.replace("_", " "), sees, share.value, share.low, share.high))
     floors.sort(key=lambda bar: -bar.accuracy)
     return [network, *_elsewhere(external, headline), *floors]
 

@@ -141,7 +141,7 @@ def confusion_table(metrics: Sequence[Mapping[str, Any]], name: str) -> Table:
         for k, (label, of_label) in enumerate(zip(classes, counts, strict=True))
     ]
     columns = ("Image", *(f"named {label}" for label in classes), "Sensitivity")
-    return Table(f"Confusion matrix of {name}, all runs together", columns, rows)
+    return Table(f"Confusion matrix of {name}, answers of all runs", columns, rows)
 
 
 def _mistakes_table(classes: Sequence[str], counts: Sequence[Sequence[int]], name: str) -> Table:
@@ -160,7 +160,7 @@ def _mistakes_table(classes: Sequence[str], counts: Sequence[Sequence[int]], nam
         ]
         for n, i, k in sorted(mistakes, key=lambda one: -one[0])
     ]
-    caption = f"Mistakes of {name}, all runs together: {right:,} of {total:,} images are right"
+    caption = f"Mistakes of {name}, answers of all runs: {right:,} of {total:,} are right"
     return Table(caption, ("Is", "Named", "Images", "Share of the class"), rows)
 
 

@@ -142,7 +142,7 @@ def mend_in_words(verdict: Path, overlay: Path, command: str) -> list[str]:
 
 
 def cost_in_words(table: Path) -> list[str]:
-    """Numbers of the first study beside those of the second, design by design.
+    """Numbers of the first study beside those of the second, of each design that both have.
 
     Parameters
     ----------
@@ -150,7 +150,12 @@ def cost_in_words(table: Path) -> list[str]:
         tables/mended.csv, from `verdict.cost.cost_table`.
     """
     lines = [f"\nWhat did it cost? From {table}:"]
+    studies: dict[tuple[str, str], set[str]] = {}
     for row in read_rows(table):
+        studies.setdefault((row["task"], row["scheme"]), set()).add(row["data_set"])
+    rows = [row for row in read_rows(table) if len(studies[row["task"], row["scheme"]]) == 2]
+    width = max((len(row["data_set"]) for row in rows), default=0)
+    for row in rows:
         accuracy, low, high, floor, external = (
             f"{float(row[column]):.3f}" if row[column] else "-"
             for column in (
@@ -163,9 +168,10 @@ def cost_in_words(table: Path) -> list[str]:
         )
         gap = f"{100 * float(row['gap']):+.0f} points" if row["gap"] else "unknown"
         lines.append(
-            f"  {row['data_set']:<20} {row['task']}, {row['scheme']}: accuracy {accuracy} "
+            f"  {row['data_set']:<{width}}  {row['task']}, {row['scheme']}: accuracy {accuracy} "
             f"({low} to {high}), best floor {row['best_floor']} {floor}, gap {gap}, external "
-            f"{external}, {row['failed_checks']} checks failed {row['answer']}"
+            f"{external}, {row['failed_checks']} checks failed{'. ' * bool(row['answer'])}"
+            f"{row['answer']}"
         )
     return lines
 

@@ -1,10 +1,7 @@
 """One number a design from the numbers of its runs, for the verdict.
 
-Seeds of one fold answer the same test images: their numbers are averaged, and n counts the images
-once. Folds answer different images: they are added up as independent. That is exact for a holdout
-and for k folds, also where each is a source that was left out; repeated sub-samples can test an
-image twice, and training images are shared, so that for these the intervals are somewhat too
-narrow.
+Seeds of one fold are averaged and their images counted once, folds are added up: see
+`metrics.shares`.
 """
 
 import math
@@ -12,15 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from workflow_scripts.cxrcam.metrics.intervals import (
-    Interval,
-    difference_interval,
-    wilson_interval,
-)
+from workflow_scripts.cxrcam.metrics.intervals import Interval, difference_interval
+from workflow_scripts.cxrcam.metrics.shares import pooled
 from workflow_scripts.cxrcam.verdict.check import share_in_words
 
 LEVEL: Final = 0.05
@@ -78,30 +71,9 @@ def confidence_of(comparisons: int) -> float:
 def pooled_share(
     rows: pd.DataFrame, column: str = "accuracy", confidence: float = 0.95
 ) -> Estimate | None:
-    """Share of right answers over the runs of one design, with its Wilson interval.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Columns `fold`, `n` and `column`; rows without a number are left out.
-    column : str, default "accuracy"
-        In [0, 1].
-    confidence : float, default 0.95
-
-    Returns
-    -------
-    Estimate or None
-        None if no row has a number.
-    """
-    known = rows[rows[column].notna() & (rows["n"] > 0)]
-    if known.empty:
-        return None
-    folds = known.groupby("fold")[[column, "n"]].mean()
-    n = round(float(folds["n"].sum()))
-    value = float(np.average(folds[column], weights=folds["n"]))
-    low, high = wilson_interval(min(n, round(value * n)), n, confidence)
-    # With several seeds the mean need not be a whole number of images.
-    return Estimate(value, min(low, value), max(high, value), n)
+    """Share of right answers over the runs of one design, as `metrics.shares.pooled`."""
+    share = pooled(rows, column, confidence=confidence)
+    return Estimate(share.value, share.low, share.high, share.n) if share else None
 
 
 def pooled_estimate(
