@@ -32,7 +32,7 @@ def test_a_network_that_keeps_its_accuracy_without_lungs_fails():
     assert found.status == "failed"
     assert (
         found.clause
-        == "with lungs covered the network is still right on 92 %, on whole images on 95 %"
+        == "with the lungs covered the network is still right on 92 %, on whole images on 95 %"
     )
     assert of_variant(masked("lungs_out", 0.55), "lungs covered").status == "passed"
     assert of_variant(masked("lungs_out", 0.75), "lungs covered").status == "not assessable"

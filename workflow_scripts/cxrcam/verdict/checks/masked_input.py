@@ -178,7 +178,8 @@ def _of_variant(
         why = f"{rule}; {unseen}"
         return KIND.not_assessable(why, finding=finding, subject=subject, detail=detail)
     if low > KEPT:
-        covered = variant.title.replace("border only", "all but the border covered")
+        border_only = variant.name == "border_only"
+        covered = "all but the border covered" if border_only else f"the {variant.title}"
         clause = (
             f"with {covered} the network is still right on {per_cent(share.value)}, on whole"
             f" images on {per_cent(original.value)}"
