@@ -30,6 +30,10 @@ def test_a_gap_that_holds_zero_fails_only_where_the_data_give_the_class_away():
     assert "is better" in one(judged(gaps(-0.05, -0.09, -0.01))).clause
 
 
+def test_a_gap_that_rounds_to_nothing_has_no_minus_before_its_zero():
+    assert "a difference of +0 points (-5 to +5," in one(judged(gaps(-0.002, -0.05, 0.05))).finding
+
+
 def test_many_designs_widen_the_gap_and_a_missing_interval_is_said():
     near = gaps(0.1, 0.01, 0.19)
     assert status(judged(near)) == "passed"

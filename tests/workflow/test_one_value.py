@@ -135,7 +135,7 @@ def test_a_gap_of_one_run_is_the_same_in_table_and_verdict(results: Path) -> Non
             for c in verdict["checks"]
             if c["name"] == "better than a blind classifier" and c["subject"] == subject
         )
-        assert f"{100 * run['gap']:+.0f} points" in check["finding"]
+        assert f"{100 * run['gap']:+z.0f} points" in check["finding"]
 
 
 def test_curves_have_the_areas_and_errors_of_the_table(results: Path) -> None:

@@ -272,12 +272,14 @@ def _compare_effort(
     if low is None or high is None:
         verdict = UNTESTABLE
         why = (
-            f"Difference {difference:+,.0f} {unit}, without an interval: fewer than two runs a "
+            f"Difference {difference:+z,.0f} {unit}, without an interval: fewer than two runs a "
             "side reached it, or all took the same."
         )
     else:
         verdict = REPRODUCED if high < 0 else NOT_REPRODUCED
-        why = f"Difference {difference:+,.0f} {unit} (95 % interval {low:+,.0f} to {high:+,.0f})."
+        why = (
+            f"Difference {difference:+z,.0f} {unit} (95 % interval {low:+z,.0f} to {high:+z,.0f})."
+        )
     return Claim(element, claim, "-", ours, verdict, why, difference, low, high, n)
 
 

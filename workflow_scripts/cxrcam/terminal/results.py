@@ -166,7 +166,7 @@ def cost_in_words(table: Path) -> list[str]:
                 "external_accuracy",
             )
         )
-        gap = f"{100 * float(row['gap']):+.0f} points" if row["gap"] else "unknown"
+        gap = f"{100 * float(row['gap']):+z.0f} points" if row["gap"] else "unknown"
         lines.append(
             f"  {row['data_set']:<{width}}  {row['task']}, {row['scheme']}: accuracy {accuracy} "
             f"({low} to {high}), best floor {row['best_floor']} {floor}, gap {gap}, external "

@@ -93,4 +93,4 @@ def _of_design(subject: str, rows: pd.DataFrame, comparisons: int, gives_away: b
 
 def _points(gap: Estimate) -> str:
     low, high = 100 * gap.low, 100 * gap.high
-    return f"{100 * gap.value:+.0f} points ({low:+.0f} to {high:+.0f}, n = {gap.n:,})"
+    return f"{100 * gap.value:+z.0f} points ({low:+z.0f} to {high:+z.0f}, n = {gap.n:,})"

@@ -62,7 +62,7 @@ def _of_design(subject: str, test: str, entries: Mapping[Run, Any]) -> Check:
                 return KIND.not_assessable(why, subject=subject, detail=test)
             continue
         advantages.append(
-            f"{control} {advantage.value:+.3f} ({advantage.low:+.3f} to {advantage.high:+.3f},"
+            f"{control} {advantage.value:+z.3f} ({advantage.low:+z.3f} to {advantage.high:+z.3f},"
             f" n = {advantage.n:,})"
         )
         if control in CONTROLS and advantage.high < 0.0:

@@ -165,8 +165,8 @@ def _against_floors(
         return BETTER.not_assessable("it was not compared with a floor", subject=subject)
     finding = (
         f"AUROC {in_words(network)}, the best floor ({best.replace('_', ' ')}) "
-        f"{floors[best]['auroc']:.2f}: a difference of {gap.value:+.2f} "
-        f"({gap.low:+.2f} to {gap.high:+.2f}), {rows[NETWORK]['n_present']:,} of "
+        f"{floors[best]['auroc']:.2f}: a difference of {gap.value:+z.2f} "
+        f"({gap.low:+z.2f} to {gap.high:+z.2f}), {rows[NETWORK]['n_present']:,} of "
         f"{network.n:,} images with {name}"
     )
     sees = given_away.SEES[best]

@@ -164,8 +164,8 @@ def _in_words(one: Followed) -> str:
     within, shift = one.least, one.shifts[one.least]
     auroc = one.encoded[within]
     return (
-        f"log-odds of {one.answer} of {within} images differ by {shift.value:+.1f} standard"
-        f" deviations ({shift.low:+.1f} to {shift.high:+.1f}, n = {shift.n:,}) where"
+        f"log-odds of {one.answer} of {within} images differ by {shift.value:+z.1f} standard"
+        f" deviations ({shift.low:+z.1f} to {shift.high:+z.1f}, n = {shift.n:,}) where"
         f" it is {one.value!r} (the class with the least shift); a probe reads it off the features"
         f" with an AUROC of {auroc.value:.2f} ({auroc.low:.2f} to {auroc.high:.2f}; before training"
         f" {one.untrained[within].value:.2f})"
