@@ -176,4 +176,4 @@ def test_each_design_has_its_number_and_the_chosen_one_comes_first_with_its_reas
         ("second", "It is the honest one."),
         ("first", ""),
     ]
-    assert found[0].accuracy == pytest.approx(56 / 60) and found[0].recognised == "COVID"
+    assert found[0].accuracy == 0.93 and found[0].recognised == "COVID"
