@@ -64,6 +64,7 @@ def metrics() -> pd.DataFrame:
         {
             "task": ["two", "two", "three"],
             "scheme": ["once", "once", "big"],
+            "fold": [1, 2, 1],
             "n": [100, 100, 50],
             "accuracy": [0.9, 0.8, 0.5],
             "accuracy_equation_1_a": [0.9, 0.8, 0.7],

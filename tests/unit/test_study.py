@@ -197,6 +197,9 @@ def test_networks_of_covered_images_are_named_with_the_scheme_of_the_same_images
         part: {"of": "holdout", "input": part}
         for part in ("lungs_out", "lungs_only", "centre_black", "border_only")
     }
+    assert study_of("honest", "covered").covered_designs == {
+        part: {"of": "honest", "input": part} for part in ("centre_black", "border_only")
+    }
     assert study_of("paper").covered_designs == {}
 
 
