@@ -22,6 +22,9 @@ class ByFile(LoadFileScheduling):
         # Inputs tried are counted over all files of tests/fuzz, so these go to one process.
         if nodeid.startswith("tests/fuzz/"):
             return "fuzz"
+        # Both look at one long run: a second process would only wait for it.
+        if nodeid.startswith(("tests/workflow/test_paper.py", "tests/workflow/test_related.py")):
+            return "paper"
         # Each kill is on its own: what they share takes less time than one of them.
         if nodeid.startswith("tests/faults/test_many_faults.py"):
             return nodeid
