@@ -83,7 +83,9 @@ if __name__ == "__main__":
             **network_columns(given.models[part.index[0]], params.starts[scheme]),
         }
         about["label"] = in_words(about)
-        masked = pd.concat([pd.read_csv(given.masked[k]) for k in part.index])
+        masked = pd.concat(
+            [pd.read_csv(given.masked[k]).assign(fold=part.loc[k, "fold"]) for k in part.index]
+        )
         outside = [pd.read_parquet(given.external[k]) for k in elsewhere]
         positive = params.classes[task][1]
         rows.append(about | related_row(part, positive, masked, outside))

@@ -64,6 +64,7 @@ MASKED = pd.DataFrame(
         "variant": ["lungs_out", "lungs_out", "lungs_only"],
         "accuracy": [0.5, math.nan, 1.0],
         "n": [4, 0, 4],
+        "fold": 1,
     }
 )
 
@@ -79,6 +80,9 @@ def test_runs_of_a_design_are_counted_together() -> None:
     assert (row["sensitivity"], row["specificity"]) == (0.75, 0.75)
     assert row["above_floor"] == "1 of 2", "an interval that holds 0 is no gain"
     assert (row["lungs_covered"], row["n_lungs_covered"]) == (0.5, 4)
+    twice = pd.concat([MASKED, MASKED.assign(accuracy=0.25)])  # a second seed
+    again = related_row(metrics(), "COVID", twice[twice["n"] > 0], [])
+    assert (again["lungs_covered"], again["n_lungs_covered"]) == (0.375, 4)
     # 0.9, 0.8 are called COVID, 0.3 and 0.2 Normal; 0.7 is a Normal called COVID.
     assert (row["elsewhere"], row["n_elsewhere"]) == (5 / 8, 8)
     assert row["majority_elsewhere"] == 0.5

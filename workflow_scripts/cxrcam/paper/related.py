@@ -81,7 +81,7 @@ def related_row(
     positive : str
         Class whose sensitivity and specificity are given: the second of the task.
     masked : DataFrame
-        Rows of the runs' masked.csv.
+        Rows of the runs' masked.csv, each with the run's `fold`.
     elsewhere : sequence of DataFrame
         What runs say of external images: ``label`` and ``probability_<class>``.
 
@@ -95,7 +95,7 @@ def related_row(
     share = pooled(metrics)
     if share is None:
         raise ValueError("the runs have no accuracy")
-    covered = masked[(masked["variant"] == "lungs_out") & masked["accuracy"].notna()]
+    covered = pooled(masked[masked["variant"] == "lungs_out"])
     right = np.concatenate([np.empty(0, bool), *map(_right, elsewhere)])
     labels = pd.concat([pd.Series(dtype=str), *(one["label"] for one in elsewhere)])
     best = metrics["best_floor"].mode().iloc[0]
@@ -112,8 +112,8 @@ def related_row(
         "floor": best,
         "floor_accuracy": _mean(metrics["best_floor_accuracy"], metrics["n"]),
         "above_floor": f"{int((metrics['gap_low'] > 0).sum())} of {len(metrics)}",
-        "lungs_covered": _mean(covered["accuracy"], covered["n"]),
-        "n_lungs_covered": int(covered["n"].sum()),
+        "lungs_covered": covered.value if covered else float("nan"),
+        "n_lungs_covered": covered.n if covered else 0,
         "elsewhere": float(right.mean()) if len(right) else float("nan"),
         # All runs answer the same images.
         "n_elsewhere": len(right) // max(1, len(elsewhere)),
