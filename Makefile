@@ -55,9 +55,10 @@ test-tools:  ## Chromium and Node.js, where they are missing: tests in a browser
 test-gpu: $(READY)  ## what only a GPU can show (skipped where PyTorch sees none)
 	pytest tests/gpu
 
-test-faults: $(READY)  ## kill runs at random moments, compare every byte; every broken input (minutes)
+test-faults: $(READY)  ## kill runs at random moments, compare every byte; every broken input; new random examples (minutes)
 	pytest -n auto --maxprocesses 4 tests/faults
 	pytest tests/fuzz --every-input
+	pytest tests/unit -m hypothesis --hypothesis-profile "new examples"
 
 test-cluster: $(READY)  ## the cluster profiles, on a real Slurm set up here from Debian packages (root, apt; minutes)
 	pytest -s tests/cluster

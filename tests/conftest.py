@@ -10,9 +10,11 @@ from PIL import Image
 from xdist.scheduler import LoadFileScheduling
 
 # Examples may take their time: machines that run this are shared, and the first one of all waits
-# for libraries.
-settings.register_profile("shared machines", deadline=None)
-settings.load_profile("shared machines")
+# for libraries. They are the same each time, so that a change fails by its own fault;
+# `make test-faults` draws new ones.
+settings.register_profile("same examples", deadline=None, derandomize=True)
+settings.register_profile("new examples", deadline=None)
+settings.load_profile("same examples")
 
 
 class ByFile(LoadFileScheduling):

@@ -71,6 +71,15 @@ def test_overlays_on_the_paper_keep_its_designs(overlay):
     assert find_designs(little) == find_designs(whole)
 
 
+def test_one_reading_leaves_schemes_out_and_changes_no_other():
+    whole, one = preset("paper"), preset("paper", "paper-one-reading")
+    kept = {name: scheme for name, scheme in one["schemes"].items() if scheme}
+    assert set(kept) == {"holdout", "random_subsample", "honest", "honest_cut"}
+    assert all(scheme == whole["schemes"][name] for name, scheme in kept.items())
+    assert one["train"] == whole["train"] and one["image"] == whole["image"]
+    assert one["model"] == whole["model"]
+
+
 def test_networks_trained_on_covered_images_play_no_part_in_the_paper():
     whole, covered = preset("paper"), preset("paper", "masked")
     added = set(covered["schemes"]) - set(whole["schemes"])
