@@ -220,6 +220,13 @@ def test_jobs_of_which_nothing_is_known_make_it_a_lower_bound():
     )
 
 
+def test_the_first_job_of_its_kind_takes_as_long_as_it_has_run():
+    # Two trainings run side by side since 10 min, three wait: at least 30 min of work for two.
+    running = [("train", 600.0), ("train", 600.0)]
+    left = progress.time_left({"train": 5}, {"cache": [1.0]}, running, 600.5)
+    assert left == "at least 15 min left"
+
+
 def test_the_module_is_read_by_the_main_process_only():
     rules = Path(__file__).parents[2] / "rules"
     (line,) = (

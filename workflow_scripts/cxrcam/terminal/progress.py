@@ -70,6 +70,9 @@ def time_left(
     if not ended or not elapsed:
         return ""
     usual = {rule: fmean(took[rule]) if rule in took else fmean(ended) for rule in to_do}
+    for rule, seconds in running:
+        if rule in usual and rule not in took:  # the first of its kind: it takes that long at least
+            usual[rule] = max(usual[rule], seconds)
     work = sum(n * usual[rule] for rule, n in to_do.items())
     work -= sum(min(seconds, usual[rule]) for rule, seconds in running if rule in usual)
     side_by_side = (sum(ended) + sum(seconds for _, seconds in running)) / elapsed
