@@ -1,9 +1,9 @@
 // One X-ray file as grey levels, or a sentence that says why not. Files are told by their content.
 
-import { Colours } from "./colour.js";
-import { decodeDicom } from "./dicom.js";
+import { Colours } from "./colours.js";
+import { decodeDicom } from "./decode_dicom.js";
+import { decodePng, pngHeader } from "./decode_png.js";
 import { luma, roundHalfToEven } from "./grey.js";
-import { decodePng, pngHeader } from "./png.js";
 import { PREDICT, Refusal } from "./refusal.js";
 
 const MINIMUM_SIDE = 16;
@@ -147,7 +147,7 @@ async function decode(bytes, name, leastSide, refused) {
  * Read an image file.
  * @param {File} file
  * @param {number} leastSide pixels a side that a JPEG is not reduced below
- * @param {?Object<string, string[]>} refused kinds of DICOM images that are set apart, see dicom.js
+ * @param {?Object<string, string[]>} refused kinds of DICOM images that are set apart, see decode_dicom.js
  * @returns {Promise<{pixels: Uint8Array, width: number, height: number, colourfulness: number}>}
  * @throws {Refusal}
  */

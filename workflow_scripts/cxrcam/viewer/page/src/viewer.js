@@ -1,6 +1,6 @@
 // The page: takes a file, asks the worker, shows what the network says, and the warnings beside it.
 
-import { drawEvidence, drawGrey, drawScale } from "./evidence.js";
+import { drawEvidence, drawGrey, drawScale } from "./drawing.js";
 
 const part = (id) => document.getElementById(id);
 

@@ -1,7 +1,7 @@
 // Decoding and the network, beside the page, so that it never freezes.
 
 import * as ort from "onnxruntime-web/wasm";
-import { TrainingPictures, contrast, inputFault } from "./likeness.js";
+import { TrainingPictures, contrast, inputFault } from "./training_pictures.js";
 import { readImage } from "./read_image.js";
 import { Refusal } from "./refusal.js";
 import { resizeGrey } from "./resize.js";

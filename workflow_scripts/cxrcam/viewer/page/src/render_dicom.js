@@ -10,7 +10,7 @@ const ENOUGH_PIXELS = 500_000;
 
 /**
  * Render a monochrome image.
- * @param {Elements} elements of the file, see dicom.js
+ * @param {Elements} elements of the file, see decode_dicom.js
  * @param {TypedArray} stored
  * @param {{signed: boolean, allocated: number, inverted: boolean}} layout
  * @returns {Uint8Array}

@@ -1,7 +1,7 @@
 // PNG to grey levels. Browsers cut 16 bits to 8 and may correct colours; an X-ray must come out as
 // the workflow reads it. Specification: https://www.w3.org/TR/png-3/
 
-import { Colours } from "./colour.js";
+import { Colours } from "./colours.js";
 import { luma, overBlack, stretchTo8Bit } from "./grey.js";
 import { PREDICT, Refusal } from "./refusal.js";
 
