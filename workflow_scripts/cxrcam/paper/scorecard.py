@@ -2,7 +2,7 @@
 
 A claim is `reproduced`, `not reproduced`, or `cannot be tested on this data`; each comes with its
 number, 95 % interval, n, the floor (what a classifier reaches that cannot see lung detail) and the
-reason of the verdict. `paper_claims` holds the claims themselves.
+reason of the verdict. `claims` holds the claims themselves.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
