@@ -132,7 +132,7 @@ def test_an_overlay_is_offered_where_it_fits_the_verdict(folder):
     assert mend_in_words(verdict, overlay, "COMMAND") == []
     verdict.write_text(json.dumps({"checks": [{"mend": "lungs_only"}]}), encoding="utf-8")
     (asks,) = mend_in_words(verdict, overlay, "COMMAND")
-    assert "the target `mend`" in asks
+    assert "`-- mend` at its end" in asks
     overlay.write_text("dataset: mine_mended\n", encoding="utf-8")
     os.utime(verdict, (1000, 1000))
     assert mend_in_words(verdict, overlay, "COMMAND")[1] == "  COMMAND"
