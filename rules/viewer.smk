@@ -4,7 +4,7 @@
 # out  viewer/: index.html, style, scripts, one WebAssembly file, model.onnx, model.json, training.bin (small
 #      pictures of training images, which an X-ray is compared with)
 #
-# Needs Node.js, which bundles the scripts. `make viewer` also serves the page to this machine only.
+# Needs Node.js, which bundles the scripts. `make viewer` also serves the page of the demo to this machine only.
 
 VIEWER = "results/{dataset}/viewer"
 

@@ -162,3 +162,8 @@ def test_of_many_files_only_the_pages_are_named():
         "  results/b/index.html",
         "  8 other files in results",
     ]
+
+
+def test_the_viewer_ends_with_the_command_that_opens_it():
+    *_, last = made_in_words("viewer", ["results/a b/viewer/index.html", "results/a b/viewer/x.js"])
+    assert last == "To open it: python -m workflow_scripts.cxrcam.viewer.serve 'results/a b/viewer'"

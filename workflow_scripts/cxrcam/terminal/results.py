@@ -191,4 +191,7 @@ def made_in_words(target: str, files: Sequence[str]) -> list[str]:
     lines = [f"\nMade by {target}:", *(f"  {file}" for file in named)]
     if n_others := len(files) - len(named):
         lines.append(f"  {n_others} other files in {os.path.commonpath(files)}")
+    if target == "viewer":  # a browser runs no network from a file
+        folder = shlex.quote(os.path.commonpath(files))
+        lines.append(f"To open it: python -m workflow_scripts.cxrcam.viewer.serve {folder}")
     return lines

@@ -59,7 +59,7 @@ class Viewer {
 
   async start() {
     if (location.protocol === "file:") {
-      say("A browser does not run a network from a file: start the page with `make viewer`, or with any server of static files.", true);
+      say("A browser does not run a network from a file: start the page with `python -m workflow_scripts.cxrcam.viewer.serve` and its folder, or with any server of static files.", true);
       return;
     }
     try {
@@ -69,7 +69,7 @@ class Viewer {
       const { fault } = await this.#network.ask("load", { folder: location.href, card: this.#model });
       if (fault) throw new Error(fault);
     } catch (error) {
-      say(`The network could not be loaded (${error.message}): make the page again with \`make viewer\`.`, true);
+      say(`The network could not be loaded (${error.message}): make the page again with \`snakemake viewer\`.`, true);
       return;
     }
     part("file").disabled = false;
