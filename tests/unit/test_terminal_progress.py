@@ -220,6 +220,12 @@ def test_jobs_of_which_nothing_is_known_make_it_a_lower_bound():
     )
 
 
+def test_a_long_training_does_not_stand_for_jobs_of_other_kinds():
+    took = {"splits": [1.0], "floors": [3.0], "train": [3600.0]}
+    left = progress.time_left({"evaluate": 20, "train": 1}, took, [], 3604.0)
+    assert left == "at least 1 h 1 min left"
+
+
 def test_the_first_job_of_its_kind_takes_as_long_as_it_has_run():
     # Two trainings run side by side since 10 min, three wait: at least 30 min of work for two.
     running = [("train", 600.0), ("train", 600.0)]

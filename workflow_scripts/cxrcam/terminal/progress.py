@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
@@ -69,7 +69,9 @@ def time_left(
     ended = [seconds for times in took.values() for seconds in times]
     if not ended or not elapsed:
         return ""
-    usual = {rule: fmean(took[rule]) if rule in took else fmean(ended) for rule in to_do}
+    known = {rule: fmean(times) for rule, times in took.items()}
+    # Of a rule that has not run: the median, so that a long training does not stand for a table.
+    usual = {rule: known.get(rule, median(known.values())) for rule in to_do}
     for rule, seconds in running:
         if rule in usual and rule not in took:  # the first of its kind: it takes that long at least
             usual[rule] = max(usual[rule], seconds)

@@ -137,7 +137,7 @@ def mend_in_words(verdict: Path, overlay: Path, command: str) -> list[str]:
         return [f"\nNothing is left that the tool can mend; what you can do: {overlay}"]
     checks = json.loads(verdict.read_text(encoding="utf-8"))["checks"]
     if any(check.get("mend") for check in checks):
-        return ["\nThe same command with `-- mend` at its end writes what the tool can mend itself."]
+        return ["\nThe same command with `-- mend` at its end writes what the tool can mend."]
     return []
 
 
