@@ -247,16 +247,16 @@ def _compare_effort(
     (less_name, less_values), (more_name, more_values) = less, more
 
     def in_words(name: str, values: pd.Series) -> str:
-        got = values.dropna()
+        got, runs = values.dropna(), f"{len(values)} run{'s' * (len(values) != 1)}"
         if got.empty:
-            return f"{name}: {target:.0%} not reached in {len(values)} runs"
-        return f"{name}: {got.mean():,.0f} {unit} ({len(got)} of {len(values)} runs reached it)"
+            return f"{name}: {target:.0%} not reached in {runs}"
+        return f"{name}: {got.mean():,.0f} {unit} ({len(got)} of {runs} reached it)"
 
     ours = f"{in_words(less_name, less_values)}; {in_words(more_name, more_values)}"
     n = len(less_values) + len(more_values)
     got_less, got_more = less_values.dropna(), more_values.dropna()
     if min(len(less_values), len(more_values)) < 2:
-        why = "One run a side gives no interval: set `seeds: [0, 1, 2]`."
+        why = "A side of one run has no interval: set `seeds: [0, 1, 2]`."
         return Claim(element, claim, "-", ours, UNTESTABLE, why, n=n)
     if got_less.empty and got_more.empty:
         why = f"Neither side reached {target:.0%}."
