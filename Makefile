@@ -27,7 +27,7 @@ $(READY): envs/requirements.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r envs/requirements.txt
 	touch $@
 
-demo: $(READY)  ## two studies of drawn X-rays, one with a fault planted, then one without (about 6 minutes on two cores)
+demo: $(READY)  ## two studies of drawn X-rays, one with a fault planted, then one without (6 to 10 minutes on two cores)
 	snakemake --cores $(CORES) $(if $(filter-out 0,$(GPUS)),--resources gpu=$(GPUS)) --configfile presets/planted.yaml
 	snakemake --cores $(CORES) $(if $(filter-out 0,$(GPUS)),--resources gpu=$(GPUS))
 

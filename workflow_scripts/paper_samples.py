@@ -47,10 +47,12 @@ if __name__ == "__main__":
     chosen = typical_images(every, classes)
     xrays = [read_xray(index, name, PICTURE_SIDE, params.max_pixels) for name in chosen["image_id"]]
     images = np.stack([xray["grey"] for xray in xrays])
-    figure, caption = sample_figure(images, classes), sample_caption(classes, images, source)
+    # Of the files: the pictures have been resampled to one size.
+    sizes = [*index.loc[chosen["image_id"], ["width", "height"]].itertuples(index=False, name=None)]
+    figure, caption = sample_figure(images, classes), sample_caption(classes, sizes, source)
     save_captioned(figure, folder / "figure_3", caption, kinds=["png"])
     figure = augmentation_figure(images, images[:, :, ::-1], classes)
-    caption = augmentation_caption(classes, images, source)
+    caption = augmentation_caption(classes, sizes, source)
     save_captioned(figure, folder / "figure_4", caption, kinds=["png"])
 
     raw = read_raw_maps(Path(given.maps[position]), every["image_id"].tolist(), classes)

@@ -103,14 +103,16 @@ def test_maps_have_the_gallery_s_colours_and_say_what_was_predicted():
 
 
 def test_captions_stand_alone():
-    samples = sample_caption(ODD, IMAGES, "the phantoms")
-    augmentation = augmentation_caption(ODD, IMAGES, "the phantoms")
+    sizes = [(24, 30)] * 5 + [(256, 256)]
+    samples = sample_caption(ODD, sizes, "the phantoms")
+    augmentation = augmentation_caption(ODD, sizes, "the phantoms")
     explained = map_caption(ODD, 4.25, model="ResNet18", source="the phantoms")
     for caption in (samples, augmentation, explained):
         assert all(name in caption for name in ODD)
         assert "the phantoms" in caption
     assert "n = 6" in samples
-    assert "24 × 24 pixels" in samples
+    assert "before resizing: 24 × 30, 256 × 256 pixels" in samples
+    assert "24 × 30, 256 × 256 pixels" in augmentation
     assert "flipped" in augmentation
     assert "4.25 logits" in explained
     assert "The mean of a map plus the bias is the logit" in explained

@@ -125,6 +125,14 @@ def test_figures_and_tables_name_the_classes_of_this_data_and_of_no_other(paper)
         assert all(finding in texts[stem] for finding in FINDINGS), stem
 
 
+def test_captions_give_the_size_of_the_files_not_of_the_pictures(findings, paper):
+    index = pd.read_parquet(findings.folder / "results/findings/index/images.parquet")
+    sizes = {f"{row.width} × {row.height}" for row in index.itertuples()}
+    for name in ("figure_3.txt", "figure_4.txt"):
+        said = set(re.findall(r"\d+ × \d+", (paper / name).read_text(encoding="utf-8")))
+        assert said and said <= sizes, name
+
+
 def test_tables_show_one_image_and_probabilities_that_add_up(paper):
     for number, classes in ((1, 2), (2, 3)):
         with (paper / f"table_{number}.csv").open(newline="", encoding="utf-8") as handle:

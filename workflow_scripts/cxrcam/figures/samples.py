@@ -31,11 +31,21 @@ def sample_figure(images: UInt8Array, labels: Sequence[str]) -> Figure:
     return grid.figure
 
 
-def sample_caption(labels: Sequence[str], images: UInt8Array, source: str) -> str:
-    """Caption of `sample_figure` that stands alone; `source`: data set of the images."""
+def sample_caption(labels: Sequence[str], sizes: Sequence[tuple[int, int]], source: str) -> str:
+    """Caption of `sample_figure` that stands alone.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Classes of the images.
+    sizes : sequence of (int, int)
+        Width and height of their files, in pixels.
+    source : str
+        Data set of the images.
+    """
     return (
         f"One chest X-ray of each of {len(labels)} classes ({', '.join(labels)}; n = {len(labels)}"
-        f" images) from {source}, before resizing: {_size_text(images)}, 8-bit grey."
+        f" images) from {source}, before resizing: {_size_text(sizes)}, 8-bit grey."
     )
 
 
@@ -50,13 +60,15 @@ def augmentation_figure(original: UInt8Array, flipped: UInt8Array, labels: Seque
     return grid.figure
 
 
-def augmentation_caption(labels: Sequence[str], images: UInt8Array, source: str) -> str:
-    """Caption of `augmentation_figure` of original images, that stands alone."""
+def augmentation_caption(
+    labels: Sequence[str], sizes: Sequence[tuple[int, int]], source: str
+) -> str:
+    """Caption of `augmentation_figure` that stands alone; parameters as of `sample_caption`."""
     return (
-        f"Augmentation: one training image of each of {len(labels)} classes"
+        f"Augmentation: one chest X-ray of each of {len(labels)} classes"
         f" ({', '.join(labels)}) above its horizontally flipped version. Images of all classes are"
         " flipped alike, so that the flip tells nothing about the class. Images:"
-        f" {source}, {_size_text(images)}, 8-bit grey."
+        f" {source}, {_size_text(sizes)}, 8-bit grey."
     )
 
 
@@ -144,6 +156,6 @@ def map_caption(
     )
 
 
-def _size_text(images: UInt8Array) -> str:
-    height, width = images.shape[1:3]
-    return f"{height} × {width} pixels"
+def _size_text(sizes: Sequence[tuple[int, int]]) -> str:
+    """Each size once: "256 × 256 pixels", or "256 × 256, 299 × 300 pixels"."""
+    return f"{', '.join(f'{width} × {height}' for width, height in dict.fromkeys(sizes))} pixels"
