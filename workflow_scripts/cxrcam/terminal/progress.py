@@ -70,8 +70,9 @@ def time_left(
     if not ended or not elapsed:
         return ""
     known = {rule: fmean(times) for rule, times in took.items()}
-    # Of a rule that has not run: the median, so that a long training does not stand for a table.
-    usual = {rule: known.get(rule, median(known.values())) for rule in to_do}
+    # For a rule that has not run: the median, so that a long training does not stand for a table.
+    typical = median(known.values())
+    usual = {rule: known.get(rule, typical) for rule in to_do}
     for rule, seconds in running:
         if rule in usual and rule not in took:  # the first of its kind: it takes that long at least
             usual[rule] = max(usual[rule], seconds)

@@ -2,8 +2,8 @@
 // Whatever this page would read otherwise than the workflow is refused.
 
 import { readPart10Header, parseDicom } from "dicom-parser";
-import { render } from "./render_dicom.js";
 import { PREDICT, Refusal } from "./refusal.js";
+import { render } from "./render_dicom.js";
 
 const UNCOMPRESSED = { "1.2.840.10008.1.2": "Implicit VR Little Endian", "1.2.840.10008.1.2.1": "Explicit VR Little Endian" };
 const OTHER_SYNTAXES = {
