@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.small_project import Project, make_class_folders
+from tests.workflow.small_project import CLASSES, IMAGES_PER_CLASS, Project, make_class_folders
+from workflow_scripts.cxrcam.study.resources import search_memory_mb
 
 STAND_IN = Path(__file__).parent / "stand_in.sh"
 TARGETS = [f"results/small/splits/two_class/random_subsample/fold-{k}.parquet" for k in (1, 2)]
@@ -37,5 +38,6 @@ def test_every_job_goes_through_the_submit_command_and_a_failed_one_is_retried(t
     rules = [line.split()[0] for line in lines]
     counts = {"listing": 2, "cache": 4, "index": 1, "splits": 2}
     assert {rule: rules.count(rule) for rule in set(rules)} == counts
-    assert "index 1 3000 30 0" in lines
+    n_images = len(CLASSES) * IMAGES_PER_CLASS
+    assert f"index 1 {search_memory_mb(n_images)} 30 0" in lines
     assert all((project.folder / target).is_file() for target in TARGETS)
