@@ -31,7 +31,10 @@ def test_a_run_killed_at_a_random_moment_ends_with_the_same_bytes(
     faults.forget(project)
     victim = VICTIMS[number % len(VICTIMS)]
     delay = SHARES[number] * seconds
-    struck = faults.strike(project, victim, delay)
+    while not faults.strike(project, victim, delay):
+        # Too late: it trained faster than the undisturbed one.
+        faults.forget(project)
+        delay *= 0.8
     assert not faults.half_written(project)
     faults.finish(project)
     assert faults.outcome(project) == expected
@@ -40,6 +43,5 @@ def test_a_run_killed_at_a_random_moment_ends_with_the_same_bytes(
     record_property(
         "shown",
         f"kill {number:2d}: {victim} after {delay:.1f} of {seconds:.1f} s"
-        + ("" if struck else ", too late")
         + (", went on from a checkpoint" if resumed else ", began anew"),
     )
