@@ -21,8 +21,8 @@ turned, 2 as unlike. None is turned; all are framed off-centre, tilted or cut cl
 and of one size, so that false alarms by width and height could not be measured: no frontal view is
 twice as wide as high, and no detector has 6,000 pixels a side. Of 20 images changed on purpose, one
 change after the other, all stand out that are blank, dark, over-exposed, inverted, lying, strips,
-tiny or huge, pages of text and photographs in colour, 19 of those upside down, 16 photographs in
-grey and 3 close-ups of the middle (`benchmarks/suspects.py`).
+tiny or huge, pages of text, noise and photographs, 19 of those upside down, and none of the
+close-ups of the middle (`benchmarks/suspects.py`).
 
 Not looked for: frames and text that many images share. Floors of border and corners tell whether
 they give the classes away; borders of the small pictures do not find them (at most 7 of 20 planted,
