@@ -10,6 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.unit.report_example import EVIL, make_report
 
@@ -23,6 +24,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shown(browser: Browser, selector: str) -> list[WebElement]:
     return [e for e in browser.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed()]
+
+
+def wait_for_focus(browser: Browser, element: WebElement) -> None:
+    """Events that move the focus, such as a dialog's `close`, come a moment after a key."""
+    WebDriverWait(browser, 10).until(lambda page: page.switch_to.active_element == element)
 
 
 def test_nothing_is_reported_on_the_console(opened: Browser) -> None:
@@ -107,7 +113,7 @@ def test_a_click_shows_the_large_xray_beside_the_evidence_and_escape_goes_back(
     assert not opened.find_element(By.CSS_SELECTOR, ".controls [data-layer=evidence]").is_selected()
     opened.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert shown(opened, "#large") == []
-    assert opened.switch_to.active_element == link
+    wait_for_focus(opened, link)
     assert opened.get_log("browser") == []
 
 
@@ -144,7 +150,7 @@ def test_pictures_of_the_first_screen_show_the_xray_beside_them_only_when_large(
         opened.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
     assert large_names(opened)[0] == wanted[-1]
     opened.switch_to.active_element.send_keys(Keys.ESCAPE)
-    assert opened.switch_to.active_element == links[-1]
+    wait_for_focus(opened, links[-1])
 
 
 def test_when_and_where_it_was_made_stands_on_the_first_screen(opened: Browser) -> None:
@@ -245,8 +251,8 @@ def test_a_link_to_a_closed_part_opens_it(opened: Browser) -> None:
     row = opened.find_element(By.CSS_SELECTOR, mark.get_dom_attribute("href"))
     assert not row.is_displayed()
     mark.send_keys(Keys.ENTER)
+    wait_for_focus(opened, row)
     assert row.is_displayed()
-    assert opened.switch_to.active_element == row
 
 
 def test_the_page_is_never_wider_than_the_screen(
