@@ -28,13 +28,16 @@ def test_a_run_killed_at_a_random_moment_ends_with_the_same_bytes(
     undisturbed, number: int, record_property
 ) -> None:
     project, expected, seconds = undisturbed
-    faults.forget(project)
     victim = VICTIMS[number % len(VICTIMS)]
-    delay = SHARES[number] * seconds
-    while not faults.strike(project, victim, delay):
-        # Too late: it trained faster than the undisturbed one.
+
+    def is_struck(delay: float) -> bool:
         faults.forget(project)
-        delay *= 0.8
+        return faults.strike(project, victim, delay)
+
+    # Sooner each time it is too late: it may train faster than the undisturbed one did.
+    delays = (0.8**k * SHARES[number] * seconds for k in range(10))
+    delay = next(filter(is_struck, delays), None)
+    assert delay is not None, "there was no training to strike"
     assert not faults.half_written(project)
     faults.finish(project)
     assert faults.outcome(project) == expected

@@ -205,6 +205,12 @@ def manifest_configuration() -> dict[str, Any]:
                 "tasks": ["fluid"],
                 "train": {"optimizer": "sgd"},
             },
+            "squeezed": {
+                "kind": "same_splits",
+                "of": "holdout",
+                "tasks": ["fluid"],
+                "model": {"architecture": "squeezenet1_1"},
+            },
             "decomposed": {
                 **{"kind": "same_splits", "of": "holdout", "tasks": ["fluid"]},
                 **{"system": "detrac", "model": {"decompose": 2}},

@@ -162,6 +162,7 @@ def test_a_recipe_is_compared_on_the_very_same_split(findings):
     splits = findings.folder / "results/findings/splits/fluid"
     own = (splits / "holdout/fold-1.parquet").read_bytes()
     assert (splits / "holdout_sgd/fold-1.parquet").read_bytes() == own
+    assert (splits / "squeezed/fold-1.parquet").read_bytes() == own
 
 
 def test_the_published_division_of_a_manifest_is_kept(findings):
