@@ -79,9 +79,9 @@ benchmark-audit: $(READY)  ## does the audit find what was planted and leave cle
 	python -m benchmarks.planted_truth
 	python -m benchmarks.planted_probe
 
-benchmark-scale: $(READY)  ## time and memory at 1, 10 and 100 times the images, and of a million rows (hours)
+benchmark-scale: $(READY)  ## time and memory at 1, 10 and 100 times the images, and the plan of a million (half an hour)
 	python -m benchmarks.scale
-	python -m benchmarks.million
+	python -m benchmarks.collection --images 1000000
 
 lock: $(READY)  ## resolve envs/requirements.in anew, for every Python from 3.11 on and every platform (needs the network)
 	$(BIN)/python -m pip install --quiet uv

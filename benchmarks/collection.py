@@ -1,7 +1,8 @@
 """What a large public collection costs before any image is read: `python -m benchmarks.collection`.
 
-Writes 112,120 empty files and tables in the layout of NIH ChestX-ray14, plans the workflow on them
-(`snakemake -n`) and lists them, and prints seconds, CPU time and peak memory of both.
+Writes 112,120 empty files and tables in the layout of NIH ChestX-ray14, or as many as `--images`
+says, plans the workflow on them (`snakemake -n`) and lists them, and prints seconds, CPU time and
+peak memory of both.
 """
 
 import argparse

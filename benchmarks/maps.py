@@ -101,7 +101,10 @@ class Arm:
         """Training settings of the project's `config.yaml`, with other epochs where given."""
         recipes = yaml.safe_load((PROJECT / "config.yaml").read_text(encoding="utf-8"))["recipes"]
         of_start = recipes[PRETRAINED if self.start == "imagenet" else RANDOM]
-        model = {"architecture": "resnet18", "map_stride": None}
+        model = {
+            **{"architecture": "resnet18", "last_stage": self.last_stage},
+            **{"map_stride": self.map_stride, "input_size": self.side},
+        }
         # A few epochs are compared at one side: smaller images first would be all of a single one.
         chosen = AUTO | ({} if epochs is None else {"epochs": epochs, "progressive": []})
         return COMMON | with_recipe(model, chosen, of_start, n_images)[1]

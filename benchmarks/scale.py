@@ -4,7 +4,7 @@ Draws the largest data set once; smaller ones are hard links to a part of it. Tr
 its time follows from images an epoch (see `benchmarks.speed`). Writes a table and a picture on log
 scales to results/benchmarks/scale.csv and .png, and prints what a million images would take if the
 lines went on straight as they end; with sizes that are small, that says little. The search for
-near-duplicates does not: its time grows with the square of the images (see `benchmarks.million`).
+near-duplicates does not: its time grows a little faster than the images.
 """
 
 import argparse

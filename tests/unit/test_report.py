@@ -199,6 +199,14 @@ def test_without_evidence_outside_the_first_screen_says_nothing_of_it(tmp_path: 
     assert "farthest out" not in Page(make_report(tmp_path, gallery=gallery)).text
 
 
+def test_the_gallery_names_links_to_maps_only_where_there_are_some(tmp_path: Path) -> None:
+    runs = runs_table(example_metrics(), {}, {"a & b": CLASSES})
+    linked = Page(make_report(tmp_path / "linked")).text
+    without = Page(make_report(tmp_path / "without", runs=runs)).text
+    assert ("linked under Runs" in linked, "linked under Runs" in without) == (True, False)
+    assert "Maps of all runs lie in <code>cam/</code>" in without
+
+
 def test_mistakes_take_no_more_than_half_of_the_pictures() -> None:
     records = pd.DataFrame({"probability": np.linspace(0.5, 0.9, 40), "correct": False})
     assert choose_images(records, 10)["is_drawn"].tolist() == [True] * 5 + [False] * 5

@@ -59,6 +59,11 @@ class Table:
     columns: Sequence[str]
     rows: list[list[Cell]] = field(default_factory=list)
 
+    @property
+    def has_links(self) -> bool:
+        """Whether any cell has a link."""
+        return any(cell.links for row in self.rows for cell in row)
+
 
 def without_constant(table: Table) -> Table:
     """The table without columns that say the same in every row; its caption says it once.
