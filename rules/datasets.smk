@@ -86,7 +86,7 @@ rule listing:
     conda:
         ENVIRONMENT
     resources:
-        **growing(mem_mb=1000, runtime=10),
+        **growing(mem_mb=by_images(amounts.listing_memory_mb), runtime=10),
     params:
         code=code("listing.py"),
         files=lambda wildcards: datasets.listing_fingerprint(listed(wildcards).images),

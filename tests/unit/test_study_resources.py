@@ -11,6 +11,7 @@ MILLION = 1_000_000
     ("amount", "little", "much"),
     [
         (resources.decoding_memory_mb, 1500, 2000),
+        (resources.listing_memory_mb, 1000, 4000),
         (resources.search_memory_mb, 2000, 62000),
         (resources.suspects_memory_mb, 2000, 6000),
         (resources.search_minutes, 30, 180),

@@ -21,6 +21,11 @@ def decoding_threads(n_shards: int, cores: int | None) -> int:
     return max(1, min(8, cores or 8) // n_shards)
 
 
+def listing_memory_mb(n_images: int) -> int:
+    """Rows of the listing: a million images took 3 GiB, the Snakemake around the job included."""
+    return int(1000 + 3 * n_images / 1000)
+
+
 def search_memory_mb(n_images: int) -> int:
     """Words of the images' keypoints, stored and sorted: 50 KB an image were measured."""
     return int(2000 + 60 * n_images / 1000)
