@@ -79,7 +79,7 @@ benchmark-audit: $(READY)  ## does the audit find what was planted and leave cle
 	python -m benchmarks.planted_truth
 	python -m benchmarks.planted_probe
 
-benchmark-scale: $(READY)  ## time and memory at 1, 10 and 100 times the images, and the plan of a million (half an hour)
+benchmark-scale: $(READY)  ## time and memory at 1, 10 and 100 times the images, and the plan of a million (long)
 	python -m benchmarks.scale
 	python -m benchmarks.collection --images 1000000
 

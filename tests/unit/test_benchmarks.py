@@ -38,8 +38,11 @@ def test_what_a_benchmark_imports_of_the_library_is_there(file):
     ("command", "printed"),
     [
         ("collection --images 2000", "2,000 images, list: "),
-        ("duplicates --images 6 --copied 2 --size 64 --cores 1", "turned 2"),
-        ("slices --repeats 1 --images 150", "planted"),
+        (
+            "duplicates --images 6 --copied 2 --size 64 --cores 1",
+            "mirrored 2",
+        ),  # found, and called so
+        ("slices --repeats 1 --images 150", "planted      150 images: 1.000"),
     ],
 )
 def test_a_benchmark_runs_to_its_end_on_little(command, printed, tmp_path):
