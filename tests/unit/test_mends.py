@@ -42,7 +42,12 @@ GIVEN = {
     "schemes": {
         "holdout": {"kind": "holdout", "grouped": False, "train": {"epochs": 3}},
         "published": {"kind": "predefined"},
-        "sgd": {"kind": "same_splits", "of": "holdout", "train": {"optimizer": "sgd"}},
+        "sgd": {
+            "kind": "same_splits",
+            "of": "holdout",
+            "seeds": [4],
+            "train": {"optimizer": "sgd"},
+        },
     },
 }
 
@@ -109,7 +114,7 @@ def test_lungs_are_kept_by_one_more_scheme_with_the_recipe_of_the_first(tmp_path
     config = accepted(mends_of(failed(LUNGS_ONLY, "two_class, sgd")), tmp_path)
     added = config["schemes"]["sgd_lungs_only"]
     assert (added["of"], added["input"]) == ("holdout", "lungs_only")
-    assert added["train"] == {"optimizer": "sgd"}
+    assert (added["seeds"], added["train"]) == ([4], {"optimizer": "sgd"})
 
 
 def test_a_check_of_a_task_is_mended_for_the_scheme_that_is_judged():

@@ -127,7 +127,7 @@ def test_sub_samples_are_summed_over_folds_of_a_seed():
     folds = [table, table[table["scheme"] == "few"].assign(fold=2)]
     claims = paper_claims(replace(EVIDENCE, efforts=pd.concat(folds)))
     summed = [claim for claim in claims if "even summed" in claim.claim and "two" in claim.element]
-    assert "few: 11 s of training" in summed[0].ours  # (5 + 5 + 6 + 6) / 2
+    assert "few, 2 summed: 11 s of training" in summed[0].ours  # (5 + 5 + 6 + 6) / 2
 
 
 def test_a_sub_sample_that_never_arrives_has_no_sum():
@@ -136,6 +136,21 @@ def test_a_sub_sample_that_never_arrives_has_no_sum():
     claims = paper_claims(replace(EVIDENCE, efforts=pd.concat([table, missing])))
     summed = [claim for claim in claims if "even summed" in claim.claim]
     assert {claim.verdict for claim in summed} == {NOT_REPRODUCED}
+
+
+def test_a_sum_of_one_seed_takes_longer_than_its_parts():
+    """Three sub-samples of one seed have one sum, which has no interval of its own."""
+    table = efforts(few=(np.nan,))
+    folds = [table, *(table[table["scheme"] == "few"].assign(fold=k) for k in (2, 3))]
+    evidence = replace(EVIDENCE, efforts=pd.concat(folds))
+    assert verdicts(evidence, "sooner than the complete set") == [NOT_REPRODUCED] * 4
+    (why,) = {claim.why for claim in paper_claims(evidence) if "even summed" in claim.claim}
+    assert why.startswith("Not even one sub-sample alone")
+    # Sooner alone says nothing of the sum.
+    table = efforts(few=(50,))
+    folds = [table, table[table["scheme"] == "few"].assign(fold=2, first_seconds=4.0)]
+    quick = replace(EVIDENCE, efforts=pd.concat(folds))
+    assert verdicts(quick, "sooner than the complete set")[:2] == [REPRODUCED, UNTESTABLE]
 
 
 def test_maps_at_chance_are_not_reproduced_and_lungs_are_not_lesions():

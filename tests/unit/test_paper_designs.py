@@ -71,11 +71,14 @@ def test_overlays_on_the_paper_keep_its_designs(overlay):
     assert find_designs(little) == find_designs(whole)
 
 
-def test_one_reading_leaves_schemes_out_and_changes_no_other():
+def test_one_reading_leaves_schemes_and_seeds_out_and_changes_nothing_else():
     whole, one = preset("paper"), preset("paper", "paper-one-reading")
     kept = {name: scheme for name, scheme in one["schemes"].items() if scheme}
-    assert set(kept) == {"holdout", "random_subsample", "honest", "honest_cut"}
-    assert all(scheme == whole["schemes"][name] for name, scheme in kept.items())
+    seeds = {name: scheme.pop("seeds", []) or one["seeds"] for name, scheme in kept.items()}
+    assert seeds.pop("holdout") == whole["seeds"] == [0, 1, 2]
+    assert seeds == {"random_subsample": [0], "honest": [0], "honest_cut": [0]}
+    for name, scheme in kept.items():
+        assert scheme == {k: v for k, v in whole["schemes"][name].items() if k != "seeds"}
     assert one["train"] == whole["train"] and one["image"] == whole["image"]
     assert one["model"] == whole["model"]
 

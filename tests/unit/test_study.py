@@ -68,6 +68,20 @@ def test_a_run_is_a_task_a_scheme_a_fold_and_a_seed_in_the_order_of_the_configur
     assert study.runs_of("three_class", "random_subsample") == []
 
 
+def test_a_scheme_can_have_seeds_of_its_own():
+    study = study_of(seeds=[0], schemes={"holdout": {"seeds": [7, 1]}})
+    assert short(study.runs) == [
+        ("two_class", "holdout", 1, 7),
+        ("two_class", "holdout", 1, 1),
+        *(("two_class", "random_subsample", k, 0) for k in (1, 2, 3)),
+        ("three_class", "holdout", 1, 7),
+        ("three_class", "holdout", 1, 1),
+    ]
+    # First of the headline is the first of its own seeds, not of the study's.
+    assert short(study.headline_folds) == [("two_class", "holdout", 1, 7)]
+    assert short(study.probed_runs) == [("two_class", "holdout", 1, 7)]
+
+
 def test_a_division_is_drawn_once_for_all_seeds_and_for_the_schemes_that_take_it():
     study = study_of("paper")
     assert {run["scheme"] for run in study.runs} > {"holdout_sgd", "honest_cut"}

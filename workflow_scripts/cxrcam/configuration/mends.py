@@ -141,7 +141,8 @@ def _see_lungs_only(
         if settings.get("input", WHOLE) != WHOLE:
             continue
         added = {"kind": "same_splits", "of": settings.get("of", scheme), "input": "lungs_only"}
-        added |= {key: settings[key] for key in ("tasks", "model", "train") if settings[key]}
+        kept = ("tasks", "seeds", "model", "train")
+        added |= {key: settings[key] for key in kept if settings[key]}
         note = f"{MENDS[LUNGS_ONLY]}: {_in_words(checks)}"
         result.set(("schemes", f"{scheme}_lungs_only"), added, note)
 

@@ -222,8 +222,6 @@ def assess_faithfulness(
     dict
         `Areas` of each test for ``"map"``, ``"centre"``, ``"blurred"`` and ``"random"``.
     """
-    # Nothing is done with this draw, but without it the later ones, and all results, would differ.
-    rng.permutation(len(pixels))
     maps = {"map": heat, **control_maps(heat, rng)}
     same_draws = int(rng.integers(2**63))
     # Every curve of a test begins with the same images: the network is asked once.

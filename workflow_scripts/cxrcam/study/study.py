@@ -92,7 +92,7 @@ class Study:
             {"dataset": self.config["dataset"], **design, "fold": fold, "seed": seed}
             for design in self.designs
             for fold in range(1, self.fold_count(design["scheme"]) + 1)
-            for seed in self.config["seeds"]
+            for seed in self.seeds_of(design["scheme"])
         ]
 
     def runs_of(self, task: str, scheme: str) -> list[Run]:
@@ -130,6 +130,11 @@ class Study:
             }
             for (task, scheme), questions in asked.items()
         ]
+
+    def seeds_of(self, scheme: str) -> list[int]:
+        """Seeds of the runs of a scheme: its own, else those of the study."""
+        own: list[int] = self.config["schemes"][scheme]["seeds"]
+        return own or list(self.config["seeds"])
 
     def fold_count(self, scheme: str) -> int:
         """Count the folds of a scheme."""
@@ -205,7 +210,7 @@ class Study:
         return [
             {"fold": run["fold"], "seed": run["seed"], **self.headline}
             for run in self.runs_of(**self.headline)
-            if run["seed"] == self.config["seeds"][0]
+            if run["seed"] == self.seeds_of(run["scheme"])[0]
         ]
 
     @property
@@ -221,7 +226,8 @@ class Study:
     @cached_property
     def probed_runs(self) -> list[Training]:
         """First seed of all folds of the headline, by the task of its networks."""
-        return [run for run in self.headline_networks if run["seed"] == self.config["seeds"][0]]
+        first = self.seeds_of(self.headline["scheme"])[0]
+        return [run for run in self.headline_networks if run["seed"] == first]
 
     @property
     def sliced_runs(self) -> list[Training]:
