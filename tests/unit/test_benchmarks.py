@@ -38,10 +38,8 @@ def test_what_a_benchmark_imports_of_the_library_is_there(file):
     ("command", "printed"),
     [
         ("collection --images 2000", "2,000 images, list: "),
-        (
-            "duplicates --images 6 --copied 2 --size 64 --cores 1",
-            "mirrored 2",
-        ),  # found, and called so
+        # Found, and called so.
+        ("duplicates --images 6 --copied 2 --size 64 --cores 1", "mirrored 2"),
         ("slices --repeats 1 --images 150", "planted      150 images: 1.000"),
     ],
 )

@@ -646,10 +646,7 @@ def test_predefined_division_is_one_fold_without_parameters():
     config = changed(SMALLEST, ("schemes", "given"), {"kind": "predefined"})
     design = resolve_configuration(config, SCHEMA)["schemes"]["given"]
     assert design.pop("system") is None
-    assert design == {
-        **{"kind": "predefined", "tasks": [], "seeds": []},
-        **{"model": {}, "train": {}},
-    }
+    assert design == {"kind": "predefined", "tasks": [], "seeds": [], "model": {}, "train": {}}
     assert fold_count(resolve_configuration(config, SCHEMA), "given") == 1
 
 

@@ -133,8 +133,8 @@ class Study:
 
     def seeds_of(self, scheme: str) -> list[int]:
         """Seeds of the runs of a scheme: its own, else those of the study."""
-        own: list[int] = self.config["schemes"][scheme]["seeds"]
-        return own or list(self.config["seeds"])
+        seeds: list[int] = self.config["schemes"][scheme]["seeds"] or self.config["seeds"]
+        return seeds
 
     def fold_count(self, scheme: str) -> int:
         """Count the folds of a scheme."""
