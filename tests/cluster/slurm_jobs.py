@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tests.workflow.small_project import Project
 
-# Small jobs on a local disk: no need to wait for files, or long before the first look at a job.
-QUICK = ("--latency-wait", "5")
+# Small jobs on a local disk: no need to wait for files, or long before a look at a job.
+QUICK = ("--latency-wait", "5", "--seconds-between-status-checks", "1")
 SLURM = ("--workflow-profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "3")
 GENERIC = ("--workflow-profile", "profiles/cluster-generic")
 

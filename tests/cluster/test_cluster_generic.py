@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.slurm_jobs import GENERIC, QUICK
 from tests.workflow.small_project import CLASSES, IMAGES_PER_CLASS, Project, make_class_folders
 from workflow_scripts.cxrcam.study.resources import search_memory_mb
 
@@ -28,7 +29,7 @@ def test_every_job_goes_through_the_submit_command_and_a_failed_one_is_retried(t
     queue = tmp_path / "queue"
     asked = "{rule} {threads} {resources.mem_mb} {resources.runtime} {resources.gpu}"
     done = project.snakemake(
-        *("--workflow-profile", "profiles/cluster-generic", "--jobs", "2", "--latency-wait", "5"),
+        *(*GENERIC, *QUICK, "--jobs", "2"),
         "--cluster-generic-submit-cmd",
         f"echo {asked} >> {tmp_path}/asked; bash {STAND_IN} submit {queue}",
         *("--cluster-generic-status-cmd", f"bash {STAND_IN} status {queue}", "--", *TARGETS),
